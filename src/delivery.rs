@@ -1,0 +1,122 @@
+//! What a handler gets: a delivery whose signature, freshness and uniqueness were checked.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+use time::OffsetDateTime;
+
+use crate::event::{self, EventError};
+use crate::pipeline::RunState;
+use crate::store::{Fence, Key};
+
+/// A verified delivery: what the sender said of it, and its raw body.
+///
+/// There is no other way to one than through the layer, so whoever holds it knows that the signature was
+/// right, the timestamp fresh, and that this attempt holds the claim. Cloning is cheap.
+#[derive(Clone)]
+pub struct Delivery(Arc<Verified>);
+
+/// What the pipeline found out, in one allocation for all clones.
+pub(crate) struct Verified {
+    pub(crate) sender: &'static str,
+    pub(crate) id: Option<String>,
+    pub(crate) kind: Option<String>,
+    pub(crate) timestamp: Option<OffsetDateTime>,
+    pub(crate) attempt: u32,
+    pub(crate) fence: Fence,
+    pub(crate) key: Key,
+    pub(crate) body: Bytes,
+    pub(crate) run: Arc<RunState>,
+}
+
+impl Delivery {
+    pub(crate) fn new(verified: Verified) -> Self {
+        Self(Arc::new(verified))
+    }
+
+    /// Which sender it came from: the [`name`](Self::sender) of its provider.
+    #[must_use]
+    pub fn sender(&self) -> &'static str {
+        self.0.sender
+    }
+
+    /// The delivery id as the sender wrote it, if it wrote one. Neither sender is known to sign it: for
+    /// an idempotency key take [`key`](Self::key).
+    #[must_use]
+    pub fn id(&self) -> Option<&str> {
+        self.0.id.as_deref()
+    }
+
+    /// The kind of the event, as the signed body says it, like `tweet.created`.
+    #[must_use]
+    pub fn kind(&self) -> Option<&str> {
+        self.0.kind.as_deref()
+    }
+
+    /// The signed timestamp that was found fresh; the latest if there were several. `None` where the
+    /// sender has none (a test event).
+    #[must_use]
+    pub fn timestamp(&self) -> Option<OffsetDateTime> {
+        self.0.timestamp
+    }
+
+    /// How many times this delivery was begun here, this time included, as far as the store remembers:
+    /// 2 says that a handler failed or died before.
+    #[must_use]
+    pub fn attempt(&self) -> u32 {
+        self.0.attempt
+    }
+
+    /// A number that is larger in every later attempt at this delivery. See [`Fence`].
+    #[must_use]
+    pub fn fence(&self) -> Fence {
+        self.0.fence
+    }
+
+    /// The same for every attempt at this delivery, and different for any other: file the effect under
+    /// it (a unique column, an `Idempotency-Key`) and a run after a crash does no harm.
+    #[must_use]
+    pub fn key(&self) -> Key {
+        self.0.key
+    }
+
+    /// The body, byte for byte as it was signed.
+    #[must_use]
+    pub fn body(&self) -> &Bytes {
+        &self.0.body
+    }
+
+    /// The body as JSON of a type of one's own.
+    ///
+    /// # Errors
+    ///
+    /// [`EventError`], which names the path of the field, when the body is not of this type.
+    pub fn parse<T: DeserializeOwned>(&self) -> Result<T, EventError> {
+        event::decode(self.body())
+    }
+
+    /// Whether this attempt has surely lost its lease (the store could not be reached to renew it, or
+    /// another attempt took over), so that another handler may be running for the same delivery.
+    /// A long handler asks this before an effect that must not happen twice.
+    #[must_use]
+    pub fn is_lease_lost(&self) -> bool {
+        self.0.run.is_lease_lost()
+    }
+}
+
+/// Without the body, which may be long and private; the id escaped and cut.
+impl fmt::Debug for Delivery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Delivery")
+            .field("sender", &self.0.sender)
+            .field("id", &self.id())
+            .field("kind", &self.kind())
+            .field("timestamp", &self.0.timestamp)
+            .field("attempt", &self.0.attempt)
+            .field("fence", &self.0.fence)
+            .field("body", &format_args!("{} bytes", self.0.body.len()))
+            .finish_non_exhaustive()
+    }
+}

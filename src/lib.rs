@@ -1,0 +1,9 @@
+//! Skeleton.
+#![allow(missing_docs, dead_code, unused_imports, unreachable_pub)]
+
+mod delivery;
+mod event;
+mod pipeline;
+pub mod store;
+
+pub use self::delivery::Delivery;
