@@ -5,5 +5,6 @@ mod delivery;
 mod event;
 mod pipeline;
 pub mod store;
+mod wire;
 
 pub use self::delivery::Delivery;
