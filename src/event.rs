@@ -3,10 +3,63 @@
 use std::error::Error;
 use std::fmt;
 
-use serde::de::DeserializeOwned;
+use bytes::Bytes;
+use serde::de::{DeserializeOwned, IgnoredAny};
+
+#[cfg(test)]
+mod tests;
+
+/// An event of a kind that this version of the crate does not know, as it was sent.
+///
+/// Services add kinds: a handler should log this one, and answer with a success unless it wants the
+/// sender to try again.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct UnknownEvent {
+    /// What the body calls it, like `mention.created`; `None` when the body does not say.
+    pub kind: Option<String>,
+    /// The body, byte for byte as it was signed.
+    pub raw: Bytes,
+}
+
+impl UnknownEvent {
+    /// The event of a body in which no known kind was found. A body that is no JSON at all may well be
+    /// what is left of a known kind, so it is an error and not unknown.
+    pub(crate) fn from_body(kind: Option<&str>, body: &Bytes) -> Result<Self, EventError> {
+        if kind.is_none() {
+            decode::<IgnoredAny>(body)?;
+        }
+        Ok(Self {
+            kind: kind.map(str::to_owned),
+            raw: body.clone(),
+        })
+    }
+
+    /// The body as JSON of a type of one's own.
+    ///
+    /// # Errors
+    ///
+    /// [`EventError`], which names the path of the field, when the body is not of this type.
+    pub fn parse<T: DeserializeOwned>(&self) -> Result<T, EventError> {
+        decode(&self.raw)
+    }
+}
+
+/// Without the body, which may be long and private.
+impl fmt::Debug for UnknownEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UnknownEvent")
+            .field("kind", &self.kind)
+            .field("raw", &format_args!("{} bytes", self.raw.len()))
+            .finish()
+    }
+}
 
 /// Why a handler could not be given its event. Opaque; see [`kind`](Self::kind).
-#[derive(Debug)]
+///
+/// Its text names the path of the field, like `data.tweet.id: missing field`. It may quote a little of
+/// the payload, and is safe to log: one line of printable ASCII, of bounded length.
+#[derive(Clone, Debug)]
 pub struct EventError {
     kind: EventErrorKind,
     message: String,
@@ -16,7 +69,7 @@ pub struct EventError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EventErrorKind {
-    /// The event is of a known kind but its payload is not as documented: 422.
+    /// The event is of a known kind but its payload is not as documented, or the body is no JSON: 422.
     Payload,
     /// The handler does not sit behind a layer of this crate: 500.
     MissingLayer,
@@ -25,8 +78,30 @@ pub enum EventErrorKind {
 }
 
 impl EventError {
+    /// The longest text in bytes: an error quotes the value it does not like, which may be the whole
+    /// body.
+    const LONGEST: usize = 512;
+
     pub(crate) fn payload(message: impl Into<String>) -> Self {
-        Self { kind: EventErrorKind::Payload, message: message.into() }
+        Self {
+            kind: EventErrorKind::Payload,
+            message: printable(&message.into(), Self::LONGEST),
+        }
+    }
+
+    /// A field that must be there, and is not, or is `null`.
+    pub(crate) fn missing(path: &str) -> Self {
+        Self::payload(format!("{path}: missing field"))
+    }
+
+    /// The event of the sender `wanted` was asked of a delivery from the sender `found`.
+    pub(crate) fn wrong_sender(found: &str, wanted: &str) -> Self {
+        Self {
+            kind: EventErrorKind::WrongSender,
+            message: format!(
+                "{found}: the delivery's sender, but the handler takes events of {wanted}"
+            ),
+        }
     }
 
     /// What went wrong.
@@ -46,11 +121,35 @@ impl Error for EventError {}
 
 /// Decodes fast; only what fails is decoded again, to learn where.
 pub(crate) fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, EventError> {
-    serde_json::from_slice(body).map_err(|_| {
+    serde_json::from_slice(body).map_err(|error| {
         let deserializer = &mut serde_json::Deserializer::from_slice(body);
         match serde_path_to_error::deserialize::<_, T>(deserializer) {
-            Err(error) => EventError::payload(format!("{}: {}", error.path(), error.inner())),
-            Ok(_) => EventError::payload("trailing data after the event"),
+            Err(located) if located.path().iter().next().is_some() => {
+                EventError::payload(format!("{}: {}", located.path(), located.inner()))
+            }
+            // Nothing was entered before it failed, or the value was whole and something followed it.
+            _ => EventError::payload(format!("body: {error}")),
         }
     })
+}
+
+/// At most `limit` bytes of `text`, what is not printable ASCII escaped: the values that an error quotes,
+/// and the keys in a path, are written by strangers.
+fn printable(text: &str, limit: usize) -> String {
+    let mut out = String::new();
+    for character in text.chars() {
+        let escaped = match character {
+            ' '..='~' => None,
+            _ => Some(character.escape_default()),
+        };
+        let length = escaped.as_ref().map_or(1, ExactSizeIterator::len);
+        if out.len() + length > limit {
+            break;
+        }
+        match escaped {
+            Some(escaped) => out.extend(escaped),
+            None => out.push(character),
+        }
+    }
+    out
 }

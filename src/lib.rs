@@ -8,3 +8,4 @@ pub mod store;
 mod wire;
 
 pub use self::delivery::Delivery;
+pub use self::event::{EventError, EventErrorKind, UnknownEvent};

@@ -1,0 +1,149 @@
+use serde::Deserialize;
+
+use super::*;
+
+#[derive(Debug, Deserialize)]
+struct Order {
+    #[expect(dead_code, reason = "only its errors are looked at")]
+    items: Vec<Item>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Item {
+    #[expect(dead_code, reason = "only its errors are looked at")]
+    count: u8,
+}
+
+fn error(body: &str) -> String {
+    decode::<Order>(body.as_bytes()).unwrap_err().to_string()
+}
+
+#[test]
+fn an_error_names_the_path_of_the_field() {
+    assert_eq!(
+        error(r#"{"items": [{"count": 1}, {"count": 256}]}"#),
+        "items[1].count: invalid value: integer `256`, expected u8 at line 1 column 38"
+    );
+    assert_eq!(
+        error(r#"{"items": [{}]}"#),
+        "items[0]: missing field `count` at line 1 column 13"
+    );
+}
+
+#[test]
+fn an_error_of_the_whole_body_says_so() {
+    assert_eq!(
+        error(""),
+        "body: EOF while parsing a value at line 1 column 0"
+    );
+    assert_eq!(
+        error("{}"),
+        "body: missing field `items` at line 1 column 2"
+    );
+    assert_eq!(
+        error(r#"{"items": []} x"#),
+        "body: trailing characters at line 1 column 15"
+    );
+    assert_eq!(
+        error("\u{feff}{}"),
+        "body: expected value at line 1 column 1"
+    );
+}
+
+#[test]
+fn an_error_is_one_short_line_of_printable_ascii() {
+    let quoted = error(&format!(
+        r#"{{"items": "\u001b[31m\n{}"}}"#,
+        "é".repeat(1_000_000)
+    ));
+    assert!(
+        (500..=EventError::LONGEST).contains(&quoted.len()),
+        "{}",
+        quoted.len()
+    );
+    assert!(
+        quoted.starts_with(r#"items: invalid type: string "\u{1b}[31m\n\u{e9}"#),
+        "{quoted}"
+    );
+    assert!(
+        quoted.bytes().all(|byte| (b' '..=b'~').contains(&byte)),
+        "{quoted}"
+    );
+
+    let key =
+        decode::<std::collections::BTreeMap<String, u8>>("{\"\u{202e}\\n\": null}".as_bytes());
+    assert!(
+        key.unwrap_err()
+            .to_string()
+            .starts_with(r"\u{202e}\n: invalid type: null")
+    );
+}
+
+#[test]
+fn an_unknown_event_keeps_its_kind_and_its_bytes() {
+    let body = Bytes::from_static(b"{\"event\": \"mention.created\", \"count\": 7}");
+    let event = UnknownEvent::from_body(Some("mention.created"), &body).unwrap();
+    assert_eq!(event.kind.as_deref(), Some("mention.created"));
+    assert_eq!(event.raw.as_ptr(), body.as_ptr(), "without a copy");
+    assert_eq!(event.parse::<Mention>().unwrap().count, 7);
+    assert_eq!(
+        event.parse::<Order>().unwrap_err().kind(),
+        EventErrorKind::Payload
+    );
+    assert_eq!(
+        format!("{event:?}"),
+        r#"UnknownEvent { kind: Some("mention.created"), raw: 40 bytes }"#
+    );
+
+    #[derive(Debug, Deserialize)]
+    struct Mention {
+        count: u8,
+    }
+}
+
+#[test]
+fn a_body_without_a_kind_is_unknown_only_if_it_is_json() {
+    for json in [
+        "{}",
+        "[]",
+        "null",
+        r#""tweet""#,
+        " 1e400 ",
+        r#"{"type": 5}"#,
+    ] {
+        let event = UnknownEvent::from_body(None, &json.to_owned().into()).unwrap();
+        assert_eq!((event.kind, &event.raw[..]), (None, json.as_bytes()));
+    }
+    for text in [
+        "",
+        " ",
+        "{",
+        r#"{"type": "tweet", "twe"#,
+        "{} {}",
+        "\u{feff}{}",
+        "hello",
+    ] {
+        let error = UnknownEvent::from_body(None, &text.to_owned().into()).unwrap_err();
+        assert_eq!(error.kind(), EventErrorKind::Payload, "{text}");
+    }
+}
+
+#[test]
+fn deep_nesting_overflows_no_stack() {
+    let open = "[".repeat(500_000);
+    let closed = format!("{open}{}", "]".repeat(500_000));
+    let nested = format!("{}0{}", r#"{"a":"#.repeat(100_000), "}".repeat(100_000));
+    for body in [&open, &closed, &nested, &"0,".repeat(500_000)] {
+        assert!(decode::<Order>(body.as_bytes()).is_err());
+        assert!(decode::<serde_json::Value>(body.as_bytes()).is_err());
+    }
+    let ignored = format!(r#"{{"items": [], "unknown": {closed}}}"#);
+    assert!(decode::<Order>(ignored.as_bytes()).is_ok());
+    // Where it fails only behind the deep part, the slower second reading goes through it as well.
+    let ignored = format!(r#"{{"unknown": {closed}, "items": [{nested}]}}"#);
+    let error = decode::<Order>(ignored.as_bytes()).unwrap_err().to_string();
+    assert!(
+        error.starts_with("items[0]: missing field `count`"),
+        "{error}"
+    );
+}
