@@ -1,0 +1,40 @@
+//! Scrapest: its events, as types.
+//!
+//! Documented by the sender: the names of the five kinds of events, and that times are ISO 8601. The
+//! shape of the payloads is not; the names of the fields here are an assumption, taken from the two
+//! forms in which the same service documents a tweet in its websocket feed. Both forms are read into
+//! one [`Tweet`]. That is why only the ids of a tweet and of an updated user are required, and
+//! everything else is optional: a field that is missing or `null` is `None`.
+//!
+//! What is not read into a field is not lost: it is in the raw body,
+//! [`Delivery::body`](crate::Delivery::body).
+//!
+//! ```
+//! use scrapest_webhook::scrapest::Event;
+//!
+//! fn describe(event: &Event) -> String {
+//!     match event {
+//!         Event::TweetCreated(created) => created.tweet.text.clone().unwrap_or_default(),
+//!         Event::UserUpdated(updated) => format!("user {} changed", updated.user.id),
+//!         Event::DeliveryFailed(failed) => format!("one was lost: {:?}", failed.webhook.error),
+//!         other => format!("a {} was not looked at", other.kind().unwrap_or("nameless event")),
+//!     }
+//! }
+//!
+//! let body = r#"{"event": "tweet.created", "data": {"id": 1234567890123456789, "text": "hello"}}"#;
+//! let event = Event::from_body(Some("tweet.created"), &body.into())?;
+//! assert_eq!(describe(&event), "hello");
+//!
+//! let broken = r#"{"event": "tweet.created", "data": {"text": "hello"}}"#;
+//! let error = Event::from_body(Some("tweet.created"), &broken.into()).unwrap_err();
+//! assert_eq!(error.to_string(), "data.id: missing field");
+//! # Ok::<(), scrapest_webhook::EventError>(())
+//! ```
+
+mod event;
+
+pub use self::event::{Author, Event, Tweet, TweetEvent, User, UserEvent, Webhook, WebhookEvent};
+pub use crate::event::UnknownEvent;
+
+/// How the sender is called in a [`Delivery`](crate::Delivery).
+pub(crate) const SENDER: &str = "scrapest";
