@@ -4,6 +4,7 @@
 mod delivery;
 mod event;
 mod pipeline;
+pub mod scrapebadger;
 pub mod scrapest;
 pub mod store;
 mod wire;
