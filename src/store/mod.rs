@@ -19,6 +19,7 @@ pub mod contract;
 use std::error::Error;
 use std::fmt;
 use std::future::Future;
+use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
 pub(crate) use self::boxed::SharedStore;
@@ -96,8 +97,8 @@ pub use self::memory::MemoryStore;
 /// }
 /// ```
 pub trait DeliveryStore: fmt::Debug + Send + Sync + 'static {
-    /// Takes `key` for `owner`, for the length of `lease`, and keeps the record for `keep` after that
-    /// is neither renewed nor settled.
+    /// Takes `key` for `owner`, for the length of `lease`. The record is kept for `keep` from now, a
+    /// release notwithstanding, and in any case while a lease, this or a renewed one, is running.
     ///
     /// Succeeds on an absent key, a retryable one, an expired lease, an expired record, and when `owner`
     /// already holds the key (a claim whose answer was lost is simply repeated: same fence, same
@@ -143,8 +144,8 @@ pub trait DeliveryStore: fmt::Debug + Send + Sync + 'static {
         keep: Duration,
     ) -> impl Future<Output = Result<Settled, StoreError>> + Send;
 
-    /// Makes the key retryable. Acts only for the owner that holds the key, also when its lease has
-    /// expired but nobody took over; never undoes a completion.
+    /// Makes the key retryable: the next claim is the next attempt. Acts only for the owner that holds
+    /// the key, also when its lease has expired but nobody took over; never undoes a completion.
     ///
     /// # Errors
     ///
@@ -185,7 +186,7 @@ pub enum Settled {
 }
 
 /// What a record is filed under: a hash, so that no id, body or signature reaches a store.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Key([u8; 32]);
 
 impl Key {
@@ -199,6 +200,16 @@ impl Key {
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
+    }
+}
+
+/// As four numbers: hashers take an array by its length and, byte for byte, through a call.
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let (lanes, _) = self.0.as_chunks();
+        for lane in lanes {
+            state.write_u64(u64::from_ne_bytes(*lane));
+        }
     }
 }
 

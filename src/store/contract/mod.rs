@@ -1,0 +1,137 @@
+//! What every store must do, as tests (feature `testing`).
+//!
+//! A store of one's own proves itself with one line in a file under `tests/`:
+//!
+//! ```
+//! # use scrapest_webhook::store::MemoryStore;
+//! scrapest_webhook::store_contract_tests!(MemoryStore::new());
+//! ```
+//!
+//! Each clause of the contract is a function of this module and becomes a test of its name. A clause
+//! panics, and says which sentence is broken, when the store does not keep it. Clauses use keys that
+//! nobody used before, so they may run at once, against one server, and again without cleaning up.
+//!
+//! Time passes for real, since a store has its own clock: where a clause waits for the end of a lease
+//! it waits for as long as it takes (up to 10 s), and where it needs a lease to be running it takes one of
+//! 60 s, so a loaded machine makes the clauses slow, not wrong.
+
+mod claim;
+mod clause;
+mod complete;
+mod lease;
+mod race;
+mod release;
+
+pub use self::claim::*;
+pub use self::complete::*;
+pub use self::lease::*;
+pub use self::race::*;
+pub use self::release::*;
+
+/// Expands to one test for each clause of the [contract](crate::store::contract), so that a store proves
+/// itself with one line.
+///
+/// It takes an expression for the store, which is evaluated anew in each test, within an `async fn`; it
+/// may be a new store each time or another connection to the same one. The crate that uses it needs
+/// `tokio` with the features `macros` and `rt-multi-thread` among its dev-dependencies, and this one
+/// with the feature `testing`.
+///
+/// ```
+/// # use scrapest_webhook::store::MemoryStore;
+/// # async fn connect(_: &str) -> Result<MemoryStore, std::io::Error> { Ok(MemoryStore::new()) }
+/// mod one_process {
+///     use scrapest_webhook::store::MemoryStore;
+///     scrapest_webhook::store_contract_tests!(MemoryStore::new());
+/// }
+///
+/// mod one_server {
+///     # use super::connect;
+///     scrapest_webhook::store_contract_tests!(connect("localhost").await.expect("a server"));
+/// }
+/// # fn main() {}
+/// ```
+#[macro_export]
+macro_rules! store_contract_tests {
+    (@each ($store:expr) $($clause:ident)*) => {
+        $(
+            #[::tokio::test(flavor = "multi_thread", worker_threads = 4)]
+            async fn $clause() {
+                $crate::store::contract::$clause($store).await;
+            }
+        )*
+    };
+    ($store:expr $(,)?) => {
+        $crate::store_contract_tests! { @each ($store)
+            a_fresh_key_is_acquired_as_the_first_attempt
+            a_held_key_is_in_progress_for_everyone_else
+            a_repeated_claim_by_the_holder_is_the_same_attempt
+            a_repeated_claim_by_the_holder_gives_a_fresh_lease
+            a_repeated_claim_after_the_lease_ended_is_the_same_attempt
+            a_live_lease_outlives_the_retention
+            keys_are_independent
+
+            a_lease_that_ended_is_taken_over
+            a_late_owner_finds_its_successor_in_progress
+            a_renewal_extends_the_lease
+            a_renewed_lease_outlives_the_retention
+            a_renewed_lease_ends_too
+            a_renewal_after_the_lease_ended_is_done_if_nobody_took_over
+            a_renewal_after_a_takeover_is_lost
+            a_renewal_by_a_stranger_is_lost
+            a_renewal_of_an_absent_key_is_lost
+            a_renewal_after_the_release_is_lost
+
+            a_released_key_is_acquired_as_the_next_attempt
+            a_release_after_the_lease_ended_is_done_if_nobody_took_over
+            a_release_by_a_stranger_is_lost
+            a_release_of_an_absent_key_is_lost
+            a_repeated_release_is_harmless
+            a_late_failure_does_not_hurt_the_successor
+
+            a_completed_key_is_completed_for_everyone
+            a_completion_after_the_lease_ended_is_done_if_nobody_took_over
+            a_completion_is_not_undone
+            a_repeated_completion_is_harmless
+            a_late_success_completes_the_key
+            a_success_reported_after_the_release_completes_the_key
+            a_success_for_an_absent_key_completes_it
+            a_completion_is_kept_from_its_report_on
+            a_completion_is_forgotten_after_its_retention
+
+            of_many_claims_at_once_exactly_one_wins
+            of_many_claims_of_a_released_key_exactly_one_wins
+            of_many_claims_of_an_ended_lease_exactly_one_wins
+            a_success_that_races_with_a_takeover_stays
+        }
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_clause_is_in_the_macro() {
+        let clauses = [
+            include_str!("claim.rs"),
+            include_str!("complete.rs"),
+            include_str!("lease.rs"),
+            include_str!("race.rs"),
+            include_str!("release.rs"),
+        ];
+        let mut listed: Vec<_> = include_str!("mod.rs")
+            .lines()
+            .skip_while(|line| !line.contains("@each ($store)"))
+            .skip(1)
+            .take_while(|line| !line.contains('}'))
+            .map(str::trim)
+            .filter(|line| !line.is_empty())
+            .collect();
+        let mut written: Vec<_> = clauses
+            .iter()
+            .flat_map(|file| file.split("pub async fn ").skip(1))
+            .filter_map(|rest| rest.split(['(', '<']).next())
+            .collect();
+        listed.sort_unstable();
+        written.sort_unstable();
+        assert_eq!(listed, written);
+    }
+}

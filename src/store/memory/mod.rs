@@ -1,0 +1,220 @@
+//! The default store: this process, forgotten at its end.
+
+mod records;
+
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::time::Instant;
+
+use self::records::{Full, Now, Records};
+use super::{Claim, DeliveryStore, Fence, Key, Owner, Settled, StoreError};
+
+/// 1,000 deliveries a minute, kept for 70 minutes, from 3 webhooks, and some more.
+const DELIVERIES: NonZeroUsize = NonZeroUsize::new(250_000).unwrap();
+
+/// A delivery is filed under its id and under its tag.
+const RECORDS_A_DELIVERY: usize = 2;
+
+/// Keeps the deliveries of one process in its memory, and forgets them when it ends.
+///
+/// Clones share their records. Its clock is monotonic: setting the machine's clock ends no lease.
+///
+/// # When it is full
+///
+/// A delivery takes two records of at most 128 bytes each, so the default of 250,000 deliveries takes up
+/// to 64 MB, and only once there are as many. Expired records leave by themselves, a few with each claim.
+/// When a claim finds the store full all the same:
+///
+/// 1. a record goes whose lease has ended without a word from its owner (anyone may take its key anyway);
+/// 2. else the one goes that was completed or released the longest ago. If it was completed, its delivery,
+///    sent once more, runs again;
+/// 3. a record whose lease is running never goes. If there are no others, the claim is an error.
+///
+/// [`evicted`](Self::evicted) counts what went, and a warning says so, at the first and then whenever the
+/// count has doubled. Rule 2 counts from the end of the run, not to the end of the retention: layers with
+/// very different retentions are better off with a store each.
+///
+/// # Example
+///
+/// ```
+/// use std::time::Duration;
+/// use scrapest_webhook::store::{Claim, DeliveryStore, Key, MemoryStore, Owner};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let (lease, keep) = (Duration::from_secs(15), Duration::from_secs(4_200));
+/// let (store, key, owner) = (MemoryStore::new(), Key::from_bytes([7; 32]), Owner::random());
+///
+/// let Claim::Acquired { fence, attempt: 1 } = store.claim(&key, owner, lease, keep).await? else {
+///     panic!("nobody else claimed it");
+/// };
+/// assert!(matches!(store.claim(&key, Owner::random(), lease, keep).await?, Claim::InProgress { .. }));
+///
+/// store.complete(&key, owner, fence, keep).await?;
+/// assert_eq!(store.claim(&key, Owner::random(), lease, keep).await?, Claim::Completed);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct MemoryStore(Arc<Shared>);
+
+struct Shared {
+    records: Mutex<Records>,
+    capacity: usize,
+    created: Instant,
+    created_unix_millis: u64,
+}
+
+impl MemoryStore {
+    /// A store for 250,000 deliveries.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::with_capacity(DELIVERIES)
+    }
+
+    /// A store for this many deliveries, which is twice as many records. Nothing is allocated ahead.
+    ///
+    /// Zero, which could only refuse every claim, is no `NonZeroUsize`.
+    ///
+    /// ```
+    /// # use scrapest_webhook::store::MemoryStore;
+    /// let store = MemoryStore::with_capacity(1_000_000.try_into()?);
+    /// # Ok::<_, std::num::TryFromIntError>(())
+    /// ```
+    #[must_use]
+    pub fn with_capacity(deliveries: NonZeroUsize) -> Self {
+        let capacity = deliveries.get().saturating_mul(RECORDS_A_DELIVERY);
+        Self(Arc::new(Shared {
+            records: Mutex::new(Records::new(capacity)),
+            capacity,
+            created: Instant::now(),
+            // A clock before 1970 costs the growth of the fence over a restart, and nothing else.
+            created_unix_millis: SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .map_or(0, millis),
+        }))
+    }
+
+    /// How many records are kept: two a delivery, in progress or ended, those included that have expired
+    /// but not left yet.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// Whether no record is kept.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many records left before their time because the store was full, since it was created. More
+    /// than 0 says that [`with_capacity`](Self::with_capacity) should be given more.
+    #[must_use]
+    pub fn evicted(&self) -> u64 {
+        self.lock().evicted()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Records> {
+        // Nothing in a verb can panic half-way through a change, so the records are good in any case.
+        self.0
+            .records
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One verb: one lock, and one look at the clock under it, so that time does not go back between verbs.
+    fn verb<T>(
+        &self,
+        verb: impl FnOnce(&mut Records, Now) -> Result<T, Full>,
+    ) -> Result<T, StoreError> {
+        let mut records = self.lock();
+        let evicted_before = records.evicted();
+        let answer = verb(&mut records, self.now());
+        let evicted = records.evicted();
+        drop(records);
+
+        // Not each time: a store that is full stays full.
+        if evicted > evicted_before && evicted.is_power_of_two() {
+            self.warn(evicted);
+        }
+        answer.map_err(|Full| {
+            let deliveries = self.0.capacity / RECORDS_A_DELIVERY;
+            StoreError::new(format!(
+                "all {deliveries} deliveries of the memory store are in progress; \
+                 raise MemoryStore::with_capacity"
+            ))
+        })
+    }
+
+    fn warn(&self, evicted: u64) {
+        tracing::warn!(
+            evicted,
+            deliveries = self.0.capacity / RECORDS_A_DELIVERY,
+            "memory store is full: records went before their time, so that a delivery could run \
+             twice; raise MemoryStore::with_capacity"
+        );
+    }
+
+    fn now(&self) -> Now {
+        let elapsed = self.0.created.elapsed();
+        Now {
+            nanos: u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX),
+            unix_millis: self.0.created_unix_millis.saturating_add(millis(elapsed)),
+        }
+    }
+}
+
+impl DeliveryStore for MemoryStore {
+    async fn claim(
+        &self,
+        key: &Key,
+        owner: Owner,
+        lease: Duration,
+        keep: Duration,
+    ) -> Result<Claim, StoreError> {
+        self.verb(|records, now| records.claim(key, owner, lease, keep, now))
+    }
+
+    async fn renew(&self, key: &Key, owner: Owner, lease: Duration) -> Result<Settled, StoreError> {
+        self.verb(|records, now| Ok(records.renew(key, owner, lease, now)))
+    }
+
+    async fn complete(
+        &self,
+        key: &Key,
+        owner: Owner,
+        fence: Fence,
+        keep: Duration,
+    ) -> Result<Settled, StoreError> {
+        self.verb(|records, now| records.complete(key, owner, fence, keep, now))
+    }
+
+    async fn release(&self, key: &Key, owner: Owner) -> Result<Settled, StoreError> {
+        self.verb(|records, now| Ok(records.release(key, owner, now)))
+    }
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Counts, never contents.
+impl fmt::Debug for MemoryStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryStore")
+            .field("records", &self.len())
+            .field("capacity", &self.0.capacity)
+            .field("evicted", &self.evicted())
+            .finish()
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,52 @@
+//! How much memory a full store takes. Alone in its file, since it measures the process.
+#![cfg(target_os = "linux")]
+
+use std::time::Duration;
+
+use scrapest_webhook::store::{Claim, DeliveryStore, Key, MemoryStore, Owner};
+
+const KEEP: Duration = Duration::from_secs(4_200);
+
+/// 1,000,000 ids against the default capacity of 500,000 records.
+#[tokio::test]
+async fn a_completed_record_takes_at_most_128_bytes() {
+    let store = MemoryStore::new();
+    let before = resident_bytes();
+    for number in 0..500_000 {
+        complete(&store, number).await;
+    }
+    let full = resident_bytes();
+    let record = (full - before) / store.len();
+    assert!(record <= 128, "{record} bytes a record");
+
+    for number in 500_000..1_000_000 {
+        complete(&store, number).await;
+    }
+    assert_eq!((store.len(), store.evicted()), (500_000, 500_000));
+    let growth = resident_bytes().saturating_sub(full);
+    assert!(growth < 1 << 20, "a full store grew by {growth} bytes");
+}
+
+async fn complete(store: &MemoryStore, number: u64) {
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&number.to_be_bytes());
+    let (key, owner) = (Key::from_bytes(bytes), Owner::random());
+    let claim = store.claim(&key, owner, KEEP, KEEP).await;
+    let Ok(Claim::Acquired { fence, .. }) = claim else {
+        panic!("{number} is free, but a claim found {claim:?}");
+    };
+    store.complete(&key, owner, fence, KEEP).await.unwrap();
+}
+
+fn resident_bytes() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+    let kib: usize = line
+        .unwrap()
+        .split_whitespace()
+        .nth(1)
+        .unwrap()
+        .parse()
+        .unwrap();
+    kib * 1024
+}
