@@ -6,6 +6,8 @@ use std::fmt;
 use bytes::Bytes;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
+#[cfg(any(feature = "axum", feature = "actix"))]
+pub(crate) mod extract;
 #[cfg(test)]
 mod tests;
 
@@ -29,10 +31,7 @@ impl UnknownEvent {
         if kind.is_none() {
             decode::<IgnoredAny>(body)?;
         }
-        Ok(Self {
-            kind: kind.map(str::to_owned),
-            raw: body.clone(),
-        })
+        Ok(Self { kind: kind.map(str::to_owned), raw: body.clone() })
     }
 
     /// The body as JSON of a type of one's own.
@@ -83,10 +82,7 @@ impl EventError {
     const LONGEST: usize = 512;
 
     pub(crate) fn payload(message: impl Into<String>) -> Self {
-        Self {
-            kind: EventErrorKind::Payload,
-            message: printable(&message.into(), Self::LONGEST),
-        }
+        Self { kind: EventErrorKind::Payload, message: printable(&message.into(), Self::LONGEST) }
     }
 
     /// A field that must be there, and is not, or is `null`.

@@ -1,13 +1,45 @@
-//! Skeleton.
-#![allow(missing_docs, dead_code, unused_imports, unreachable_pub)]
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+#![forbid(unsafe_code)]
+// The core alone has nobody who calls it.
+#![cfg_attr(not(any(feature = "tower", feature = "actix")), allow(dead_code))]
 
+mod config;
 mod delivery;
 mod event;
+mod layer;
+mod observe;
+mod peek;
 mod pipeline;
+pub mod provider;
+mod rejection;
 pub mod scrapebadger;
 pub mod scrapest;
+mod secret;
 pub mod store;
 mod wire;
 
+#[cfg(feature = "actix")]
+pub mod actix;
+#[cfg(feature = "axum")]
+mod axum;
+#[cfg(feature = "testing")]
+pub mod testing;
+#[cfg(feature = "tower")]
+pub mod tower;
+
+pub use self::config::{ConfigError, OnStoreDown};
 pub use self::delivery::Delivery;
 pub use self::event::{EventError, EventErrorKind, UnknownEvent};
+pub use self::layer::WebhookLayer;
+pub use self::provider::{DedupBy, Provider};
+pub use self::rejection::{Rejection, RejectionKind};
+pub use self::secret::Secret;
+pub use self::store::{DeliveryStore, MemoryStore};
+
+/// The receiver for Scrapest. See [`WebhookLayer`] for its settings and
+/// [`scrapest::Scrapest`] for what is assumed of the sender.
+pub type ScrapestWebhookLayer = WebhookLayer<scrapest::Scrapest>;
+
+/// The receiver for ScrapeBadger, for both its contracts. See [`WebhookLayer`] for its settings.
+pub type ScrapeBadgerWebhookLayer = WebhookLayer<scrapebadger::ScrapeBadger>;

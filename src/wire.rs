@@ -9,7 +9,6 @@ use std::marker::PhantomData;
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, MapAccess, Unexpected, Visitor};
-use serde_json::value::RawValue;
 use time::format_description::StaticFormatDescription;
 use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
@@ -39,15 +38,10 @@ pub(crate) fn parse_time(text: &str) -> Option<OffsetDateTime> {
 
 /// Seconds or milliseconds since 1970, told apart by their magnitude.
 pub(crate) fn unix_time(number: i128) -> Option<OffsetDateTime> {
-    let nanoseconds_per_unit = if number.unsigned_abs() < FIRST_IN_MILLISECONDS {
-        1_000_000_000
-    } else {
-        1_000_000
-    };
+    let nanoseconds_per_unit =
+        if number.unsigned_abs() < FIRST_IN_MILLISECONDS { 1_000_000_000 } else { 1_000_000 };
     let nanoseconds = number.checked_mul(nanoseconds_per_unit)?;
-    OffsetDateTime::from_unix_timestamp_nanos(nanoseconds)
-        .ok()
-        .and_then(in_utc)
+    OffsetDateTime::from_unix_timestamp_nanos(nanoseconds).ok().and_then(in_utc)
 }
 
 /// The value of a timestamp header: nothing but ASCII digits (seconds or milliseconds), or RFC 3339.
@@ -157,28 +151,6 @@ impl<'de> Deserialize<'de> for Time {
         }
 
         deserializer.deserialize_any(TimeVisitor)
-    }
-}
-
-/// The time of an envelope, where whatever is not a time is simply none: RFC 3339 or an integer of
-/// seconds or milliseconds. Reading it fails on no JSON value, not even on one that no number type can
-/// hold.
-///
-/// It borrows the raw text, so it decodes only from a slice or a string, not from a reader or a `Value`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct LenientTime(pub(crate) Option<OffsetDateTime>);
-
-impl<'de> Deserialize<'de> for LenientTime {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // Raw, because the parser itself refuses `1e400` before a visitor could.
-        let raw = <&RawValue>::deserialize(deserializer)?.get();
-        Ok(Self(if raw.starts_with('"') {
-            serde_json::from_str::<String>(raw)
-                .ok()
-                .and_then(|text| parse_time(&text))
-        } else {
-            raw.parse().ok().and_then(unix_time)
-        }))
     }
 }
 

@@ -24,59 +24,27 @@ fn an_error_names_the_path_of_the_field() {
         error(r#"{"items": [{"count": 1}, {"count": 256}]}"#),
         "items[1].count: invalid value: integer `256`, expected u8 at line 1 column 38"
     );
-    assert_eq!(
-        error(r#"{"items": [{}]}"#),
-        "items[0]: missing field `count` at line 1 column 13"
-    );
+    assert_eq!(error(r#"{"items": [{}]}"#), "items[0]: missing field `count` at line 1 column 13");
 }
 
 #[test]
 fn an_error_of_the_whole_body_says_so() {
-    assert_eq!(
-        error(""),
-        "body: EOF while parsing a value at line 1 column 0"
-    );
-    assert_eq!(
-        error("{}"),
-        "body: missing field `items` at line 1 column 2"
-    );
-    assert_eq!(
-        error(r#"{"items": []} x"#),
-        "body: trailing characters at line 1 column 15"
-    );
-    assert_eq!(
-        error("\u{feff}{}"),
-        "body: expected value at line 1 column 1"
-    );
+    assert_eq!(error(""), "body: EOF while parsing a value at line 1 column 0");
+    assert_eq!(error("{}"), "body: missing field `items` at line 1 column 2");
+    assert_eq!(error(r#"{"items": []} x"#), "body: trailing characters at line 1 column 15");
+    assert_eq!(error("\u{feff}{}"), "body: expected value at line 1 column 1");
 }
 
 #[test]
 fn an_error_is_one_short_line_of_printable_ascii() {
-    let quoted = error(&format!(
-        r#"{{"items": "\u001b[31m\n{}"}}"#,
-        "é".repeat(1_000_000)
-    ));
-    assert!(
-        (500..=EventError::LONGEST).contains(&quoted.len()),
-        "{}",
-        quoted.len()
-    );
-    assert!(
-        quoted.starts_with(r#"items: invalid type: string "\u{1b}[31m\n\u{e9}"#),
-        "{quoted}"
-    );
-    assert!(
-        quoted.bytes().all(|byte| (b' '..=b'~').contains(&byte)),
-        "{quoted}"
-    );
+    let quoted = error(&format!(r#"{{"items": "\u001b[31m\n{}"}}"#, "é".repeat(1_000_000)));
+    assert!((500..=EventError::LONGEST).contains(&quoted.len()), "{}", quoted.len());
+    assert!(quoted.starts_with(r#"items: invalid type: string "\u{1b}[31m\n\u{e9}"#), "{quoted}");
+    assert!(quoted.bytes().all(|byte| (b' '..=b'~').contains(&byte)), "{quoted}");
 
     let key =
         decode::<std::collections::BTreeMap<String, u8>>("{\"\u{202e}\\n\": null}".as_bytes());
-    assert!(
-        key.unwrap_err()
-            .to_string()
-            .starts_with(r"\u{202e}\n: invalid type: null")
-    );
+    assert!(key.unwrap_err().to_string().starts_with(r"\u{202e}\n: invalid type: null"));
 }
 
 #[test]
@@ -86,10 +54,7 @@ fn an_unknown_event_keeps_its_kind_and_its_bytes() {
     assert_eq!(event.kind.as_deref(), Some("mention.created"));
     assert_eq!(event.raw.as_ptr(), body.as_ptr(), "without a copy");
     assert_eq!(event.parse::<Mention>().unwrap().count, 7);
-    assert_eq!(
-        event.parse::<Order>().unwrap_err().kind(),
-        EventErrorKind::Payload
-    );
+    assert_eq!(event.parse::<Order>().unwrap_err().kind(), EventErrorKind::Payload);
     assert_eq!(
         format!("{event:?}"),
         r#"UnknownEvent { kind: Some("mention.created"), raw: 40 bytes }"#
@@ -103,26 +68,11 @@ fn an_unknown_event_keeps_its_kind_and_its_bytes() {
 
 #[test]
 fn a_body_without_a_kind_is_unknown_only_if_it_is_json() {
-    for json in [
-        "{}",
-        "[]",
-        "null",
-        r#""tweet""#,
-        " 1e400 ",
-        r#"{"type": 5}"#,
-    ] {
+    for json in ["{}", "[]", "null", r#""tweet""#, " 1e400 ", r#"{"type": 5}"#] {
         let event = UnknownEvent::from_body(None, &json.to_owned().into()).unwrap();
         assert_eq!((event.kind, &event.raw[..]), (None, json.as_bytes()));
     }
-    for text in [
-        "",
-        " ",
-        "{",
-        r#"{"type": "tweet", "twe"#,
-        "{} {}",
-        "\u{feff}{}",
-        "hello",
-    ] {
+    for text in ["", " ", "{", r#"{"type": "tweet", "twe"#, "{} {}", "\u{feff}{}", "hello"] {
         let error = UnknownEvent::from_body(None, &text.to_owned().into()).unwrap_err();
         assert_eq!(error.kind(), EventErrorKind::Payload, "{text}");
     }
@@ -142,8 +92,5 @@ fn deep_nesting_overflows_no_stack() {
     // Where it fails only behind the deep part, the slower second reading goes through it as well.
     let ignored = format!(r#"{{"unknown": {closed}, "items": [{nested}]}}"#);
     let error = decode::<Order>(ignored.as_bytes()).unwrap_err().to_string();
-    assert!(
-        error.starts_with("items[0]: missing field `count`"),
-        "{error}"
-    );
+    assert!(error.starts_with("items[0]: missing field `count`"), "{error}");
 }

@@ -1,12 +1,104 @@
-use std::sync::atomic::{AtomicBool, Ordering};
+//! From a request to a settled delivery, in seven steps. The same code for every framework: it names
+//! none, and no `Send`, so a future is as `Send` as what the framework puts in.
 
-#[derive(Debug, Default)]
-pub(crate) struct RunState {
-    lease_lost: AtomicBool,
+mod body;
+mod claim;
+mod freshness;
+mod handler;
+mod handshake;
+mod headers;
+mod keys;
+mod run;
+mod settle;
+mod signature;
+mod waiters;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use tokio::time::Instant;
+use tracing::Instrument;
+
+pub(crate) use self::run::{Attended, RunState};
+pub(crate) use self::waiters::Waiters;
+use crate::config::Config;
+use crate::delivery::Delivery;
+use crate::observe::Observation;
+use crate::provider::{Headers, Provider};
+use crate::rejection::Reply;
+
+/// What the pipeline asks of a framework: a request that came in, and the handler behind it.
+pub(crate) trait Exchange {
+    /// What the framework is given in the end.
+    type Output;
+
+    fn method(&self) -> &str;
+    fn headers(&self) -> Headers<'_>;
+
+    /// The next piece of the body as it came, never decoded. Not called again after its end or an error.
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>>;
+
+    /// Gives the request with its body put back to the handler.
+    fn call(self, delivery: Delivery) -> impl Future<Output = Self::Output>;
+
+    /// The status of the handler's answer; `None` if it failed without one.
+    fn status(output: &Self::Output) -> Option<u16>;
+
+    /// Writes one of our own answers.
+    fn answer(self, reply: Reply) -> Self::Output;
+
+    /// The same after the request was given to the handler, which did not give it back.
+    fn answer_late(reply: Reply) -> Self::Output;
 }
 
-impl RunState {
-    pub(crate) fn is_lease_lost(&self) -> bool {
-        self.lease_lost.load(Ordering::Relaxed)
+/// Why a body ended early. What the framework says beyond that is the sender's doing, and not kept.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum BodyError {
+    Incomplete,
+    /// A limit that the application has set around the layer.
+    TooLarge,
+}
+
+/// The receiver, from the request to the answer.
+pub(crate) async fn receive<P: Provider, X: Exchange>(
+    config: Arc<Config<P>>,
+    mut exchange: X,
+    run: Arc<RunState>,
+) -> X::Output {
+    let seen = Observation::start(config.provider.name(), run.span());
+    let arrived = Instant::now();
+    let pipeline = async {
+        let signature = headers::check(&config, &exchange)?;
+        let body = body::collect(&config, &mut exchange, arrived).await?;
+        seen.body(body.bytes.len());
+        let signed = signature::verify(&config, &exchange, signature, &body.bytes)?;
+        let envelope = signed.envelope(&config, &exchange, &body.bytes);
+        let timestamp = freshness::check(&config, &envelope, &signed)?;
+        handshake::answer(&envelope, &signed)?;
+        let delivery = keys::identify(&config, envelope, &signed, timestamp);
+        seen.identified(delivery.id.as_deref(), delivery.kind.as_deref());
+        let claimed = claim::acquire(&config, &delivery, body, arrived, &run).await?;
+        Ok((delivery, claimed))
+    };
+    match pipeline.instrument(run.span().clone()).await {
+        Err(reply) => {
+            seen.rejected(&reply);
+            exchange.answer(reply)
+        }
+        Ok((delivery, claimed)) => {
+            let handled = handler::run(&config, exchange, delivery, claimed, arrived, &run);
+            match handled.instrument(run.span().clone()).await {
+                Ok(output) => {
+                    seen.answered(X::status(&output));
+                    output
+                }
+                Err(reply) => {
+                    seen.rejected(&reply);
+                    X::answer_late(reply)
+                }
+            }
+        }
     }
 }

@@ -164,8 +164,6 @@ pub struct TestEvent {
 /// Without the body.
 impl fmt::Debug for TestEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TestEvent")
-            .field("raw", &format_args!("{} bytes", self.raw.len()))
-            .finish()
+        f.debug_struct("TestEvent").field("raw", &format_args!("{} bytes", self.raw.len())).finish()
     }
 }

@@ -30,8 +30,10 @@
 //! # Ok::<(), scrapest_webhook::EventError>(())
 //! ```
 
+mod dialect;
 mod event;
 
+pub use self::dialect::ScrapeBadger;
 pub use self::event::{Event, TestEvent, Tweet, TweetEvent};
 pub use crate::event::UnknownEvent;
 

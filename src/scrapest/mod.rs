@@ -31,8 +31,10 @@
 //! # Ok::<(), scrapest_webhook::EventError>(())
 //! ```
 
+mod dialect;
 mod event;
 
+pub use self::dialect::{Scrapest, SignedContent};
 pub use self::event::{Author, Event, Tweet, TweetEvent, User, UserEvent, Webhook, WebhookEvent};
 pub use crate::event::UnknownEvent;
 

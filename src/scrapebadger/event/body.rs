@@ -75,10 +75,7 @@ impl TweetBody {
     fn into_tweet(self, path_of_id: &str, text: Option<String>) -> Result<Tweet, EventError> {
         let user = self.user.map(|Object(user)| user).unwrap_or_default();
         Ok(Tweet {
-            id: self
-                .id
-                .ok_or_else(|| EventError::missing(path_of_id))?
-                .into(),
+            id: self.id.ok_or_else(|| EventError::missing(path_of_id))?.into(),
             text: self.text.or(text),
             created_at: self.created_at.map(Into::into),
             user_id: self.user_id.or(user.id).map(Into::into),

@@ -1,5 +1,3 @@
-use std::sync::Arc;
-
 use serde_json::json;
 use time::macros::datetime;
 
@@ -10,11 +8,7 @@ use crate::store::{Fence, Key};
 
 macro_rules! fixture {
     ($name:literal) => {
-        Bytes::from_static(include_bytes!(concat!(
-            "../../../tests/fixtures/",
-            $name,
-            ".json"
-        )))
+        Bytes::from_static(include_bytes!(concat!("../../../tests/fixtures/", $name, ".json")))
     };
 }
 
@@ -33,10 +27,7 @@ fn error(body: impl Into<Bytes>) -> String {
     let body = body.into();
     let error = read(TWEET, body.clone()).unwrap_err();
     assert_eq!(error.kind(), EventErrorKind::Payload);
-    assert_eq!(
-        read(TWEET_DETECTED, body).unwrap_err().to_string(),
-        error.to_string()
-    );
+    assert_eq!(read(TWEET_DETECTED, body).unwrap_err().to_string(), error.to_string());
     error.to_string()
 }
 
@@ -145,10 +136,9 @@ fn a_tweet_of_a_filter_rule_is_read_without_the_fields_it_lacks() {
 
 #[test]
 fn a_test_is_a_test_whatever_else_is_in_it() {
-    for body in [
-        fixture!("scrapebadger-test"),
-        Bytes::from_static(br#"{"type":"test","tweet":[1e400]}"#),
-    ] {
+    for body in
+        [fixture!("scrapebadger-test"), Bytes::from_static(br#"{"type":"test","tweet":[1e400]}"#)]
+    {
         let event = read("test", body.clone()).unwrap();
         assert_eq!((event.kind(), event.tweet()), (Some("test"), None));
         assert_eq!(event, Event::Test(TestEvent { raw: body }));
@@ -160,13 +150,8 @@ fn a_test_is_a_test_whatever_else_is_in_it() {
 #[test]
 fn an_unknown_kind_is_handed_on_whole() {
     let body = Bytes::from_static(br#"{"type": "monitor.paused"}"#);
-    let Ok(Event::Unknown(event)) = read("monitor.paused", body.clone()) else {
-        panic!()
-    };
-    assert_eq!(
-        (event.kind.as_deref(), &event.raw),
-        (Some("monitor.paused"), &body)
-    );
+    let Ok(Event::Unknown(event)) = read("monitor.paused", body.clone()) else { panic!() };
+    assert_eq!((event.kind.as_deref(), &event.raw), (Some("monitor.paused"), &body));
     for kind in ["", "Tweet", "tweet ", "tests", "tweet.created"] {
         let event = read(kind, body.clone()).unwrap();
         assert_eq!(event.kind(), Some(kind));
@@ -189,10 +174,7 @@ fn of_two_forms_at_once_the_first_is_taken() {
     let event = tweet_event(TWEET, body.to_string());
     let tweet = event.tweet;
     assert_eq!((tweet.id.as_str(), tweet.text), ("1", text("a")));
-    assert_eq!(
-        (tweet.user_id, tweet.username, tweet.user_name),
-        (text("5"), text("c"), text("e"))
-    );
+    assert_eq!((tweet.user_id, tweet.username, tweet.user_name), (text("5"), text("c"), text("e")));
     assert_eq!(tweet.media, [json!({"type": "photo"})]);
     assert_eq!(tweet.urls, ["https://x.com"]);
     assert_eq!(tweet.hashtags, [Value::Null]);
@@ -217,17 +199,11 @@ fn a_tweet_needs_only_its_id() {
         .to_string(),
     );
     assert_eq!(bare, nulls);
-    assert_eq!(
-        (bare.monitor_id, bare.detected_at, bare.latency_ms),
-        (None, None, None)
-    );
+    assert_eq!((bare.monitor_id, bare.detected_at, bare.latency_ms), (None, None, None));
     assert_eq!((bare.tweet.text, bare.tweet.media), (None, vec![]));
 
     // What only the other contract has beside the tweet serves where the tweet itself lacks it.
-    let event = tweet_event(
-        TWEET_DETECTED,
-        r#"{"tweet_text": "a", "tweet_data": {"id": "1"}}"#,
-    );
+    let event = tweet_event(TWEET_DETECTED, r#"{"tweet_text": "a", "tweet_data": {"id": "1"}}"#);
     assert_eq!(event.tweet.text, text("a"));
 }
 
@@ -254,26 +230,11 @@ fn a_known_kind_with_a_broken_payload_is_an_error_with_the_path() {
         (r#"{"tweet": null}"#, "tweet or tweet_data: missing field"),
         (r#"{"tweet": {}}"#, "tweet.id: missing field"),
         (r#"{"tweet": {"id": null}}"#, "tweet.id: missing field"),
-        (
-            r#"{"tweet_id": "1", "tweet_data": {}}"#,
-            "tweet_data.id: missing field",
-        ),
-        (
-            r#"{"tweet": ["1"]}"#,
-            "tweet: invalid type: sequence, expected an object",
-        ),
-        (
-            r#"{"tweet": {"id": {}}}"#,
-            "tweet.id: invalid type: map, expected an id",
-        ),
-        (
-            r#"{"tweet": {"id": 1, "id": 2}}"#,
-            "tweet: duplicate field `id`",
-        ),
-        (
-            r#"{"tweet": {"id": 1, "media": {}}}"#,
-            "tweet.media: invalid type: map",
-        ),
+        (r#"{"tweet_id": "1", "tweet_data": {}}"#, "tweet_data.id: missing field"),
+        (r#"{"tweet": ["1"]}"#, "tweet: invalid type: sequence, expected an object"),
+        (r#"{"tweet": {"id": {}}}"#, "tweet.id: invalid type: map, expected an id"),
+        (r#"{"tweet": {"id": 1, "id": 2}}"#, "tweet: duplicate field `id`"),
+        (r#"{"tweet": {"id": 1, "media": {}}}"#, "tweet.media: invalid type: map"),
         (
             r#"{"tweet": {"id": 1, "media": [{"a": 1e400}]}}"#,
             "tweet.media[0].a: number out of range",
@@ -282,10 +243,7 @@ fn a_known_kind_with_a_broken_payload_is_an_error_with_the_path() {
             r#"{"tweet": {"id": 1, "user": ["1"]}}"#,
             "tweet.user: invalid type: sequence, expected an object",
         ),
-        (
-            r#"{"tweet": {"id": 1, "reply_count": -1}}"#,
-            "tweet.reply_count: invalid value",
-        ),
+        (r#"{"tweet": {"id": 1, "reply_count": -1}}"#, "tweet.reply_count: invalid value"),
         (
             r#"{"detected_at": 1e9, "tweet": {"id": 1}}"#,
             "detected_at: invalid type: floating point",
@@ -294,10 +252,7 @@ fn a_known_kind_with_a_broken_payload_is_an_error_with_the_path() {
             r#"{"detected_at": "2026-03-04T12:00:00", "tweet": {"id": 1}}"#,
             "detected_at: invalid value",
         ),
-        (
-            r#"{"latency_ms": 0.5, "tweet": {"id": 1}}"#,
-            "latency_ms: invalid type",
-        ),
+        (r#"{"latency_ms": 0.5, "tweet": {"id": 1}}"#, "latency_ms: invalid type"),
         ("[]", "body: invalid type: sequence, expected an object"),
     ] {
         let error = error(body);
@@ -358,7 +313,7 @@ fn the_event_of_another_senders_delivery_is_refused() {
             fence: Fence::new(1),
             key: Key::from_bytes([0; 32]),
             body: fixture!("scrapebadger-tweet"),
-            run: Arc::default(),
+            run: crate::pipeline::RunState::new(tracing::Span::none()),
         })
     };
     let event = Event::try_from(&delivery("scrapebadger")).unwrap();

@@ -9,12 +9,8 @@ use crate::event::{EventError, decode};
 use crate::wire::{Id, Object, Time};
 
 pub(super) fn tweet(body: &[u8]) -> Result<TweetEvent, EventError> {
-    let Envelope {
-        id,
-        timestamp,
-        webhook_id,
-        data,
-    } = envelope::<TweetBody<Object<TweetBody>>>(body)?;
+    let Envelope { id, timestamp, webhook_id, data } =
+        envelope::<TweetBody<Object<TweetBody>>>(body)?;
     let Object(data) = data.ok_or_else(|| EventError::missing("data"))?;
     Ok(TweetEvent {
         id: id.map(Into::into),
@@ -28,12 +24,8 @@ pub(super) fn tweet(body: &[u8]) -> Result<TweetEvent, EventError> {
 }
 
 pub(super) fn user(body: &[u8]) -> Result<UserEvent, EventError> {
-    let Envelope {
-        id,
-        timestamp,
-        webhook_id,
-        data,
-    } = envelope::<UserBody<Object<UserBody>>>(body)?;
+    let Envelope { id, timestamp, webhook_id, data } =
+        envelope::<UserBody<Object<UserBody>>>(body)?;
     let Object(data) = data.ok_or_else(|| EventError::missing("data"))?;
     Ok(UserEvent {
         id: id.map(Into::into),
@@ -47,19 +39,12 @@ pub(super) fn user(body: &[u8]) -> Result<UserEvent, EventError> {
 }
 
 pub(super) fn webhook(body: &[u8]) -> Result<WebhookEvent, EventError> {
-    let Envelope {
-        id,
-        timestamp,
-        webhook_id,
-        data,
-    } = envelope::<WebhookBody>(body)?;
+    let Envelope { id, timestamp, webhook_id, data } = envelope::<WebhookBody>(body)?;
     Ok(WebhookEvent {
         id: id.map(Into::into),
         timestamp: timestamp.map(Into::into),
         webhook_id: webhook_id.map(Into::into),
-        webhook: data
-            .map(|Object(data)| data.into_webhook())
-            .unwrap_or_default(),
+        webhook: data.map(|Object(data)| data.into_webhook()).unwrap_or_default(),
     })
 }
 
@@ -100,22 +85,13 @@ struct TweetBody<N = IgnoredAny> {
 
 impl<N> TweetBody<N> {
     fn into_tweet(self, path_of_id: &str) -> Result<Tweet, EventError> {
-        let metrics = self
-            .metrics
-            .map(|Object(metrics)| metrics)
-            .unwrap_or_default();
+        let metrics = self.metrics.map(|Object(metrics)| metrics).unwrap_or_default();
         Ok(Tweet {
-            id: self
-                .id
-                .ok_or_else(|| EventError::missing(path_of_id))?
-                .into(),
+            id: self.id.ok_or_else(|| EventError::missing(path_of_id))?.into(),
             text: self.text,
             created_at: self.created_at.map(Into::into),
             lang: self.lang,
-            author: self
-                .user
-                .or(self.author)
-                .map(|Object(user)| user.into_author()),
+            author: self.user.or(self.author).map(|Object(user)| user.into_author()),
             favorite_count: self.favorite_count.or(metrics.likes),
             retweet_count: self.retweet_count.or(metrics.retweets),
             reply_count: self.reply_count.or(metrics.replies),
@@ -158,21 +134,9 @@ impl<N> UserBody<N> {
     }
 
     fn into_user(self, path_of_id: &str) -> Result<User, EventError> {
-        let Author {
-            id,
-            username,
-            name,
-            verified,
-            followers_count,
-        } = self.into_author();
+        let Author { id, username, name, verified, followers_count } = self.into_author();
         let id = id.ok_or_else(|| EventError::missing(path_of_id))?;
-        Ok(User {
-            id,
-            username,
-            name,
-            verified,
-            followers_count,
-        })
+        Ok(User { id, username, name, verified, followers_count })
     }
 }
 

@@ -1,5 +1,3 @@
-use std::sync::Arc;
-
 use serde_json::json;
 use time::macros::datetime;
 
@@ -10,11 +8,7 @@ use crate::store::{Fence, Key};
 
 macro_rules! fixture {
     ($name:literal) => {
-        Bytes::from_static(include_bytes!(concat!(
-            "../../../tests/fixtures/",
-            $name,
-            ".json"
-        )))
+        Bytes::from_static(include_bytes!(concat!("../../../tests/fixtures/", $name, ".json")))
     };
 }
 
@@ -125,22 +119,13 @@ fn an_updated_user_is_read_bare_and_under_user() {
     assert_eq!(event, Event::UserUpdated(expected));
 
     let bare = json!({"data": {"id": 44196397, "screen_name": "elonmusk"}}).to_string();
-    let Ok(Event::UserUpdated(bare)) = read(USER_UPDATED, bare) else {
-        panic!("{event:?}")
-    };
-    assert_eq!(
-        (bare.user.id.as_str(), bare.user.username),
-        ("44196397", text("elonmusk"))
-    );
+    let Ok(Event::UserUpdated(bare)) = read(USER_UPDATED, bare) else { panic!("{event:?}") };
+    assert_eq!((bare.user.id.as_str(), bare.user.username), ("44196397", text("elonmusk")));
 }
 
 #[test]
 fn a_failed_delivery_tells_the_webhook_it_went_to_from_the_one_it_is_about() {
-    let event = read(
-        DELIVERY_FAILED,
-        fixture!("scrapest-webhook-delivery-failed"),
-    )
-    .unwrap();
+    let event = read(DELIVERY_FAILED, fixture!("scrapest-webhook-delivery-failed")).unwrap();
     assert_eq!(event.kind(), Some("webhook.delivery_failed"));
     let expected = WebhookEvent {
         id: text("evt_04"),
@@ -184,20 +169,9 @@ fn a_verified_webhook_is_read_with_or_without_data() {
 #[test]
 fn an_unknown_kind_is_handed_on_whole() {
     let body = fixture!("scrapest-mention-created");
-    let Ok(Event::Unknown(event)) = read("mention.created", body.clone()) else {
-        panic!()
-    };
-    assert_eq!(
-        (event.kind.as_deref(), &event.raw),
-        (Some("mention.created"), &body)
-    );
-    for kind in [
-        "",
-        "tweet",
-        "Tweet.created",
-        "tweet.created ",
-        "tweet.deleted",
-    ] {
+    let Ok(Event::Unknown(event)) = read("mention.created", body.clone()) else { panic!() };
+    assert_eq!((event.kind.as_deref(), &event.raw), (Some("mention.created"), &body));
+    for kind in ["", "tweet", "Tweet.created", "tweet.created ", "tweet.deleted"] {
         let event = read(kind, body.clone()).unwrap();
         assert_eq!(event.kind(), Some(kind));
         assert!(matches!(event, Event::Unknown(_)), "{kind}");
@@ -235,18 +209,13 @@ fn of_two_forms_at_once_the_first_is_taken() {
 #[test]
 fn a_tweet_needs_only_its_id() {
     let bare = created(json!({"data": {"id": "1"}}));
-    let nulls = created(
-        json!({"id": null, "timestamp": null, "webhook_id": null, "data": {
-            "tweet": null, "id": "1", "text": null, "created_at": null, "lang": null, "user": null, "author": null,
-            "favorite_count": null, "retweet_count": null, "reply_count": null, "quote_count": null,
-            "bookmark_count": null, "metrics": null, "entities": null, "media": null,
-        }}),
-    );
+    let nulls = created(json!({"id": null, "timestamp": null, "webhook_id": null, "data": {
+        "tweet": null, "id": "1", "text": null, "created_at": null, "lang": null, "user": null, "author": null,
+        "favorite_count": null, "retweet_count": null, "reply_count": null, "quote_count": null,
+        "bookmark_count": null, "metrics": null, "entities": null, "media": null,
+    }}));
     assert_eq!(bare, nulls);
-    assert_eq!(
-        (bare.text, bare.author, bare.favorite_count, bare.media),
-        (None, None, None, None)
-    );
+    assert_eq!((bare.text, bare.author, bare.favorite_count, bare.media), (None, None, None, None));
 }
 
 #[test]
@@ -256,10 +225,7 @@ fn ids_are_exact() {
     }
     for id in ["18446744073709551616", "1e400", "1.5", &"1".repeat(100_000)] {
         let body = format!(r#"{{"data": {{"id": {id}}}}}"#);
-        assert!(
-            error(TWEET_CREATED, body).starts_with("data.id: "),
-            "{id:.40}"
-        );
+        assert!(error(TWEET_CREATED, body).starts_with("data.id: "), "{id:.40}");
     }
 }
 
@@ -269,32 +235,12 @@ fn a_known_kind_with_a_broken_payload_is_an_error_with_the_path() {
         (TWEET_CREATED, "{}", "data: missing field"),
         (TWEET_CREATED, r#"{"data": null}"#, "data: missing field"),
         (TWEET_CREATED, r#"{"data": {}}"#, "data.id: missing field"),
-        (
-            TWEET_CREATED,
-            r#"{"data": {"id": null}}"#,
-            "data.id: missing field",
-        ),
-        (
-            TWEET_UPDATED,
-            r#"{"data": {"id": 1, "tweet": {}}}"#,
-            "data.tweet.id: missing field",
-        ),
+        (TWEET_CREATED, r#"{"data": {"id": null}}"#, "data.id: missing field"),
+        (TWEET_UPDATED, r#"{"data": {"id": 1, "tweet": {}}}"#, "data.tweet.id: missing field"),
         (USER_UPDATED, r#"{"data": {}}"#, "data.id: missing field"),
-        (
-            USER_UPDATED,
-            r#"{"data": {"user": {}}}"#,
-            "data.user.id: missing field",
-        ),
-        (
-            TWEET_CREATED,
-            r#"{"data": []}"#,
-            "data: invalid type: sequence, expected an object",
-        ),
-        (
-            TWEET_CREATED,
-            r#"{"data": ["1"]}"#,
-            "data: invalid type: sequence, expected an object",
-        ),
+        (USER_UPDATED, r#"{"data": {"user": {}}}"#, "data.user.id: missing field"),
+        (TWEET_CREATED, r#"{"data": []}"#, "data: invalid type: sequence, expected an object"),
+        (TWEET_CREATED, r#"{"data": ["1"]}"#, "data: invalid type: sequence, expected an object"),
         (
             TWEET_CREATED,
             r#"{"data": "1"}"#,
@@ -305,11 +251,7 @@ fn a_known_kind_with_a_broken_payload_is_an_error_with_the_path() {
             r#"{"data": {"tweet": {"id": []}}}"#,
             "data.tweet.id: invalid type: sequence",
         ),
-        (
-            TWEET_CREATED,
-            r#"{"data": {"id": 1, "id": 2}}"#,
-            "data: duplicate field `id`",
-        ),
+        (TWEET_CREATED, r#"{"data": {"id": 1, "id": 2}}"#, "data: duplicate field `id`"),
         (
             TWEET_CREATED,
             r#"{"data": {"id": 1, "user": {"verified": 1}}}"#,
@@ -330,21 +272,9 @@ fn a_known_kind_with_a_broken_payload_is_an_error_with_the_path() {
             r#"{"timestamp": 1e9, "data": {"id": 1}}"#,
             "timestamp: invalid type: floating point",
         ),
-        (
-            DELIVERY_FAILED,
-            r#"{"data": {"attempts": "6"}}"#,
-            "data.attempts: invalid type",
-        ),
-        (
-            WEBHOOK_VERIFIED,
-            r#"{"data": [1]}"#,
-            "data: invalid type: sequence",
-        ),
-        (
-            WEBHOOK_VERIFIED,
-            "[]",
-            "body: invalid type: sequence, expected an object",
-        ),
+        (DELIVERY_FAILED, r#"{"data": {"attempts": "6"}}"#, "data.attempts: invalid type"),
+        (WEBHOOK_VERIFIED, r#"{"data": [1]}"#, "data: invalid type: sequence"),
+        (WEBHOOK_VERIFIED, "[]", "body: invalid type: sequence, expected an object"),
     ] {
         let error = error(kind, body);
         assert!(error.starts_with(expected), "{body}: {error}");
@@ -371,13 +301,8 @@ fn hostile_json_is_an_error_and_never_unknown() {
         nested.as_bytes(),
     ];
     for body in bodies {
-        for kind in [
-            TWEET_CREATED,
-            TWEET_UPDATED,
-            USER_UPDATED,
-            DELIVERY_FAILED,
-            WEBHOOK_VERIFIED,
-        ] {
+        for kind in [TWEET_CREATED, TWEET_UPDATED, USER_UPDATED, DELIVERY_FAILED, WEBHOOK_VERIFIED]
+        {
             // The webhook kinds have no id to be broken.
             if kind.starts_with("webhook.")
                 && body.starts_with(b"{\"data\": {\"id\"")
@@ -405,9 +330,7 @@ fn what_is_not_known_is_skipped_however_odd() {
 #[test]
 fn an_event_is_stored_with_times_in_rfc_3339() {
     let event = read(TWEET_UPDATED, fixture!("scrapest-tweet-updated")).unwrap();
-    let Event::TweetUpdated(event) = event else {
-        panic!("{event:?}")
-    };
+    let Event::TweetUpdated(event) = event else { panic!("{event:?}") };
     let stored = serde_json::to_value(event).unwrap();
     assert_eq!(stored["timestamp"], "2026-03-04T12:00:01.5Z");
     assert_eq!(stored["tweet"]["created_at"], "2026-03-04T12:00:00Z");
@@ -427,7 +350,7 @@ fn the_event_of_another_senders_delivery_is_refused() {
             fence: Fence::new(1),
             key: Key::from_bytes([0; 32]),
             body: fixture!("scrapest-tweet-created"),
-            run: Arc::default(),
+            run: crate::pipeline::RunState::new(tracing::Span::none()),
         })
     };
     let event = Event::try_from(&delivery("scrapest")).unwrap();

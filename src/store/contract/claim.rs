@@ -38,9 +38,7 @@ pub async fn a_repeated_claim_by_the_holder_is_the_same_attempt(store: impl Deli
         (first.fence, first.number),
         "a repeated claim has the same fence and attempt"
     );
-    clause
-        .assert_in_progress("a repeated claim leaves the key held")
-        .await;
+    clause.assert_in_progress("a repeated claim leaves the key held").await;
 }
 
 /// The holder that claims again has its lease from then on.
@@ -50,9 +48,7 @@ pub async fn a_repeated_claim_by_the_holder_gives_a_fresh_lease(store: impl Deli
     let sentence = "the holder may repeat its claim";
     clause.acquire_as(first.owner, LONG, sentence).await;
     sleep(AFTER_SHORT).await;
-    clause
-        .assert_in_progress("a repeated claim gives a fresh lease")
-        .await;
+    clause.assert_in_progress("a repeated claim gives a fresh lease").await;
 }
 
 /// The holder that claims again after its lease, before anybody took over, gets the same fence and attempt.
@@ -67,9 +63,7 @@ pub async fn a_repeated_claim_after_the_lease_ended_is_the_same_attempt(store: i
         (first.fence, first.number),
         "an owner that nobody took over from is still the same attempt"
     );
-    clause
-        .assert_in_progress("a repeated claim gives a fresh lease")
-        .await;
+    clause.assert_in_progress("a repeated claim gives a fresh lease").await;
 }
 
 /// A record in progress does not expire while its lease is running, however short its retention.
@@ -81,9 +75,7 @@ pub async fn a_live_lease_outlives_the_retention(store: impl DeliveryStore) {
         "a fresh key is acquired, but a claim found {claim:?}"
     );
     sleep(AFTER_SHORT).await;
-    clause
-        .assert_in_progress("a record does not expire while its lease is running")
-        .await;
+    clause.assert_in_progress("a record does not expire while its lease is running").await;
 }
 
 /// What happens to one key does not show in another.
@@ -104,13 +96,9 @@ pub async fn keys_are_independent(store: impl DeliveryStore) {
     clause.release(owner).await;
 
     clause.key = held;
-    clause
-        .assert_in_progress("settling one key leaves the others held")
-        .await;
+    clause.assert_in_progress("settling one key leaves the others held").await;
     clause.key = completed;
-    clause
-        .assert_completed("releasing one key leaves the others completed")
-        .await;
+    clause.assert_completed("releasing one key leaves the others completed").await;
     clause.key = released;
     let sentence = "completing one key leaves the others alone";
     let next = clause.acquire(LONG, sentence).await;

@@ -60,11 +60,7 @@ impl<S: DeliveryStore> Clause<S> {
         sentence: &str,
     ) -> Attempt {
         match self.claim(owner, lease, LONG).await {
-            Claim::Acquired { fence, attempt } => Attempt {
-                owner,
-                fence,
-                number: attempt,
-            },
+            Claim::Acquired { fence, attempt } => Attempt { owner, fence, number: attempt },
             other => panic!("{sentence}, but a claim found {other:?}"),
         }
     }
@@ -89,16 +85,9 @@ impl<S: DeliveryStore> Clause<S> {
                     waited + CLOCK_SLACK >= SHORT,
                     "{sentence}, but not after {waited:?} of {SHORT:?}"
                 );
-                return Attempt {
-                    owner,
-                    fence,
-                    number: attempt,
-                };
+                return Attempt { owner, fence, number: attempt };
             }
-            assert!(
-                since.elapsed() < PATIENCE,
-                "{sentence}, but it has not within {PATIENCE:?}"
-            );
+            assert!(since.elapsed() < PATIENCE, "{sentence}, but it has not within {PATIENCE:?}");
             sleep(Duration::from_millis(20)).await;
         }
     }
@@ -107,9 +96,7 @@ impl<S: DeliveryStore> Clause<S> {
     pub(super) async fn zombie_and_successor(&self) -> (Attempt, Attempt) {
         let began = Instant::now();
         let zombie = self.begin(SHORT).await;
-        let successor = self
-            .acquire_after_short(began, "a lease ends in the store's time")
-            .await;
+        let successor = self.acquire_after_short(began, "a lease ends in the store's time").await;
         (zombie, successor)
     }
 

@@ -12,9 +12,7 @@ pub async fn a_lease_that_ended_is_taken_over(store: impl DeliveryStore) {
     let clause = Clause::new(store);
     let (first, second) = clause.zombie_and_successor().await;
     second.assert_follows(first);
-    clause
-        .assert_in_progress("the successor holds the key")
-        .await;
+    clause.assert_in_progress("the successor holds the key").await;
 }
 
 /// An owner that was taken over from does not get its key back while the successor holds it.
@@ -35,9 +33,7 @@ pub async fn a_renewal_extends_the_lease(store: impl DeliveryStore) {
     let settled = clause.renew(attempt.owner, LONG).await;
     assert_eq!(settled, Settled::Done, "the holder renews its lease");
     sleep(AFTER_SHORT).await;
-    clause
-        .assert_in_progress("a renewal extends the lease")
-        .await;
+    clause.assert_in_progress("a renewal extends the lease").await;
 }
 
 /// A record in progress does not expire while its lease is running, also when that was renewed.
@@ -50,9 +46,7 @@ pub async fn a_renewed_lease_outlives_the_retention(store: impl DeliveryStore) {
     let settled = clause.renew(owner, LONG).await;
     assert_eq!(settled, Settled::Done, "the holder renews its lease");
     sleep(lease + SHORT).await;
-    clause
-        .assert_in_progress("a record does not expire while its renewed lease is running")
-        .await;
+    clause.assert_in_progress("a record does not expire while its renewed lease is running").await;
 }
 
 /// A renewed lease ends like any other.
@@ -75,11 +69,7 @@ pub async fn a_renewal_after_the_lease_ended_is_done_if_nobody_took_over(
     let attempt = clause.begin(SHORT).await;
     sleep(AFTER_SHORT).await;
     let settled = clause.renew(attempt.owner, LONG).await;
-    assert_eq!(
-        settled,
-        Settled::Done,
-        "an owner holds its key until somebody takes over"
-    );
+    assert_eq!(settled, Settled::Done, "an owner holds its key until somebody takes over");
     clause.assert_in_progress("a late renewal counts").await;
 }
 

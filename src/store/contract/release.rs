@@ -27,11 +27,7 @@ pub async fn a_release_after_the_lease_ended_is_done_if_nobody_took_over(
     let first = clause.begin(SHORT).await;
     sleep(AFTER_SHORT).await;
     let settled = clause.release(first.owner).await;
-    assert_eq!(
-        settled,
-        Settled::Done,
-        "an owner holds its key until somebody takes over"
-    );
+    assert_eq!(settled, Settled::Done, "an owner holds its key until somebody takes over");
     let second = clause.acquire(LONG, "a released key is free").await;
     second.assert_follows(first);
 }
@@ -42,9 +38,7 @@ pub async fn a_release_by_a_stranger_is_lost(store: impl DeliveryStore) {
     let attempt = clause.begin(LONG).await;
     let settled = clause.release(Owner::random()).await;
     assert_eq!(settled, Settled::Lost, "a release by a stranger is lost");
-    clause
-        .assert_in_progress("a stranger's release leaves the key held")
-        .await;
+    clause.assert_in_progress("a stranger's release leaves the key held").await;
     let settled = clause.release(attempt.owner).await;
     assert_eq!(settled, Settled::Done, "the holder still holds its key");
 }
@@ -68,9 +62,7 @@ pub async fn a_repeated_release_is_harmless(store: impl DeliveryStore) {
     second.assert_follows(first);
     let settled = clause.release(first.owner).await;
     assert_eq!(settled, Settled::Lost, "the next attempt holds the key");
-    clause
-        .assert_in_progress("a repeated release leaves the next attempt alone")
-        .await;
+    clause.assert_in_progress("a repeated release leaves the next attempt alone").await;
 }
 
 /// An owner that reports a failure after it was taken over from does not free its successor's key.
@@ -79,14 +71,10 @@ pub async fn a_late_failure_does_not_hurt_the_successor(store: impl DeliveryStor
     let (zombie, successor) = clause.zombie_and_successor().await;
     let settled = clause.release(zombie.owner).await;
     assert_eq!(settled, Settled::Lost, "a release after a takeover is lost");
-    clause
-        .assert_in_progress("a late failure leaves the successor's key held")
-        .await;
+    clause.assert_in_progress("a late failure leaves the successor's key held").await;
     let settled = clause.complete(successor, LONG).await;
     assert_eq!(settled, Settled::Done, "the successor still holds the key");
     let settled = clause.release(zombie.owner).await;
     assert_eq!(settled, Settled::Lost, "a completed key has no holder");
-    clause
-        .assert_completed("a late failure does not undo the successor's success")
-        .await;
+    clause.assert_completed("a late failure does not undo the successor's success").await;
 }

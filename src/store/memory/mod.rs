@@ -92,9 +92,7 @@ impl MemoryStore {
             capacity,
             created: Instant::now(),
             // A clock before 1970 costs the growth of the fence over a restart, and nothing else.
-            created_unix_millis: SystemTime::now()
-                .duration_since(UNIX_EPOCH)
-                .map_or(0, millis),
+            created_unix_millis: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, millis),
         }))
     }
 
@@ -120,10 +118,7 @@ impl MemoryStore {
 
     fn lock(&self) -> MutexGuard<'_, Records> {
         // Nothing in a verb can panic half-way through a change, so the records are good in any case.
-        self.0
-            .records
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.0.records.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// One verb: one lock, and one look at the clock under it, so that time does not go back between verbs.

@@ -62,10 +62,7 @@ impl Running {
     }
 
     fn acquired(&self) -> Claim {
-        Claim::Acquired {
-            fence: Fence::new(self.fence),
-            attempt: self.attempt,
-        }
+        Claim::Acquired { fence: Fence::new(self.fence), attempt: self.attempt }
     }
 }
 
@@ -205,12 +202,8 @@ impl Records {
         keep: Duration,
         now: Now,
     ) -> Result<Settled, Full> {
-        let mut completed = Ended {
-            fence: fence.get(),
-            keep_until: now.plus(keep),
-            attempt: 1,
-            completed: true,
-        };
+        let mut completed =
+            Ended { fence: fence.get(), keep_until: now.plus(keep), attempt: 1, completed: true };
         let mut settled = Settled::Lost;
         if let Some(running) = self.running.pop(key) {
             completed.fence = completed.fence.max(running.fence);

@@ -1,0 +1,255 @@
+//! The same receiver as an actix-web middleware, and what a handler takes as its arguments.
+//!
+//! 1. `.wrap(layer)` on an `App`, a `Scope` or a `Resource`; clone one layer into every worker's `App`, so
+//!    that all share its store and its limits;
+//! 2. the payload is read raw and handed on byte for byte: `web::Bytes`, `web::Json<T>` and `web::Payload`
+//!    go on working;
+//! 3. [`scrapest::Event`], [`scrapebadger::Event`] and [`Delivery`] are extractors.
+//!
+//! A refusal is `Ok`, with its [`Rejection`](crate::Rejection) in the response's extensions. Only where the
+//! handler has kept the request (it panicked, or outlived its deadline or its limit) actix has nothing to
+//! make a response of, and it is an `Err` that carries that very response.
+//!
+//! ```
+//! use actix_web::{App, HttpResponse, http::StatusCode, test, web};
+//! use scrapest_webhook::{ScrapestWebhookLayer, scrapest, testing};
+//!
+//! async fn on_event(event: scrapest::Event) -> HttpResponse {
+//!     assert_eq!(event.kind(), Some("tweet.created"));
+//!     HttpResponse::NoContent().finish()
+//! }
+//!
+//! # #[actix_web::main] async fn main() {
+//! let secret = "whsec_3fb1c8a0d94e4a7fb2c6";
+//! let layer = ScrapestWebhookLayer::new(secret);
+//! let resource = web::resource("/").route(web::post().to(on_event)).wrap(layer);
+//! let app = test::init_service(App::new().service(resource)).await;
+//!
+//! for (secret, status) in [(secret, 204), ("another secret, or none", 401)] {
+//!     let signed = testing::scrapest(secret).sign();
+//!     let mut request = test::TestRequest::post().set_payload(signed.body().clone());
+//!     for header in signed.headers() {
+//!         request = request.insert_header(header);
+//!     }
+//!     let response = test::call_service(&app, request.to_request()).await;
+//!     assert_eq!(response.status(), status);
+//! }
+//! # }
+//! ```
+
+use std::fmt;
+use std::future::{Future, Ready, ready};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use actix_web::body::{EitherBody, MessageBody};
+use actix_web::dev::{Payload, Service, ServiceRequest, ServiceResponse, Transform, forward_ready};
+use actix_web::error::{InternalError, PayloadError};
+use actix_web::http::StatusCode;
+use actix_web::http::header::HeaderMap;
+use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, HttpResponse, ResponseError};
+use bytes::Bytes;
+use futures_util::Stream;
+
+use crate::config::Config;
+use crate::delivery::Delivery;
+use crate::event::EventError;
+use crate::event::extract::{delivered, typed};
+use crate::layer::WebhookLayer;
+use crate::observe;
+use crate::pipeline::{Attended, BodyError, Exchange, RunState, receive};
+use crate::provider::{Headers, Lookup, Provider};
+use crate::rejection::Reply;
+use crate::{scrapebadger, scrapest};
+
+/// # Panics
+///
+/// If the settings contradict each other; see [`WebhookLayer::check`].
+impl<S, B, P> Transform<S, ServiceRequest> for WebhookLayer<P>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
+    B: MessageBody + 'static,
+    P: Provider,
+{
+    type Response = ServiceResponse<EitherBody<B>>;
+    type Error = Error;
+    type Transform = WebhookMiddleware<S, P>;
+    type InitError = ();
+    type Future = Ready<Result<Self::Transform, ()>>;
+
+    fn new_transform(&self, service: S) -> Self::Future {
+        ready(Ok(WebhookMiddleware { service: Rc::new(service), config: self.checked() }))
+    }
+}
+
+/// A service behind a [`WebhookLayer`]: it is called only for authentic, fresh deliveries, one at a time
+/// for each, and never again after it succeeded.
+pub struct WebhookMiddleware<S, P> {
+    service: Rc<S>,
+    config: Arc<Config<P>>,
+}
+
+impl<S, B, P> Service<ServiceRequest> for WebhookMiddleware<S, P>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
+    B: MessageBody + 'static,
+    P: Provider,
+{
+    type Response = ServiceResponse<EitherBody<B>>;
+    type Error = Error;
+    type Future = ResponseFuture<B>;
+
+    forward_ready!(service);
+
+    fn call(&self, mut request: ServiceRequest) -> Self::Future {
+        let payload = request.take_payload();
+        let exchange = ActixExchange { request, payload, service: Rc::clone(&self.service) };
+        let run = RunState::new(observe::span(self.config.provider.name()));
+        let deadline = self.config.answer_deadline();
+        let received = Box::pin(receive(Arc::clone(&self.config), exchange, Arc::clone(&run)));
+        // actix does not drop a handler whose client has left; what is late goes on beside it.
+        let spawn = |run| drop(actix_web::rt::spawn(run));
+        let late = ActixExchange::<S>::answer_late;
+        ResponseFuture(Attended::new(received, run, deadline, spawn, late))
+    }
+}
+
+impl<S, P> fmt::Debug for WebhookMiddleware<S, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WebhookMiddleware").finish_non_exhaustive()
+    }
+}
+
+type Answer<B> = Result<ServiceResponse<EitherBody<B>>, Error>;
+
+/// The answer to come. Dropped while its handler runs, it moves the run to a task.
+pub struct ResponseFuture<B>(Attended<dyn Future<Output = Answer<B>>>);
+
+impl<B> Future for ResponseFuture<B> {
+    type Output = Answer<B>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(cx)
+    }
+}
+
+impl<B> fmt::Debug for ResponseFuture<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
+    }
+}
+
+/// What the pipeline asks of a framework, answered with actix's types.
+struct ActixExchange<S> {
+    request: ServiceRequest,
+    payload: Payload,
+    service: Rc<S>,
+}
+
+impl<S, B> Exchange for ActixExchange<S>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
+    B: MessageBody,
+{
+    type Output = Answer<B>;
+
+    fn method(&self) -> &str {
+        self.request.method().as_str()
+    }
+
+    fn headers(&self) -> Headers<'_> {
+        Headers::new(self.request.headers())
+    }
+
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+        Pin::new(&mut self.payload).poll_next(cx).map_err(|error| match error {
+            PayloadError::Overflow => BodyError::TooLarge,
+            _ => BodyError::Incomplete,
+        })
+    }
+
+    async fn call(mut self, delivery: Delivery) -> Self::Output {
+        self.request.set_payload(Payload::from(delivery.body().clone()));
+        self.request.extensions_mut().insert(delivery);
+        let response = self.service.call(self.request).await?;
+        Ok(response.map_into_left_body())
+    }
+
+    fn status(output: &Self::Output) -> Option<u16> {
+        output.as_ref().ok().map(|response| response.status().as_u16())
+    }
+
+    fn answer(self, reply: Reply) -> Self::Output {
+        Ok(self.request.into_response(write(reply)).map_into_right_body())
+    }
+
+    /// A clone of the request, kept back to make a response of, would be a panic in whatever routes it.
+    fn answer_late(reply: Reply) -> Self::Output {
+        let reason = reply.rejection;
+        Err(InternalError::from_response(reason, write(reply)).into())
+    }
+}
+
+fn write(reply: Reply) -> HttpResponse {
+    // Every status of the table is one.
+    let status = StatusCode::from_u16(reply.rejection.status()).unwrap_or_default();
+    let mut response = HttpResponse::build(status);
+    reply.headers(|name, value| {
+        response.insert_header((name, value));
+    });
+    response.extensions_mut().insert(reply.rejection);
+    response.body(reply.into_body())
+}
+
+impl Lookup for HeaderMap {
+    fn each<'a>(&'a self, name: &str, found: &mut dyn FnMut(&'a [u8])) {
+        self.get_all(name).for_each(|value| found(value.as_bytes()));
+    }
+}
+
+/// 500 if the handler does not sit behind a [`WebhookLayer`].
+impl FromRequest for Delivery {
+    type Error = EventError;
+    type Future = Ready<Result<Self, EventError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(delivered(request.extensions().get()).cloned())
+    }
+}
+
+/// 422 if the event is of a known kind with a broken payload; take `Result<Event, EventError>` to decide
+/// otherwise. 500 if the handler does not sit behind a
+/// [`ScrapestWebhookLayer`](crate::ScrapestWebhookLayer).
+impl FromRequest for scrapest::Event {
+    type Error = EventError;
+    type Future = Ready<Result<Self, EventError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(typed(request.extensions().get()))
+    }
+}
+
+/// 422 if the event is of a known kind with a broken payload; take `Result<Event, EventError>` to decide
+/// otherwise. 500 if the handler does not sit behind a
+/// [`ScrapeBadgerWebhookLayer`](crate::ScrapeBadgerWebhookLayer).
+impl FromRequest for scrapebadger::Event {
+    type Error = EventError;
+    type Future = Ready<Result<Self, EventError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(typed(request.extensions().get()))
+    }
+}
+
+/// The status and a word on it; what exactly is wrong stands in the log, not in the answer.
+impl ResponseError for EventError {
+    fn status_code(&self) -> StatusCode {
+        StatusCode::from_u16(self.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        HttpResponse::build(self.status_code()).body(self.public_text())
+    }
+}

@@ -1,0 +1,246 @@
+//! What a layer is configured with, and whether it makes sense together.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use hmac::Hmac;
+use sha2::{Digest, Sha256};
+use tokio::sync::{Semaphore, watch};
+
+use crate::pipeline::Waiters;
+use crate::provider::{DedupBy, Provider};
+use crate::secret::Secret;
+use crate::store::{MemoryStore, SharedStore};
+
+/// How far two clocks that are meant to be right may differ. Retention covers it on both sides.
+pub(crate) const CLOCK_ERROR: Duration = Duration::from_secs(60);
+/// 3,600 s and 300 s of tolerance and a margin; also how long a memory store keeps a record at least.
+const MEMORY_RETENTION: Duration = Duration::from_secs(4_200);
+/// Covers redelivery by hand on the next day.
+const LASTING_RETENTION: Duration = Duration::from_secs(24 * 3_600);
+/// Completions that wait in the background for a store that is down. Each is some 200 bytes.
+const PENDING_COMPLETIONS: usize = 10_000;
+
+/// What happens to an authentic, fresh delivery while the store does not answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OnStoreDown {
+    /// Ask again until the answer deadline, then 503, so that the sender tries again later.
+    #[default]
+    Refuse,
+    /// Ask again for half the answer deadline, then run the handler without a claim: nothing is late,
+    /// but duplicates and replays run too. [`Delivery::fence`](crate::Delivery::fence) and
+    /// [`attempt`](crate::Delivery::attempt) are then 0.
+    ProcessAnyway,
+}
+
+/// The state of a layer: its settings, and what all its requests share. Cheap to share, rarely cloned.
+#[derive(Clone)]
+pub(crate) struct Config<P> {
+    pub(crate) provider: P,
+    pub(crate) keys: Vec<Hmac<Sha256>>,
+    pub(crate) store: SharedStore,
+    lasting_store: bool,
+    /// Ahead of everything that is hashed into a store's key.
+    pub(crate) namespace: [u8; 16],
+    // `None`: as the provider says.
+    pub(crate) dedup_by: Option<DedupBy>,
+    pub(crate) past_tolerance: Option<Duration>,
+    pub(crate) future_tolerance: Option<Duration>,
+    pub(crate) answer_deadline: Option<Duration>,
+    pub(crate) lease: Duration,
+    retention: Option<Duration>,
+    pub(crate) body_limit: usize,
+    pub(crate) body_deadline: Duration,
+    bytes_in_flight_limit: usize,
+    pub(crate) run_limit: Duration,
+    pub(crate) on_store_down: OnStoreDown,
+    pub(crate) clock: Arc<dyn Fn() -> SystemTime + Send + Sync>,
+
+    pub(crate) bytes_in_flight: Arc<Semaphore>,
+    pub(crate) waiters: Arc<Waiters>,
+    /// Every run, and every completion in the background, holds a receiver.
+    pub(crate) runs: Arc<watch::Sender<()>>,
+    pub(crate) pending_completions: Arc<Semaphore>,
+}
+
+impl<P: Provider> Config<P> {
+    pub(crate) fn new(provider: P, secret: &Secret) -> Result<Self, ConfigError> {
+        let bytes_in_flight_limit = 64 * 1024 * 1024;
+        let mut config = Self {
+            keys: vec![secret.key_state()?],
+            store: SharedStore::new(MemoryStore::default()),
+            lasting_store: false,
+            namespace: [0; 16],
+            dedup_by: None,
+            past_tolerance: None,
+            future_tolerance: None,
+            answer_deadline: None,
+            lease: Duration::from_secs(15),
+            retention: None,
+            body_limit: 1_048_576,
+            body_deadline: Duration::from_secs(5),
+            bytes_in_flight_limit,
+            run_limit: Duration::from_secs(60),
+            on_store_down: OnStoreDown::default(),
+            clock: Arc::new(SystemTime::now),
+            bytes_in_flight: Arc::new(Semaphore::new(bytes_in_flight_limit)),
+            waiters: Arc::default(),
+            runs: Arc::new(watch::Sender::new(())),
+            pending_completions: Arc::new(Semaphore::new(PENDING_COMPLETIONS)),
+            provider,
+        };
+        config.set_namespace(config.provider.name());
+        Ok(config)
+    }
+
+    pub(crate) fn set_namespace(&mut self, namespace: &str) {
+        let digest = Sha256::digest(namespace);
+        self.namespace.copy_from_slice(&digest[..16]);
+    }
+
+    pub(crate) fn set_store(&mut self, store: SharedStore, lasting: bool) {
+        (self.store, self.lasting_store) = (store, lasting);
+    }
+
+    pub(crate) fn set_retention(&mut self, retention: Duration) {
+        self.retention = Some(retention);
+    }
+
+    pub(crate) fn set_bytes_in_flight(&mut self, limit: usize) {
+        self.bytes_in_flight_limit = limit;
+        self.bytes_in_flight = Arc::new(Semaphore::new(limit.min(Semaphore::MAX_PERMITS)));
+    }
+
+    pub(crate) fn dedup_by(&self) -> DedupBy {
+        self.dedup_by.unwrap_or_else(|| self.provider.dedup_by())
+    }
+
+    pub(crate) fn answer_deadline(&self) -> Duration {
+        self.answer_deadline.unwrap_or_else(|| self.provider.answer_deadline())
+    }
+
+    pub(crate) fn future_tolerance(&self) -> Duration {
+        self.future_tolerance.unwrap_or_else(|| self.provider.future_tolerance())
+    }
+
+    /// By the kind of the timestamp, unless one is set for all.
+    pub(crate) fn past_tolerance(&self, of_signed_attempt: bool) -> Duration {
+        self.past_tolerance.unwrap_or_else(|| match of_signed_attempt {
+            true => self.provider.attempt_tolerance(),
+            false => self.provider.past_tolerance(),
+        })
+    }
+
+    /// A third of the lease: two renewals may fail before it is lost.
+    pub(crate) fn renewal(&self) -> Duration {
+        self.lease / 3
+    }
+
+    /// How long a record is kept: as set, else long enough for the tolerances.
+    pub(crate) fn retention(&self) -> Duration {
+        self.retention.unwrap_or_else(|| {
+            let usual = if self.lasting_store { LASTING_RETENTION } else { MEMORY_RETENTION };
+            usual.max(self.least_retention())
+        })
+    }
+
+    /// Below this a captured request would be fresh for longer than it is remembered.
+    fn least_retention(&self) -> Duration {
+        let past = self.past_tolerance(false).max(self.past_tolerance(true));
+        past.saturating_add(self.future_tolerance()).saturating_add(2 * CLOCK_ERROR)
+    }
+
+    /// Whether the settings make sense, each and together.
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        self.provider.check()?;
+        let positive = |setting, value: Duration| match value.is_zero() {
+            true => Err(ConfigError::new(setting, "is 0, expected more than 0")),
+            false => Ok(()),
+        };
+        positive("answer_deadline", self.answer_deadline())?;
+        positive("body_deadline", self.body_deadline)?;
+        positive("run_limit", self.run_limit)?;
+        if self.lease < Duration::from_millis(30) {
+            let what = format!("is {:?}, expected at least 30ms", self.lease);
+            return Err(ConfigError::new("lease", what));
+        }
+        let (retention, least) = (self.retention(), self.least_retention());
+        if retention < least {
+            let what = format!(
+                "is {retention:?}, expected at least {least:?}: past tolerance + future tolerance + \
+                 2 × {CLOCK_ERROR:?} of clock error, or a captured request could outlive its record"
+            );
+            return Err(ConfigError::new("retention", what));
+        }
+        if retention < self.run_limit.saturating_add(self.lease) {
+            let what = format!(
+                "is {retention:?}, expected more than run limit + lease ({:?} + {:?})",
+                self.run_limit, self.lease
+            );
+            return Err(ConfigError::new("retention", what));
+        }
+        if self.body_limit == 0 {
+            return Err(ConfigError::new("body_limit", "is 0, expected more than 0 bytes"));
+        }
+        if self.body_limit > self.bytes_in_flight_limit {
+            let what = format!(
+                "is {}, expected at least the body limit of {} bytes",
+                self.bytes_in_flight_limit, self.body_limit
+            );
+            return Err(ConfigError::new("bytes_in_flight", what));
+        }
+        Ok(())
+    }
+}
+
+impl<P: fmt::Debug> fmt::Debug for Config<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("provider", &self.provider)
+            .field("secrets", &format_args!("{} <redacted>", self.keys.len()))
+            .field("store", &self.store)
+            .field("dedup_by", &self.dedup_by)
+            .field("past_tolerance", &self.past_tolerance)
+            .field("future_tolerance", &self.future_tolerance)
+            .field("answer_deadline", &self.answer_deadline)
+            .field("lease", &self.lease)
+            .field("retention", &self.retention)
+            .field("body_limit", &self.body_limit)
+            .field("body_deadline", &self.body_deadline)
+            .field("bytes_in_flight", &self.bytes_in_flight_limit)
+            .field("run_limit", &self.run_limit)
+            .field("on_store_down", &self.on_store_down)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A setting that cannot work: which one, what it was, what would do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError {
+    setting: &'static str,
+    message: String,
+}
+
+impl ConfigError {
+    /// An error of `setting`; the message goes on from its name, lower case, without a full stop.
+    pub fn new(setting: &'static str, message: impl Into<String>) -> Self {
+        Self { setting, message: message.into() }
+    }
+
+    /// The name of the setting.
+    #[must_use]
+    pub fn setting(&self) -> &'static str {
+        self.setting
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.setting, self.message)
+    }
+}
+
+impl Error for ConfigError {}

@@ -1,0 +1,54 @@
+//! What the extractors of every framework have in common.
+
+use super::{EventError, EventErrorKind};
+use crate::delivery::Delivery;
+
+/// What an extractor looks for, in the extensions that it has looked into.
+pub(crate) fn delivered(found: Option<&Delivery>) -> Result<&Delivery, EventError> {
+    found.ok_or_else(|| EventError::missing_layer().logged())
+}
+
+/// The same as the event of a sender.
+pub(crate) fn typed<T>(found: Option<&Delivery>) -> Result<T, EventError>
+where
+    T: for<'a> TryFrom<&'a Delivery, Error = EventError>,
+{
+    T::try_from(delivered(found)?).map_err(EventError::logged)
+}
+
+impl EventError {
+    /// The handler stands on a route without a layer of this crate.
+    pub(crate) fn missing_layer() -> Self {
+        Self {
+            kind: EventErrorKind::MissingLayer,
+            message: "no delivery in the request: the route has no `WebhookLayer`, add \
+                      `.route_layer(…)` in axum, `.wrap(…)` in actix-web"
+                .into(),
+        }
+    }
+
+    /// Written where it becomes an answer, because the answer itself says nothing that is not public.
+    pub(crate) fn logged(self) -> Self {
+        match self.kind {
+            EventErrorKind::Payload => tracing::warn!(error = %self, "event refused"),
+            _ => tracing::error!(error = %self, "handler cannot be given its event"),
+        }
+        self
+    }
+
+    /// The status of the answer.
+    pub(crate) fn status(&self) -> u16 {
+        match self.kind {
+            EventErrorKind::Payload => 422,
+            EventErrorKind::MissingLayer | EventErrorKind::WrongSender => 500,
+        }
+    }
+
+    /// What the sender is told.
+    pub(crate) fn public_text(&self) -> &'static str {
+        match self.kind {
+            EventErrorKind::Payload => "event not as documented",
+            EventErrorKind::MissingLayer | EventErrorKind::WrongSender => "internal error",
+        }
+    }
+}

@@ -1,0 +1,336 @@
+//! The configured receiver: one type for every framework.
+
+use std::any::TypeId;
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use crate::config::{Config, ConfigError, OnStoreDown};
+use crate::provider::{DedupBy, Provider};
+use crate::secret::Secret;
+use crate::store::{DeliveryStore, MemoryStore, SharedStore};
+
+/// Receives the webhooks of one sender: verifies, bounds, dates, deduplicates, and hands on.
+///
+/// Take [`ScrapestWebhookLayer`](crate::ScrapestWebhookLayer) or
+/// [`ScrapeBadgerWebhookLayer`](crate::ScrapeBadgerWebhookLayer), or a [`Provider`] of one's own. The
+/// value is a `tower_layer::Layer`; clones share the store and every limit, so one layer may stand on
+/// several routes.
+///
+/// Every setting has a safe default. Settings that contradict each other are a panic when the layer is
+/// put on a service, with a text that names the setting; [`check`](Self::check) tells beforehand.
+///
+/// ```
+/// use std::time::Duration;
+/// use scrapest_webhook::{ScrapestWebhookLayer, Secret};
+///
+/// # fn main() -> Result<(), scrapest_webhook::ConfigError> {
+/// let layer = ScrapestWebhookLayer::try_new("whsec_3fb1c8a0d94e4a7fb2c6")?
+///     .with_additional_secret("whsec_old_2fc11f0be4c24b6a")?
+///     .with_answer_deadline(Duration::from_secs(3))
+///     .check()?;
+/// # Ok(())
+/// # }
+/// ```
+pub struct WebhookLayer<P> {
+    config: Arc<Config<P>>,
+}
+
+impl<P: Provider + Default> WebhookLayer<P> {
+    /// A receiver with this secret and the defaults of the sender.
+    ///
+    /// # Panics
+    ///
+    /// If the secret is empty, blank, or shorter than 8 bytes. [`try_new`](Self::try_new) does not.
+    ///
+    /// ```should_panic
+    /// scrapest_webhook::ScrapestWebhookLayer::new(""); // panics: «secret is empty …»
+    /// ```
+    #[must_use]
+    #[track_caller]
+    pub fn new(secret: impl Into<Secret>) -> Self {
+        match Self::try_new(secret) {
+            Ok(layer) => layer,
+            // Documented: without a secret there is nothing to start.
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// The same for a secret that may turn out to be unusable.
+    ///
+    /// # Errors
+    ///
+    /// If the secret is empty, blank, or shorter than 8 bytes.
+    ///
+    /// ```
+    /// let error = scrapest_webhook::ScrapestWebhookLayer::try_new(" ").unwrap_err();
+    /// assert!(error.to_string().contains("secret is blank"));
+    /// ```
+    pub fn try_new(secret: impl Into<Secret>) -> Result<Self, ConfigError> {
+        Ok(Self { config: Arc::new(Config::new(P::default(), &secret.into())?) })
+    }
+}
+
+impl<P: Provider> WebhookLayer<P> {
+    /// Another secret that is valid too, while one is being replaced. All are tried for every request.
+    /// Default: only the one of [`new`](Self::new).
+    ///
+    /// # Errors
+    ///
+    /// If the secret is empty, blank, or shorter than 8 bytes.
+    ///
+    /// ```
+    /// # let layer = scrapest_webhook::ScrapestWebhookLayer::new("a-secret-of-some-24-bytes");
+    /// let layer = layer.with_additional_secret("the-one-of-last-month-24")?;
+    /// # Ok::<(), scrapest_webhook::ConfigError>(())
+    /// ```
+    pub fn with_additional_secret(self, secret: impl Into<Secret>) -> Result<Self, ConfigError> {
+        let state = secret.into().key_state()?;
+        Ok(self.set(|config| config.keys.push(state)))
+    }
+
+    /// The sender's own settings. Default: `P::default()`.
+    ///
+    /// ```
+    /// # let layer = scrapest_webhook::ScrapestWebhookLayer::new("a-secret-of-some-24-bytes");
+    /// use scrapest_webhook::scrapest::Scrapest;
+    /// let layer = layer.with_provider(Scrapest::default().with_signature_header("x-hook-signature"));
+    /// ```
+    #[must_use]
+    pub fn with_provider(self, provider: P) -> Self {
+        self.set(|config| config.provider = provider)
+    }
+
+    /// Where deliveries are remembered. Default: a [`MemoryStore`] of its own, of 250,000 deliveries.
+    ///
+    /// ```
+    /// # let layer = scrapest_webhook::ScrapestWebhookLayer::new("a-secret-of-some-24-bytes");
+    /// use scrapest_webhook::store::MemoryStore;
+    /// let layer = layer.with_store(MemoryStore::new());
+    /// ```
+    #[must_use]
+    pub fn with_store<S: DeliveryStore>(self, store: S) -> Self {
+        // The default of the retention depends on it: memory is short of room, not of lifetime.
+        let lasting = TypeId::of::<S>() != TypeId::of::<MemoryStore>();
+        self.set(|config| config.set_store(SharedStore::new(store), lasting))
+    }
+
+    /// Keeps this webhook's deliveries apart from others' in the same store: the same id in two
+    /// namespaces is two deliveries. Give each webhook one if several share a store.
+    /// Default: the sender's name.
+    ///
+    /// ```
+    /// # let layer = scrapest_webhook::ScrapestWebhookLayer::new("a-secret-of-some-24-bytes");
+    /// let layer = layer.with_namespace("billing-webhook");
+    /// ```
+    #[must_use]
+    pub fn with_namespace(self, namespace: impl AsRef<str>) -> Self {
+        self.set(|config| config.set_namespace(namespace.as_ref()))
+    }
+
+    /// What makes two requests the same delivery. Default: the sender's, for both senders
+    /// [`DedupBy::DeliveryIdAndTag`].
+    ///
+    /// ```
+    /// # let layer = scrapest_webhook::ScrapestWebhookLayer::new("a-secret-of-some-24-bytes");
+    /// let layer = layer.with_dedup_by(scrapest_webhook::DedupBy::Tag);
+    /// ```
+    #[must_use]
+    pub fn with_dedup_by(self, dedup_by: DedupBy) -> Self {
+        self.set(|config| config.dedup_by = Some(dedup_by))
+    }
+
+    /// How old a timestamp may be, to the edge and including it. Default: 3,600 s, and for a signed
+    /// timestamp of the attempt 300 s. The sender's retries must fit into it.
+    ///
+    /// ```
+    /// # let layer = scrapest_webhook::ScrapestWebhookLayer::new("a-secret-of-some-24-bytes");
+    /// # use std::time::Duration;
+    /// let layer = layer.with_past_tolerance(Duration::from_secs(1_800));
+    /// ```
+    #[must_use]
+    pub fn with_past_tolerance(self, tolerance: Duration) -> Self {
+        self.set(|config| config.past_tolerance = Some(tolerance))
+    }
+
+    /// How far ahead of our clock a timestamp may be, to the edge and including it. Default: 300 s.
+    ///
+    /// ```
+    /// # let layer = scrapest_webhook::ScrapestWebhookLayer::new("a-secret-of-some-24-bytes");
+    /// # use std::time::Duration;
+    /// let layer = layer.with_future_tolerance(Duration::from_secs(30));
+    /// ```
+    #[must_use]
+    pub fn with_future_tolerance(self, tolerance: Duration) -> Self {
+        self.set(|config| config.future_tolerance = Some(tolerance))
+    }
+
+    /// When the sender is answered at the latest, counted from the request's headers: a handler that
+    /// takes longer goes on, and the sender gets 503 and tries again. Default: 4 s for Scrapest (it
+    /// asks for less than 5 s), 8 s for ScrapeBadger (it waits 10 s).
+    ///
+    /// ```
+    /// # let layer = scrapest_webhook::ScrapestWebhookLayer::new("a-secret-of-some-24-bytes");
+    /// # use std::time::Duration;
+    /// let layer = layer.with_answer_deadline(Duration::from_secs(2));
+    /// ```
+    #[must_use]
+    pub fn with_answer_deadline(self, deadline: Duration) -> Self {
+        self.set(|config| config.answer_deadline = Some(deadline))
+    }
+
+    /// How long an attempt holds its delivery without a sign of life; it is renewed at each third of
+    /// that. After a crash a retry has to wait so long. Default: 15 s, renewed every 5 s.
+    ///
+    /// ```
+    /// # let layer = scrapest_webhook::ScrapestWebhookLayer::new("a-secret-of-some-24-bytes");
+    /// # use std::time::Duration;
+    /// let layer = layer.with_lease(Duration::from_secs(9));
+    /// ```
+    #[must_use]
+    pub fn with_lease(self, lease: Duration) -> Self {
+        self.set(|config| config.lease = lease)
+    }
+
+    /// How long a delivery is remembered. At least past tolerance + future tolerance + 120 s, so that
+    /// a captured request is too old before it is forgotten. Default: 4,200 s in a [`MemoryStore`],
+    /// 24 h in any other; more if the tolerances ask for it.
+    ///
+    /// ```
+    /// # let layer = scrapest_webhook::ScrapestWebhookLayer::new("a-secret-of-some-24-bytes");
+    /// # use std::time::Duration;
+    /// assert!(layer.with_retention(Duration::from_secs(60)).check().is_err());
+    /// ```
+    #[must_use]
+    pub fn with_retention(self, retention: Duration) -> Self {
+        self.set(|config| config.set_retention(retention))
+    }
+
+    /// The longest body, in bytes. Default: 1,048,576, the largest payload Scrapest documents.
+    ///
+    /// ```
+    /// # let layer = scrapest_webhook::ScrapestWebhookLayer::new("a-secret-of-some-24-bytes");
+    /// let layer = layer.with_body_limit(64 * 1024);
+    /// ```
+    #[must_use]
+    pub fn with_body_limit(self, bytes: usize) -> Self {
+        self.set(|config| config.body_limit = bytes)
+    }
+
+    /// How long the whole body may take. Default: 5 s.
+    ///
+    /// ```
+    /// # let layer = scrapest_webhook::ScrapestWebhookLayer::new("a-secret-of-some-24-bytes");
+    /// # use std::time::Duration;
+    /// let layer = layer.with_body_deadline(Duration::from_secs(2));
+    /// ```
+    #[must_use]
+    pub fn with_body_deadline(self, deadline: Duration) -> Self {
+        self.set(|config| config.body_deadline = deadline)
+    }
+
+    /// How many bytes of bodies all requests of this layer may hold at one time, read or being read;
+    /// above it 503. Default: 64 MiB.
+    ///
+    /// ```
+    /// # let layer = scrapest_webhook::ScrapestWebhookLayer::new("a-secret-of-some-24-bytes");
+    /// let layer = layer.with_bytes_in_flight(16 * 1024 * 1024);
+    /// ```
+    #[must_use]
+    pub fn with_bytes_in_flight(self, bytes: usize) -> Self {
+        self.set(|config| config.set_bytes_in_flight(bytes))
+    }
+
+    /// How long a handler may run; then it is dropped and the delivery released. Default: 60 s.
+    ///
+    /// ```
+    /// # let layer = scrapest_webhook::ScrapestWebhookLayer::new("a-secret-of-some-24-bytes");
+    /// # use std::time::Duration;
+    /// let layer = layer.with_run_limit(Duration::from_secs(30));
+    /// ```
+    #[must_use]
+    pub fn with_run_limit(self, limit: Duration) -> Self {
+        self.set(|config| config.run_limit = limit)
+    }
+
+    /// What to do with a delivery while the store does not answer. Default: [`OnStoreDown::Refuse`].
+    ///
+    /// ```
+    /// # let layer = scrapest_webhook::ScrapestWebhookLayer::new("a-secret-of-some-24-bytes");
+    /// let layer = layer.with_on_store_down(scrapest_webhook::OnStoreDown::ProcessAnyway);
+    /// ```
+    #[must_use]
+    pub fn with_on_store_down(self, choice: OnStoreDown) -> Self {
+        self.set(|config| config.on_store_down = choice)
+    }
+
+    /// The clock that timestamps are held against. Default: the system's. For tests.
+    ///
+    /// ```
+    /// # let layer = scrapest_webhook::ScrapestWebhookLayer::new("a-secret-of-some-24-bytes");
+    /// # use std::time::{Duration, SystemTime};
+    /// let layer = layer.with_clock(|| SystemTime::UNIX_EPOCH + Duration::from_secs(1_772_625_600));
+    /// ```
+    #[must_use]
+    pub fn with_clock(self, clock: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
+        self.set(|config| config.clock = Arc::new(clock))
+    }
+
+    /// Whether the settings make sense together; else putting the layer on a service panics.
+    ///
+    /// # Errors
+    ///
+    /// The first setting that cannot work: what it is and what would do.
+    ///
+    /// ```
+    /// # let layer = scrapest_webhook::ScrapestWebhookLayer::new("a-secret-of-some-24-bytes");
+    /// let error = layer.with_body_limit(0).check().unwrap_err();
+    /// assert_eq!(error.to_string(), "body_limit: is 0, expected more than 0 bytes");
+    /// ```
+    pub fn check(self) -> Result<Self, ConfigError> {
+        self.config.check().map(|()| self)
+    }
+
+    /// Waits until no handler of this layer runs any more and every success is recorded, at most for
+    /// `grace`. To be awaited once the server has stopped accepting, so that runs whose client is gone
+    /// reach their end too. Says whether all did.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// # let layer = scrapest_webhook::ScrapestWebhookLayer::new("a-secret-of-some-24-bytes");
+    /// # use std::time::Duration;
+    /// assert!(layer.drain(Duration::from_secs(10)).await);
+    /// # }
+    /// ```
+    pub async fn drain(&self, grace: Duration) -> bool {
+        tokio::time::timeout(grace, self.config.runs.closed()).await.is_ok()
+    }
+
+    fn set(mut self, change: impl FnOnce(&mut Config<P>)) -> Self {
+        change(Arc::make_mut(&mut self.config));
+        self
+    }
+
+    /// For an adapter, when it is put on a service.
+    #[cfg(any(feature = "tower", feature = "actix"))]
+    #[track_caller]
+    pub(crate) fn checked(&self) -> Arc<Config<P>> {
+        if let Err(error) = self.config.check() {
+            // Documented: an application must not start with settings that break a promise.
+            panic!("{error}");
+        }
+        Arc::clone(&self.config)
+    }
+}
+
+impl<P> Clone for WebhookLayer<P> {
+    fn clone(&self) -> Self {
+        Self { config: Arc::clone(&self.config) }
+    }
+}
+
+impl<P: fmt::Debug> fmt::Debug for WebhookLayer<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("WebhookLayer").field(&self.config).finish()
+    }
+}

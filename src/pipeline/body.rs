@@ -1,0 +1,78 @@
+//! Step 2: the raw body, within its limit, its deadline, and the cap over all requests.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout_at};
+
+use super::{BodyError, Exchange};
+use crate::config::Config;
+use crate::rejection::{RejectionKind, Reply};
+
+/// A body that was read whole, and its share of the bytes in flight until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Body {
+    pub(crate) bytes: Bytes,
+    _share: Option<OwnedSemaphorePermit>,
+}
+
+/// One deadline for the whole body: one for each frame is beaten by a byte a second.
+pub(super) async fn collect<P>(
+    config: &Config<P>,
+    exchange: &mut impl Exchange,
+    arrived: Instant,
+) -> Result<Body, Reply> {
+    match timeout_at(arrived + config.body_deadline, gather(config, exchange)).await {
+        Ok(body) => body.map_err(Reply::from),
+        Err(_) => Err(RejectionKind::BodyTooSlow.into()),
+    }
+}
+
+async fn gather<P>(
+    config: &Config<P>,
+    exchange: &mut impl Exchange,
+) -> Result<Body, RejectionKind> {
+    let mut share = None;
+    let mut first = Bytes::new();
+    let mut rest = BytesMut::new();
+    while let Some(chunk) = poll_fn(|cx| exchange.poll_chunk(cx)).await {
+        let chunk = chunk.map_err(|error| match error {
+            BodyError::Incomplete => RejectionKind::BodyIncomplete,
+            BodyError::TooLarge => RejectionKind::BodyTooLarge,
+        })?;
+        if chunk.len() > config.body_limit - (first.len() + rest.len()) {
+            return Err(RejectionKind::BodyTooLarge);
+        }
+        take_share(&config.bytes_in_flight, &mut share, chunk.len())?;
+        if rest.is_empty() && first.is_empty() {
+            // A body in one frame, as most are, is handed on without a copy.
+            first = chunk;
+        } else {
+            // What has arrived decides how much is reserved, not what a header promised.
+            if rest.is_empty() {
+                rest.reserve(first.len() + chunk.len());
+                rest.extend_from_slice(&std::mem::take(&mut first));
+            }
+            rest.extend_from_slice(&chunk);
+        }
+    }
+    let bytes = if rest.is_empty() { first } else { rest.freeze() };
+    Ok(Body { bytes, _share: share })
+}
+
+fn take_share(
+    cap: &Arc<Semaphore>,
+    share: &mut Option<OwnedSemaphorePermit>,
+    bytes: usize,
+) -> Result<(), RejectionKind> {
+    let bytes = u32::try_from(bytes).map_err(|_| RejectionKind::BodyTooLarge)?;
+    let more =
+        Arc::clone(cap).try_acquire_many_owned(bytes).map_err(|_| RejectionKind::BytesInFlight)?;
+    match share {
+        Some(share) => share.merge(more),
+        None => *share = Some(more),
+    }
+    Ok(())
+}

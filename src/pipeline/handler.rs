@@ -1,0 +1,132 @@
+//! Step 7: the handler runs, under its lease and its limit, and what it says is settled.
+
+use std::convert::Infallible;
+use std::future::{Future, pending, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::body::Body;
+use super::claim::Claimed;
+use super::keys::Identified;
+use super::run::RunState;
+use super::{Exchange, settle};
+use crate::config::Config;
+use crate::delivery::{Delivery, Verified};
+use crate::provider::Provider;
+use crate::rejection::{RejectionKind, Reply};
+use crate::store::{Settled, StoreError};
+
+pub(super) async fn run<P: Provider, X: Exchange>(
+    config: &Config<P>,
+    exchange: X,
+    message: Identified,
+    (claimed, body): (Claimed, Arc<Body>),
+    arrived: Instant,
+    run: &Arc<RunState>,
+) -> Result<X::Output, Reply> {
+    // What `drain` waits for.
+    let _running = config.runs.subscribe();
+    let delivery = Delivery::new(Verified {
+        sender: config.provider.name(),
+        id: message.id,
+        kind: message.kind,
+        timestamp: message.timestamp,
+        attempt: claimed.attempt,
+        fence: claimed.fence,
+        key: claimed.keys.main(),
+        body: body.bytes.clone(),
+        run: Arc::clone(run),
+    });
+    run.begin();
+    let ended = guarded(config, exchange.call(delivery), &claimed, run).await;
+    // From here on the handler has spoken: the answer is its own, however long the record takes.
+    run.hold();
+    let patience = arrived + config.answer_deadline();
+    match ended {
+        Ok(output) if X::status(&output).is_some_and(|status| (200..300).contains(&status)) => {
+            settle::complete(config, &claimed, patience).await;
+            Ok(output)
+        }
+        failed => {
+            settle::release(config, claimed.keys, claimed.owner, patience).await;
+            failed.map_err(Reply::from)
+        }
+    }
+}
+
+/// The handler's answer, or why there is none. Timers exist only once it has waited for something.
+async fn guarded<P: Provider, H: Future>(
+    config: &Config<P>,
+    handler: H,
+    claimed: &Claimed,
+    run: &RunState,
+) -> Result<H::Output, RejectionKind> {
+    let mut handler = pin!(Some(AssertUnwindSafe(handler).catch_unwind()));
+    let mut overseer =
+        pin!(timeout_at(Instant::now() + config.run_limit, keep_lease(config, claimed, run)));
+    let ended = poll_fn(|cx| {
+        if let Some(handler) = handler.as_mut().as_pin_mut()
+            && let std::task::Poll::Ready(ended) = handler.poll(cx)
+        {
+            return std::task::Poll::Ready(Some(ended));
+        }
+        overseer.as_mut().poll(cx).map(|_| None)
+    })
+    .await;
+    match ended {
+        Some(Ok(output)) => Ok(output),
+        Some(Err(_)) => Err(RejectionKind::HandlerPanicked),
+        None => {
+            // What a half-finished handler drops may panic as well.
+            let dropped = catch_unwind(AssertUnwindSafe(|| handler.set(None)));
+            if dropped.is_err() {
+                tracing::warn!("handler panicked while it was ended at its run limit");
+            }
+            Err(RejectionKind::RunLimit)
+        }
+    }
+}
+
+/// Renews the lease at each third of it, and tells the handler when it is surely lost.
+async fn keep_lease<P: Provider>(
+    config: &Config<P>,
+    claimed: &Claimed,
+    run: &RunState,
+) -> Infallible {
+    let mut held_until = Instant::now() + config.lease;
+    let mut pause = config.renewal();
+    loop {
+        sleep(pause).await;
+        let asked = Instant::now();
+        let lost = match timeout_at(held_until.max(asked), renew(config, claimed)).await {
+            Ok(Ok(Settled::Done)) => {
+                held_until = asked + config.lease;
+                pause = config.renewal();
+                continue;
+            }
+            Ok(Ok(Settled::Lost)) => true,
+            // The store may be back before the lease ends: ask more often.
+            Ok(Err(_)) | Err(_) => Instant::now() >= held_until,
+        };
+        if lost {
+            tracing::warn!("handler runs on without its lease; another may run the same delivery");
+            run.lose_lease();
+            return pending().await;
+        }
+        pause = (held_until - Instant::now()).min(config.renewal()).min(Duration::from_secs(1));
+    }
+}
+
+async fn renew<P: Provider>(config: &Config<P>, claimed: &Claimed) -> Result<Settled, StoreError> {
+    for key in claimed.keys.in_order().into_iter().flatten() {
+        if config.store.renew(&key, claimed.owner, config.lease).await? == Settled::Lost {
+            return Ok(Settled::Lost);
+        }
+    }
+    Ok(Settled::Done)
+}

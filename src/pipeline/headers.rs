@@ -1,0 +1,51 @@
+//! Step 1: what the headers alone can refuse, before the first byte of the body is asked for.
+
+use super::Exchange;
+use crate::config::Config;
+use crate::provider::Provider;
+use crate::rejection::{RejectionKind, Reply};
+
+/// The signature that the request carries. `None` only where the sender's settings answer an unsigned
+/// challenge.
+pub(super) fn check<P: Provider>(
+    config: &Config<P>,
+    exchange: &impl Exchange,
+) -> Result<Option<[u8; 32]>, Reply> {
+    if exchange.method() != "POST" {
+        return Err(RejectionKind::MethodNotAllowed.into());
+    }
+    let headers = exchange.headers();
+    let (mut encoded, mut too_large) = (false, false);
+    headers.each("content-encoding", |value| encoded |= !value.eq_ignore_ascii_case(b"identity"));
+    headers.each("content-length", |value| too_large |= exceeds(value, config.body_limit));
+    if encoded {
+        return Err(RejectionKind::ContentEncoding.into());
+    }
+    if too_large {
+        return Err(RejectionKind::BodyTooLarge.into());
+    }
+
+    let (mut signature, mut count) = (None, 0_usize);
+    for name in config.provider.signature_headers() {
+        headers.each(name, |value| (signature, count) = (Some(value), count + 1));
+    }
+    match (signature, count) {
+        (Some(value), 1) => match config.provider.signature(value) {
+            Some(signature) => Ok(Some(signature)),
+            None => Err(RejectionKind::MalformedSignature.into()),
+        },
+        (None, _) if config.provider.answers_unsigned_challenge() => Ok(None),
+        (None, _) => Err(RejectionKind::MissingSignature.into()),
+        _ => Err(RejectionKind::RepeatedSignature.into()),
+    }
+}
+
+/// A length that is no number is left to the framework, which counts the bytes anyway; one with more
+/// digits than fit is long.
+fn exceeds(length: &[u8], limit: usize) -> bool {
+    let digits = length.trim_ascii();
+    !digits.is_empty()
+        && digits.iter().all(u8::is_ascii_digit)
+        && std::str::from_utf8(digits)
+            .is_ok_and(|digits| digits.parse::<usize>().map_or(true, |length| length > limit))
+}

@@ -1,0 +1,86 @@
+//! Duplicates that wait for the attempt that runs: how many, and with one body between them.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::body::Body;
+use crate::rejection::RejectionKind;
+use crate::store::Key;
+
+/// More duplicates of one delivery than this at one time are no retries.
+const PER_KEY: usize = 16;
+const IN_ALL: usize = 1_024;
+
+#[derive(Debug, Default)]
+pub(crate) struct Waiters(Mutex<Waiting>);
+
+#[derive(Debug, Default)]
+struct Waiting {
+    in_all: usize,
+    keys: HashMap<Key, Group>,
+}
+
+#[derive(Debug)]
+struct Group {
+    count: usize,
+    /// Of the first who came. Whoever has the same bytes drops his own.
+    body: Arc<Body>,
+}
+
+/// A place among the waiting, given up when it is dropped.
+#[derive(Debug)]
+pub(super) struct Place {
+    waiters: Arc<Waiters>,
+    key: Key,
+}
+
+impl Waiters {
+    /// Waits for `key`; `body` is exchanged for the one that is held already, if the bytes are the same.
+    pub(super) fn join(
+        self: &Arc<Self>,
+        key: Key,
+        body: &mut Arc<Body>,
+    ) -> Result<Place, RejectionKind> {
+        let mut waiting = self.lock();
+        if waiting.in_all >= IN_ALL {
+            return Err(RejectionKind::TooManyWaiting);
+        }
+        match waiting.keys.entry(key) {
+            Entry::Vacant(vacant) => {
+                vacant.insert(Group { count: 1, body: Arc::clone(body) });
+            }
+            Entry::Occupied(group) => {
+                let group = group.into_mut();
+                if group.count >= PER_KEY {
+                    return Err(RejectionKind::TooManyWaiting);
+                }
+                group.count += 1;
+                if group.body.bytes == body.bytes {
+                    *body = Arc::clone(&group.body);
+                }
+            }
+        }
+        waiting.in_all += 1;
+        drop(waiting);
+        Ok(Place { waiters: Arc::clone(self), key })
+    }
+
+    /// Nothing under the lock can panic half-way, so a poisoned one is as good.
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut waiting = self.waiters.lock();
+        waiting.in_all -= 1;
+        if let Entry::Occupied(mut group) = waiting.keys.entry(self.key) {
+            group.get_mut().count -= 1;
+            if group.get().count == 0 {
+                group.remove();
+            }
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! Every answer that the layer gives in the handler's place, and its status, in one table.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::provider::Challenge;
+
+/// Why the layer answered in the handler's place. It rides in the response's extensions, for the logs
+/// of the application; the one who sent the request does not see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rejection {
+    kind: RejectionKind,
+    retry_after: Option<Duration>,
+}
+
+impl Rejection {
+    /// The reason.
+    #[must_use]
+    pub fn kind(&self) -> RejectionKind {
+        self.kind
+    }
+
+    /// The status that it was answered with.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        self.kind.status()
+    }
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.kind.as_str())
+    }
+}
+
+macro_rules! rejection_kinds {
+    ($($(#[$doc:meta])* $kind:ident $status:literal $label:literal $body:literal;)*) => {
+        /// The reasons for a [`Rejection`]. Two of them are no refusals: a duplicate and a challenge.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum RejectionKind { $($(#[$doc])* $kind,)* }
+
+        impl RejectionKind {
+            /// All of them, in the order of the pipeline.
+            pub const ALL: &[Self] = &[$(Self::$kind),*];
+
+            /// The status of the answer.
+            #[must_use]
+            pub const fn status(self) -> u16 {
+                match self { $(Self::$kind => $status,)* }
+            }
+
+            /// A short fixed label, for logs and metrics.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$kind => $label,)* }
+            }
+
+            const fn body(self) -> &'static str {
+                match self { $(Self::$kind => $body,)* }
+            }
+        }
+    };
+}
+
+rejection_kinds! {
+    /// The method is not POST.
+    MethodNotAllowed 405 "method_not_allowed" "expected POST";
+    /// The body is compressed or otherwise encoded; it is never inflated.
+    ContentEncoding 415 "content_encoding" "expected no content-encoding";
+    /// The body is, or says it is, longer than the limit.
+    BodyTooLarge 413 "body_too_large" "body too large";
+    /// No signature header.
+    MissingSignature 401 "missing_signature" "unauthorized";
+    /// More than one signature header.
+    RepeatedSignature 401 "repeated_signature" "unauthorized";
+    /// The signature header is not of the sender's shape.
+    MalformedSignature 401 "malformed_signature" "unauthorized";
+    /// The body did not come within its deadline.
+    BodyTooSlow 408 "body_too_slow" "body too slow";
+    /// The body broke off.
+    BodyIncomplete 400 "body_incomplete" "body incomplete";
+    /// The bodies in flight together exceed their cap.
+    BytesInFlight 503 "bytes_in_flight" "busy, try again";
+    /// The signature is of other bytes or of another secret.
+    WrongSignature 401 "wrong_signature" "unauthorized";
+    /// Authentic, but no timestamp is under the signature.
+    NoSignedTimestamp 401 "no_signed_timestamp" "unauthorized";
+    /// Authentic, but a timestamp is too old, too far ahead, or unreadable.
+    Stale 401 "stale" "unauthorized";
+    /// A challenge, answered.
+    Challenge 200 "challenge" "";
+    /// A duplicate of a completed delivery, or a replay of one.
+    Duplicate 200 "duplicate" "";
+    /// Another attempt at the delivery was still running when the answer was due.
+    InProgress 503 "in_progress" "in progress, try again";
+    /// Too many duplicates are waiting for the attempt that runs.
+    TooManyWaiting 503 "too_many_waiting" "in progress, try again";
+    /// The delivery store did not answer in time.
+    StoreDown 503 "store_down" "unavailable, try again";
+    /// The handler had not finished when the answer was due; it goes on.
+    AnswerDeadline 503 "answer_deadline" "in progress, try again";
+    /// The handler reached its run limit and was ended.
+    RunLimit 503 "run_limit" "unavailable, try again";
+    /// The handler panicked.
+    HandlerPanicked 500 "handler_panicked" "internal error";
+}
+
+/// An answer of the layer, for an adapter to write in its framework's types.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) rejection: Rejection,
+    challenge: Option<Challenge>,
+}
+
+impl Reply {
+    pub(crate) fn later(kind: RejectionKind, retry_after: Duration) -> Self {
+        Self { rejection: Rejection { kind, retry_after: Some(retry_after) }, challenge: None }
+    }
+
+    pub(crate) fn challenge(challenge: Challenge) -> Self {
+        Self { challenge: Some(challenge), ..RejectionKind::Challenge.into() }
+    }
+
+    pub(crate) fn kind(&self) -> RejectionKind {
+        self.rejection.kind
+    }
+
+    /// The headers, names in lower case. `content-length` is the framework's business.
+    pub(crate) fn headers(&self, mut set: impl FnMut(&'static str, &str)) {
+        match &self.challenge {
+            Some(challenge) => set("content-type", challenge.content_type),
+            None if self.kind().body().is_empty() => {}
+            None => set("content-type", "text/plain; charset=utf-8"),
+        }
+        match self.kind() {
+            RejectionKind::Challenge => {
+                set("x-content-type-options", "nosniff");
+                set("cache-control", "no-store");
+            }
+            // RFC 9110 §15.5.6 and §15.5.16 ask for these two.
+            RejectionKind::MethodNotAllowed => set("allow", "POST"),
+            RejectionKind::ContentEncoding => set("accept-encoding", "identity"),
+            _ => {}
+        }
+        if let Some(wait) = self.rejection.retry_after {
+            // Whole seconds (RFC 9110 §10.2.3), rounded up: never before there is something to find.
+            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+            set("retry-after", &seconds.max(1).to_string());
+        }
+    }
+
+    pub(crate) fn into_body(self) -> bytes::Bytes {
+        match self.challenge {
+            Some(challenge) => challenge.answer,
+            None => bytes::Bytes::from_static(self.rejection.kind.body().as_bytes()),
+        }
+    }
+}
+
+impl From<RejectionKind> for Reply {
+    fn from(kind: RejectionKind) -> Self {
+        // A 503 without a better idea of when.
+        let retry_after = (kind.status() == 503).then_some(Duration::from_secs(1));
+        Self { rejection: Rejection { kind, retry_after }, challenge: None }
+    }
+}

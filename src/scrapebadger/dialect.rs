@@ -1,0 +1,40 @@
+//! How ScrapeBadger signs and labels its requests.
+
+use crate::peek;
+use crate::provider::{Envelope, Message, Provider, Timestamp};
+
+/// ScrapeBadger's two published contracts, both behind one layer. It has no settings: everything that is
+/// needed is documented by the sender.
+///
+/// Contract 1 is that of the site's documentation and of the official SDKs for Python and Node, contract 2
+/// that of the API's documentation. They differ in the names of the headers and of some fields. The
+/// signature is HMAC-SHA256 over the raw body in both; the ids and the event's header are not signed, so
+/// the kind is read from the body. The timestamp is `detected_at`, of the first detection, which every
+/// retry repeats; a test event may have none.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct ScrapeBadger {}
+
+impl Provider for ScrapeBadger {
+    fn name(&self) -> &'static str {
+        super::SENDER
+    }
+
+    fn signature_headers(&self) -> impl Iterator<Item = &str> {
+        ["x-scrapebadger-signature", "x-signature-256"].into_iter()
+    }
+
+    fn envelope<'a>(&self, message: &Message<'a>) -> Envelope<'a> {
+        let [kind_1, kind_2, detected_at] =
+            peek::fields(message.body(), ["type", "event", "detected_at"]);
+        let id = message
+            .header("x-scrapebadger-delivery-id")
+            .or_else(|| message.header("x-delivery-id"));
+        let kind = kind_1.text().or_else(|| kind_2.text());
+        Envelope::new()
+            .with_id(id)
+            .with_timestamp(detected_at.time().map(Timestamp::signed))
+            .with_test(kind.as_deref() == Some("test"))
+            .with_kind(kind)
+    }
+}

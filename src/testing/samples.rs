@@ -1,0 +1,85 @@
+//! A sample body of each documented kind.
+
+use serde_json::{Value, json};
+
+/// The envelope is an assumption, like the defaults of [`Scrapest`](crate::scrapest::Scrapest).
+pub(super) fn scrapest(kind: &str, time: &str, id: &str) -> Value {
+    let tweet = json!({
+        "id": "1234567890123456789",
+        "text": "The future is electric...",
+        "created_at": time,
+        "lang": "en",
+        "author": {"id": "44196397", "username": "elonmusk", "name": "Elon Musk", "verified": true},
+        "metrics": {"likes": 12, "retweets": 3, "replies": 1},
+    });
+    let data = match kind {
+        "tweet.created" | "tweet.updated" => tweet,
+        "user.updated" => {
+            json!({"id": "44196397", "username": "elonmusk", "name": "Elon Musk", "followers_count": 1})
+        }
+        "webhook.delivery_failed" => {
+            json!({"webhook_id": "wh_1", "status": "failed", "error": "timeout", "attempts": 5})
+        }
+        "webhook.verified" => json!({"webhook_id": "wh_1", "status": "active"}),
+        "webhook.verification" => {
+            return json!({"event": kind, "timestamp": time, "challenge": "challenge-0001"});
+        }
+        _ => json!({}),
+    };
+    json!({"id": format!("evt_{id}"), "event": kind, "timestamp": time, "webhook_id": "wh_1", "data": data})
+}
+
+/// The sender's own sample, and its test event, of which only the type is documented.
+pub(super) fn scrapebadger_1(kind: &str, time: &str) -> Value {
+    if kind != "tweet" {
+        return json!({"type": kind, "detected_at": time});
+    }
+    json!({
+        "type": "tweet",
+        "monitor_id": "mon-123",
+        "tweet_id": "1234567890123456789",
+        "author_username": "elonmusk",
+        "tweet_published_at": time,
+        "detected_at": time,
+        "latency_ms": 850,
+        "tweet": {
+            "id": "1234567890123456789",
+            "text": "The future is electric...",
+            "created_at": "Mon Mar 04 12:00:00 +0000 2026",
+            "user_id": "44196397",
+            "username": "elonmusk",
+            "user_name": "Elon Musk",
+            "favorite_count": 0,
+            "retweet_count": 0,
+            "reply_count": 0,
+            "media": [],
+            "urls": [],
+            "hashtags": [],
+        },
+    })
+}
+
+/// The sender's own sample.
+pub(super) fn scrapebadger_2(kind: &str, time: &str) -> Value {
+    if kind != "tweet.detected" {
+        return json!({"event": kind, "detected_at": time});
+    }
+    json!({
+        "event": "tweet.detected",
+        "monitor_id": "abc-123",
+        "monitor_name": "My Monitor",
+        "tweet_id": "1234567890",
+        "author_username": "elonmusk",
+        "tweet_text": "Just announced...",
+        "tweet_url": "https://x.com/elonmusk/status/1234567890",
+        "tweet_published_at": time,
+        "detected_at": time,
+        "latency_ms": 150,
+        "tweet_data": {
+            "id": "1234567890",
+            "text": "Just announced...",
+            "user": {"id": "44196397", "username": "elonmusk", "name": "Elon Musk"},
+            "media": [],
+        },
+    })
+}

@@ -1,0 +1,61 @@
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::Response;
+use http_body::Body;
+use tower_service::Service;
+
+use super::exchange::{BoxError, HttpExchange};
+use super::{ResponseBody, VerifiedBody};
+use crate::config::Config;
+use crate::observe;
+use crate::pipeline::{Attended, Exchange, RunState, receive};
+use crate::provider::Provider;
+
+type Answer<B, E> = Result<Response<ResponseBody<B>>, E>;
+type Run<B, E> = dyn Future<Output = Answer<B, E>> + Send;
+
+/// The answer to come. Dropped while its handler runs, it moves the run to a task.
+pub struct ResponseFuture<B, E>(Attended<Run<B, E>>);
+
+impl<B: Send + 'static, E: Send + 'static> ResponseFuture<B, E> {
+    pub(super) fn new<S, P, ReqBody>(
+        config: Arc<Config<P>>,
+        exchange: HttpExchange<S, ReqBody>,
+    ) -> Self
+    where
+        S: Service<http::Request<VerifiedBody>, Response = Response<B>, Error = E> + Send + 'static,
+        S::Future: Send,
+        P: Provider,
+        ReqBody: Body<Data = Bytes> + Send + 'static,
+        ReqBody::Error: Into<BoxError>,
+    {
+        let run = RunState::new(observe::span(config.provider.name()));
+        let deadline = config.answer_deadline();
+        let received = Box::pin(receive(config, exchange, Arc::clone(&run)));
+        let late = HttpExchange::<S, ReqBody>::answer_late;
+        Self(Attended::new(received, run, deadline, spawn, late))
+    }
+}
+
+impl<B, E> Future for ResponseFuture<B, E> {
+    type Output = Answer<B, E>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(cx)
+    }
+}
+
+impl<B, E> fmt::Debug for ResponseFuture<B, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
+    }
+}
+
+fn spawn<B: Send + 'static, E: Send + 'static>(run: Pin<Box<Run<B, E>>>) {
+    tokio::spawn(run);
+}

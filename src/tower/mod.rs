@@ -1,0 +1,11 @@
+//! The receiver as a `tower_layer::Layer`, for axum, hyper, and anything else that speaks tower.
+
+mod body;
+mod exchange;
+mod future;
+mod layer;
+mod service;
+
+pub use self::body::{ResponseBody, VerifiedBody};
+pub use self::future::ResponseFuture;
+pub use self::service::Webhook;

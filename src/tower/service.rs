@@ -1,0 +1,67 @@
+use std::fmt;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use tower_service::Service;
+
+use super::exchange::{BoxError, HttpExchange};
+use super::{ResponseBody, ResponseFuture, VerifiedBody};
+use crate::config::Config;
+use crate::provider::Provider;
+
+/// A service behind a [`WebhookLayer`](crate::WebhookLayer): it is called only for authentic, fresh
+/// deliveries, one at a time for each, and never again after it succeeded.
+///
+/// Never answers `Err` for a refusal; errors are those of the inner service alone. A refusal carries a
+/// [`Rejection`](crate::Rejection) in the response's extensions. Needs a tokio runtime with time enabled.
+pub struct Webhook<S, P> {
+    inner: S,
+    config: Arc<Config<P>>,
+}
+
+impl<S, P> Webhook<S, P> {
+    pub(super) fn new(inner: S, config: Arc<Config<P>>) -> Self {
+        Self { inner, config }
+    }
+}
+
+impl<S, P, ReqBody, ResBody> Service<Request<ReqBody>> for Webhook<S, P>
+where
+    S: Service<Request<VerifiedBody>, Response = Response<ResBody>> + Clone + Send + 'static,
+    S::Future: Send,
+    S::Error: Send + 'static,
+    P: Provider,
+    ReqBody: Body<Data = Bytes> + Send + 'static,
+    ReqBody::Error: Into<BoxError>,
+    ResBody: Send + 'static,
+{
+    type Response = Response<ResponseBody<ResBody>>;
+    type Error = S::Error;
+    type Future = ResponseFuture<ResBody, S::Error>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+        // The clone may not be ready; the one that was asked is the one to call.
+        let clone = self.inner.clone();
+        let ready = std::mem::replace(&mut self.inner, clone);
+        ResponseFuture::new(Arc::clone(&self.config), HttpExchange::new(request, ready))
+    }
+}
+
+impl<S: Clone, P> Clone for Webhook<S, P> {
+    fn clone(&self) -> Self {
+        Self { inner: self.inner.clone(), config: Arc::clone(&self.config) }
+    }
+}
+
+impl<S: fmt::Debug, P: fmt::Debug> fmt::Debug for Webhook<S, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Webhook").field("inner", &self.inner).field("config", &self.config).finish()
+    }
+}
