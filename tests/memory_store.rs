@@ -20,9 +20,7 @@ fn key(number: u64) -> Key {
 }
 
 async fn claim(store: &MemoryStore, number: u64) -> Claim {
-    let claim = store
-        .claim(&key(number), Owner::random(), LEASE, KEEP)
-        .await;
+    let claim = store.claim(&key(number), Owner::random(), LEASE, KEEP).await;
     claim.unwrap()
 }
 
@@ -54,10 +52,7 @@ async fn debug_shows_counts_and_no_contents() {
     assert!(store.is_empty());
     complete(&store, 1).await;
     acquire(&store, 2).await;
-    assert_eq!(
-        format!("{store:?}"),
-        "MemoryStore { records: 2, capacity: 500000, evicted: 0 }"
-    );
+    assert_eq!(format!("{store:?}"), "MemoryStore { records: 2, capacity: 500000, evicted: 0 }");
 }
 
 #[tokio::test(start_paused = true)]

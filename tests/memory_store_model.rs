@@ -70,8 +70,7 @@ impl Model {
         self.now += step.pass;
         self.changes += 1;
         let now = self.now;
-        self.records
-            .retain(|_, record| record.keep_until > now || record.is_leased(now));
+        self.records.retain(|_, record| record.keep_until > now || record.is_leased(now));
 
         let old = self.records.get(&step.key).copied();
         let held = old.is_some_and(|old| old.is_held_by(step.owner));
@@ -165,10 +164,7 @@ impl Store {
 async fn compare(deliveries: usize, steps: Vec<Step>) {
     let store = MemoryStore::with_capacity(deliveries.try_into().unwrap());
     let mut store = Store(store, HashMap::new());
-    let mut model = Model {
-        capacity: 2 * deliveries,
-        ..Model::default()
-    };
+    let mut model = Model { capacity: 2 * deliveries, ..Model::default() };
     for step in steps {
         let answer = store.take(step).await;
         assert_eq!(answer, model.take(step), "{step:?}");
@@ -183,13 +179,8 @@ async fn compare(deliveries: usize, steps: Vec<Step>) {
             .map(|(&key, _)| key)
             .collect();
         for key in lasting {
-            let stranger = Step {
-                pass: Duration::ZERO,
-                verb: Verb::Claim,
-                key,
-                owner: 255,
-                ..step
-            };
+            let stranger =
+                Step { pass: Duration::ZERO, verb: Verb::Claim, key, owner: 255, ..step };
             let found = store.take(stranger).await;
             assert_eq!(found, model.take(stranger), "of {key} after {step:?}");
         }

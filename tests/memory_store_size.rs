@@ -41,12 +41,6 @@ async fn complete(store: &MemoryStore, number: u64) {
 fn resident_bytes() -> usize {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find(|line| line.starts_with("VmRSS:"));
-    let kib: usize = line
-        .unwrap()
-        .split_whitespace()
-        .nth(1)
-        .unwrap()
-        .parse()
-        .unwrap();
+    let kib: usize = line.unwrap().split_whitespace().nth(1).unwrap().parse().unwrap();
     kib * 1024
 }

@@ -23,10 +23,7 @@ async fn a_full_store_warns_at_the_first_loss_and_whenever_the_losses_have_doubl
         let mut key = [0; 32];
         key[..8].copy_from_slice(&u64::to_be_bytes(number));
         let (key, owner) = (Key::from_bytes(key), Owner::random());
-        store
-            .complete(&key, owner, Fence::new(1), KEEP)
-            .await
-            .unwrap();
+        store.complete(&key, owner, Fence::new(1), KEEP).await.unwrap();
     }
     assert_eq!(store.evicted(), 1_000);
     let log = String::from_utf8(std::mem::take(&mut *log.lock().unwrap())).unwrap();

@@ -79,13 +79,7 @@ impl DeliveryStore for Defective {
         };
         if self.defect == Defect::CheckThenAct && self.seen(key).is_none() {
             tokio::task::yield_now().await;
-            let (fence, seen) = (
-                Fence::new(1),
-                Seen {
-                    holder: owner,
-                    keep,
-                },
-            );
+            let (fence, seen) = (Fence::new(1), Seen { holder: owner, keep });
             self.seen.lock().unwrap().insert(*key, seen);
             self.inner.claim(key, owner, lease, keep).await?;
             return Ok(Claim::Acquired { fence, attempt: 1 });
@@ -98,17 +92,11 @@ impl DeliveryStore for Defective {
         let Claim::Acquired { fence, attempt } = claim else {
             return Ok(claim);
         };
-        let seen = Seen {
-            holder: owner,
-            keep,
-        };
+        let seen = Seen { holder: owner, keep };
         self.seen.lock().unwrap().insert(*key, seen);
         Ok(match self.defect {
             Defect::UnknownHolder if held_by_caller => Claim::InProgress { retry_after: lease },
-            Defect::ConstantFence => Claim::Acquired {
-                fence: Fence::new(1),
-                attempt,
-            },
+            Defect::ConstantFence => Claim::Acquired { fence: Fence::new(1), attempt },
             Defect::ConstantAttempt => Claim::Acquired { fence, attempt: 1 },
             _ => claim,
         })

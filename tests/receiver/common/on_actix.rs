@@ -1,0 +1,47 @@
+use actix_web::http::StatusCode;
+use actix_web::{App, HttpResponse, HttpServer, web};
+use scrapest_webhook::{Delivery, Provider, WebhookLayer};
+
+use super::{Framework, Handler, PATH, Server};
+
+pub struct Actix;
+
+impl Framework for Actix {
+    /// On a thread of its own, with a runtime of its own, as actix has it.
+    async fn serve<P: Provider>(layer: WebhookLayer<P>, handler: Handler) -> Server {
+        let (started, starting) = tokio::sync::oneshot::channel();
+        std::thread::spawn(move || {
+            actix_web::rt::System::new().block_on(async move {
+                let server = HttpServer::new(move || {
+                    let resource =
+                        web::resource(PATH).route(web::post().to(on_delivery)).wrap(layer.clone());
+                    App::new().app_data(web::Data::new(handler.clone())).service(resource)
+                })
+                .workers(2)
+                .disable_signals()
+                .bind(("127.0.0.1", 0))
+                .unwrap();
+                let address = server.addrs()[0];
+                let server = server.run();
+                started.send((address, server.handle())).ok().unwrap();
+                server.await.unwrap();
+            });
+        });
+        let (address, handle) = starting.await.unwrap();
+        Server { address, stop: Some(Box::new(Stop(handle))) }
+    }
+}
+
+struct Stop(actix_web::dev::ServerHandle);
+
+impl Drop for Stop {
+    fn drop(&mut self) {
+        // The command is sent at once; what it returns only waits for the end.
+        drop(self.0.stop(false));
+    }
+}
+
+async fn on_delivery(handler: web::Data<Handler>, delivery: Delivery) -> HttpResponse {
+    let status = Handler::clone(&handler).run(delivery).await;
+    HttpResponse::new(StatusCode::from_u16(status).unwrap())
+}

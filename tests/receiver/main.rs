@@ -1,0 +1,6 @@
+//! The receiver from end to end: real sockets, real frameworks. One file for each promise or threat.
+
+#![allow(unreachable_pub, dead_code, missing_docs, reason = "a test binary is nobody's library")]
+
+mod common;
+mod promises;
