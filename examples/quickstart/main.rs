@@ -1,0 +1,69 @@
+//! A receiver on the loopback interface, and everything that a webhook's receiver has to live with sent
+//! to it over real HTTP. Prints what was sent, what was answered, and how often the handler ran; exits
+//! with 1 if a row is not as promised.
+//!
+//! ```sh
+//! cargo run --example quickstart
+//! ```
+
+mod deliveries;
+mod handler;
+mod on_axum;
+mod table;
+
+use std::error::Error;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use axum::body::{Body, Bytes};
+use axum::http::StatusCode;
+use http_body_util::BodyExt;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use scrapest_webhook::testing::SignedRequest;
+
+use crate::deliveries::Sender;
+use crate::handler::Journal;
+
+/// What both webhooks were created with. A real one comes from the environment:
+/// `Secret::from_env("SCRAPEST_WEBHOOK_SECRET")`.
+const SECRET: &str = "whsec_quickstart_0f4d1c7a9be2";
+
+#[tokio::main]
+async fn main() -> Result<ExitCode, Box<dyn Error>> {
+    let journal = Journal::default();
+    let address = on_axum::start(SECRET, journal.clone()).await?;
+    println!(
+        "receiving on http://{address}{} and {}\n",
+        Sender::Scrapest.path(),
+        Sender::ScrapeBadger.path()
+    );
+    let client = Sending { client: Client::builder(TokioExecutor::new()).build_http(), address };
+    let mut table = table::Table::begin();
+    for case in deliveries::all(SECRET) {
+        let before = journal.runs();
+        let answers = case.send(&client).await?;
+        table.row(&case, &answers, &journal.since(before));
+    }
+    Ok(table.end())
+}
+
+/// A sender: POSTs a request as it is, and gives what was answered.
+struct Sending {
+    client: Client<HttpConnector, Body>,
+    address: SocketAddr,
+}
+
+impl Sending {
+    async fn post(
+        &self,
+        sender: Sender,
+        request: SignedRequest,
+    ) -> Result<(StatusCode, Bytes), Box<dyn Error>> {
+        let uri = format!("http://{}{}", self.address, sender.path());
+        let response = self.client.request(request.into_http(&uri)).await?;
+        let status = response.status();
+        Ok((status, response.into_body().collect().await?.to_bytes()))
+    }
+}
