@@ -12,7 +12,7 @@ use tokio::sync::{Semaphore, watch};
 use crate::pipeline::Waiters;
 use crate::provider::{DedupBy, Provider};
 use crate::secret::Secret;
-use crate::store::{MemoryStore, SharedStore};
+use crate::store::{AnyStore, MemoryStore};
 
 /// How far two clocks that are meant to be right may differ. Retention covers it on both sides.
 pub(crate) const CLOCK_ERROR: Duration = Duration::from_secs(60);
@@ -41,8 +41,7 @@ pub enum OnStoreDown {
 pub(crate) struct Config<P> {
     pub(crate) provider: P,
     pub(crate) keys: Vec<Hmac<Sha256>>,
-    pub(crate) store: SharedStore,
-    lasting_store: bool,
+    pub(crate) store: AnyStore,
     /// Ahead of everything that is hashed into a store's key.
     pub(crate) namespace: [u8; 16],
     // `None`: as the provider says.
@@ -71,8 +70,7 @@ impl<P: Provider> Config<P> {
         let bytes_in_flight_limit = 64 * 1024 * 1024;
         let mut config = Self {
             keys: vec![secret.key_state()?],
-            store: SharedStore::new(MemoryStore::default()),
-            lasting_store: false,
+            store: AnyStore::new(MemoryStore::default()),
             namespace: [0; 16],
             dedup_by: None,
             past_tolerance: None,
@@ -99,10 +97,6 @@ impl<P: Provider> Config<P> {
     pub(crate) fn set_namespace(&mut self, namespace: &str) {
         let digest = Sha256::digest(namespace);
         self.namespace.copy_from_slice(&digest[..16]);
-    }
-
-    pub(crate) fn set_store(&mut self, store: SharedStore, lasting: bool) {
-        (self.store, self.lasting_store) = (store, lasting);
     }
 
     pub(crate) fn set_retention(&mut self, retention: Duration) {
@@ -142,7 +136,7 @@ impl<P: Provider> Config<P> {
     /// How long a record is kept: as set, else long enough for the tolerances.
     pub(crate) fn retention(&self) -> Duration {
         self.retention.unwrap_or_else(|| {
-            let usual = if self.lasting_store { LASTING_RETENTION } else { MEMORY_RETENTION };
+            let usual = if self.store.is_lasting() { LASTING_RETENTION } else { MEMORY_RETENTION };
             usual.max(self.least_retention())
         })
     }

@@ -1,6 +1,5 @@
 //! The configured receiver: one type for every framework.
 
-use std::any::TypeId;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -8,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use crate::config::{Config, ConfigError, OnStoreDown};
 use crate::provider::{DedupBy, Provider};
 use crate::secret::Secret;
-use crate::store::{DeliveryStore, MemoryStore, SharedStore};
+use crate::store::{AnyStore, DeliveryStore};
 
 /// Receives the webhooks of one sender: verifies, bounds, dates, deduplicates, and hands on.
 ///
@@ -101,7 +100,8 @@ impl<P: Provider> WebhookLayer<P> {
         self.set(|config| config.provider = provider)
     }
 
-    /// Where deliveries are remembered. Default: a [`MemoryStore`] of its own, of 250,000 deliveries.
+    /// Where deliveries are remembered. Default: a
+    /// [`MemoryStore`](crate::MemoryStore) of its own, of 250,000 deliveries.
     ///
     /// ```
     /// # let layer = scrapest_webhook::ScrapestWebhookLayer::new("a-secret-of-some-24-bytes");
@@ -109,10 +109,8 @@ impl<P: Provider> WebhookLayer<P> {
     /// let layer = layer.with_store(MemoryStore::new());
     /// ```
     #[must_use]
-    pub fn with_store<S: DeliveryStore>(self, store: S) -> Self {
-        // The default of the retention depends on it: memory is short of room, not of lifetime.
-        let lasting = TypeId::of::<S>() != TypeId::of::<MemoryStore>();
-        self.set(|config| config.set_store(SharedStore::new(store), lasting))
+    pub fn with_store(self, store: impl DeliveryStore) -> Self {
+        self.set(|config| config.store = AnyStore::new(store))
     }
 
     /// Keeps this webhook's deliveries apart from others' in the same store: the same id in two
@@ -193,7 +191,7 @@ impl<P: Provider> WebhookLayer<P> {
     }
 
     /// How long a delivery is remembered. At least past tolerance + future tolerance + 120 s, so that
-    /// a captured request is too old before it is forgotten. Default: 4,200 s in a [`MemoryStore`],
+    /// a captured request is too old before it is forgotten. Default: 4,200 s in a [`MemoryStore`](crate::MemoryStore),
     /// 24 h in any other; more if the tolerances ask for it.
     ///
     /// ```

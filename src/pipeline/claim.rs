@@ -13,7 +13,7 @@ use super::settle;
 use crate::config::{Config, OnStoreDown};
 use crate::provider::Provider;
 use crate::rejection::{RejectionKind, Reply};
-use crate::store::{Claim, Fence, Owner, StoreError};
+use crate::store::{Claim, DeliveryStore, Fence, Owner, StoreError};
 
 /// A delivery that this attempt may run, and alone.
 #[derive(Clone, Copy, Debug)]

@@ -19,7 +19,7 @@ use crate::config::Config;
 use crate::delivery::{Delivery, Verified};
 use crate::provider::Provider;
 use crate::rejection::{RejectionKind, Reply};
-use crate::store::{Settled, StoreError};
+use crate::store::{DeliveryStore, Settled, StoreError};
 
 pub(super) async fn run<P: Provider, X: Exchange>(
     config: &Config<P>,

@@ -9,14 +9,14 @@ use super::claim::{Claimed, pauses};
 use super::keys::Keys;
 use crate::config::Config;
 use crate::provider::Provider;
-use crate::store::{Fence, Key, Owner, Settled, SharedStore, StoreError};
+use crate::store::{AnyStore, DeliveryStore, Fence, Key, Owner, Settled, StoreError};
 
 /// What one question in the background may take.
 const ONE_QUESTION: Duration = Duration::from_secs(1);
 
 /// What is still to be told to the store.
 struct Settlement {
-    store: SharedStore,
+    store: AnyStore,
     owner: Owner,
     /// `None`: a release.
     keep: Option<Duration>,

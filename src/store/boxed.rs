@@ -1,12 +1,13 @@
 //! The object-safe twin of [`DeliveryStore`], so that the layer has no type parameter for its store.
 
+use std::any::{Any, TypeId};
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Claim, DeliveryStore, Fence, Key, Owner, Settled, StoreError};
+use super::{Claim, DeliveryStore, Fence, Key, MemoryStore, Owner, Settled, StoreError};
 
 type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
 
@@ -59,51 +60,76 @@ impl<S: DeliveryStore> DynStore for S {
     }
 }
 
-/// Any store, shared by every clone of a layer. Itself a store.
+/// Any store, behind a pointer: what a layer keeps, and what [`store_from_url`](super::store_from_url)
+/// gives. Clones are the same store. Itself a [`DeliveryStore`].
+///
+/// ```
+/// use scrapest_webhook::store::{AnyStore, MemoryStore};
+///
+/// # fn configured() -> Option<MemoryStore> { None }
+/// let store = match configured() {
+///     Some(store) => AnyStore::new(store),
+///     None => AnyStore::new(MemoryStore::new()),
+/// };
+/// let layer = scrapest_webhook::ScrapestWebhookLayer::new("a-secret-of-some-24-bytes").with_store(store);
+/// ```
 #[derive(Clone)]
-pub(crate) struct SharedStore(Arc<dyn DynStore>);
+pub struct AnyStore {
+    store: Arc<dyn DynStore>,
+    lasting: bool,
+}
 
-impl SharedStore {
-    pub(crate) fn new(store: impl DeliveryStore) -> Self {
-        Self(Arc::new(store))
+impl AnyStore {
+    /// This store; one that is an `AnyStore` already is not wrapped again.
+    pub fn new<S: DeliveryStore>(store: S) -> Self {
+        match (&store as &dyn Any).downcast_ref::<Self>() {
+            Some(any) => any.clone(),
+            None => Self {
+                // Memory is short of room, not of lifetime: the default of the retention depends on it.
+                lasting: TypeId::of::<S>() != TypeId::of::<MemoryStore>(),
+                store: Arc::new(store),
+            },
+        }
     }
 
-    pub(crate) async fn claim(
+    /// Whether it is meant to remember for longer than memory can afford.
+    pub(crate) fn is_lasting(&self) -> bool {
+        self.lasting
+    }
+}
+
+impl DeliveryStore for AnyStore {
+    async fn claim(
         &self,
         key: &Key,
         owner: Owner,
         lease: Duration,
         keep: Duration,
     ) -> Result<Claim, StoreError> {
-        self.0.claim(key, owner, lease, keep).await
+        self.store.claim(key, owner, lease, keep).await
     }
 
-    pub(crate) async fn renew(
-        &self,
-        key: &Key,
-        owner: Owner,
-        lease: Duration,
-    ) -> Result<Settled, StoreError> {
-        self.0.renew(key, owner, lease).await
+    async fn renew(&self, key: &Key, owner: Owner, lease: Duration) -> Result<Settled, StoreError> {
+        self.store.renew(key, owner, lease).await
     }
 
-    pub(crate) async fn complete(
+    async fn complete(
         &self,
         key: &Key,
         owner: Owner,
         fence: Fence,
         keep: Duration,
     ) -> Result<Settled, StoreError> {
-        self.0.complete(key, owner, fence, keep).await
+        self.store.complete(key, owner, fence, keep).await
     }
 
-    pub(crate) async fn release(&self, key: &Key, owner: Owner) -> Result<Settled, StoreError> {
-        self.0.release(key, owner).await
+    async fn release(&self, key: &Key, owner: Owner) -> Result<Settled, StoreError> {
+        self.store.release(key, owner).await
     }
 }
 
-impl fmt::Debug for SharedStore {
+impl fmt::Debug for AnyStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        self.store.fmt(f)
     }
 }

@@ -11,6 +11,7 @@
 //! one receiver. A store of one's own proves itself with `store_contract_tests!` (feature `testing`).
 
 mod boxed;
+mod from_url;
 mod memory;
 
 #[cfg(feature = "testing")]
@@ -22,7 +23,8 @@ use std::future::Future;
 use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
-pub(crate) use self::boxed::SharedStore;
+pub use self::boxed::AnyStore;
+pub use self::from_url::store_from_url;
 pub use self::memory::MemoryStore;
 
 /// Remembers deliveries: which run, which are done.
