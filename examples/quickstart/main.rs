@@ -3,11 +3,13 @@
 //! with 1 if a row is not as promised.
 //!
 //! ```sh
-//! cargo run --example quickstart
+//! cargo run --example quickstart            # axum
+//! cargo run --example quickstart -- --actix # the same table from actix-web
 //! ```
 
 mod deliveries;
 mod handler;
+mod on_actix;
 mod on_axum;
 mod table;
 
@@ -33,12 +35,15 @@ const SECRET: &str = "whsec_quickstart_0f4d1c7a9be2";
 #[tokio::main]
 async fn main() -> Result<ExitCode, Box<dyn Error>> {
     let journal = Journal::default();
-    let address = on_axum::start(SECRET, journal.clone()).await?;
-    println!(
-        "receiving on http://{address}{} and {}\n",
-        Sender::Scrapest.path(),
-        Sender::ScrapeBadger.path()
-    );
+    let (framework, address) = match std::env::args().nth(1).as_deref() {
+        None => ("axum", on_axum::start(SECRET, journal.clone()).await?),
+        Some("--actix") => ("actix-web", on_actix::start(SECRET, journal.clone()).await?),
+        Some(other) => {
+            return Err(format!("unknown argument {other:?}, expected --actix or none").into());
+        }
+    };
+    let [scrapest, scrapebadger] = [Sender::Scrapest.path(), Sender::ScrapeBadger.path()];
+    println!("{framework} receives on http://{address}{scrapest} and {scrapebadger}\n");
     let client = Sending { client: Client::builder(TokioExecutor::new()).build_http(), address };
     let mut table = table::Table::begin();
     for case in deliveries::all(SECRET) {

@@ -33,7 +33,7 @@ async fn on_scrapest(
     event: scrapest::Event,
 ) -> StatusCode {
     let text = event.tweet().and_then(|tweet| tweet.text.as_deref());
-    handle(&journal, &delivery, event.kind(), text).await
+    status(handle(&journal, &delivery, event.kind(), text).await)
 }
 
 async fn on_scrapebadger(
@@ -42,5 +42,9 @@ async fn on_scrapebadger(
     event: scrapebadger::Event,
 ) -> StatusCode {
     let text = event.tweet().and_then(|tweet| tweet.text.as_deref());
-    handle(&journal, &delivery, event.kind(), text).await
+    status(handle(&journal, &delivery, event.kind(), text).await)
+}
+
+fn status(code: u16) -> StatusCode {
+    StatusCode::from_u16(code).unwrap_or_default()
 }

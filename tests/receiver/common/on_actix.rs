@@ -7,27 +7,21 @@ use super::{Framework, Handler, PATH, Server};
 pub struct Actix;
 
 impl Framework for Actix {
-    /// On a thread of its own, with a runtime of its own, as actix has it.
     async fn serve<P: Provider>(layer: WebhookLayer<P>, handler: Handler) -> Server {
-        let (started, starting) = tokio::sync::oneshot::channel();
-        std::thread::spawn(move || {
-            actix_web::rt::System::new().block_on(async move {
-                let server = HttpServer::new(move || {
-                    let resource =
-                        web::resource(PATH).route(web::post().to(on_delivery)).wrap(layer.clone());
-                    App::new().app_data(web::Data::new(handler.clone())).service(resource)
-                })
-                .workers(2)
-                .disable_signals()
-                .bind(("127.0.0.1", 0))
-                .unwrap();
-                let address = server.addrs()[0];
-                let server = server.run();
-                started.send((address, server.handle())).ok().unwrap();
-                server.await.unwrap();
-            });
-        });
-        let (address, handle) = starting.await.unwrap();
+        let server = HttpServer::new(move || {
+            let resource =
+                web::resource(PATH).route(web::post().to(on_delivery)).wrap(layer.clone());
+            App::new().app_data(web::Data::new(handler.clone())).service(resource)
+        })
+        .workers(2)
+        .disable_signals()
+        .bind(("127.0.0.1", 0))
+        .unwrap();
+        let address = server.addrs()[0];
+        let server = server.run();
+        let handle = server.handle();
+        // Its workers have threads and runtimes of their own.
+        tokio::spawn(server);
         Server { address, stop: Some(Box::new(Stop(handle))) }
     }
 }
