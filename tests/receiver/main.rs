@@ -3,4 +3,5 @@
 #![allow(unreachable_pub, dead_code, missing_docs, reason = "a test binary is nobody's library")]
 
 mod common;
+mod frameworks;
 mod promises;

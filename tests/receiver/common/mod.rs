@@ -117,11 +117,15 @@ pub trait Framework {
     ) -> impl Future<Output = Server> + Send;
 }
 
-/// A running server. It stops when this is dropped.
+/// A running server. It stops at once when this is dropped.
 pub struct Server {
     pub address: SocketAddr,
-    /// Dropped to stop it.
-    pub stop: Option<Box<dyn std::any::Any + Send>>,
+    pub stop: Box<dyn Stop>,
+}
+
+/// How a framework is told to stop accepting and to finish what has begun. Dropped: to end at once.
+pub trait Stop: Send + Sync {
+    fn gracefully(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
 }
 
 pub const PATH: &str = "/webhooks/test";
@@ -130,6 +134,11 @@ impl Server {
     /// Sends the request on a connection of its own and gives the whole answer.
     pub async fn send(&self, request: &SignedRequest) -> Answer {
         client::send(self.address, &client::text(request)).await
+    }
+
+    /// Stops accepting, and waits until every connection is over.
+    pub async fn shut_down(&self) {
+        self.stop.gracefully().await;
     }
 
     /// Sends these bytes on a connection of their own, and reads until the server closes it.

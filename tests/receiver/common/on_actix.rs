@@ -1,8 +1,11 @@
+use std::future::Future;
+use std::pin::Pin;
+
 use actix_web::http::StatusCode;
 use actix_web::{App, HttpResponse, HttpServer, web};
 use scrapest_webhook::{Delivery, Provider, WebhookLayer};
 
-use super::{Framework, Handler, PATH, Server};
+use super::{Framework, Handler, PATH, Server, Stop};
 
 pub struct Actix;
 
@@ -22,13 +25,19 @@ impl Framework for Actix {
         let handle = server.handle();
         // Its workers have threads and runtimes of their own.
         tokio::spawn(server);
-        Server { address, stop: Some(Box::new(Stop(handle))) }
+        Server { address, stop: Box::new(Told(handle)) }
     }
 }
 
-struct Stop(actix_web::dev::ServerHandle);
+struct Told(actix_web::dev::ServerHandle);
 
-impl Drop for Stop {
+impl Stop for Told {
+    fn gracefully(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(self.0.stop(true))
+    }
+}
+
+impl Drop for Told {
     fn drop(&mut self) {
         // The command is sent at once; what it returns only waits for the end.
         drop(self.0.stop(false));

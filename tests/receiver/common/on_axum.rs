@@ -1,11 +1,15 @@
+use std::future::Future;
+use std::pin::Pin;
+
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::post;
 use scrapest_webhook::{Delivery, Provider, WebhookLayer};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 
-use super::{Framework, Handler, PATH, Server};
+use super::{Framework, Handler, PATH, Server, Stop};
 
 pub struct Axum;
 
@@ -15,15 +19,33 @@ impl Framework for Axum {
             Router::new().route(PATH, post(on_delivery).route_layer(layer)).with_state(handler);
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let (tell, mut told) = watch::channel(false);
+        let (over, ended) = watch::channel(());
         tokio::spawn(async move {
-            let serving = axum::serve(listener, app);
+            let mut gracefully = told.clone();
+            let signal = async move { _ = gracefully.wait_for(|stop| *stop).await };
+            let serving = axum::serve(listener, app).with_graceful_shutdown(signal);
             tokio::select! {
                 ended = serving => ended.unwrap(),
-                _ = stopped => {}
+                // Its sender is gone: the server was dropped.
+                () = async { while told.changed().await.is_ok() {} } => {}
             }
+            drop(over);
         });
-        Server { address, stop: Some(Box::new(stop)) }
+        Server { address, stop: Box::new(Told { tell, ended }) }
+    }
+}
+
+struct Told {
+    tell: watch::Sender<bool>,
+    ended: watch::Receiver<()>,
+}
+
+impl Stop for Told {
+    fn gracefully(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        self.tell.send_replace(true);
+        let mut ended = self.ended.clone();
+        Box::pin(async move { while ended.changed().await.is_ok() {} })
     }
 }
 
