@@ -142,7 +142,7 @@ async fn a_broken_payload_is_a_422_unless_the_handler_decides_and_its_retry_runs
     let broken = format!(r#"{{"event": "tweet.created", "timestamp": {now}, "data": {{}}}}"#);
     let signed = testing::scrapest(SECRET).with_body(broken).sign();
 
-    let typed = |_: scrapest::Event| async { HttpResponse::Ok() };
+    let typed = |_: scrapest::Event| async { HttpResponse::Ok().finish() };
     let resource = web::resource("/in/hook").route(web::post().to(typed)).wrap(layer());
     let app = test::init_service(App::new().service(resource)).await;
     assert_eq!(status(&app, &signed).await, 422);
@@ -150,13 +150,13 @@ async fn a_broken_payload_is_a_422_unless_the_handler_decides_and_its_retry_runs
 
     let deciding = |event: Result<scrapest::Event, EventError>| async move {
         assert_eq!(event.unwrap_err().kind(), EventErrorKind::Payload);
-        HttpResponse::Accepted()
+        HttpResponse::Accepted().finish()
     };
     let resource = web::resource("/in/hook").route(web::post().to(deciding)).wrap(layer());
     let app = test::init_service(App::new().service(resource)).await;
     assert_eq!(status(&app, &signed).await, 202);
 
-    let other = |_: scrapebadger::Event| async { HttpResponse::Ok() };
+    let other = |_: scrapebadger::Event| async { HttpResponse::Ok().finish() };
     let resource = web::resource("/in/hook").route(web::post().to(other)).wrap(layer());
     let app = test::init_service(App::new().service(resource)).await;
     assert_eq!(status(&app, &signed).await, 500, "an event of the wrong sender");
@@ -171,7 +171,7 @@ async fn a_handlers_own_error_is_passed_on_and_releases_the_delivery() {
         async move {
             match run {
                 0 => Err(actix_web::error::ErrorBadGateway("upstream")),
-                _ => Ok(HttpResponse::Ok()),
+                _ => Ok(HttpResponse::Ok().finish()),
             }
         }
     };
@@ -194,7 +194,7 @@ async fn a_panic_is_a_500_with_its_reason_and_the_retry_runs() {
         async move {
             tokio::task::yield_now().await;
             assert!(run > 0, "the first run panics");
-            HttpResponse::Ok()
+            HttpResponse::Ok().finish()
         }
     };
     let resource = web::resource("/in/hook").route(web::post().to(handler)).wrap(layer());
@@ -218,7 +218,7 @@ async fn a_handler_past_the_answer_deadline_goes_on_and_the_retry_gets_its_succe
         async move {
             tokio::time::sleep(Duration::from_millis(300)).await;
             ending.fetch_add(1, Ordering::SeqCst);
-            HttpResponse::Ok()
+            HttpResponse::Ok().finish()
         }
     };
     let layer = layer().with_answer_deadline(Duration::from_millis(100));

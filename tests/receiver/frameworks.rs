@@ -101,7 +101,7 @@ async fn bare_actix_does_not_drop_a_handler_whose_client_has_left() {
             let met = Arc::clone(&met);
             async {
                 meet(met).await;
-                HttpResponse::Ok()
+                HttpResponse::Ok().finish()
             }
         };
         App::new().route(PATH, web::post().to(handler))
