@@ -2,6 +2,8 @@
 
 #![allow(unreachable_pub, dead_code, missing_docs, reason = "a test binary is nobody's library")]
 
+mod authentication;
 mod common;
 mod frameworks;
 mod promises;
+mod secrets;

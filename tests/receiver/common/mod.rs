@@ -5,6 +5,7 @@
 pub mod client;
 mod on_actix;
 mod on_axum;
+pub mod raw;
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -21,6 +22,7 @@ use scrapest_webhook::{
 pub use self::client::Answer;
 pub use self::on_actix::Actix;
 pub use self::on_axum::Axum;
+pub use self::raw::{Raw, nonce, signature};
 
 pub const SECRET: &str = "whsec_canary_7b1d5f0c93aa4e21";
 
@@ -144,6 +146,11 @@ impl Server {
     /// Sends these bytes on a connection of their own, and reads until the server closes it.
     pub async fn send_raw(&self, bytes: &[u8]) -> Answer {
         client::send(self.address, bytes).await
+    }
+
+    /// The same for a request that was written by hand.
+    pub async fn raw(&self, request: &Raw) -> Answer {
+        self.send_raw(&request.text()).await
     }
 }
 
