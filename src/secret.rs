@@ -72,9 +72,10 @@ impl Secret {
 
     /// The key state, computed once: two of the hash's blocks that no request has to pay for.
     pub(crate) fn key_state(&self) -> Result<Hmac<Sha256>, ConfigError> {
-        let length = self.0.len();
-        if self.0.iter().all(u8::is_ascii_whitespace) {
-            let what = if length == 0 { "empty" } else { "blank" };
+        // HMAC fills a short key up with zero bytes: those at its end protect nothing.
+        let length = self.0.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+        if is_blank(&self.0[..length]) {
+            let what = if self.0.is_empty() { "empty" } else { "blank" };
             return Err(ConfigError::new(
                 "secret",
                 format!("secret is {what}, expected the one the webhook was created with"),
@@ -93,6 +94,12 @@ impl Secret {
         }
         Hmac::new_from_slice(&self.0).map_err(|error| ConfigError::new("secret", error.to_string()))
     }
+}
+
+/// Nothing that anyone could see, in any script.
+fn is_blank(secret: &[u8]) -> bool {
+    let invisible = |char: char| char.is_whitespace() || char.is_control();
+    std::str::from_utf8(secret).is_ok_and(|text| text.chars().all(invisible))
 }
 
 impl fmt::Debug for Secret {

@@ -6,7 +6,7 @@ use scrapest_webhook::{
     ConfigError, MemoryStore, ScrapeBadgerWebhookLayer, ScrapestWebhookLayer, Secret, testing,
 };
 
-use crate::common::{Framework, Handler, Raw, SECRET, badger_layer, layer, nonce};
+use crate::common::{Framework, Handler, Raw, SECRET, badger_layer, layer, nonce, signature};
 
 const OLD: &str = "whsec_old_0d8c61f2a9b7c35e";
 const NEW: &str = "whsec_new_95be20aa41f7d36c";
@@ -233,6 +233,24 @@ fn a_secret_that_is_not_there_is_named() {
     assert!(error.contains("\"NO_SUCH_VARIABLE_HERE\" is not set"), "{error}");
     let error = Secret::from_file("/no/such/file").unwrap_err().to_string();
     assert!(error.contains("\"/no/such/file\" cannot be read"), "{error}");
+}
+
+#[test]
+fn a_secret_that_hmac_cannot_tell_from_none_is_a_configuration_error() {
+    // HMAC fills a key up with zero bytes, so that these sign what the empty key signs.
+    for secret in ["\0\0\0\0\0\0\0\0", "a\0\0\0\0\0\0\0\0\0\0\0\0\0\0"] {
+        let shorter = secret.trim_end_matches('\0');
+        assert_eq!(signature(secret, b"any"), signature(shorter, b"any"), "nothing protected");
+        assert!(ScrapestWebhookLayer::try_new(secret).is_err(), "{secret:?}");
+        assert!(layer().with_additional_secret(secret).is_err(), "{secret:?}");
+    }
+    // Blank to whoever looks at it, in any script.
+    for secret in
+        ["\u{a0}\u{a0}\u{a0}\u{a0}", "\u{3000}\u{3000}\u{3000}", "\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b"]
+    {
+        let error = ScrapestWebhookLayer::try_new(secret).unwrap_err();
+        assert!(error.to_string().contains("blank"), "{secret:?}: {error}");
+    }
 }
 
 crate::for_each_framework! {
