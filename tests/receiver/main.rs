@@ -4,6 +4,9 @@
 
 mod authentication;
 mod common;
+mod dedup;
 mod frameworks;
+mod ids;
 mod promises;
+mod replay;
 mod secrets;
