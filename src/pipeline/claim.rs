@@ -13,7 +13,7 @@ use super::settle;
 use crate::config::{Config, OnStoreDown};
 use crate::provider::Provider;
 use crate::rejection::{RejectionKind, Reply};
-use crate::store::{Claim, DeliveryStore, Fence, Owner, StoreError};
+use crate::store::{Claim, DeliveryStore, Fence, Key, Owner, StoreError};
 
 /// A delivery that this attempt may run, and alone.
 #[derive(Clone, Copy, Debug)]
@@ -54,7 +54,7 @@ pub(super) async fn acquire<P: Provider>(
                 run.let_go();
                 return Err(RejectionKind::Duplicate.into());
             }
-            Ok(Attempt::InProgress { retry_after }) => {
+            Ok(Attempt::InProgress { key, retry_after }) => {
                 // Nothing is held while waiting: a client that leaves leaves nothing behind.
                 run.let_go();
                 let left = deadline.saturating_duration_since(Instant::now());
@@ -62,7 +62,8 @@ pub(super) async fn acquire<P: Provider>(
                     return Err(Reply::later(RejectionKind::InProgress, retry_after));
                 }
                 if place.is_none() {
-                    let joined = config.waiters.join(message.keys.main(), &mut body);
+                    // By the key that is taken: replays of one body have an id each.
+                    let joined = config.waiters.join(key, &mut body);
                     place = Some(joined.map_err(|kind| Reply::later(kind, retry_after))?);
                 }
                 // The lease's end may be nearer than the next question. Never ask without a pause.
@@ -85,7 +86,11 @@ pub(super) async fn acquire<P: Provider>(
 
 enum Attempt {
     Acquired(Claimed),
-    InProgress { retry_after: Duration },
+    /// One of the keys is held by another.
+    InProgress {
+        key: Key,
+        retry_after: Duration,
+    },
     Completed,
 }
 
@@ -111,7 +116,7 @@ async fn attempt<P: Provider>(
                 (claimed.fence, claimed.attempt) = (fence, attempt);
                 continue;
             }
-            Claim::InProgress { retry_after } => Attempt::InProgress { retry_after },
+            Claim::InProgress { retry_after } => Attempt::InProgress { key, retry_after },
             Claim::Completed => Attempt::Completed,
         };
         settle::release_guard(config, keys, owner, patience).await;

@@ -4,6 +4,7 @@
 
 mod authentication;
 mod common;
+mod crowds;
 mod dedup;
 mod frameworks;
 mod ids;
