@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use time::OffsetDateTime;
 
 use crate::event::{self, EventError};
+use crate::observe::Escaped;
 use crate::pipeline::RunState;
 use crate::store::{Fence, Key};
 
@@ -111,8 +112,8 @@ impl fmt::Debug for Delivery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Delivery")
             .field("sender", &self.0.sender)
-            .field("id", &self.id())
-            .field("kind", &self.kind())
+            .field("id", &self.id().map(Escaped))
+            .field("kind", &self.kind().map(Escaped))
             .field("timestamp", &self.0.timestamp)
             .field("attempt", &self.0.attempt)
             .field("fence", &self.0.fence)

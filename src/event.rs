@@ -6,6 +6,8 @@ use std::fmt;
 use bytes::Bytes;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
+use crate::observe::Escaped;
+
 #[cfg(any(feature = "axum", feature = "actix"))]
 pub(crate) mod extract;
 #[cfg(test)]
@@ -44,11 +46,11 @@ impl UnknownEvent {
     }
 }
 
-/// Without the body, which may be long and private.
+/// Without the body, which may be long and private; the kind escaped and cut.
 impl fmt::Debug for UnknownEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("UnknownEvent")
-            .field("kind", &self.kind)
+            .field("kind", &self.kind.as_deref().map(Escaped))
             .field("raw", &format_args!("{} bytes", self.raw.len()))
             .finish()
     }

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use scrapest_webhook::MemoryStore;
 use scrapest_webhook::testing;
+use scrapest_webhook::{MemoryStore, scrapest};
 use tokio::sync::Semaphore;
 
 use crate::common::{
@@ -185,9 +185,27 @@ async fn an_empty_id_is_none<F: Framework>() {
     }
 }
 
+async fn the_debug_of_a_delivery_is_short_however_long_its_id_is<F: Framework>() {
+    let handler = Handler::ok();
+    let server = F::serve(layer(), handler.clone()).await;
+    let long = "k".repeat(500_000);
+    let body = format!(r#"{{"event":"{long}","timestamp":{}}}"#, now());
+    let request = Raw::scrapest(body).with("x-scrapest-delivery-id", "x".repeat(10_240));
+    assert_eq!(server.raw(&request).await.status, 200);
+    let delivery = handler.deliveries().pop().unwrap();
+    assert_eq!(delivery.id().unwrap().len(), 10_240, "for the handler it is whole");
+    let debug = format!("{delivery:?}");
+    assert!(debug.len() < 1_000, "{} bytes", debug.len());
+    let event = scrapest::Event::try_from(&delivery).unwrap();
+    assert_eq!(event.kind().unwrap().len(), long.len());
+    let debug = format!("{event:?}");
+    assert!(debug.len() < 1_000, "{} bytes", debug.len());
+}
+
 crate::for_each_framework! {
     one_id_with_refreshed_bytes_is_one_delivery,
     refreshed_bytes_wait_for_the_attempt_that_runs,
     an_id_may_be_anything_and_is_only_itself,
     an_empty_id_is_none,
+    the_debug_of_a_delivery_is_short_however_long_its_id_is,
 }
