@@ -31,11 +31,11 @@ impl<'a> Field<'a> {
         }
     }
 
-    /// As an id: senders write them as strings or as integers.
+    /// As an id: senders write them as strings or as integers. An empty one is none.
     pub(crate) fn id(self) -> Option<Cow<'a, str>> {
         match self {
             Self::Integer(number) => Some(number.to_string().into()),
-            other => other.text(),
+            other => other.text().filter(|text| !text.is_empty()),
         }
     }
 

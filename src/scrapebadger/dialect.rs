@@ -27,9 +27,10 @@ impl Provider for ScrapeBadger {
     fn envelope<'a>(&self, message: &Message<'a>) -> Envelope<'a> {
         let [kind_1, kind_2, detected_at] =
             peek::fields(message.body(), ["type", "event", "detected_at"]);
-        let id = message
-            .header("x-scrapebadger-delivery-id")
-            .or_else(|| message.header("x-delivery-id"));
+        let id = ["x-scrapebadger-delivery-id", "x-delivery-id"]
+            .into_iter()
+            .filter_map(|name| message.header(name))
+            .find(|id| !id.is_empty());
         let kind = kind_1.text().or_else(|| kind_2.text());
         Envelope::new()
             .with_id(id)

@@ -185,6 +185,26 @@ async fn an_empty_id_is_none<F: Framework>() {
     }
 }
 
+async fn an_empty_id_does_not_hide_the_one_beside_it<F: Framework>() {
+    let handler = Handler::ok();
+    let scrapest = F::serve(layer(), handler.clone()).await;
+    let badger = F::serve(badger_layer(), handler.clone()).await;
+    for _ in 0..2 {
+        let body = r#"{"delivery_id":"","id":"evt_1","timestamp":"#;
+        let body = format!(r#"{body}{},"n":{}}}"#, now(), nonce());
+        assert_eq!(scrapest.raw(&Raw::scrapest(body)).await.status, 200);
+        assert_eq!(handler.deliveries().pop().unwrap().id(), Some("evt_1"));
+    }
+    assert_eq!(handler.runs(), 1, "one delivery with refreshed bytes");
+    for _ in 0..2 {
+        let body = format!(r#"{{"type":"e","detected_at":{},"n":{}}}"#, now(), nonce());
+        let request = Raw::badger_2(body).with("x-scrapebadger-delivery-id", "");
+        assert_eq!(badger.raw(&request.with("x-delivery-id", "del_1")).await.status, 200);
+        assert_eq!(handler.deliveries().pop().unwrap().id(), Some("del_1"));
+    }
+    assert_eq!(handler.runs(), 2, "one delivery with refreshed bytes");
+}
+
 async fn the_debug_of_a_delivery_is_short_however_long_its_id_is<F: Framework>() {
     let handler = Handler::ok();
     let server = F::serve(layer(), handler.clone()).await;
@@ -207,5 +227,6 @@ crate::for_each_framework! {
     refreshed_bytes_wait_for_the_attempt_that_runs,
     an_id_may_be_anything_and_is_only_itself,
     an_empty_id_is_none,
+    an_empty_id_does_not_hide_the_one_beside_it,
     the_debug_of_a_delivery_is_short_however_long_its_id_is,
 }
