@@ -51,8 +51,8 @@ pub(super) fn identify<P: Provider>(
     // may take the id. A test event sends the same bytes each time and counts by its id; in a room of
     // its own, so that a captured one cannot take the id of a delivery that is yet to come.
     let (guard, main) = match (&envelope.id, config.dedup_by()) {
-        (None, _) | (_, DedupBy::Tag) => (None, tag()),
         (Some(id), _) if envelope.test => (None, hash(config, b'e', id)),
+        (None, _) | (_, DedupBy::Tag) => (None, tag()),
         (Some(id), DedupBy::DeliveryId) => (None, hash(config, b'd', id)),
         (Some(id), DedupBy::DeliveryIdAndTag) => (Some(tag()), hash(config, b'd', id)),
     };

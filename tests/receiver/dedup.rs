@@ -126,9 +126,20 @@ async fn a_test_button_pressed_twice_is_two_deliveries<F: Framework>() {
     }
 }
 
+async fn a_test_event_counts_by_its_id_also_where_the_bytes_count<F: Framework>() {
+    let handler = Handler::ok();
+    let server = F::serve(badger_layer().with_dedup_by(DedupBy::Tag), handler.clone()).await;
+    for (id, runs) in [("a", 1), ("b", 2), ("a", 2), ("b", 2)] {
+        let pressed = testing::scrapebadger(SECRET).with_body(r#"{"type":"test"}"#);
+        assert_eq!(server.send(&pressed.with_delivery_id(id).sign()).await.status, 200);
+        assert_eq!(handler.runs(), runs, "{id}");
+    }
+}
+
 crate::for_each_framework! {
     one_id_in_two_namespaces_is_two_deliveries,
     a_noisy_namespace_cannot_push_out_what_runs_in_another,
     the_settings_decide_what_is_one_delivery,
     a_test_button_pressed_twice_is_two_deliveries,
+    a_test_event_counts_by_its_id_also_where_the_bytes_count,
 }
