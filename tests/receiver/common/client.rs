@@ -24,6 +24,11 @@ impl Answer {
         self.headers.iter().find(|(present, _)| present == name).map(|(_, value)| value.as_str())
     }
 
+    fn is_whole(&self) -> bool {
+        let length = self.header("content-length").and_then(|length| length.parse().ok());
+        length.is_some_and(|length: usize| self.body.len() >= length)
+    }
+
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
@@ -60,12 +65,18 @@ pub async fn send(address: SocketAddr, bytes: &[u8]) -> Answer {
     read(&mut stream).await
 }
 
-/// Reads one answer until the server closes the connection.
+/// Reads one answer: until it is whole, or the server closes the connection. A server that refuses a body
+/// early may keep the connection open for a while.
 pub async fn read(stream: &mut TcpStream) -> Answer {
     let mut bytes = Vec::new();
-    let _ = timeout(Duration::from_secs(20), stream.read_to_end(&mut bytes))
-        .await
-        .expect("an answer within 20 s");
+    let reading = async {
+        while !parse(&bytes).is_some_and(|answer| answer.is_whole()) {
+            if stream.read_buf(&mut bytes).await.unwrap_or(0) == 0 {
+                break;
+            }
+        }
+    };
+    timeout(Duration::from_secs(20), reading).await.expect("an answer within 20 s");
     parse(&bytes).unwrap_or_else(|| panic!("an answer, not {:?}", String::from_utf8_lossy(&bytes)))
 }
 
