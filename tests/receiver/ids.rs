@@ -30,7 +30,7 @@ async fn one_id_with_refreshed_bytes_is_one_delivery<F: Framework>() {
         };
         let handler = Handler::new(|_, before| async move { if before == 0 { 500 } else { 200 } });
         let server = F::serve(layer(), handler.clone()).await;
-        let answers = [90, 60, 30, 0].map(|seconds| refreshed(seconds));
+        let answers = [90, 60, 30, 0].map(refreshed);
         let mut statuses = Vec::new();
         for request in &answers {
             statuses.push(server.send(request).await.status);
