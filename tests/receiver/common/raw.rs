@@ -83,6 +83,10 @@ impl Raw {
         String::from_utf8(found.unwrap().1.clone()).unwrap()
     }
 
+    pub fn has(&self, name: &str) -> bool {
+        self.headers.iter().any(|(present, _)| present.eq_ignore_ascii_case(name))
+    }
+
     pub fn body(&self) -> &[u8] {
         &self.body
     }

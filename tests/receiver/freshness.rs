@@ -1,0 +1,298 @@
+//! How old and how far ahead a timestamp may be: to the edge and including it, and not a bit beyond.
+
+use std::time::{Duration, SystemTime};
+
+use scrapest_webhook::scrapest::Scrapest;
+use scrapest_webhook::{Provider, WebhookLayer};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use time::macros::datetime;
+
+use crate::common::{Framework, Handler, Raw, Server, badger_layer, layer, nonce};
+
+const NOON: OffsetDateTime = datetime!(2026-03-04 12:00:00 UTC);
+
+const SECOND: time::Duration = time::Duration::SECOND;
+const MILLISECOND: time::Duration = time::Duration::MILLISECOND;
+const NANOSECOND: time::Duration = time::Duration::NANOSECOND;
+
+const fn seconds_of(number: i64) -> time::Duration {
+    time::Duration::seconds(number)
+}
+
+/// A layer to which it is always the same time.
+fn at<P: Provider>(layer: WebhookLayer<P>, now: OffsetDateTime) -> WebhookLayer<P> {
+    layer.with_clock(move || now.into())
+}
+
+/// Behind one handler, the receivers of both senders, always at noon.
+struct Noon {
+    scrapest: Server,
+    badger: Server,
+    handler: Handler,
+}
+
+impl Noon {
+    async fn serve<F: Framework>() -> Self {
+        let handler = Handler::ok();
+        let scrapest = F::serve(at(layer(), NOON), handler.clone()).await;
+        let badger = F::serve(at(badger_layer(), NOON), handler.clone()).await;
+        Self { scrapest, badger, handler }
+    }
+
+    /// Whether the request reaches the handler. If not, it gets the 401, and nothing worse.
+    async fn accepts(&self, request: &Raw) -> bool {
+        let is_scrapest = request.has("x-scrapest-signature");
+        let server = if is_scrapest { &self.scrapest } else { &self.badger };
+        let runs = self.handler.runs();
+        let answer = server.raw(request).await;
+        match answer.status {
+            200 => assert_eq!(self.handler.runs(), runs + 1),
+            401 => assert_eq!(self.handler.runs(), runs),
+            other => panic!("{other} for {:?}", String::from_utf8_lossy(&request.text())),
+        }
+        answer.status == 200
+    }
+}
+
+fn seconds(time: OffsetDateTime) -> String {
+    time.unix_timestamp().to_string()
+}
+
+fn milliseconds(time: OffsetDateTime) -> String {
+    (time.unix_timestamp_nanos() / 1_000_000).to_string()
+}
+
+fn rfc3339(time: OffsetDateTime) -> String {
+    time.format(&Rfc3339).unwrap()
+}
+
+fn quoted(time: OffsetDateTime) -> String {
+    format!("\"{}\"", rfc3339(time))
+}
+
+/// Bytes that were not there before, with this under `timestamp`.
+fn body(timestamp: &str) -> String {
+    format!(r#"{{"event":"e","id":"{}","timestamp":{timestamp}}}"#, nonce())
+}
+
+/// Likewise without any.
+fn undated() -> String {
+    format!(r#"{{"event":"e","id":"{}"}}"#, nonce())
+}
+
+fn detected(kind: &str, detected_at: &str) -> String {
+    format!(r#"{{"type":"{kind}","n":{},"detected_at":{detected_at}}}"#, nonce())
+}
+
+/// The body is dated well, and the header is not signed.
+fn unsigned(header: &str) -> Raw {
+    Raw::scrapest(body(&seconds(NOON))).with("x-scrapest-timestamp", header)
+}
+
+/// Where a timestamp can stand and how it is written; how old and how far ahead it may be, in seconds;
+/// the smallest step that can be written.
+type Kind = (&'static str, fn(OffsetDateTime) -> Raw, i64, i64, time::Duration);
+
+const KINDS: [Kind; 16] = [
+    ("body, seconds", |t| Raw::scrapest(body(&seconds(t))), 3_600, 300, SECOND),
+    ("body, milliseconds", |t| Raw::scrapest(body(&milliseconds(t))), 3_600, 300, MILLISECOND),
+    ("body, RFC 3339", |t| Raw::scrapest(body(&quoted(t))), 3_600, 300, NANOSECOND),
+    ("signed header, seconds", |t| Raw::scrapest_at(seconds(t), undated()), 300, 300, SECOND),
+    (
+        "signed header, milliseconds",
+        |t| Raw::scrapest_at(milliseconds(t), undated()),
+        300,
+        300,
+        MILLISECOND,
+    ),
+    ("signed header, RFC 3339", |t| Raw::scrapest_at(rfc3339(t), undated()), 300, 300, NANOSECOND),
+    (
+        "signed header beside a body that is dated well",
+        |t| Raw::scrapest_at(seconds(t), body(&seconds(NOON))),
+        300,
+        300,
+        SECOND,
+    ),
+    (
+        "body under a signed header that is dated well",
+        |t| Raw::scrapest_at(seconds(NOON), body(&seconds(t))),
+        3_600,
+        300,
+        SECOND,
+    ),
+    ("unsigned header, seconds", |t| unsigned(&seconds(t)), 3_600, 300, SECOND),
+    ("unsigned header, milliseconds", |t| unsigned(&milliseconds(t)), 3_600, 300, MILLISECOND),
+    ("unsigned header, RFC 3339", |t| unsigned(&rfc3339(t)), 3_600, 300, NANOSECOND),
+    ("contract 1", |t| Raw::badger(detected("tweet", &quoted(t))), 3_600, 300, NANOSECOND),
+    ("contract 2", |t| Raw::badger_2(detected("tweet", &quoted(t))), 3_600, 300, NANOSECOND),
+    (
+        "contract 1, milliseconds",
+        |t| Raw::badger(detected("tweet", &milliseconds(t))),
+        3_600,
+        300,
+        MILLISECOND,
+    ),
+    ("test event", |t| Raw::badger(detected("test", &quoted(t))), 3_600, 300, NANOSECOND),
+    ("unknown event", |t| Raw::badger(detected("other", &quoted(t))), 3_600, 300, NANOSECOND),
+];
+
+async fn a_timestamp_is_fresh_to_the_edge_and_including_it<F: Framework>() {
+    let noon = Noon::serve::<F>().await;
+    for (kind, request, past, future, step) in KINDS {
+        let (oldest, latest) = (NOON - seconds_of(past), NOON + seconds_of(future));
+        for (time, fresh) in [
+            (NOON, true),
+            (oldest + step, true),
+            (oldest, true),
+            (oldest - step, false),
+            (oldest - SECOND, false),
+            (latest - step, true),
+            (latest, true),
+            (latest + step, false),
+            (latest + SECOND, false),
+            (NOON - seconds_of(86_400), false),
+            (NOON + seconds_of(86_400), false),
+            (OffsetDateTime::UNIX_EPOCH, false),
+            (datetime!(9999-12-31 23:59:59 UTC), false),
+        ] {
+            assert_eq!(noon.accepts(&request(time)).await, fresh, "{kind}: {time}");
+        }
+    }
+}
+
+async fn the_tolerances_are_settings<F: Framework>() {
+    let handler = Handler::ok();
+    for (past, future) in [(10, 20), (0, 0), (100_000, 50_000)] {
+        let set = (Duration::from_secs(past), Duration::from_secs(future));
+        let tolerant = at(layer(), NOON).with_past_tolerance(set.0).with_future_tolerance(set.1);
+        let scrapest = F::serve(tolerant, handler.clone()).await;
+        let tolerant =
+            at(badger_layer(), NOON).with_past_tolerance(set.0).with_future_tolerance(set.1);
+        let badger = F::serve(tolerant, handler.clone()).await;
+        let (past, future) = (i64::try_from(past).unwrap(), i64::try_from(future).unwrap());
+        for (kind, request, _, _, step) in KINDS {
+            for (time, status) in [
+                (NOON - seconds_of(past), 200),
+                (NOON - seconds_of(past) - step, 401),
+                (NOON + seconds_of(future), 200),
+                (NOON + seconds_of(future) + step, 401),
+            ] {
+                let request = request(time);
+                let server = if request.has("x-scrapest-signature") { &scrapest } else { &badger };
+                assert_eq!(server.raw(&request).await.status, status, "{kind}: {time}");
+            }
+        }
+    }
+    // A tolerance without an end is one, too.
+    let endless =
+        at(layer(), NOON).with_past_tolerance(Duration::MAX).with_future_tolerance(Duration::MAX);
+    let server = F::serve(endless, handler.clone()).await;
+    for time in ["0", "-62135596800", "253402300799", "\"0000-01-01T00:00:00Z\""] {
+        assert_eq!(server.raw(&Raw::scrapest(body(time))).await.status, 200, "{time}");
+    }
+}
+
+async fn the_clock_may_stand_anywhere<F: Framework>() {
+    let handler = Handler::ok();
+    for (clock, time) in [
+        (SystemTime::UNIX_EPOCH, "0"),
+        (SystemTime::UNIX_EPOCH - Duration::from_secs(86_400), "-86400"),
+        (SystemTime::UNIX_EPOCH - Duration::from_millis(500), "\"1969-12-31T23:59:59.5Z\""),
+        (SystemTime::from(datetime!(0000-01-01 00:00:00 UTC)), "\"0000-01-01T00:00:00Z\""),
+        (SystemTime::from(datetime!(9999-12-31 23:59:59 UTC)), "\"9999-12-31T23:59:59Z\""),
+        (SystemTime::from(datetime!(2017-01-01 00:00:00 UTC)), "\"2016-12-31T23:59:60Z\""),
+        (SystemTime::from(datetime!(2017-01-01 00:00:00 UTC)), "\"2017-01-01T00:59:60+01:00\""),
+        (SystemTime::UNIX_EPOCH + Duration::from_secs(i64::MAX.unsigned_abs()), ""),
+        (SystemTime::UNIX_EPOCH - Duration::from_secs(i64::MAX.unsigned_abs()), ""),
+    ] {
+        let server = F::serve(layer().with_clock(move || clock), handler.clone()).await;
+        assert_eq!(server.raw(&Raw::scrapest(body(&seconds(NOON)))).await.status, 401, "{clock:?}");
+        if !time.is_empty() {
+            assert_eq!(server.raw(&Raw::scrapest(body(time))).await.status, 200, "{clock:?}");
+        }
+    }
+}
+
+async fn every_timestamp_must_be_fresh_and_the_latest_signed_one_is_told<F: Framework>() {
+    let noon = Noon::serve::<F>().await;
+    let minute = |minutes: i64| NOON + time::Duration::minutes(minutes);
+    for (header, in_body, told) in [(-1, -2, -1), (-2, -1, -1), (4, -59, 4), (-4, 4, 4)] {
+        let request = Raw::scrapest_at(seconds(minute(header)), body(&quoted(minute(in_body))));
+        assert!(noon.accepts(&request).await);
+        assert_eq!(noon.handler.deliveries().pop().unwrap().timestamp(), Some(minute(told)));
+    }
+    // What is not signed is not told, however late it is.
+    let request =
+        Raw::scrapest(body(&seconds(minute(-1)))).with("x-scrapest-timestamp", seconds(NOON));
+    assert!(noon.accepts(&request).await);
+    assert_eq!(noon.handler.deliveries().pop().unwrap().timestamp(), Some(minute(-1)));
+    for (header, in_body) in [(-6, 0), (6, 0), (0, -61), (0, 6), (-6, -61), (6, -61)] {
+        let (header, body) = (seconds(minute(header)), body(&quoted(minute(in_body))));
+        assert!(!noon.accepts(&Raw::scrapest_at(header, body)).await);
+    }
+}
+
+async fn an_unsigned_timestamp_alone_will_do_only_where_the_settings_say_so<F: Framework>() {
+    let handler = Handler::ok();
+    let provider = Scrapest::default().with_insecure_unsigned_timestamp(true);
+    let insecure = F::serve(at(layer().with_provider(provider), NOON), handler.clone()).await;
+    let noon = Noon::serve::<F>().await;
+    let dated = |time| Raw::scrapest(undated()).with("x-scrapest-timestamp", seconds(time));
+    for (time, status) in [
+        (NOON, 200),
+        (NOON - seconds_of(3_600), 200),
+        (NOON - seconds_of(3_601), 401),
+        (NOON + seconds_of(300), 200),
+        (NOON + seconds_of(301), 401),
+    ] {
+        assert!(!noon.accepts(&dated(time)).await);
+        assert_eq!(insecure.raw(&dated(time)).await.status, status, "{time}");
+    }
+    assert_eq!(handler.deliveries()[0].timestamp(), None, "it is not signed");
+    assert_eq!(insecure.raw(&Raw::scrapest(undated())).await.status, 401, "there must be one");
+    let stale = Raw::scrapest(body("0")).with("x-scrapest-timestamp", seconds(NOON));
+    assert_eq!(insecure.raw(&stale).await.status, 401, "and a signed one counts all the same");
+    assert_eq!(handler.runs(), 3);
+}
+
+async fn a_test_event_may_lack_a_timestamp_but_not_have_a_stale_one<F: Framework>() {
+    let noon = Noon::serve::<F>().await;
+    for body in
+        [r#"{"type":"test"}"#, r#"{"event":"test"}"#, r#"{"type":"test","detected_at":null}"#]
+    {
+        assert!(noon.accepts(&Raw::badger(body)).await, "{body}");
+        let delivery = noon.handler.deliveries().pop().unwrap();
+        assert_eq!((delivery.kind(), delivery.timestamp()), (Some("test"), None));
+    }
+    for detected_at in ["0", "\"2026-03-04T10:59:59Z\"", "\"\"", "\"soon\"", "true", "{}", "1e9"] {
+        for kind in ["test", "tweet"] {
+            let body = detected(kind, detected_at);
+            assert!(!noon.accepts(&Raw::badger(body.clone())).await, "{body}");
+            assert!(!noon.accepts(&Raw::badger_2(body.clone())).await, "{body}");
+        }
+    }
+    // Nothing else is exempt: neither what is nearly a test nor what says it twice.
+    for body in [
+        r#"{"type":"tweet","event":"test"}"#,
+        r#"{"type":"Test"}"#,
+        r#"{"type":"test "}"#,
+        r#"{"type":["test"]}"#,
+        r#"{"type":"test","type":"test"}"#,
+        r#"{"data":{"type":"test"}}"#,
+        r#"[{"type":"test"}]"#,
+        r#"{"type":"test"}{"type":"test"}"#,
+        "\u{feff}{\"type\":\"test\"}",
+    ] {
+        assert!(!noon.accepts(&Raw::badger(body)).await, "{body}");
+    }
+}
+
+crate::for_each_framework! {
+    a_timestamp_is_fresh_to_the_edge_and_including_it,
+    the_tolerances_are_settings,
+    the_clock_may_stand_anywhere,
+    every_timestamp_must_be_fresh_and_the_latest_signed_one_is_told,
+    an_unsigned_timestamp_alone_will_do_only_where_the_settings_say_so,
+    a_test_event_may_lack_a_timestamp_but_not_have_a_stale_one,
+}

@@ -1,0 +1,311 @@
+//! Timestamps that are none, in every place where one can stand: the 401, and never a panic.
+
+use scrapest_webhook::{MemoryStore, Provider, WebhookLayer};
+use time::OffsetDateTime;
+use time::macros::datetime;
+
+use crate::common::{Framework, Handler, Raw, Server, badger_layer, layer, nonce};
+
+const NOON: OffsetDateTime = datetime!(2026-03-04 12:00:00 UTC);
+
+/// Always at noon, with a store that can be looked into.
+async fn serve<F: Framework, P: Provider>(
+    layer: WebhookLayer<P>,
+    store: &MemoryStore,
+    handler: &Handler,
+) -> Server {
+    F::serve(layer.with_store(store.clone()).with_clock(|| NOON.into()), handler.clone()).await
+}
+
+/// `{"timestamp": <value>, "detected_at": <value>}` and something new.
+fn body(value: &str) -> String {
+    format!(r#"{{"type":"e","n":{},"timestamp":{value},"detected_at":{value}}}"#, nonce())
+}
+
+/// No time, or one that is long past or far ahead.
+fn hostile_texts() -> Vec<String> {
+    let mut texts: Vec<String> = [
+        "",
+        " ",
+        "0",
+        "1",
+        "-1",
+        "-0",
+        "+0",
+        "+5",
+        "+1772625600",
+        "-1772625600",
+        "1e9",
+        "1772625600e0",
+        "1772625600.0",
+        "1772625600.",
+        "1.772625600",
+        "1,772,625,600",
+        "1_772_625_600",
+        "0x69a81dc0",
+        "1772625600s",
+        "1772625600 ",
+        "1772625600;",
+        "1772625600,1772625600",
+        "1772625600\t1772625600",
+        "0001",
+        "00000000000000000000000000000000000000000000000000",
+        "NaN",
+        "inf",
+        "-inf",
+        "Infinity",
+        "null",
+        "true",
+        "now",
+        "-9223372036854775808",
+        "9223372036854775807",
+        "9223372036854775808",
+        "18446744073709551615",
+        "18446744073709551616",
+        "-170141183460469231731687303715884105728",
+        "170141183460469231731687303715884105727",
+        "340282366920938463463374607431768211455",
+        "340282366920938463463374607431768211456",
+        // As seconds in 1970, as milliseconds of that too, as microseconds and nanoseconds of today too large.
+        "1772625",
+        "1772625600000000",
+        "1772625600000000000",
+        // The edges between seconds and milliseconds, and of the calendar.
+        "99999999999",
+        "100000000000",
+        "253402300799",
+        "253402300800",
+        "253402300799999",
+        "253402300800000",
+        "-62167219200",
+        "-62167219201",
+        "１７７２６２５６００",
+        "٢٠٢٦-٠٣-٠٤T12:00:00Z",
+        "２０２６-03-04T12:00:00Z",
+        // Not RFC 3339, though one might guess what is meant.
+        "2026-03-04",
+        "2026-03-04T12:00:00",
+        "2026-03-04 12:00:00Z",
+        "2026-03-04_12:00:00Z",
+        "2026-03-04T12:00Z",
+        "2026-03-04T12Z",
+        "20260304T120000Z",
+        "2026-063T12:00:00Z",
+        "2026-W10-3T12:00:00Z",
+        "26-03-04T12:00:00Z",
+        "2026-3-4T12:00:00Z",
+        "2026-03-04T12:00:00+0000",
+        "2026-03-04T12:00:00+00",
+        "2026-03-04T12:00:00 Z",
+        "2026-03-04T12:00:00ZZ",
+        "2026-03-04T12:00:00Z ",
+        " 2026-03-04T12:00:00Z",
+        "2026-03-04T12:00:00.Z",
+        "2026-03-04T12:00:00,5Z",
+        "2026-03-04T12:00:00UTC",
+        "2026-03-04T12:00:00 +00:00",
+        "2026-03-04T12:00:00+24:00",
+        "2026-03-04T12:00:00+00:60",
+        "2026-03-04T12:00:00+99:99",
+        "2026-03-04T12:00:00−00:00",
+        "2026-03-04T24:00:00Z",
+        "2026-03-04T12:60:00Z",
+        "2026-03-04T12:00:61Z",
+        "2026-02-29T12:00:00Z",
+        "2026-13-04T12:00:00Z",
+        "2026-00-04T12:00:00Z",
+        "2026-03-00T12:00:00Z",
+        "2026-03-32T12:00:00Z",
+        "Wed Mar 04 12:00:00 +0000 2026",
+        "Wed, 04 Mar 2026 12:00:00 GMT",
+        // Times, and of no use.
+        "0000-01-01T00:00:00Z",
+        "0000-01-01T00:00:00+23:59",
+        "-0001-01-01T00:00:00Z",
+        "+10000-01-01T00:00:00Z",
+        "10000-01-01T00:00:00Z",
+        "9999-12-31T23:59:59.999999999Z",
+        "9999-12-31T23:59:59-23:59",
+        "1970-01-01T00:00:00Z",
+        "2016-12-31T23:59:60Z",
+        "2026-03-04T11:59:60Z",
+        "2026-03-04T12:00:60Z",
+        "\u{1b}[31m",
+        "\u{202e}",
+        "<script>",
+        "%s%n",
+    ]
+    .map(str::to_owned)
+    .into();
+    for digit in ["0", "1", "9"] {
+        texts.extend([20, 39, 40, 400, 10_000].map(|length| digit.repeat(length)));
+    }
+    texts.push(format!("-{}", "9".repeat(400)));
+    texts.push(format!("1772625600.{}", "0".repeat(400)));
+    texts.push(format!("1970-01-01T00:00:00.{}Z", "9".repeat(400)));
+    texts
+}
+
+async fn a_header_that_is_no_time_is_refused_signed_or_not<F: Framework>() {
+    let (handler, store) = (Handler::ok(), MemoryStore::new());
+    let server = serve::<F, _>(layer(), &store, &handler).await;
+    let mut values: Vec<Vec<u8>> = hostile_texts()
+        .into_iter()
+        // A header cannot carry them, and blanks around its value are not part of it.
+        .filter(|text| !text.contains('\u{1b}') && text.trim() == text)
+        .map(String::into_bytes)
+        .collect();
+    values.extend([
+        vec![0x80],
+        b"1772625600\xff".to_vec(),
+        vec![0xff; 10_240],
+        b"\xc3\x28".to_vec(),
+    ]);
+    for value in values {
+        let good = NOON.unix_timestamp().to_string();
+        for request in [
+            Raw::scrapest_at(&value, body(&good)),
+            Raw::scrapest_at(&value, "{}"),
+            Raw::scrapest(body(&good)).with("x-scrapest-timestamp", &value),
+            Raw::scrapest(body(&good))
+                .with("x-scrapest-timestamp", &value)
+                .with("x-scrapest-timestamp", &good),
+        ] {
+            let status = server.raw(&request).await.status;
+            assert_eq!(status, 401, "{:.100}", String::from_utf8_lossy(&value));
+        }
+    }
+    assert!(handler.runs() == 0 && store.is_empty());
+}
+
+async fn a_field_that_is_no_time_is_refused<F: Framework>() {
+    let (handler, store) = (Handler::ok(), MemoryStore::new());
+    let scrapest = serve::<F, _>(layer(), &store, &handler).await;
+    let badger = serve::<F, _>(badger_layer(), &store, &handler).await;
+    let good = NOON.unix_timestamp().to_string();
+    let mut values = vec![
+        "true".to_owned(),
+        "false".into(),
+        "{}".into(),
+        "[]".into(),
+        format!("[{good}]"),
+        format!("{{\"t\":{good}}}"),
+        format!("\"{good}\""),
+        format!("\"{good}000\""),
+        "1e400".into(),
+        "-1e400".into(),
+        "1e9".into(),
+        "1772625600.0".into(),
+        "1772625600E0".into(),
+        "17726256e2".into(),
+        "0.5".into(),
+        format!("{good},\"timestamp\":{good},\"detected_at\":{good}"),
+        format!("{good},\"timest\\u0061mp\":{good},\"detected_\\u0061t\":{good}"),
+        format!("{good},\"timestamp\":null,\"detected_at\":null"),
+        format!("{good},\"timestamp\":0,\"detected_at\":0"),
+        "\"\\ud800\"".into(),
+        "\"\\u0000\"".into(),
+        "\"2026-03-04T12:00:00Z\\u0000\"".into(),
+        format!("{}{}", "[".repeat(100), "]".repeat(100)),
+        format!("\"{}\"", "9".repeat(500_000)),
+        "9".repeat(500_000),
+        format!("0.{}", "9".repeat(500_000)),
+    ];
+    for text in hostile_texts() {
+        values.push(serde_json::Value::from(text.as_str()).to_string());
+        // And as a number, if it is one; what is no JSON at all is refused as well.
+        values.push(text);
+    }
+    values.retain(|value| !value.trim().is_empty() && value != "null" && value.trim() != good);
+    for value in values {
+        for (server, request) in [
+            (&scrapest, Raw::scrapest(body(&value))),
+            (&scrapest, Raw::scrapest_at(&good, body(&value))),
+            (&badger, Raw::badger(body(&value))),
+            (&badger, Raw::badger_2(body(&value))),
+        ] {
+            let answer = server.raw(&request).await;
+            // A signed header is enough if the body is no JSON: then it has no timestamp at all.
+            let undated = request.has("x-scrapest-timestamp") && !is_json(request.body());
+            let expected = if undated { 200 } else { 401 };
+            assert_eq!(answer.status, expected, "{:.100}", String::from_utf8_lossy(request.body()));
+        }
+    }
+}
+
+fn is_json(body: &[u8]) -> bool {
+    serde_json::from_slice::<serde_json::Value>(body).is_ok()
+}
+
+async fn a_timestamp_that_is_missing_or_null_is_none<F: Framework>() {
+    let (handler, store) = (Handler::ok(), MemoryStore::new());
+    let scrapest = serve::<F, _>(layer(), &store, &handler).await;
+    let badger = serve::<F, _>(badger_layer(), &store, &handler).await;
+    for body in [
+        "{}",
+        r#"{"timestamp":null,"detected_at":null}"#,
+        r#"{"Timestamp":1772625600,"Detected_At":1772625600}"#,
+        r#"{"data":{"timestamp":1772625600,"detected_at":1772625600}}"#,
+        "[]",
+        "null",
+        "1772625600",
+        "\"2026-03-04T12:00:00Z\"",
+        "",
+    ] {
+        assert_eq!(scrapest.raw(&Raw::scrapest(body)).await.status, 401, "{body}");
+        assert_eq!(badger.raw(&Raw::badger(body)).await.status, 401, "{body}");
+        assert_eq!(badger.raw(&Raw::badger_2(body)).await.status, 401, "{body}");
+    }
+    assert!(handler.runs() == 0 && store.is_empty());
+}
+
+async fn the_same_moment_may_be_written_in_many_ways<F: Framework>() {
+    let (handler, store) = (Handler::ok(), MemoryStore::new());
+    let scrapest = serve::<F, _>(layer(), &store, &handler).await;
+    let badger = serve::<F, _>(badger_layer(), &store, &handler).await;
+    let numbers = ["1772625600", "1772625600000", "00001772625600"];
+    let texts = [
+        "2026-03-04T12:00:00Z",
+        "2026-03-04t12:00:00z",
+        "2026-03-04T12:00:00+00:00",
+        "2026-03-04T12:00:00-00:00",
+        "2026-03-04T13:30:00+01:30",
+        "2026-03-03T12:01:00-23:59",
+        "2026-03-05T11:59:00+23:59",
+        "2026-03-04T12:00:00.0Z",
+        "2026-03-04T12:00:00.000Z",
+        "2026-03-04T12:00:00.000000+00:00",
+        "2026-03-04T12:00:00.000000000Z",
+        "2026-03-04T12:00:00.000000000000Z",
+    ];
+    for text in numbers.into_iter().chain(texts) {
+        for request in [
+            Raw::scrapest_at(text, body("null")),
+            Raw::scrapest(body("1772625600")).with("x-scrapest-timestamp", text),
+        ] {
+            assert_eq!(scrapest.raw(&request).await.status, 200, "{text}");
+            assert_eq!(handler.deliveries().pop().unwrap().timestamp(), Some(NOON), "{text}");
+        }
+    }
+    for value in numbers[..2]
+        .iter()
+        .map(|&number| number.to_owned())
+        .chain(texts.map(|text| format!("\"{text}\"")))
+    {
+        for (server, request) in [
+            (&scrapest, Raw::scrapest(body(&value))),
+            (&badger, Raw::badger(body(&value))),
+            (&badger, Raw::badger_2(body(&value))),
+        ] {
+            assert_eq!(server.raw(&request).await.status, 200, "{value}");
+            assert_eq!(handler.deliveries().pop().unwrap().timestamp(), Some(NOON), "{value}");
+        }
+    }
+}
+
+crate::for_each_framework! {
+    a_header_that_is_no_time_is_refused_signed_or_not,
+    a_field_that_is_no_time_is_refused,
+    a_timestamp_that_is_missing_or_null_is_none,
+    the_same_moment_may_be_written_in_many_ways,
+}
