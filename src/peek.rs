@@ -31,6 +31,11 @@ impl<'a> Field<'a> {
         }
     }
 
+    /// Whether something stands there, and it is no string.
+    pub(crate) fn is_no_text(&self) -> bool {
+        !matches!(self, Self::Absent | Self::Text(_))
+    }
+
     /// As an id: senders write them as strings or as integers. An empty one is none.
     pub(crate) fn id(self) -> Option<Cow<'a, str>> {
         match self {

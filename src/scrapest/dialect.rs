@@ -214,12 +214,14 @@ impl Provider for Scrapest {
             Some(id) => Some(Cow::Borrowed(id)),
             None => id_1.id().or_else(|| id_2.id()).map(bytes_of),
         };
+        // Whoever says his kind in a way that cannot be read has one all the same.
+        let unreadable = [&kind_1, &kind_2].into_iter().any(peek::Field::is_no_text);
         // A body that does not say its kind may have it said by a header, which is not signed.
         let kind = kind_1
             .text()
             .or_else(|| kind_2.text())
             .or_else(|| message.header_str(&self.event_header).map(Cow::Borrowed));
-        let challenge = self.challenge(kind.as_deref(), challenge);
+        let challenge = if unreadable { None } else { self.challenge(kind.as_deref(), challenge) };
         Envelope::new()
             .with_id(id)
             .with_timestamp(header_time)

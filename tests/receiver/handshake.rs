@@ -162,9 +162,32 @@ async fn a_challenge_inside_an_event_is_the_event<F: Framework>() {
     assert_eq!((answer.status, answer.text(), handler.runs()), (200, String::new(), 1));
 }
 
+async fn an_event_whose_kind_is_no_text_is_no_challenge<F: Framework>() {
+    let server = Challenged::serve::<F>(Scrapest::default()).await;
+    for (runs, kind) in [
+        r#""event":{"name":"tweet.created"}"#,
+        r#""event":["tweet.created"]"#,
+        r#""event":1"#,
+        r#""event":true"#,
+        r#""type":{"name":"tweet.created"}"#,
+        r#""event":"verification","type":1"#,
+        r#""event":"tweet.created","event":"tweet.created""#,
+        r#""event":"verification","event":"tweet.created""#,
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let request = Raw::scrapest(body(&format!(r#"{kind},"token":"t""#)));
+        let answer = server.server.raw(&request).await;
+        assert_eq!((answer.status, answer.text()), (200, String::new()), "{kind}");
+        assert_eq!(server.handler.runs(), runs + 1, "{kind}");
+    }
+}
+
 crate::for_each_framework! {
     a_challenge_is_answered_in_the_field_that_it_came_in,
     a_challenge_needs_no_more_than_a_signature_and_nothing_stale,
     the_header_may_say_the_kind_of_a_challenge_whose_body_does_not,
     a_challenge_inside_an_event_is_the_event,
+    an_event_whose_kind_is_no_text_is_no_challenge,
 }
