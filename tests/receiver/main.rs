@@ -3,9 +3,11 @@
 #![allow(unreachable_pub, dead_code, missing_docs, reason = "a test binary is nobody's library")]
 
 mod authentication;
+mod body;
 mod common;
 mod crowds;
 mod dedup;
+mod flood;
 mod frameworks;
 mod freshness;
 mod handshake;

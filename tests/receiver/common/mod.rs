@@ -4,6 +4,7 @@
 
 pub mod client;
 mod on_actix;
+pub mod connection;
 mod on_axum;
 pub mod raw;
 
