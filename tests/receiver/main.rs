@@ -17,3 +17,4 @@ mod reflection;
 mod replay;
 mod secrets;
 mod timestamps;
+mod transport;
