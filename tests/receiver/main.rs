@@ -11,6 +11,7 @@ mod flood;
 mod frameworks;
 mod freshness;
 mod handshake;
+mod http2;
 mod ids;
 mod promises;
 mod reflection;
