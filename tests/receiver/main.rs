@@ -17,5 +17,6 @@ mod promises;
 mod reflection;
 mod replay;
 mod secrets;
+mod statuses;
 mod timestamps;
 mod transport;

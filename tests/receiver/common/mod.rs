@@ -5,8 +5,10 @@
 pub mod client;
 mod on_actix;
 pub mod connection;
+pub mod in_process;
 mod on_axum;
 pub mod raw;
+pub mod watched;
 
 use std::future::Future;
 use std::net::SocketAddr;

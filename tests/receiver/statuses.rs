@@ -1,0 +1,226 @@
+//! The table of answers: for each reason its status, its headers, its body, and the reason itself in the
+//! response's extensions.
+
+use std::future::pending;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::Method;
+use axum::response::Response;
+use bytes::Bytes;
+use http_body_util::StreamBody;
+use hyper::body::Frame;
+use scrapest_webhook::testing::SignedRequest;
+use scrapest_webhook::{Rejection, RejectionKind, ScrapestWebhookLayer};
+use tower::ServiceExt;
+
+use crate::common::in_process::{app, http, send, status, text};
+use crate::common::watched::Watched;
+use crate::common::{Handler, genuine, layer, seconds_ago};
+
+const PLAIN: (&str, &str) = ("content-type", "text/plain; charset=utf-8");
+
+type Expected = (RejectionKind, u16, &'static [(&'static str, &'static str)], &'static str);
+
+const TABLE: &[Expected] = &[
+    (RejectionKind::MethodNotAllowed, 405, &[PLAIN, ("allow", "POST")], "expected POST"),
+    (
+        RejectionKind::ContentEncoding,
+        415,
+        &[PLAIN, ("accept-encoding", "identity")],
+        "expected no content-encoding",
+    ),
+    (RejectionKind::BodyTooLarge, 413, &[PLAIN], "body too large"),
+    (RejectionKind::MissingSignature, 401, &[PLAIN], "unauthorized"),
+    (RejectionKind::RepeatedSignature, 401, &[PLAIN], "unauthorized"),
+    (RejectionKind::MalformedSignature, 401, &[PLAIN], "unauthorized"),
+    (RejectionKind::BodyTooSlow, 408, &[PLAIN], "body too slow"),
+    (RejectionKind::BodyIncomplete, 400, &[PLAIN], "body incomplete"),
+    (RejectionKind::BytesInFlight, 503, &[PLAIN, ("retry-after", "1")], "busy, try again"),
+    (RejectionKind::WrongSignature, 401, &[PLAIN], "unauthorized"),
+    (RejectionKind::NoSignedTimestamp, 401, &[PLAIN], "unauthorized"),
+    (RejectionKind::Stale, 401, &[PLAIN], "unauthorized"),
+    (
+        RejectionKind::Challenge,
+        200,
+        &[
+            ("content-type", "application/json"),
+            ("x-content-type-options", "nosniff"),
+            ("cache-control", "no-store"),
+        ],
+        r#"{"challenge":"challenge-0001"}"#,
+    ),
+    (RejectionKind::Duplicate, 200, &[], ""),
+    // What is left of the other's lease of 15 s after the 4 s of waiting.
+    (RejectionKind::InProgress, 503, &[PLAIN, ("retry-after", "11")], "in progress, try again"),
+    (RejectionKind::TooManyWaiting, 503, &[PLAIN, ("retry-after", "15")], "in progress, try again"),
+    (RejectionKind::StoreDown, 503, &[PLAIN, ("retry-after", "1")], "unavailable, try again"),
+    (RejectionKind::AnswerDeadline, 503, &[PLAIN, ("retry-after", "1")], "in progress, try again"),
+    (RejectionKind::RunLimit, 503, &[PLAIN, ("retry-after", "1")], "unavailable, try again"),
+    (RejectionKind::HandlerPanicked, 500, &[PLAIN], "internal error"),
+];
+
+#[tokio::test(start_paused = true)]
+async fn each_reason_has_its_status_its_headers_and_its_body() {
+    let kinds: Vec<_> = TABLE.iter().map(|(kind, ..)| *kind).collect();
+    assert_eq!(kinds, RejectionKind::ALL, "the table has all of them");
+    for (kind, status, headers, body) in TABLE {
+        let response = provoke(*kind).await;
+        let rejection = *response.extensions().get::<Rejection>().expect("the reason");
+        assert_eq!(rejection.kind(), *kind);
+        assert_eq!(
+            (rejection.status(), response.status().as_u16()),
+            (*status, *status),
+            "{kind:?}"
+        );
+        assert_eq!(kind.status(), *status);
+        assert_eq!(rejection.to_string(), kind.as_str());
+        let mut found: Vec<_> = response
+            .headers()
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.to_str().unwrap()))
+            .filter(|(name, _)| *name != "content-length")
+            .collect();
+        let mut expected = headers.to_vec();
+        found.sort_unstable();
+        expected.sort_unstable();
+        assert_eq!(found, expected, "{kind:?}");
+        assert_eq!(text(response).await, *body, "{kind:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_refusals_for_want_of_authenticity_are_one_and_the_same_answer() {
+    let mut answers = Vec::new();
+    for (kind, status, ..) in TABLE {
+        if *status == 401 {
+            let response = provoke(*kind).await;
+            let (parts, body) = response.into_parts();
+            answers.push((
+                parts.status,
+                parts.version,
+                parts.headers,
+                text(Response::new(body)).await,
+            ));
+        }
+    }
+    assert_eq!(answers.len(), 6);
+    assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_handler_answers_is_passed_on_as_it_is() {
+    for code in [200, 201, 204, 301, 400, 401, 404, 422, 429, 500, 503] {
+        let handler = Handler::new(move |_, _| async move { code });
+        let response = send(&app(layer(), &handler), &genuine().sign()).await;
+        assert_eq!(response.status().as_u16(), code);
+        assert!(response.extensions().get::<Rejection>().is_none(), "the layer refused nothing");
+        assert_eq!(response.headers().get("retry-after"), None);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn labels_are_short_fixed_and_all_different() {
+    let labels: std::collections::HashSet<_> =
+        RejectionKind::ALL.iter().map(|kind| kind.as_str()).collect();
+    assert_eq!(labels.len(), RejectionKind::ALL.len());
+    assert!(labels.iter().all(|label| {
+        label.len() <= 24 && label.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+    }));
+}
+
+/// An answer with this reason.
+async fn provoke(kind: RejectionKind) -> Response {
+    let (ok, request) = (app(layer(), &Handler::ok()), genuine().sign());
+    let never = Handler::new(|_, _| pending());
+    match kind {
+        RejectionKind::MethodNotAllowed => {
+            let mut request = http(&request);
+            *request.method_mut() = Method::PUT;
+            ok.oneshot(request).await.unwrap()
+        }
+        RejectionKind::ContentEncoding => {
+            send(&ok, &request.with_header("content-encoding", "gzip")).await
+        }
+        RejectionKind::BodyTooLarge => {
+            send(&app(layer().with_body_limit(10), &Handler::ok()), &request).await
+        }
+        RejectionKind::MissingSignature => {
+            let mut request = http(&request);
+            request.headers_mut().remove("x-scrapest-signature").unwrap();
+            ok.oneshot(request).await.unwrap()
+        }
+        RejectionKind::RepeatedSignature => {
+            let mut request = http(&request);
+            let signature = request.headers()["x-scrapest-signature"].clone();
+            request.headers_mut().append("x-scrapest-signature", signature);
+            ok.oneshot(request).await.unwrap()
+        }
+        RejectionKind::MalformedSignature => {
+            send(&ok, &request.with_header("x-scrapest-signature", "sha256=00")).await
+        }
+        RejectionKind::BodyTooSlow => {
+            let body =
+                StreamBody::new(futures_util::stream::pending::<Result<Frame<Bytes>, &str>>());
+            ok.oneshot(http(&request).map(|_| Body::new(body))).await.unwrap()
+        }
+        RejectionKind::BodyIncomplete => {
+            let broken = futures_util::stream::iter([Ok(Frame::data("{".into())), Err("broken")]);
+            let body = Body::new(StreamBody::new(broken));
+            ok.oneshot(http(&request).map(|_| body)).await.unwrap()
+        }
+        RejectionKind::BytesInFlight => {
+            // Room for one, and its like is not always as long: the fractions of their seconds differ.
+            let limit = request.body().len() + 20;
+            let layer = layer().with_body_limit(limit).with_bytes_in_flight(limit);
+            let app = app(layer, &never);
+            running(&app, &request).await;
+            send(&app, &genuine().sign()).await
+        }
+        RejectionKind::WrongSignature => send(&ok, &request.with_body("{}")).await,
+        RejectionKind::NoSignedTimestamp => send(&ok, &genuine().with_body("{}").sign()).await,
+        RejectionKind::Stale => send(&ok, &genuine().with_time(seconds_ago(9_999)).sign()).await,
+        RejectionKind::Challenge => {
+            send(&ok, &genuine().with_kind("webhook.verification").sign()).await
+        }
+        RejectionKind::Duplicate => {
+            assert_eq!(status(&ok, &request).await, 200);
+            send(&ok, &request).await
+        }
+        RejectionKind::InProgress => {
+            let app = app(layer(), &never);
+            running(&app, &request).await;
+            send(&app, &request).await
+        }
+        RejectionKind::TooManyWaiting => {
+            let app = app(layer(), &never);
+            for _ in 0..17 {
+                running(&app, &request).await;
+            }
+            send(&app, &request).await
+        }
+        RejectionKind::StoreDown => {
+            let store = Watched::default();
+            store.set_down(true);
+            send(&app(layer().with_store(store), &Handler::ok()), &request).await
+        }
+        RejectionKind::AnswerDeadline => send(&app(layer(), &never), &request).await,
+        RejectionKind::RunLimit => {
+            let layer: ScrapestWebhookLayer = layer().with_run_limit(Duration::from_secs(2));
+            send(&app(layer, &never), &request).await
+        }
+        RejectionKind::HandlerPanicked => {
+            let panics = Handler::new(|_, _| async { panic!("as it was told") });
+            send(&app(layer(), &panics), &request).await
+        }
+        other => panic!("how is {other:?} to be provoked?"),
+    }
+}
+
+/// Begins the request and goes on once it waits for something.
+async fn running(app: &Router, request: &SignedRequest) {
+    let (app, request) = (app.clone(), request.clone());
+    tokio::spawn(async move { send(&app, &request).await });
+    tokio::task::yield_now().await;
+}
