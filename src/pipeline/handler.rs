@@ -29,8 +29,6 @@ pub(super) async fn run<P: Provider, X: Exchange>(
     arrived: Instant,
     run: &Arc<RunState>,
 ) -> Result<X::Output, Reply> {
-    // What `drain` waits for.
-    let _running = config.runs.subscribe();
     let delivery = Delivery::new(Verified {
         sender: config.provider.name(),
         id: message.id,

@@ -79,15 +79,17 @@ pub(crate) async fn receive<P: Provider, X: Exchange>(
         handshake::answer(&envelope, &signed)?;
         let delivery = keys::identify(&config, envelope, &signed, timestamp);
         seen.identified(delivery.id.as_deref(), delivery.kind.as_deref());
+        // What `drain` waits for: a claim goes on without its client, and its handler follows.
+        let running = config.runs.subscribe();
         let claimed = claim::acquire(&config, &delivery, body, arrived, &run).await?;
-        Ok((delivery, claimed))
+        Ok((delivery, claimed, running))
     };
     match pipeline.instrument(run.span().clone()).await {
         Err(reply) => {
             seen.rejected(&reply);
             exchange.answer(reply)
         }
-        Ok((delivery, claimed)) => {
+        Ok((delivery, claimed, _running)) => {
             let handled = handler::run(&config, exchange, delivery, claimed, arrived, &run);
             match handled.instrument(run.span().clone()).await {
                 Ok(output) => {

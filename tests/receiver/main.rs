@@ -7,6 +7,7 @@ mod body;
 mod common;
 mod crowds;
 mod dedup;
+mod drain;
 mod flood;
 mod frameworks;
 mod freshness;

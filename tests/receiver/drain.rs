@@ -1,0 +1,69 @@
+//! The end of a process: what runs is waited for, in whatever phase its client has left it.
+
+use std::time::Duration;
+
+use scrapest_webhook::testing;
+use tokio::time::Instant;
+
+use crate::common::in_process::{app, send, status};
+use crate::common::watched::Watched;
+use crate::common::{Handler, SECRET, badger_layer, genuine, layer};
+
+const SECONDS: fn(u64) -> Duration = Duration::from_secs;
+
+/// Answers 200 after so long.
+fn handler_of(span: Duration) -> Handler {
+    Handler::new(move |_, _| async move {
+        tokio::time::sleep(span).await;
+        200
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn drain_waits_for_the_runs_that_go_on_and_no_longer_than_its_grace() {
+    let (handler, layer) = (handler_of(SECONDS(20)), badger_layer());
+    assert!(layer.drain(SECONDS(0)).await, "nothing has begun");
+    let app = app(layer.clone(), &handler);
+    assert_eq!(status(&app, &testing::scrapebadger(SECRET).sign()).await, 503);
+    let asked = Instant::now();
+    assert!(!layer.drain(SECONDS(5)).await);
+    assert!(layer.drain(SECONDS(60)).await);
+    assert_eq!(
+        (asked.elapsed().as_secs(), handler.ended()),
+        (12, 1),
+        "20 s less the deadline of 8"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn drain_waits_for_a_claim_whose_client_is_gone_and_for_its_run() {
+    let (handler, store) = (handler_of(SECONDS(2)), Watched::slow(SECONDS(1)));
+    let layer = layer().with_store(store.clone());
+    let app = app(layer.clone(), &handler);
+    let begun = tokio::spawn(async move { send(&app, &genuine().sign()).await });
+    while store.asked().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    begun.abort();
+    let _ = begun.await;
+    assert!(layer.drain(SECONDS(60)).await);
+    assert_eq!((handler.runs(), handler.ended()), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn drain_waits_for_the_record_of_a_success_that_the_store_does_not_take_yet() {
+    let store = Watched::default();
+    let layer = layer().with_store(store.clone());
+    let down = store.clone();
+    let handler = Handler::new(move |_, _| {
+        down.set_down(true);
+        async { 200 }
+    });
+    let app = app(layer.clone(), &handler);
+    let request = genuine().sign();
+    assert_eq!(status(&app, &request).await, 200);
+    assert!(!layer.drain(SECONDS(30)).await, "not recorded yet");
+    store.set_down(false);
+    assert!(layer.drain(SECONDS(30)).await);
+    assert_eq!((status(&app, &request).await, handler.runs()), (200, 1));
+}
