@@ -20,6 +20,8 @@ pub(crate) const CLOCK_ERROR: Duration = Duration::from_secs(60);
 const MEMORY_RETENTION: Duration = Duration::from_secs(4_200);
 /// Covers redelivery by hand on the next day.
 const LASTING_RETENTION: Duration = Duration::from_secs(24 * 3_600);
+/// Nobody means more than ten years; what means «for ever» would overflow the clock.
+const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 3_600);
 /// Completions that wait in the background for a store that is down. Each is some 200 bytes.
 const PENDING_COMPLETIONS: usize = 10_000;
 
@@ -157,6 +159,21 @@ impl<P: Provider> Config<P> {
         positive("answer_deadline", self.answer_deadline())?;
         positive("body_deadline", self.body_deadline)?;
         positive("run_limit", self.run_limit)?;
+        let past = self.past_tolerance(false).max(self.past_tolerance(true));
+        for (setting, value) in [
+            ("answer_deadline", self.answer_deadline()),
+            ("body_deadline", self.body_deadline),
+            ("run_limit", self.run_limit),
+            ("lease", self.lease),
+            ("retention", self.retention.unwrap_or_default()),
+            ("past_tolerance", past),
+            ("future_tolerance", self.future_tolerance()),
+        ] {
+            if value > LONGEST {
+                let what = format!("is {value:?}, expected at most {LONGEST:?} (10 years)");
+                return Err(ConfigError::new(setting, what));
+            }
+        }
         if self.lease < Duration::from_millis(30) {
             let what = format!("is {:?}, expected at least 30ms", self.lease);
             return Err(ConfigError::new("lease", what));

@@ -17,7 +17,8 @@ use crate::store::{AnyStore, DeliveryStore};
 /// several routes.
 ///
 /// Every setting has a safe default. Settings that contradict each other are a panic when the layer is
-/// put on a service, with a text that names the setting; [`check`](Self::check) tells beforehand.
+/// put on a service, with a text that names the setting. axum puts it on when the first connection comes:
+/// [`check`](Self::check) tells beforehand, when the application starts.
 ///
 /// ```
 /// use std::time::Duration;

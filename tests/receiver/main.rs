@@ -5,6 +5,7 @@
 mod authentication;
 mod body;
 mod common;
+mod configuration;
 mod crowds;
 mod dedup;
 mod drain;
