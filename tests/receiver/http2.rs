@@ -19,6 +19,7 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
 use crate::body::genuine_of;
+use crate::common::watched::Watched;
 use crate::common::{Axum, Framework, Handler, PATH, Server, eventually, genuine, layer};
 
 struct Client {
@@ -32,7 +33,11 @@ impl Client {
         let (sender, connection) =
             Builder::new(TokioExecutor::new()).handshake(TokioIo::new(stream)).await.unwrap();
         let connection = tokio::spawn(async move { _ = connection.await });
-        Self { sender, connection }
+        let client = Self { sender, connection };
+        // Once there and back, so that the server's own task for the connection is there too.
+        let unsigned = Request::post(format!("http://localhost{PATH}")).body(Body::empty());
+        assert_eq!(client.send(unsigned.unwrap()).await.unwrap().0, StatusCode::UNAUTHORIZED);
+        client
     }
 
     /// The answer's status and body, or `None` if the stream was reset.
@@ -196,6 +201,30 @@ async fn a_failure_after_a_reset_leaves_the_delivery_to_its_retry() {
     begun.abort();
     nothing_is_left_behind(&layer, &client, &request, before).await;
     assert_eq!((handler.runs(), handler.deliveries()[1].attempt()), (2, 2));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_reset_while_the_store_is_asked_leaves_nothing_behind() {
+    let store = Watched::slow(Duration::from_millis(50));
+    let (handler, layer) = (Handler::ok(), layer().with_store(store.clone()));
+    let server = Axum::serve(layer.clone(), handler.clone()).await;
+    let client = Client::to(&server).await;
+    let request = genuine().sign();
+    let before = tasks();
+    // At each question of an attempt: two claims, two completions.
+    for questions in 1..=4 {
+        let request = genuine().sign();
+        let asked = store.asked().len();
+        let begun = client.begin(http(&request));
+        eventually("the store is asked", || store.asked().len() == asked + questions).await;
+        begun.abort();
+        let _ = begun.await;
+        assert!(layer.drain(Duration::from_secs(5)).await);
+        assert_eq!((handler.runs(), handler.ended()), (questions, questions));
+        nothing_is_left_behind(&layer, &client, &request, before).await;
+        assert_eq!(handler.runs(), questions, "the retry is a duplicate");
+    }
+    nothing_is_left_behind(&layer, &client, &request, before).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
