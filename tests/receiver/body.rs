@@ -46,7 +46,7 @@ async fn a_length_beyond_the_limit_is_413_at_once_and_its_body_is_not_asked_for<
         text.extend(format!("content-length: {length}\r\nexpect: 100-continue\r\n\r\n").bytes());
         let asked = Instant::now();
         connection.write(&text).await;
-        let answer = connection.answer().await.expect("an answer");
+        let answer = connection.refusal::<F>().await.expect("an answer");
         // Not 100, and without waiting for a byte of the body.
         assert_eq!(answer.status, 413, "{length}");
         assert!(asked.elapsed() < Duration::from_secs(3), "{:?}", asked.elapsed());

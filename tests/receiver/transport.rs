@@ -32,13 +32,13 @@ async fn a_body_is_asked_for_only_once_its_headers_pass<F: Framework>() {
         let bad = genuine().sign().with_header("x-scrapest-signature", signature);
         let mut connection = Connection::to(&server).await;
         connection.write(&expecting(&bad).0).await;
-        let answer = connection.answer().await.expect("an answer");
+        let answer = connection.refusal::<F>().await.expect("an answer");
         assert_eq!(answer.status, 401, "not 100: {signature:?}");
     }
     let encoded = genuine().sign().with_header("content-encoding", "br");
     let mut connection = Connection::to(&server).await;
     connection.write(&expecting(&encoded).0).await;
-    assert_eq!(connection.answer().await.expect("an answer").status, 415, "not 100");
+    assert_eq!(connection.refusal::<F>().await.expect("an answer").status, 415, "not 100");
     assert_eq!(handler.runs(), 1);
 }
 

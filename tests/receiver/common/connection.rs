@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::{Answer, PATH, Server, client};
+use super::{Answer, Framework, PATH, Server, client};
 
 pub struct Connection {
     stream: TcpStream,
@@ -29,6 +29,14 @@ impl Connection {
     /// Says that nothing more will come, and goes on listening.
     pub async fn half_close(&mut self) {
         let _ = self.stream.shutdown().await;
+    }
+
+    /// The answer to a request that asked to be told to continue, and is to be refused without that.
+    pub async fn refusal<F: Framework>(&mut self) -> Option<Answer> {
+        if F::CONTINUES_BY_ITSELF {
+            assert_eq!(self.answer().await?.status, 100);
+        }
+        self.answer().await
     }
 
     /// The next answer, `None` if the server closes the connection instead. Interim ones count.

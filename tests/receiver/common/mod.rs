@@ -3,9 +3,9 @@
 //! Tests are written once against [`Framework`] and run for each by [`for_each_framework!`].
 
 pub mod client;
-mod on_actix;
 pub mod connection;
 pub mod in_process;
+mod on_actix;
 mod on_axum;
 pub mod raw;
 pub mod watched;
@@ -116,6 +116,9 @@ impl Handler {
 
 /// A web framework that can serve a handler behind a layer, on a free port of the loopback interface.
 pub trait Framework {
+    /// Whether it answers `Expect: 100-continue` by itself, before any middleware sees the request.
+    const CONTINUES_BY_ITSELF: bool;
+
     fn serve<P: Provider>(
         layer: WebhookLayer<P>,
         handler: Handler,

@@ -10,6 +10,8 @@ use super::{Framework, Handler, PATH, Server, Stop};
 pub struct Actix;
 
 impl Framework for Actix {
+    const CONTINUES_BY_ITSELF: bool = true;
+
     async fn serve<P: Provider>(layer: WebhookLayer<P>, handler: Handler) -> Server {
         let server = HttpServer::new(move || {
             let resource =
