@@ -7,6 +7,7 @@ use bytes::Bytes;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
 use crate::observe::Escaped;
+use crate::peek::Legible;
 
 #[cfg(any(feature = "axum", feature = "actix"))]
 pub(crate) mod extract;
@@ -27,11 +28,14 @@ pub struct UnknownEvent {
 }
 
 impl UnknownEvent {
-    /// The event of a body in which no known kind was found. A body that is no JSON at all may well be
-    /// what is left of a known kind, so it is an error and not unknown.
+    /// The event of a body in which no known kind was found. A body that is no JSON, or whose fields
+    /// cannot be read, may well be what is left of a known kind, so it is an error and not unknown.
     pub(crate) fn from_body(kind: Option<&str>, body: &Bytes) -> Result<Self, EventError> {
         if kind.is_none() {
-            decode::<IgnoredAny>(body)?;
+            match body.trim_ascii_start().first() {
+                Some(b'{') => _ = decode::<Legible>(body)?,
+                _ => _ = decode::<IgnoredAny>(body)?,
+            }
         }
         Ok(Self { kind: kind.map(str::to_owned), raw: body.clone() })
     }

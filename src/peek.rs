@@ -92,6 +92,30 @@ impl<'de, const N: usize> Visitor<'de> for Object<'_, N> {
     }
 }
 
+/// An object of which every field could be read by [`fields`]; one that cannot hides all the others.
+pub(crate) struct Legible;
+
+impl<'de> serde::Deserialize<'de> for Legible {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(LegibleVisitor)
+    }
+}
+
+struct LegibleVisitor;
+
+impl<'de> Visitor<'de> for LegibleVisitor {
+    type Value = Legible;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        while map.next_entry::<Text<'_>, Field<'_>>()?.is_some() {}
+        Ok(Legible)
+    }
+}
+
 /// Borrowed unless it has escapes.
 struct Text<'a>(Cow<'a, str>);
 

@@ -16,6 +16,7 @@ mod freshness;
 mod handshake;
 mod http2;
 mod ids;
+mod json;
 mod promises;
 mod reflection;
 mod replay;

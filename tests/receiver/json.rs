@@ -1,0 +1,214 @@
+//! Bodies that are signed well and are hostile all the same: the right value or a clear refusal, and the
+//! connection lives on.
+
+use scrapest_webhook::{EventError, EventErrorKind, scrapebadger, scrapest};
+
+use crate::common::{Framework, Handler, Raw, Server, badger_layer, layer, nonce};
+
+/// A handler that decodes: 422 for what it cannot.
+fn typed() -> Handler {
+    Handler::new(|delivery, _| async move {
+        let event = match delivery.sender() {
+            "scrapest" => scrapest::Event::try_from(&delivery).map(drop),
+            _ => scrapebadger::Event::try_from(&delivery).map(drop),
+        };
+        match event {
+            Ok(()) => 200,
+            Err(error) => {
+                is_fit_for_a_log(&error);
+                422
+            }
+        }
+    })
+}
+
+fn is_fit_for_a_log(error: &EventError) {
+    let text = error.to_string();
+    assert_eq!(error.kind(), EventErrorKind::Payload);
+    assert!(
+        text.len() <= 512 && text.bytes().all(|byte| (b' '..=b'~').contains(&byte)),
+        "{text:?}"
+    );
+}
+
+pub struct Typed {
+    pub scrapest: Server,
+    pub badger: Server,
+    pub handler: Handler,
+}
+
+impl Typed {
+    pub async fn serve<F: Framework>() -> Self {
+        let handler = typed();
+        let scrapest = F::serve(layer(), handler.clone()).await;
+        let badger = F::serve(badger_layer(), handler.clone()).await;
+        Self { scrapest, badger, handler }
+    }
+
+    /// The status of the answer. On the same connection a good request is answered after it.
+    pub async fn status(&self, request: &Raw) -> u16 {
+        let is_scrapest = request.has("x-scrapest-signature");
+        let (server, good) = match is_scrapest {
+            true => (&self.scrapest, Raw::scrapest(event("e", ""))),
+            false => (&self.badger, Raw::badger(event("e", ""))),
+        };
+        let both = [request.text_kept_alive(), good.text()].concat();
+        let answer = server.send_raw(&both).await;
+        let text = answer.text();
+        let next = text.split_once("HTTP/1.1 ").map(|(_, next)| &next[..3]);
+        assert_eq!(next, Some("200"), "after {:.200}", String::from_utf8_lossy(request.body()));
+        answer.status
+    }
+}
+
+pub fn now() -> String {
+    time::OffsetDateTime::now_utc().unix_timestamp().to_string()
+}
+
+/// An event of either sender, new each time.
+pub fn event(kind: &str, rest: &str) -> String {
+    let (time, n) = (now(), nonce());
+    format!(r#"{{"event":"{kind}","timestamp":{time},"detected_at":{time},"n":{n}{rest}}}"#)
+}
+
+pub fn deep(open: &str, close: &str, levels: usize) -> String {
+    format!("{}{}", open.repeat(levels), close.repeat(levels))
+}
+
+/// Not JSON, and so nothing that a field could be read from.
+fn no_json() -> Vec<(&'static str, Vec<u8>)> {
+    let good = event("tweet.created", r#","data":{"id":"1"}"#);
+    let utf_16 =
+        |bytes: fn(u16) -> [u8; 2]| good.encode_utf16().flat_map(bytes).collect::<Vec<u8>>();
+    // Without data, so that it is no tweet either if a header says so.
+    let with_kind = |kind: &[u8]| {
+        let written = event("here", "");
+        let (before, after) = written.split_once("here").unwrap();
+        [before.as_bytes(), kind, after.as_bytes()].concat()
+    };
+    let mut bodies = vec![
+        ("nothing", vec![]),
+        ("blanks", b" \t\r\n".to_vec()),
+        ("NUL", b"\0".to_vec()),
+        ("a byte order mark", format!("\u{feff}{good}").into()),
+        ("UTF-16", utf_16(u16::to_be_bytes)),
+        ("UTF-16, turned round", utf_16(u16::to_le_bytes)),
+        ("an invalid byte", with_kind(b"\xff")),
+        ("an overlong slash", with_kind(b"\xc0\xaf")),
+        ("an encoded surrogate", with_kind(b"\xed\xa0\x80")),
+        ("beyond Unicode", with_kind(b"\xf4\x90\x80\x80")),
+        ("a cut character", with_kind(b"\xe2\x82")),
+        ("a lone leading surrogate", with_kind(br"\ud800")),
+        ("a lone trailing surrogate", with_kind(br"\udc00")),
+        ("surrogates turned round", with_kind(br"\udc00\ud800")),
+        ("half an escape", with_kind(br"\u00")),
+        ("an unknown escape", with_kind(br"\x41")),
+        ("a control character", with_kind(b"a\x01b")),
+        ("a newline in a string", with_kind(b"a\nb")),
+        ("cut", good.as_bytes()[..good.len() - 1].to_vec()),
+        ("cut in a string", b"{\"event\":\"tweet.cre".to_vec()),
+        ("two of it", format!("{good}{good}").into()),
+        ("a word after it", format!("{good} x").into()),
+        ("a bracket after it", format!("{good}}}").into()),
+        ("NUL after it", format!("{good}\0").into()),
+        ("a trailing comma", format!("{},}}", &good[..good.len() - 1]).into()),
+        ("single quotes", good.replace('"', "'").into()),
+        ("a comment", format!("/* */{good}").into()),
+        ("no quotes", b"{event:1}".to_vec()),
+        ("NaN", b"{\"timestamp\":NaN}".to_vec()),
+        ("a form", b"payload=%7B%7D".to_vec()),
+        ("XML", b"<?xml version=\"1.0\"?><event/>".to_vec()),
+    ];
+    for (what, text) in [
+        ("500,000 brackets", "[".repeat(500_000)),
+        ("20,000 objects", "{\"a\":".repeat(20_000)),
+        ("brackets of both kinds", "[{\"a\":".repeat(20_000)),
+        ("brackets in a field", format!("{{\"event\":{}", "[".repeat(100_000))),
+        ("1 MB of zeros", "0,".repeat(524_288)),
+        ("100 kB of zeros in brackets", format!("[{}", "0,".repeat(50_000))),
+        ("100 kB of quotes", "\"".repeat(99_999)),
+        ("100 kB of backslashes", format!("\"{}", "\\".repeat(99_999))),
+    ] {
+        bodies.push((what, text.into()));
+    }
+    bodies
+}
+
+async fn a_body_that_is_no_json_is_refused_in_good_order<F: Framework>() {
+    let typed = Typed::serve::<F>().await;
+    for (what, body) in no_json() {
+        // There is no timestamp to be found in it.
+        assert_eq!(typed.status(&Raw::scrapest(body.clone())).await, 401, "{what}");
+        assert_eq!(typed.status(&Raw::badger(body.clone())).await, 401, "{what}");
+        assert_eq!(typed.status(&Raw::badger_2(body.clone())).await, 401, "{what}");
+        // Where that is in the header, it is the handler that refuses; and none of it is an unknown event.
+        let dated = Raw::scrapest_at(now(), body);
+        assert_eq!(typed.status(&dated).await, 422, "{what}");
+        let called = dated.with("x-scrapest-event", "tweet.created");
+        assert_eq!(typed.status(&called).await, 422, "{what}, called a tweet");
+    }
+}
+
+async fn json_that_is_no_object_is_an_event_of_no_kind<F: Framework>() {
+    let typed = Typed::serve::<F>().await;
+    for body in
+        ["null", "true", "0", "-1.5e3", "\"x\"", "[]", "[{\"event\":\"tweet.created\"}]", "1e400"]
+            .map(str::to_owned)
+            .into_iter()
+            .chain([
+                "9".repeat(100_000),
+                format!("\"{}\"", "x".repeat(1_000_000)),
+                format!("[{}0]", "0,".repeat(500_000)),
+                deep("[", "]", 500_000),
+            ])
+    {
+        assert_eq!(typed.status(&Raw::scrapest(body.clone())).await, 401, "{body:.50}");
+        assert_eq!(typed.status(&Raw::badger(body.clone())).await, 401, "{body:.50}");
+        let dated = Raw::scrapest_at(now(), body.clone());
+        assert_eq!(typed.status(&dated).await, 200, "{body:.50}");
+        let delivery = typed
+            .handler
+            .deliveries()
+            .into_iter()
+            .rev()
+            .find(|d| d.body() == body.as_bytes())
+            .unwrap();
+        let scrapest::Event::Unknown(event) = scrapest::Event::try_from(&delivery).unwrap() else {
+            panic!("{body:.50} is known");
+        };
+        assert_eq!((event.kind, &event.raw), (None, delivery.body()));
+        // But it is no tweet, whatever an unsigned header says.
+        assert_eq!(
+            typed.status(&dated.with("x-scrapest-event", "tweet.created")).await,
+            200,
+            "a duplicate"
+        );
+        let tweet =
+            Raw::scrapest_at(now(), format!("{body} ")).with("x-scrapest-event", "tweet.created");
+        assert_eq!(typed.status(&tweet).await, 422, "{body:.50}");
+    }
+}
+
+/// What can be read of an object is not what it says, if a field beside it can not.
+async fn an_object_with_a_field_that_cannot_be_read_is_no_event_of_no_kind<F: Framework>() {
+    let typed = Typed::serve::<F>().await;
+    for body in [
+        r#"{"event":"tweet.created","timestamp":1e400}"#.into(),
+        r#"{"event":"tweet.created","timestamp":"\ud800"}"#.into(),
+        r#"{"event":"tweet.created","id":"\udc00"}"#.into(),
+        r#"{"event":"tweet.\ud800","data":{"id":"1"}}"#.into(),
+        r#"{"id":"\ud800","data":{"id":"1"}}"#.into(),
+        b"{\"event\":\"tweet.created\xff\",\"data\":{\"id\":\"1\"}}".to_vec(),
+        b"{\"event\xff\":\"tweet.created\",\"data\":{\"id\":\"1\"}}".to_vec(),
+        format!(r#" {{"event":"tweet.created","id":{}}}"#, "9".repeat(400)).into(),
+    ] {
+        let text = String::from_utf8_lossy(&body).into_owned();
+        assert_eq!(typed.status(&Raw::scrapest_at(now(), body)).await, 422, "{text}");
+    }
+}
+
+crate::for_each_framework! {
+    a_body_that_is_no_json_is_refused_in_good_order,
+    json_that_is_no_object_is_an_event_of_no_kind,
+    an_object_with_a_field_that_cannot_be_read_is_no_event_of_no_kind,
+}
