@@ -17,6 +17,7 @@ mod handshake;
 mod http2;
 mod ids;
 mod json;
+mod payloads;
 mod promises;
 mod reflection;
 mod replay;
