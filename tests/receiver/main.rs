@@ -22,6 +22,8 @@ mod promises;
 mod reflection;
 mod replay;
 mod secrets;
+mod senders;
+mod senders_settings;
 mod settings;
 mod statuses;
 mod timestamps;
