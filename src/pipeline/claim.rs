@@ -35,7 +35,7 @@ pub(super) async fn acquire<P: Provider>(
     arrived: Instant,
     run: &RunState,
 ) -> Result<(Claimed, Arc<Body>), Reply> {
-    let owner = Owner::random();
+    let mut owner = Owner::random();
     let deadline = arrived + config.answer_deadline();
     let patience = match config.on_store_down {
         OnStoreDown::Refuse => deadline,
@@ -66,6 +66,9 @@ pub(super) async fn acquire<P: Provider>(
                     let joined = config.waiters.join(key, &mut body);
                     place = Some(joined.map_err(|kind| Reply::later(kind, retry_after))?);
                 }
+                // What was given back may be so only later, in the background: as another, it cannot
+                // take away what is claimed from here on.
+                owner = Owner::random();
                 // The lease's end may be nearer than the next question. Never ask without a pause.
                 min(min(pause, left), retry_after.max(Duration::from_millis(1)))
             }
