@@ -15,6 +15,9 @@ use crate::provider::Provider;
 use crate::rejection::{RejectionKind, Reply};
 use crate::store::{Claim, DeliveryStore, Fence, Key, Owner, StoreError};
 
+/// A question that takes longer was lost, and is asked again.
+const ONE_QUESTION: Duration = Duration::from_secs(2);
+
 /// A delivery that this attempt may run, and alone.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Claimed {
@@ -109,7 +112,7 @@ async fn attempt<P: Provider>(
     for (key, place) in keys.in_order().into_iter().zip(0..) {
         let Some(key) = key else { continue };
         let asked = config.store.claim(&key, owner, config.lease, config.retention());
-        let answer = match timeout_at(patience, asked).await {
+        let answer = match timeout_at(limit(patience), asked).await {
             Ok(answer) => answer?,
             Err(elapsed) => return Err(StoreError::new(elapsed)),
         };
@@ -122,10 +125,15 @@ async fn attempt<P: Provider>(
             Claim::InProgress { retry_after } => Attempt::InProgress { key, retry_after },
             Claim::Completed => Attempt::Completed,
         };
-        settle::release_guard(config, keys, owner, patience).await;
+        settle::release_guard(config, keys, owner, limit(patience)).await;
         return Ok(taken);
     }
     Ok(Attempt::Acquired(claimed))
+}
+
+/// Of the question that is asked now.
+fn limit(patience: Instant) -> Instant {
+    min(patience, Instant::now() + ONE_QUESTION)
 }
 
 fn give_up<P: Provider>(
