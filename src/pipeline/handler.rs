@@ -101,7 +101,9 @@ async fn keep_lease<P: Provider>(
     loop {
         sleep(pause).await;
         let asked = Instant::now();
-        let lost = match timeout_at(held_until.max(asked), renew(config, claimed)).await {
+        // An answer that was lost leaves the time to ask once more.
+        let limit = held_until.min(asked + config.renewal());
+        let lost = match timeout_at(limit, renew(config, claimed)).await {
             Ok(Ok(Settled::Done)) => {
                 held_until = asked + config.lease;
                 pause = config.renewal();
