@@ -11,8 +11,8 @@ use crate::config::Config;
 use crate::provider::Provider;
 use crate::store::{AnyStore, DeliveryStore, Fence, Key, Owner, Settled, StoreError};
 
-/// What one question in the background may take.
-const ONE_QUESTION: Duration = Duration::from_secs(1);
+/// What one question in the background may take: at first, and at most, for a store that is slow.
+const ONE_QUESTION: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(10)];
 
 /// What is still to be told to the store.
 struct Settlement {
@@ -113,10 +113,15 @@ impl Settlement {
         _running: watch::Receiver<()>,
     ) {
         let end = Instant::now() + meaningful;
+        let [mut limit, longest] = ONE_QUESTION;
         for pause in pauses().take_while(|_| Instant::now() < end) {
             sleep(pause).await;
-            if let Ok(Ok(())) = timeout(ONE_QUESTION, self.tell()).await {
-                return tracing::info!(verb = self.verb(), "recorded in the background");
+            match timeout(limit, self.tell()).await {
+                Ok(Ok(())) => {
+                    return tracing::info!(verb = self.verb(), "recorded in the background");
+                }
+                Ok(Err(_)) => {}
+                Err(_) => limit = longest.min(limit * 2),
             }
         }
         tracing::error!(verb = self.verb(), "the store never took it");
