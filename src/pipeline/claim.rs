@@ -107,26 +107,37 @@ async fn attempt<P: Provider>(
     owner: Owner,
     patience: Instant,
 ) -> Result<Attempt, StoreError> {
+    let began = Instant::now();
     let mut claimed =
         Claimed { keys, owner, fences: [Fence::new(0); 2], fence: Fence::new(0), attempt: 0 };
-    for (key, place) in keys.in_order().into_iter().zip(0..) {
-        let Some(key) = key else { continue };
-        let asked = config.store.claim(&key, owner, config.lease, config.retention());
-        let answer = match timeout_at(limit(patience), asked).await {
-            Ok(answer) => answer?,
-            Err(elapsed) => return Err(StoreError::new(elapsed)),
-        };
-        let taken = match answer {
-            Claim::Acquired { fence, attempt } => {
-                claimed.fences[place] = fence;
-                (claimed.fence, claimed.attempt) = (fence, attempt);
-                continue;
+    for round in 0..2 {
+        for (key, place) in keys.in_order().into_iter().zip(0..) {
+            let Some(key) = key else { continue };
+            let asked = config.store.claim(&key, owner, config.lease, config.retention());
+            let answer = match timeout_at(limit(patience), asked).await {
+                Ok(answer) => answer?,
+                Err(elapsed) => return Err(StoreError::new(elapsed)),
+            };
+            let taken = match answer {
+                Claim::Acquired { fence, attempt } => {
+                    claimed.fences[place] = fence;
+                    (claimed.fence, claimed.attempt) = (fence, attempt);
+                    continue;
+                }
+                Claim::InProgress { retry_after } => Attempt::InProgress { key, retry_after },
+                Claim::Completed => Attempt::Completed,
+            };
+            match round {
+                0 => settle::release_guard(config, keys, owner, limit(patience)).await,
+                _ => settle::release(config, keys, owner, limit(patience)).await,
             }
-            Claim::InProgress { retry_after } => Attempt::InProgress { key, retry_after },
-            Claim::Completed => Attempt::Completed,
-        };
-        settle::release_guard(config, keys, owner, limit(patience)).await;
-        return Ok(taken);
+            return Ok(taken);
+        }
+        // If that took long, the first key may soon be another's, or be so already: asked once more,
+        // the store renews what is still held, and says what is not.
+        if began.elapsed() < config.lease / 2 {
+            break;
+        }
     }
     Ok(Attempt::Acquired(claimed))
 }
