@@ -127,8 +127,9 @@ async fn attempt<P: Provider>(
                 Claim::InProgress { retry_after } => Attempt::InProgress { key, retry_after },
                 Claim::Completed => Attempt::Completed,
             };
-            match round {
-                0 => settle::release_guard(config, keys, owner, limit(patience)).await,
+            match (round, place) {
+                (0, 0) => {}
+                (0, _) => settle::release_guard(config, keys, owner, limit(patience)).await,
                 _ => settle::release(config, keys, owner, limit(patience)).await,
             }
             return Ok(taken);
