@@ -78,16 +78,23 @@ async fn guarded<P: Provider, H: Future>(
     .await;
     match ended {
         Some(Ok(output)) => Ok(output),
-        Some(Err(_)) => Err(RejectionKind::HandlerPanicked),
+        Some(Err(payload)) => {
+            dispose(|| drop(payload));
+            Err(RejectionKind::HandlerPanicked)
+        }
         None => {
-            // What a half-finished handler drops may panic as well.
-            let dropped = catch_unwind(AssertUnwindSafe(|| handler.set(None)));
-            if dropped.is_err() {
+            if !dispose(|| handler.set(None)) {
                 tracing::warn!("handler panicked while it was ended at its run limit");
             }
             Err(RejectionKind::RunLimit)
         }
     }
+}
+
+/// Drops what is the handler's, which may panic as well; the delivery is to be settled all the same.
+fn dispose(of: impl FnOnce()) -> bool {
+    // The payload of that second panic is left where it is: it might be a third.
+    catch_unwind(AssertUnwindSafe(of)).map_err(std::mem::forget).is_ok()
 }
 
 /// Renews the lease at each third of it, and tells the handler when it is surely lost.
