@@ -1,6 +1,7 @@
 //! In axum's four places, in a `ServiceBuilder`, and around a function.
 
 use std::convert::Infallible;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -145,6 +146,20 @@ async fn trailers_are_no_part_of_the_body() {
     let body = StreamBody::new(futures_util::stream::iter(frames.map(Ok::<_, Infallible>)));
     let answer = app.oneshot(http(&signed).map(|_| Body::new(body))).await.unwrap();
     assert_eq!((answer.status().as_u16(), runs.count()), (200, 1));
+}
+
+#[tokio::test]
+async fn a_body_of_endless_empty_frames_is_cut_at_its_deadline() {
+    let app = Router::new().route(
+        "/",
+        post(|| async {}).route_layer(layer().with_body_deadline(Duration::from_millis(50))),
+    );
+    let empty =
+        futures_util::stream::repeat_with(|| Ok::<_, Infallible>(Frame::data(Bytes::new())));
+    let request = http(&genuine().sign()).map(|_| Body::new(StreamBody::new(empty)));
+    let answer = tokio::spawn(app.oneshot(request));
+    // On its own, as a body that is always ready would let nobody else run on this thread.
+    assert_eq!(answer.await.unwrap().unwrap().status(), 408);
 }
 
 #[tokio::test]
