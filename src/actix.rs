@@ -170,6 +170,10 @@ where
         })
     }
 
+    fn outer(&self) -> Option<Delivery> {
+        self.request.extensions().get().cloned()
+    }
+
     async fn call(mut self, delivery: Delivery) -> Self::Output {
         self.request.set_payload(Payload::from(delivery.body().clone()));
         self.request.extensions_mut().insert(delivery);

@@ -4,6 +4,7 @@ use std::cmp::min;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::body::Body;
@@ -19,8 +20,18 @@ use crate::store::{Claim, DeliveryStore, Fence, Key, Owner, StoreError};
 const ONE_QUESTION: Duration = Duration::from_secs(2);
 
 /// A delivery that this attempt may run, and alone.
-#[derive(Clone, Copy, Debug)]
 pub(super) struct Claimed {
+    pub(super) held: Held,
+    pub(super) body: Arc<Body>,
+    /// When the sender is to be answered.
+    pub(super) deadline: Instant,
+    /// What `drain` waits for: a claim goes on without its client, and its handler follows.
+    _running: watch::Receiver<()>,
+}
+
+/// What the store has given to this attempt.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Held {
     pub(super) keys: Keys,
     pub(super) owner: Owner,
     /// Of the keys in their order.
@@ -37,7 +48,8 @@ pub(super) async fn acquire<P: Provider>(
     body: Body,
     arrived: Instant,
     run: &RunState,
-) -> Result<(Claimed, Arc<Body>), Reply> {
+) -> Result<Claimed, Reply> {
+    let running = config.runs.subscribe();
     let mut owner = Owner::random();
     let deadline = arrived + config.answer_deadline();
     let patience = match config.on_store_down {
@@ -52,7 +64,9 @@ pub(super) async fn acquire<P: Provider>(
         // From here on something may be held: if the client leaves, this goes on in a task.
         run.hold();
         let pause = match attempt(config, message.keys, owner, patience).await {
-            Ok(Attempt::Acquired(claimed)) => return Ok((claimed, body)),
+            Ok(Attempt::Acquired(held)) => {
+                return Ok(Claimed { held, body, deadline, _running: running });
+            }
             Ok(Attempt::Completed) => {
                 run.let_go();
                 return Err(RejectionKind::Duplicate.into());
@@ -80,7 +94,8 @@ pub(super) async fn acquire<P: Provider>(
                 if left.is_zero() || run.is_detached() {
                     // What was asked may still take effect; nobody shall wait for that lease.
                     settle::release_later(config, message.keys, owner);
-                    return give_up(config, message, body, owner, &error, run);
+                    let held = give_up(config, message, owner, &error, run)?;
+                    return Ok(Claimed { held, body, deadline, _running: running });
                 }
                 tracing::debug!(%error, "delivery store did not answer a claim, asking again");
                 min(pause, left)
@@ -91,7 +106,7 @@ pub(super) async fn acquire<P: Provider>(
 }
 
 enum Attempt {
-    Acquired(Claimed),
+    Acquired(Held),
     /// One of the keys is held by another.
     InProgress {
         key: Key,
@@ -108,8 +123,8 @@ async fn attempt<P: Provider>(
     patience: Instant,
 ) -> Result<Attempt, StoreError> {
     let began = Instant::now();
-    let mut claimed =
-        Claimed { keys, owner, fences: [Fence::new(0); 2], fence: Fence::new(0), attempt: 0 };
+    let mut held =
+        Held { keys, owner, fences: [Fence::new(0); 2], fence: Fence::new(0), attempt: 0 };
     for round in 0..2 {
         for (key, place) in keys.in_order().into_iter().zip(0..) {
             let Some(key) = key else { continue };
@@ -120,8 +135,8 @@ async fn attempt<P: Provider>(
             };
             let taken = match answer {
                 Claim::Acquired { fence, attempt } => {
-                    claimed.fences[place] = fence;
-                    (claimed.fence, claimed.attempt) = (fence, attempt);
+                    held.fences[place] = fence;
+                    (held.fence, held.attempt) = (fence, attempt);
                     continue;
                 }
                 Claim::InProgress { retry_after } => Attempt::InProgress { key, retry_after },
@@ -140,7 +155,7 @@ async fn attempt<P: Provider>(
             break;
         }
     }
-    Ok(Attempt::Acquired(claimed))
+    Ok(Attempt::Acquired(held))
 }
 
 /// Of the question that is asked now.
@@ -151,17 +166,16 @@ fn limit(patience: Instant) -> Instant {
 fn give_up<P: Provider>(
     config: &Config<P>,
     message: &Identified,
-    body: Arc<Body>,
     owner: Owner,
     error: &StoreError,
     run: &RunState,
-) -> Result<(Claimed, Arc<Body>), Reply> {
+) -> Result<Held, Reply> {
     match config.on_store_down {
         OnStoreDown::ProcessAnyway => {
             tracing::warn!(%error, "delivery is processed without a claim, as on_store_down says");
             let fence = Fence::new(0);
             let keys = message.keys;
-            Ok((Claimed { keys, owner, fences: [fence; 2], fence, attempt: 0 }, body))
+            Ok(Held { keys, owner, fences: [fence; 2], fence, attempt: 0 })
         }
         OnStoreDown::Refuse => {
             run.let_go();

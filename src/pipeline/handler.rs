@@ -10,8 +10,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::body::Body;
-use super::claim::Claimed;
+use super::claim::{Claimed, Held};
 use super::keys::Identified;
 use super::run::RunState;
 use super::{Exchange, settle};
@@ -25,33 +24,32 @@ pub(super) async fn run<P: Provider, X: Exchange>(
     config: &Config<P>,
     exchange: X,
     message: Identified,
-    (claimed, body): (Claimed, Arc<Body>),
-    arrived: Instant,
+    claimed: Claimed,
     run: &Arc<RunState>,
 ) -> Result<X::Output, Reply> {
+    let held = &claimed.held;
     let delivery = Delivery::new(Verified {
         sender: config.provider.name(),
         id: message.id,
         kind: message.kind,
         timestamp: message.timestamp,
-        attempt: claimed.attempt,
-        fence: claimed.fence,
-        key: claimed.keys.main(),
-        body: body.bytes.clone(),
+        attempt: held.attempt,
+        fence: held.fence,
+        key: held.keys.main(),
+        body: claimed.body.bytes.clone(),
         run: Arc::clone(run),
     });
     run.begin();
-    let ended = guarded(config, exchange.call(delivery), &claimed, run).await;
+    let ended = guarded(config, exchange.call(delivery), held, run).await;
     // From here on the handler has spoken: the answer is its own, however long the record takes.
     run.hold();
-    let patience = arrived + config.answer_deadline();
     match ended {
         Ok(output) if X::status(&output).is_some_and(|status| (200..300).contains(&status)) => {
-            settle::complete(config, &claimed, patience).await;
+            settle::complete(config, held, claimed.deadline).await;
             Ok(output)
         }
         failed => {
-            settle::release(config, claimed.keys, claimed.owner, patience).await;
+            settle::release(config, held.keys, held.owner, claimed.deadline).await;
             failed.map_err(Reply::from)
         }
     }
@@ -61,12 +59,12 @@ pub(super) async fn run<P: Provider, X: Exchange>(
 async fn guarded<P: Provider, H: Future>(
     config: &Config<P>,
     handler: H,
-    claimed: &Claimed,
+    held: &Held,
     run: &RunState,
 ) -> Result<H::Output, RejectionKind> {
     let mut handler = pin!(Some(AssertUnwindSafe(handler).catch_unwind()));
     let mut overseer =
-        pin!(timeout_at(Instant::now() + config.run_limit, keep_lease(config, claimed, run)));
+        pin!(timeout_at(Instant::now() + config.run_limit, keep_lease(config, held, run)));
     let ended = poll_fn(|cx| {
         if let Some(handler) = handler.as_mut().as_pin_mut()
             && let std::task::Poll::Ready(ended) = handler.poll(cx)
@@ -98,11 +96,7 @@ fn dispose(of: impl FnOnce()) -> bool {
 }
 
 /// Renews the lease at each third of it, and tells the handler when it is surely lost.
-async fn keep_lease<P: Provider>(
-    config: &Config<P>,
-    claimed: &Claimed,
-    run: &RunState,
-) -> Infallible {
+async fn keep_lease<P: Provider>(config: &Config<P>, held: &Held, run: &RunState) -> Infallible {
     let mut held_until = Instant::now() + config.lease;
     let mut pause = config.renewal();
     loop {
@@ -110,7 +104,7 @@ async fn keep_lease<P: Provider>(
         let asked = Instant::now();
         // An answer that was lost leaves the time to ask once more.
         let limit = held_until.min(asked + config.renewal());
-        let lost = match timeout_at(limit, renew(config, claimed)).await {
+        let lost = match timeout_at(limit, renew(config, held)).await {
             Ok(Ok(Settled::Done)) => {
                 held_until = asked + config.lease;
                 pause = config.renewal();
@@ -129,9 +123,9 @@ async fn keep_lease<P: Provider>(
     }
 }
 
-async fn renew<P: Provider>(config: &Config<P>, claimed: &Claimed) -> Result<Settled, StoreError> {
-    for key in claimed.keys.in_order().into_iter().flatten() {
-        if config.store.renew(&key, claimed.owner, config.lease).await? == Settled::Lost {
+async fn renew<P: Provider>(config: &Config<P>, held: &Held) -> Result<Settled, StoreError> {
+    for key in held.keys.in_order().into_iter().flatten() {
+        if config.store.renew(&key, held.owner, config.lease).await? == Settled::Lost {
             return Ok(Settled::Lost);
         }
     }

@@ -21,6 +21,8 @@ use bytes::Bytes;
 use tokio::time::Instant;
 use tracing::Instrument;
 
+use self::claim::Claimed;
+use self::keys::Identified;
 pub(crate) use self::run::{Attended, RunState};
 pub(crate) use self::waiters::Waiters;
 use crate::config::Config;
@@ -39,6 +41,9 @@ pub(crate) trait Exchange {
 
     /// The next piece of the body as it came, never decoded. Not called again after its end or an error.
     fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>>;
+
+    /// What a layer around this one has handed in with the request.
+    fn outer(&self) -> Option<Delivery>;
 
     /// Gives the request with its body put back to the handler.
     fn call(self, delivery: Delivery) -> impl Future<Output = Self::Output>;
@@ -61,46 +66,64 @@ pub(crate) enum BodyError {
     TooLarge,
 }
 
-/// The receiver, from the request to the answer.
+/// The receiver, from the request to the answer: what is admitted is given to the handler.
 pub(crate) async fn receive<P: Provider, X: Exchange>(
     config: Arc<Config<P>>,
     mut exchange: X,
     run: Arc<RunState>,
 ) -> X::Output {
     let seen = Observation::start(config.provider.name(), run.span());
-    let arrived = Instant::now();
-    let pipeline = async {
-        let signature = headers::check(&config, &exchange)?;
-        let body = body::collect(&config, &mut exchange, arrived).await?;
-        seen.body(body.bytes.len());
-        let signed = signature::verify(&config, &exchange, signature, &body.bytes)?;
-        let envelope = signed.envelope(&config, &exchange, &body.bytes);
-        let timestamp = freshness::check(&config, &envelope, &signed)?;
-        handshake::answer(&envelope, &signed)?;
-        let delivery = keys::identify(&config, envelope, &signed, timestamp);
-        seen.identified(delivery.id.as_deref(), delivery.kind.as_deref());
-        // What `drain` waits for: a claim goes on without its client, and its handler follows.
-        let running = config.runs.subscribe();
-        let claimed = claim::acquire(&config, &delivery, body, arrived, &run).await?;
-        Ok((delivery, claimed, running))
-    };
-    match pipeline.instrument(run.span().clone()).await {
+    let admitted = admit(&config, &mut exchange, &run, &seen).instrument(run.span().clone()).await;
+    let handled = match admitted {
         Err(reply) => {
             seen.rejected(&reply);
-            exchange.answer(reply)
+            return exchange.answer(reply);
         }
-        Ok((delivery, claimed, _running)) => {
-            let handled = handler::run(&config, exchange, delivery, claimed, arrived, &run);
-            match handled.instrument(run.span().clone()).await {
-                Ok(output) => {
-                    seen.answered(X::status(&output));
-                    output
-                }
-                Err(reply) => {
-                    seen.rejected(&reply);
-                    X::answer_late(reply)
-                }
-            }
+        Ok(Admitted::Before(delivery)) => Ok(exchange.call(delivery).await),
+        Ok(Admitted::Now(delivery, claimed)) => {
+            handler::run(&config, exchange, delivery, claimed, &run)
+                .instrument(run.span().clone())
+                .await
+        }
+    };
+    match handled {
+        Ok(output) => {
+            seen.answered(X::status(&output));
+            output
+        }
+        Err(reply) => {
+            seen.rejected(&reply);
+            X::answer_late(reply)
         }
     }
+}
+
+enum Admitted {
+    Now(Identified, Claimed),
+    /// By a layer around this one, which holds what this one would wait for.
+    Before(Delivery),
+}
+
+/// Steps 1 to 6, in their order. Nothing unauthenticated gets beyond the third.
+async fn admit<P: Provider, X: Exchange>(
+    config: &Config<P>,
+    exchange: &mut X,
+    run: &RunState,
+    seen: &Observation,
+) -> Result<Admitted, Reply> {
+    let arrived = Instant::now();
+    let signature = headers::check(config, exchange)?;
+    let body = body::collect(config, exchange, arrived).await?;
+    seen.body(body.bytes.len());
+    let signed = signature::verify(config, exchange, signature, &body.bytes)?;
+    let envelope = signed.envelope(config, exchange, &body.bytes);
+    let timestamp = freshness::check(config, &envelope, &signed)?;
+    handshake::answer(&envelope, &signed)?;
+    let delivery = keys::identify(config, envelope, &signed, timestamp);
+    seen.identified(delivery.id.as_deref(), delivery.kind.as_deref());
+    if let Some(outer) = exchange.outer().filter(|outer| outer.key() == delivery.keys.main()) {
+        return Ok(Admitted::Before(outer));
+    }
+    let claimed = claim::acquire(config, &delivery, body, arrived, run).await?;
+    Ok(Admitted::Now(delivery, claimed))
 }

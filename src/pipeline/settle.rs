@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use super::claim::{Claimed, pauses};
+use super::claim::{Held, pauses};
 use super::keys::Keys;
 use crate::config::Config;
 use crate::provider::Provider;
@@ -25,16 +25,12 @@ struct Settlement {
 }
 
 /// Guards first: a crash in between must not leave a body that can be replayed.
-pub(super) async fn complete<P: Provider>(
-    config: &Config<P>,
-    claimed: &Claimed,
-    patience: Instant,
-) {
-    let [guard, main] = claimed.keys.in_order();
-    let [guard_fence, main_fence] = claimed.fences;
+pub(super) async fn complete<P: Provider>(config: &Config<P>, held: &Held, patience: Instant) {
+    let [guard, main] = held.keys.in_order();
+    let [guard_fence, main_fence] = held.fences;
     let settlement = Settlement {
         store: config.store.clone(),
-        owner: claimed.owner,
+        owner: held.owner,
         keep: Some(config.retention()),
         left: [guard.map(|key| (key, guard_fence)), main.map(|key| (key, main_fence))],
     };

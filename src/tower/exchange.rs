@@ -62,6 +62,10 @@ where
         }
     }
 
+    fn outer(&self) -> Option<Delivery> {
+        self.parts.extensions.get().cloned()
+    }
+
     async fn call(mut self, delivery: Delivery) -> Self::Output {
         let body = VerifiedBody::new(delivery.body().clone());
         self.parts.extensions.insert(delivery);

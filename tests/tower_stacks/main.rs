@@ -8,6 +8,7 @@ mod extractors;
 mod readiness;
 mod servers;
 mod stacks;
+mod twice;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
