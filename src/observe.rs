@@ -103,6 +103,8 @@ fn say(kind: RejectionKind) {
         RejectionKind::Duplicate | RejectionKind::Challenge => {
             debug!(reason, "answered without the handler");
         }
+        // Said already, where more was known.
+        RejectionKind::Stale | RejectionKind::StoreDown => {}
         RejectionKind::NoSignedTimestamp => warn!(
             reason,
             "authentic request refused: no timestamp is under its signature; if the sender signs none, \

@@ -179,7 +179,7 @@ fn give_up<P: Provider>(
         }
         OnStoreDown::Refuse => {
             run.let_go();
-            tracing::warn!(%error, "delivery refused for now");
+            tracing::warn!(reason = RejectionKind::StoreDown.as_str(), %error, "delivery refused");
             Err(RejectionKind::StoreDown.into())
         }
     }

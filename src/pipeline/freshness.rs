@@ -24,7 +24,10 @@ pub(super) fn check<P: Provider>(
     for timestamp in envelope.timestamps.iter().flatten() {
         let past = config.past_tolerance(timestamp.signed && timestamp.of_attempt);
         let Some(at) = timestamp.at else {
-            tracing::warn!("authentic request with an unreadable timestamp refused");
+            tracing::warn!(
+                reason = RejectionKind::Stale.as_str(),
+                "authentic request refused, its timestamp is unreadable"
+            );
             return Err(RejectionKind::Stale.into());
         };
         // In i128 no difference of two times overflows.
@@ -32,6 +35,7 @@ pub(super) fn check<P: Provider>(
         if age > limit(past) || -age > limit(config.future_tolerance()) {
             let seconds = age / 1_000_000_000;
             tracing::warn!(
+                reason = RejectionKind::Stale.as_str(),
                 age_seconds = %seconds,
                 "authentic request refused, its timestamp is outside the tolerance: is this clock right?"
             );

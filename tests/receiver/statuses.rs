@@ -131,7 +131,7 @@ async fn labels_are_short_fixed_and_all_different() {
 }
 
 /// An answer with this reason.
-async fn provoke(kind: RejectionKind) -> Response {
+pub async fn provoke(kind: RejectionKind) -> Response {
     let (ok, request) = (app(layer(), &Handler::ok()), genuine().sign());
     let never = Handler::new(|_, _| pending());
     match kind {

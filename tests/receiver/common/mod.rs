@@ -6,6 +6,7 @@ pub mod client;
 pub mod connection;
 pub mod in_process;
 mod on_actix;
+pub mod logged;
 mod on_axum;
 pub mod raw;
 pub mod watched;
@@ -31,10 +32,12 @@ pub const SECRET: &str = "whsec_canary_7b1d5f0c93aa4e21";
 
 /// The layer that most tests begin with.
 pub fn layer() -> ScrapestWebhookLayer {
+    logged::trace_if_asked();
     ScrapestWebhookLayer::new(SECRET)
 }
 
 pub fn badger_layer() -> ScrapeBadgerWebhookLayer {
+    logged::trace_if_asked();
     ScrapeBadgerWebhookLayer::new(SECRET)
 }
 

@@ -1,0 +1,111 @@
+//! What is logged: all of it on standard error, if the environment asks for it; or what one test logs,
+//! event by event.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::sync::{Arc, Mutex, Once};
+
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::subscriber::DefaultGuard;
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::fmt::format::FmtSpan;
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+
+/// With this variable set, everything that anybody logs at TRACE goes to standard error.
+pub const TRACE: &str = "SCRAPEST_WEBHOOK_TESTS_TRACE";
+
+pub fn trace_if_asked() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        if std::env::var_os(TRACE).is_some() {
+            tracing_subscriber::fmt()
+                .with_max_level(Level::TRACE)
+                .with_span_events(FmtSpan::FULL)
+                .with_ansi(false)
+                .with_writer(std::io::stderr)
+                .init();
+        }
+    });
+}
+
+/// What this crate logs on this thread, each field as it is written.
+#[derive(Clone, Default)]
+pub struct Logged(Arc<Mutex<Vec<Line>>>);
+
+/// An event, or the recording of a field of a span (which has the level of the span).
+#[derive(Clone, Debug)]
+pub struct Line {
+    pub level: Level,
+    pub is_event: bool,
+    pub fields: BTreeMap<&'static str, String>,
+}
+
+impl Logged {
+    /// From now on, until the guard is dropped.
+    pub fn begin() -> (Self, DefaultGuard) {
+        let logged = Self::default();
+        let subscriber = tracing_subscriber::registry().with(logged.clone());
+        (logged, tracing::subscriber::set_default(subscriber))
+    }
+
+    pub fn lines(&self) -> Vec<Line> {
+        self.0.lock().unwrap().clone()
+    }
+
+    /// Everything at this level or a graver one, as one text.
+    pub fn text(&self, level: Level) -> String {
+        let lines = self.lines().into_iter().filter(|line| line.level <= level);
+        lines.flat_map(|line| line.fields.into_values()).collect::<Vec<_>>().join("\n")
+    }
+
+    /// The values that a field was given, in spans and events.
+    pub fn values(&self, field: &str) -> Vec<String> {
+        self.lines().iter().filter_map(|line| line.fields.get(field).cloned()).collect()
+    }
+
+    fn push(&self, level: Level, is_event: bool, record: impl FnOnce(&mut Fields)) {
+        let mut fields = Fields::default();
+        record(&mut fields);
+        self.0.lock().unwrap().push(Line { level, is_event, fields: fields.0 });
+    }
+}
+
+fn is_ours(target: &str) -> bool {
+    target.starts_with("scrapest_webhook")
+}
+
+impl<S: Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>> Layer<S> for Logged {
+    fn on_new_span(&self, attributes: &Attributes<'_>, _: &Id, _: Context<'_, S>) {
+        if is_ours(attributes.metadata().target()) {
+            let level = *attributes.metadata().level();
+            self.push(level, false, |fields| attributes.record(fields));
+        }
+    }
+
+    fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
+        let Some(span) = context.span(id) else { return };
+        if is_ours(span.metadata().target()) {
+            self.push(*span.metadata().level(), false, |fields| values.record(fields));
+        }
+    }
+
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        if is_ours(event.metadata().target()) {
+            self.push(*event.metadata().level(), true, |fields| event.record(fields));
+        }
+    }
+}
+
+#[derive(Default)]
+struct Fields(BTreeMap<&'static str, String>);
+
+impl Visit for Fields {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.0.insert(field.name(), value.to_owned());
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        self.0.insert(field.name(), format!("{value:?}"));
+    }
+}

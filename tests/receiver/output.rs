@@ -1,0 +1,217 @@
+//! What is said, and what is never said: in logs, in panics, in `Debug`.
+
+use std::process::{Command, Stdio};
+
+use axum::http::Request;
+use scrapest_webhook::RejectionKind;
+use tower::ServiceExt;
+use tracing::Level;
+
+use crate::common::in_process::{app, http, send, status};
+use crate::common::logged::{self, Logged};
+use crate::common::{Handler, SECRET, genuine, layer};
+use crate::statuses::provoke;
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Without padding; the alphabet's last two characters differ between the two kinds of Base64.
+fn base64(bytes: &[u8], last: [char; 2]) -> String {
+    let alphabet: Vec<char> = ('A'..='Z').chain('a'..='z').chain('0'..='9').chain(last).collect();
+    let sextets = |chunk: &[u8]| {
+        let bits = (0..3).fold(0_usize, |bits, at| {
+            bits << 8 | usize::from(chunk.get(at).copied().unwrap_or_default())
+        });
+        (0..=chunk.len()).map(|at| alphabet[bits >> (18 - 6 * at) & 63]).collect::<String>()
+    };
+    bytes.chunks(3).map(sextets).collect()
+}
+
+/// The secret as it could be written.
+fn disguises() -> [String; 7] {
+    let bytes = SECRET.as_bytes();
+    let list = format!("{bytes:?}");
+    [
+        SECRET.to_owned(),
+        hex(bytes),
+        hex(bytes).to_uppercase(),
+        base64(bytes, ['+', '/']),
+        base64(bytes, ['-', '_']),
+        list.trim_matches(['[', ']']).to_owned(),
+        // What distinguishes it, should the rest be cut.
+        "canary".to_owned(),
+    ]
+}
+
+#[test]
+fn the_secret_appears_in_no_output_of_all_these_tests_at_trace() {
+    if std::env::var_os(logged::TRACE).is_some() {
+        return;
+    }
+    assert_eq!(base64(b"\xfb\xefd", ['+', '/']), "++9k");
+    let child = Command::new(std::env::current_exe().unwrap())
+        .args(["--nocapture", "--test-threads=2", "--skip=output::", "--skip=200_", "--skip=flood"])
+        .env(logged::TRACE, "1")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let (said, tested) =
+        (String::from_utf8_lossy(&child.stderr), String::from_utf8_lossy(&child.stdout));
+    // It was listening: to all levels, of us and of others, to spans and refusals and panics.
+    for expected in [
+        "TRACE",
+        "DEBUG",
+        "WARN",
+        "h2::",
+        "axum::serve",
+        "webhook{sender=\"scrapest\"",
+        "sender=\"scrapebadger\"",
+        "reason=\"wrong_signature\"",
+        "reason=\"stale\"",
+        "outcome=\"completed\"",
+        "as it was told",
+    ] {
+        assert!(said.contains(expected), "{expected}");
+    }
+    assert!(tested.matches(" ... ok").count() > 40, "{tested}");
+    for disguise in disguises() {
+        for output in [&said, &tested] {
+            let line = || output.lines().find(|line| line.contains(&disguise));
+            assert!(!output.contains(&disguise), "{disguise}: {:?}", line());
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_signature_that_would_have_been_right_appears_in_no_output() {
+    let right = genuine().with_body("{}").sign();
+    let (_, tag) = right.headers().find(|(name, _)| *name == "x-scrapest-signature").unwrap();
+    let tag = tag.trim_start_matches("sha256=").to_owned();
+    let (logged, _guard) = Logged::begin();
+    assert_eq!(status(&app(layer(), &Handler::ok()), &genuine().sign().with_body("{}")).await, 401);
+    let said = logged.text(Level::TRACE);
+    assert!(said.contains("wrong_signature"));
+    assert!(!said.contains(&tag) && !said.contains(&tag[..16]), "{said}");
+}
+
+#[test]
+fn each_refusal_is_one_event_at_debug_before_authentication_and_at_warn_after_it() {
+    use RejectionKind as Kind;
+    for kind in Kind::ALL {
+        let expected = match kind {
+            Kind::MethodNotAllowed
+            | Kind::ContentEncoding
+            | Kind::BodyTooLarge
+            | Kind::MissingSignature
+            | Kind::RepeatedSignature
+            | Kind::MalformedSignature
+            | Kind::BodyTooSlow
+            | Kind::BodyIncomplete
+            | Kind::BytesInFlight
+            | Kind::WrongSignature => Level::DEBUG,
+            // Nothing is wrong with these two.
+            Kind::Challenge | Kind::Duplicate => Level::DEBUG,
+            _ => Level::WARN,
+        };
+        let (logged, _guard) = Logged::begin();
+        // A runtime for each: it ends the other requests that were needed to provoke this one.
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        runtime.enable_all().start_paused(true).build().unwrap().block_on(provoke(*kind));
+        let events: Vec<_> = logged.lines().into_iter().filter(|line| line.is_event).collect();
+        // One with another reason is of one of those.
+        let of = |reason: &str| reason == kind.as_str();
+        let said: Vec<_> = events
+            .iter()
+            .filter(|line| line.level <= Level::INFO || line.fields.contains_key("reason"))
+            .filter(|line| line.fields.get("reason").is_none_or(|reason| of(reason)))
+            .collect();
+        assert_eq!(said.len(), 1, "{kind:?}: {events:#?}");
+        assert_eq!(said[0].level, expected, "{kind:?}");
+        assert_eq!(said[0].fields.get("reason").map(String::as_str), Some(kind.as_str()));
+        // And in the span how it ended.
+        if *kind != Kind::AnswerDeadline {
+            assert!(logged.values("outcome").iter().any(|outcome| of(outcome)), "{kind:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_that_is_not_authentic_is_said_above_debug() {
+    let marker = "m4rk3r";
+    let app = app(layer(), &Handler::ok());
+    let (logged, _guard) = Logged::begin();
+    let marked = |signature: &str| {
+        let request = genuine().with_delivery_id(marker).with_kind(marker).with_body(marker).sign();
+        let mut request =
+            request.with_header("x-scrapest-signature", signature).into_http(marker_path());
+        for name in ["user-agent", "x-scrapest-timestamp", "content-type", marker] {
+            request.headers_mut().insert(
+                axum::http::HeaderName::from_bytes(name.as_bytes()).unwrap(),
+                marker.parse().unwrap(),
+            );
+        }
+        request
+    };
+    let well_shaped = format!("sha256={}", "0".repeat(64));
+    for signature in ["", marker, &format!("sha256={marker}"), &well_shaped] {
+        let request: Request<axum::body::Body> = marked(signature);
+        assert_eq!(app.clone().oneshot(request).await.unwrap().status(), 401);
+    }
+    let mut encoded = marked(&well_shaped);
+    encoded.headers_mut().insert("content-encoding", marker.parse().unwrap());
+    assert_eq!(app.clone().oneshot(encoded).await.unwrap().status(), 415);
+    let said = logged.text(Level::INFO);
+    assert!(said.contains("malformed_signature") && said.contains("wrong_signature"), "{said}");
+    assert!(!said.contains(marker), "{said}");
+    // Authentic, it is said.
+    let authentic = genuine().with_delivery_id(marker).sign();
+    send(&app, &authentic).await;
+    assert!(logged.text(Level::INFO).contains(marker));
+}
+
+fn marker_path() -> &'static str {
+    "/m4rk3r?m4rk3r=m4rk3r"
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_id_or_a_kind_is_written_escaped_and_cut_at_128_bytes() {
+    let time = time_of_a_sample();
+    let (logged, _guard) = Logged::begin();
+    let handler = Handler::ok();
+    let app = app(layer(), &handler);
+    let evil = r"\u001b[31m\r\nERROR all is lost\u0000\u0007\u009b2J\u202e\u2028\u007f";
+    for nasty in
+        [evil.to_owned(), evil.repeat(200), "é".repeat(5_000), format!("x{}", "é".repeat(100))]
+    {
+        let body = format!(r#"{{"id": "{nasty}", "event": "{nasty}", "timestamp": {time}}}"#);
+        let request = genuine().with_delivery_id("").with_body(body).sign();
+        assert_eq!(send(&app, &request).await.status(), 200);
+        let delivery = handler.deliveries().pop().unwrap();
+        let in_span = ["delivery_id", "kind"].map(|field| logged.values(field).pop().unwrap());
+        for said in in_span {
+            assert_harmless(&said, 128 * 6 + 10);
+            assert_eq!(said.contains('…'), delivery.id().unwrap().len() > 128);
+        }
+    }
+    // And from a header, where bytes beyond ASCII may stand.
+    let mut request = http(&genuine().sign());
+    let c1 = axum::http::HeaderValue::from_bytes(b"\xc2\x9b2J\xff\t\xe2\x80\xae").unwrap();
+    request.headers_mut().insert("x-scrapest-delivery-id", c1);
+    assert_eq!(app.oneshot(request).await.unwrap().status(), 200);
+    assert_harmless(&logged.values("delivery_id").pop().unwrap(), 200);
+}
+
+/// One line of bounded length, without a character that a terminal obeys.
+fn assert_harmless(said: &str, longest: usize) {
+    assert!(said.len() <= longest, "{} bytes", said.len());
+    let obeyed =
+        |char: char| char.is_control() || matches!(char, '\u{202a}'..='\u{202e}' | '\u{2028}');
+    assert!(!said.contains(obeyed), "{said:?}");
+}
+
+/// As it stands in the JSON of a body, with its quotes.
+fn time_of_a_sample() -> String {
+    let body = String::from_utf8(genuine().sign().body().to_vec()).unwrap();
+    body.split_once("\"timestamp\":").unwrap().1.split_once(',').unwrap().0.to_owned()
+}
