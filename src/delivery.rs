@@ -107,7 +107,7 @@ impl Delivery {
     }
 }
 
-/// Without the body, which may be long and private; the id escaped and cut.
+/// Without the body, which may be long and private; the id and the kind escaped and cut.
 impl fmt::Debug for Delivery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Delivery")

@@ -130,8 +130,14 @@ fn is_authenticated(kind: RejectionKind) -> bool {
     )
 }
 
-/// Text from outside, with control characters escaped, and cut.
+/// Text from outside, with control characters escaped, and cut. Its `Debug` has quotes.
 pub(crate) struct Escaped<'a>(pub(crate) &'a str);
+
+impl fmt::Debug for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{self}\"")
+    }
+}
 
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

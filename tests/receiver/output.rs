@@ -188,11 +188,13 @@ async fn an_id_or_a_kind_is_written_escaped_and_cut_at_128_bytes() {
         let request = genuine().with_delivery_id("").with_body(body).sign();
         assert_eq!(send(&app, &request).await.status(), 200);
         let delivery = handler.deliveries().pop().unwrap();
+        let in_debug = format!("{delivery:?}");
         let in_span = ["delivery_id", "kind"].map(|field| logged.values(field).pop().unwrap());
         for said in in_span {
             assert_harmless(&said, 128 * 6 + 10);
             assert_eq!(said.contains('…'), delivery.id().unwrap().len() > 128);
         }
+        assert_harmless(&in_debug, 2 * (128 * 6 + 10) + 500);
     }
     // And from a header, where bytes beyond ASCII may stand.
     let mut request = http(&genuine().sign());
