@@ -153,10 +153,3 @@ impl fmt::Display for Escaped<'_> {
         Ok(())
     }
 }
-
-/// The same in quotes.
-impl fmt::Debug for Escaped<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "\"{self}\"")
-    }
-}
