@@ -98,6 +98,7 @@ pub(crate) async fn receive<P: Provider, X: Exchange>(
     }
 }
 
+#[expect(clippy::large_enum_variant, reason = "moved once, and the small one is rare")]
 enum Admitted {
     Now(Identified, Claimed),
     /// By a layer around this one, which holds what this one would wait for.

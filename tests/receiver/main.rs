@@ -15,13 +15,10 @@ mod frameworks;
 mod freshness;
 mod handshake;
 mod http2;
-<<<<<<< HEAD
 mod ids;
 mod json;
-mod payloads;
-=======
 mod output;
->>>>>>> 7632f58 (Say a refusal once, with what is known of it)
+mod payloads;
 mod promises;
 mod reflection;
 mod replay;

@@ -5,8 +5,8 @@
 pub mod client;
 pub mod connection;
 pub mod in_process;
-mod on_actix;
 pub mod logged;
+mod on_actix;
 mod on_axum;
 pub mod raw;
 pub mod watched;
