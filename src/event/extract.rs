@@ -22,7 +22,7 @@ impl EventError {
         Self {
             kind: EventErrorKind::MissingLayer,
             message: "no delivery in the request: the route has no `WebhookLayer`, add \
-                      `.route_layer(…)` in axum, `.wrap(…)` in actix-web"
+                      `.route_layer(ScrapestWebhookLayer::new(secret))` in axum, `.wrap(…)` in actix-web"
                 .into(),
         }
     }

@@ -3,6 +3,7 @@
 
 use scrapest_webhook::{EventError, EventErrorKind, scrapebadger, scrapest};
 
+use crate::common::connection::Connection;
 use crate::common::{Framework, Handler, Raw, Server, badger_layer, layer, nonce};
 
 /// A handler that decodes: 422 for what it cannot.
@@ -52,11 +53,11 @@ impl Typed {
             true => (&self.scrapest, Raw::scrapest(event("e", ""))),
             false => (&self.badger, Raw::badger(event("e", ""))),
         };
-        let both = [request.text_kept_alive(), good.text()].concat();
-        let answer = server.send_raw(&both).await;
-        let text = answer.text();
-        let next = text.split_once("HTTP/1.1 ").map(|(_, next)| &next[..3]);
-        assert_eq!(next, Some("200"), "after {:.200}", String::from_utf8_lossy(request.body()));
+        let mut connection = Connection::to(server).await;
+        connection.write(&[request.text_kept_alive(), good.text()].concat()).await;
+        let answer = connection.answer().await.expect("an answer");
+        let next = connection.answer().await.map(|answer| answer.status);
+        assert_eq!(next, Some(200), "after {:.200}", String::from_utf8_lossy(request.body()));
         answer.status
     }
 }
