@@ -27,5 +27,6 @@ mod senders;
 mod senders_settings;
 mod settings;
 mod statuses;
+mod store_faults;
 mod timestamps;
 mod transport;

@@ -94,3 +94,41 @@ pub fn parse(bytes: &[u8]) -> Option<Answer> {
         .collect::<Option<_>>()?;
     Some(Answer { status, headers, body: bytes[end + 4..].to_vec() })
 }
+
+/// How a client goes away.
+#[derive(Clone, Copy, Debug)]
+pub enum Leave {
+    /// Closes the connection.
+    Close,
+    /// Closes it with a reset.
+    Reset,
+    /// Closes its own half and goes on reading.
+    HalfClose,
+}
+
+impl Leave {
+    pub const ALL: [Self; 3] = [Self::Close, Self::Reset, Self::HalfClose];
+
+    /// What the client still reads: an answer only after half a close, and then only from a server that
+    /// goes on in that case.
+    pub async fn leave(self, mut stream: TcpStream) -> Option<Answer> {
+        match self {
+            Self::Close => return None,
+            Self::Reset => {
+                stream.set_zero_linger().unwrap();
+                return None;
+            }
+            Self::HalfClose => stream.shutdown().await.unwrap(),
+        }
+        let mut bytes = Vec::new();
+        let _ = timeout(Duration::from_secs(20), stream.read_to_end(&mut bytes)).await.ok()?;
+        parse(&bytes)
+    }
+}
+
+/// A connection on which these bytes were sent, all of them.
+pub async fn begin(address: SocketAddr, bytes: &[u8]) -> TcpStream {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(bytes).await.unwrap();
+    stream
+}

@@ -4,11 +4,13 @@
 
 pub mod client;
 pub mod connection;
+pub mod direct;
 pub mod in_process;
 pub mod logged;
 mod on_actix;
 mod on_axum;
 pub mod raw;
+pub mod scripted;
 pub mod watched;
 
 use std::future::Future;
@@ -24,6 +26,7 @@ use scrapest_webhook::{
 };
 
 pub use self::client::Answer;
+pub use self::direct::InProcess;
 pub use self::on_actix::Actix;
 pub use self::on_axum::Axum;
 pub use self::raw::{Raw, nonce, signature};

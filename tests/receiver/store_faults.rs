@@ -1,0 +1,462 @@
+//! What becomes of a delivery when the store errs, hangs, or answers late, at each of its verbs.
+//!
+//! Time is paused: what takes seconds here takes none. The second number in a test's times is slack for
+//! the pauses between two questions.
+
+use std::time::Duration;
+
+use scrapest_webhook::store::{Claim, DeliveryStore, Owner};
+use scrapest_webhook::{OnStoreDown, RejectionKind, ScrapestWebhookLayer};
+use tokio::time::{Instant, sleep};
+
+use crate::common::in_process::InProcess;
+use crate::common::scripted::{Call, Fault, ScriptedStore, Verb};
+use crate::common::{Handler, genuine, layer};
+
+const ANSWER_DEADLINE: Duration = Duration::from_secs(4);
+const LEASE: Duration = Duration::from_secs(15);
+
+fn receiver(store: &ScriptedStore, handler: &Handler) -> (InProcess, ScrapestWebhookLayer) {
+    let layer = layer().with_store(store.clone());
+    (InProcess::new(&layer, handler.clone()), layer)
+}
+
+/// The fault at the first `count` questions of a verb.
+fn first(
+    count: usize,
+    verb: Verb,
+    fault: Fault,
+) -> impl Fn(&Call) -> Fault + Send + Sync + 'static {
+    move |call| if call.verb == verb && call.nth < count { fault } else { Fault::None }
+}
+
+/// The fault at every question of a verb in the first `time` from now.
+fn during(
+    time: Duration,
+    verb: Verb,
+    fault: Fault,
+) -> impl Fn(&Call) -> Fault + Send + Sync + 'static {
+    let end = Instant::now() + time;
+    move |call| if call.verb == verb && call.at < end { fault } else { Fault::None }
+}
+
+fn seconds(seconds: f64) -> Duration {
+    Duration::from_secs_f64(seconds)
+}
+
+// At claim.
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_that_fails_is_asked_again_by_the_same_owner() {
+    let store = ScriptedStore::new(first(3, Verb::Claim, Fault::Error));
+    let handler = Handler::ok();
+    let (receiver, _) = receiver(&store, &handler);
+    let began = Instant::now();
+    assert_eq!(receiver.status(&genuine().sign()).await, 200);
+    assert_eq!(handler.runs(), 1);
+    let claims = store.calls_of(Verb::Claim);
+    assert_eq!(claims.len(), 5, "three that failed, and one for each key");
+    assert!(claims.iter().all(|claim| claim.owner == claims[0].owner));
+    let times: Vec<_> = claims.iter().map(|claim| (claim.at - began).as_millis()).collect();
+    assert!(times.windows(2).take(3).all(|pair| pair[1] - pair[0] >= 50), "with pauses: {times:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_is_down_is_a_503_at_the_answer_deadline() {
+    for fault in [Fault::Error, Fault::Hang] {
+        let store = ScriptedStore::new(move |_| fault);
+        let handler = Handler::ok();
+        let (receiver, _) = receiver(&store, &handler);
+        let began = Instant::now();
+        let (answer, reason) = receiver.ask(&genuine().sign()).await;
+        assert_eq!((answer.status, reason), (503, Some(RejectionKind::StoreDown)), "{fault:?}");
+        assert!(answer.header("retry-after").is_some());
+        let took = began.elapsed();
+        assert!(took >= ANSWER_DEADLINE && took < ANSWER_DEADLINE + seconds(0.3), "{took:?}");
+        assert_eq!(handler.runs(), 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_comes_back_before_the_answer_deadline_runs_the_delivery() {
+    for fault in [Fault::Error, Fault::Hang] {
+        let store = ScriptedStore::new(during(seconds(1.5), Verb::Claim, fault));
+        let handler = Handler::ok();
+        let (receiver, _) = receiver(&store, &handler);
+        let began = Instant::now();
+        assert_eq!(receiver.status(&genuine().sign()).await, 200, "{fault:?}");
+        assert_eq!(handler.runs(), 1);
+        assert!(began.elapsed() < ANSWER_DEADLINE, "{fault:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_takes_a_second_and_a_half_for_each_claim_is_waited_for() {
+    let slow = Fault::Slow(seconds(1.5));
+    let store = ScriptedStore::new(first(usize::MAX, Verb::Claim, slow));
+    let handler = Handler::ok();
+    let (receiver, _) = receiver(&store, &handler);
+    assert_eq!(receiver.status(&genuine().sign()).await, 200);
+    assert_eq!(handler.runs(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_whose_answer_was_lost_is_repeated_and_is_the_first_attempt() {
+    for fault in [Fault::DoneThenError, Fault::DoneThenHang] {
+        for lost in [0, 1] {
+            let store = ScriptedStore::new(move |call| match (call.verb, call.nth) {
+                (Verb::Claim, nth) if nth == lost => fault,
+                _ => Fault::None,
+            });
+            let handler = Handler::ok();
+            let (receiver, _) = receiver(&store, &handler);
+            assert_eq!(receiver.status(&genuine().sign()).await, 200, "{fault:?} at {lost}");
+            assert_eq!(handler.runs(), 1);
+            assert_eq!(handler.deliveries()[0].attempt(), 1);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_claim_of_unknown_fate_the_retry_does_not_wait_for_a_lease() {
+    // The first key is taken and the store says so, or not; the second is never reached, or taken in
+    // silence. The sender is told 503, and then the store is back.
+    for fault in [Fault::Error, Fault::Hang, Fault::DoneThenError, Fault::DoneThenHang] {
+        for healthy in [0, 1] {
+            let end = Instant::now() + ANSWER_DEADLINE + seconds(0.1);
+            let store = ScriptedStore::new(move |call| match call.verb {
+                Verb::Claim if call.nth >= healthy && call.at < end => fault,
+                _ => Fault::None,
+            });
+            let handler = Handler::ok();
+            let (receiver, layer) = receiver(&store, &handler);
+            let request = genuine().sign();
+            assert_eq!(receiver.status(&request).await, 503, "{fault:?} after {healthy}");
+            assert!(layer.drain(seconds(2.0)).await, "what was claimed is given back");
+            tokio::time::sleep_until(end).await;
+            let began = Instant::now();
+            assert_eq!(receiver.status(&request).await, 200, "{fault:?} after {healthy}");
+            assert!(began.elapsed() < seconds(0.1), "{fault:?} after {healthy}");
+            assert_eq!(handler.runs(), 1);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_that_took_longer_than_its_lease_is_asked_again_before_the_handler_runs() {
+    // The first key's lease is over when the second key is answered, and another attempt has the first.
+    let store = ScriptedStore::new(|call| match call.nth {
+        1 if call.verb == Verb::Claim => Fault::Slow(seconds(1.5)),
+        _ => Fault::None,
+    });
+    let handler = Handler::new(|_, _| async {
+        sleep(seconds(1.0)).await;
+        200
+    });
+    let layer = layer().with_store(store.clone()).with_lease(seconds(1.0));
+    let receiver = InProcess::new(&layer, handler.clone());
+    let request = genuine().sign();
+    let replay = request.clone().with_header("x-scrapest-delivery-id", "another");
+    let late = async {
+        sleep(seconds(1.1)).await;
+        receiver.status(&replay).await
+    };
+    let (first, second) = tokio::join!(receiver.status(&request), late);
+    assert_eq!((first, second), (200, 200));
+    assert_eq!((handler.runs(), handler.most_at_once()), (1, 1));
+}
+
+// What to do without it.
+
+#[tokio::test(start_paused = true)]
+async fn a_delivery_can_be_processed_without_a_claim_if_so_configured() {
+    for fault in [Fault::Error, Fault::Hang] {
+        let store = ScriptedStore::new(during(seconds(30.0), Verb::Claim, fault));
+        let handler = Handler::ok();
+        let layer =
+            layer().with_store(store.clone()).with_on_store_down(OnStoreDown::ProcessAnyway);
+        let receiver = InProcess::new(&layer, handler.clone());
+        let request = genuine().sign();
+        let began = Instant::now();
+        assert_eq!(receiver.status(&request).await, 200, "{fault:?}");
+        let took = began.elapsed();
+        assert!(took >= ANSWER_DEADLINE / 2 && took < ANSWER_DEADLINE / 2 + seconds(0.3));
+        let delivery = &handler.deliveries()[0];
+        assert_eq!((delivery.attempt(), delivery.fence().get()), (0, 0));
+
+        assert_eq!(receiver.status(&request).await, 200);
+        assert_eq!(handler.runs(), 2, "without a store a duplicate runs too, as documented");
+        sleep(seconds(30.0)).await;
+        assert_eq!(receiver.status(&request).await, 200);
+        assert_eq!(handler.runs(), 2, "{fault:?}: the successes were recorded all the same");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_without_a_claim_lets_the_retry_run() {
+    let store = ScriptedStore::new(during(seconds(10.0), Verb::Claim, Fault::DoneThenError));
+    let handler = Handler::new(|_, before| async move { if before == 0 { 500 } else { 200 } });
+    let layer = layer().with_store(store.clone()).with_on_store_down(OnStoreDown::ProcessAnyway);
+    let receiver = InProcess::new(&layer, handler.clone());
+    let request = genuine().sign();
+    assert_eq!(receiver.status(&request).await, 500);
+    sleep(seconds(10.0)).await;
+    assert_eq!(receiver.status(&request).await, 200);
+    assert_eq!(handler.runs(), 2);
+}
+
+// At renewal.
+
+/// Runs for a minute and answers 200, or 503 as soon as its lease is lost.
+fn careful() -> Handler {
+    Handler::new(|delivery, _| async move {
+        for _ in 0..500 {
+            sleep(seconds(0.1)).await;
+            if delivery.is_lease_lost() {
+                return 503;
+            }
+        }
+        200
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_is_told_when_its_lease_is_surely_lost_and_not_before() {
+    for fault in [Fault::Error, Fault::Hang] {
+        let store = ScriptedStore::new(first(usize::MAX, Verb::Renew, fault));
+        let handler = careful();
+        let (receiver, layer) = receiver(&store, &handler);
+        let began = Instant::now();
+        assert_eq!(receiver.status(&genuine().sign()).await, 503, "past the answer deadline");
+        assert!(layer.drain(seconds(60.0)).await);
+        let took = began.elapsed();
+        assert!(took >= LEASE && took < LEASE + seconds(0.5), "{fault:?}: told after {took:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_few_renewals_that_fail_cost_nothing() {
+    for (count, fault) in
+        [(4, Fault::Error), (1, Fault::Hang), (1, Fault::DoneThenError), (1, Fault::DoneThenHang)]
+    {
+        let store = ScriptedStore::new(first(count, Verb::Renew, fault));
+        let handler = careful();
+        let (receiver, layer) = receiver(&store, &handler);
+        let request = genuine().sign();
+        assert_eq!(receiver.status(&request).await, 503);
+        sleep(seconds(20.0)).await;
+        assert_eq!(receiver.status(&request).await, 503, "it still runs and is still held");
+        assert!(layer.drain(seconds(60.0)).await);
+        assert_eq!(receiver.status(&request).await, 200);
+        assert_eq!(handler.runs(), 1, "{fault:?}: it was never told to stop");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_success_after_the_lease_was_lost_still_counts() {
+    let store = ScriptedStore::new(first(usize::MAX, Verb::Renew, Fault::Error));
+    let handler = Handler::new(|_, before| async move {
+        sleep(seconds(if before == 0 { 30.0 } else { 20.0 })).await;
+        if before == 0 { 200 } else { 500 }
+    });
+    let (receiver, layer) = receiver(&store, &handler);
+    let request = genuine().sign();
+    assert_eq!(receiver.status(&request).await, 503);
+    sleep(seconds(15.0)).await;
+    assert_eq!(receiver.status(&request).await, 503, "takes over, and is slow as well");
+    assert!(layer.drain(seconds(60.0)).await);
+    let [zombie, heir] = &handler.deliveries()[..] else { panic!("two runs") };
+    assert!(zombie.is_lease_lost() && heir.fence() > zombie.fence());
+    assert_eq!(zombie.key(), heir.key());
+    assert_eq!(receiver.status(&request).await, 200);
+    assert_eq!(handler.runs(), 2, "the heir's failure does not undo the zombie's success");
+}
+
+// At completion.
+
+#[tokio::test(start_paused = true)]
+async fn a_success_that_cannot_be_recorded_is_answered_and_recorded_in_the_background() {
+    for fault in [Fault::Error, Fault::Hang, Fault::DoneThenError, Fault::DoneThenHang] {
+        for healthy in [0, 1] {
+            let end = Instant::now() + seconds(8.0);
+            let store = ScriptedStore::new(move |call| match call.verb {
+                Verb::Complete if call.nth >= healthy && call.at < end => fault,
+                _ => Fault::None,
+            });
+            let handler = Handler::new(|_, _| async { 201 });
+            let (receiver, layer) = receiver(&store, &handler);
+            let request = genuine().sign();
+            let began = Instant::now();
+            assert_eq!(receiver.status(&request).await, 201, "{fault:?} after {healthy}");
+            assert!(began.elapsed() < ANSWER_DEADLINE + seconds(0.3), "{fault:?}");
+            assert!(!layer.drain(seconds(1.0)).await, "a record is still to be made");
+            assert!(layer.drain(seconds(10.0)).await, "{fault:?} after {healthy}");
+            let (duplicate, reason) = receiver.ask(&request).await;
+            assert_eq!((duplicate.status, reason), (200, Some(RejectionKind::Duplicate)));
+            assert_eq!(handler.runs(), 1, "{fault:?} after {healthy}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_store_gets_the_time_it_takes_to_record_a_success() {
+    for time in [0.6, 1.5, 3.0, 6.0] {
+        let slow = Fault::Slow(seconds(time));
+        let store = ScriptedStore::new(first(usize::MAX, Verb::Complete, slow));
+        let handler = Handler::ok();
+        let (receiver, layer) = receiver(&store, &handler);
+        let request = genuine().sign();
+        assert_eq!(receiver.status(&request).await, 200);
+        assert!(layer.drain(seconds(60.0)).await, "recorded, at {time} s a question");
+        let (_, reason) = receiver.ask(&request).await;
+        assert_eq!(reason, Some(RejectionKind::Duplicate));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_duplicate_while_the_record_is_still_to_be_made_does_not_run() {
+    let store = ScriptedStore::new(during(seconds(2.0), Verb::Complete, Fault::Error));
+    let handler = Handler::ok();
+    let (receiver, _) = receiver(&store, &handler);
+    let request = genuine().sign();
+    assert_eq!(receiver.status(&request).await, 200);
+    let (duplicate, reason) = receiver.ask(&request).await;
+    assert_eq!((duplicate.status, reason), (200, Some(RejectionKind::Duplicate)), "it waited");
+    assert_eq!(handler.runs(), 1);
+}
+
+// At release.
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_that_cannot_be_recorded_is_answered_and_released_in_the_background() {
+    for fault in [Fault::Error, Fault::Hang, Fault::DoneThenError, Fault::DoneThenHang] {
+        for healthy in [0, 1] {
+            let end = Instant::now() + seconds(6.0);
+            let store = ScriptedStore::new(move |call| match call.verb {
+                Verb::Release if call.nth >= healthy && call.at < end => fault,
+                _ => Fault::None,
+            });
+            let handler =
+                Handler::new(|_, before| async move { if before == 0 { 500 } else { 200 } });
+            let (receiver, layer) = receiver(&store, &handler);
+            let request = genuine().sign();
+            assert_eq!(receiver.status(&request).await, 500, "{fault:?} after {healthy}");
+            assert!(layer.drain(seconds(9.0)).await, "{fault:?}: well before the lease's end");
+            let began = Instant::now();
+            assert_eq!(receiver.status(&request).await, 200, "{fault:?} after {healthy}");
+            assert!(began.elapsed() < seconds(0.1), "the retry runs at once");
+            assert_eq!(handler.deliveries()[1].attempt(), 2);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_belated_release_does_not_open_a_guard_that_was_claimed_again() {
+    // The delivery id is taken, so the tag is given back, which fails and goes on in the background.
+    // Meanwhile the delivery id becomes free and both keys are claimed again.
+    let store = ScriptedStore::new(first(1, Verb::Release, Fault::Error));
+    let handler = Handler::new(|_, _| async {
+        sleep(seconds(3.0)).await;
+        200
+    });
+    let (receiver, _) = receiver(&store, &handler);
+    let id = "the same";
+    let holder = genuine().with_delivery_id(id).with_kind("user.updated").sign();
+    let request = genuine().with_delivery_id(id).sign();
+
+    // A holder of the delivery id, who crashes: its claims stay until the lease's end.
+    let crashed = ScriptedStore::recording();
+    InProcess::new(&layer().with_store(crashed.clone()), Handler::ok()).status(&holder).await;
+    let taken = crashed.keys()[1];
+    let foreign = Owner::random();
+    store.real().claim(&taken, foreign, seconds(0.04), LEASE * 10).await.unwrap();
+
+    let replay = async {
+        sleep(seconds(1.0)).await;
+        receiver.status(&request.clone().with_header("x-scrapest-delivery-id", "other")).await
+    };
+    let (first, second) = tokio::join!(receiver.status(&request), replay);
+    assert_eq!((first, second), (200, 200));
+    assert_eq!(handler.runs(), 1, "the same bytes under another id are a replay");
+}
+
+// In which order.
+
+#[tokio::test(start_paused = true)]
+async fn the_tag_is_claimed_and_completed_first_and_released_last() {
+    let store = ScriptedStore::recording();
+    let handler = Handler::new(|_, before| async move { if before == 0 { 500 } else { 200 } });
+    let (receiver, _) = receiver(&store, &handler);
+    let request = genuine().sign();
+    assert_eq!(receiver.status(&request).await, 500);
+    assert_eq!(receiver.status(&request).await, 200);
+    let delivery = handler.deliveries()[0].key();
+    let [tag, id] = store.keys()[..] else { panic!("two keys") };
+    assert_eq!(id, delivery);
+    let asked: Vec<_> = store.calls().iter().map(|call| (call.verb, call.key)).collect();
+    assert_eq!(
+        asked,
+        [
+            (Verb::Claim, tag),
+            (Verb::Claim, id),
+            (Verb::Release, id),
+            (Verb::Release, tag),
+            (Verb::Claim, tag),
+            (Verb::Claim, id),
+            (Verb::Complete, tag),
+            (Verb::Complete, id),
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_the_delivery_id_is_taken_the_tag_is_given_back_and_not_completed() {
+    let store = ScriptedStore::recording();
+    let handler = Handler::ok();
+    let (receiver, _) = receiver(&store, &handler);
+    assert_eq!(receiver.status(&genuine().with_delivery_id("one").sign()).await, 200);
+    let refreshed = genuine().with_delivery_id("one").with_kind("user.updated").sign();
+    assert_eq!(receiver.ask(&refreshed).await.1, Some(RejectionKind::Duplicate));
+    let tag = store.keys()[2];
+    let last = store.calls().pop().unwrap();
+    assert_eq!((last.verb, last.key), (Verb::Release, tag));
+    let claim = store.real().claim(&tag, Owner::random(), LEASE, LEASE).await.unwrap();
+    assert!(matches!(claim, Claim::Acquired { .. }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_fails_at_half_of_all_questions_loses_and_doubles_nothing() {
+    for fault in [Fault::Error, Fault::DoneThenError, Fault::Hang, Fault::DoneThenHang] {
+        let mut dice = 0x9e37_79b9_u32;
+        let dice = std::sync::Mutex::new(move || {
+            dice ^= dice << 13;
+            dice ^= dice >> 17;
+            dice ^= dice << 5;
+            dice
+        });
+        let store =
+            ScriptedStore::new(
+                move |_| {
+                    if dice.lock().unwrap()() % 2 == 0 { fault } else { Fault::None }
+                },
+            );
+        let handler = Handler::new(|_, _| async {
+            sleep(seconds(0.2)).await;
+            200
+        });
+        let (receiver, layer) = receiver(&store, &handler);
+        let requests: Vec<_> = (0..50).map(|_| genuine().sign()).collect();
+        for request in &requests {
+            while receiver.status(request).await != 200 {
+                sleep(seconds(1.0)).await;
+            }
+        }
+        assert!(layer.drain(LEASE * 10).await);
+        for request in &requests {
+            while receiver.status(request).await != 200 {
+                sleep(seconds(1.0)).await;
+            }
+        }
+        assert_eq!(handler.runs(), 50, "{fault:?}");
+    }
+}
