@@ -13,6 +13,7 @@ mod drain;
 mod flood;
 mod frameworks;
 mod freshness;
+mod handler_faults;
 mod handshake;
 mod http2;
 mod ids;

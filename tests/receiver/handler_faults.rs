@@ -1,0 +1,484 @@
+//! What becomes of a delivery whose handler fails, panics or hangs, or whose client leaves.
+
+use std::any::Any;
+use std::future::Future;
+use std::panic::panic_any;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use scrapest_webhook::RejectionKind;
+use scrapest_webhook::store::{Claim, DeliveryStore, MemoryStore, Owner};
+use tokio::runtime::Handle as Tokio;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::common::client::{self, Leave};
+use crate::common::scripted::{Fault, ScriptedStore, Verb};
+use crate::common::{Framework, Handler, InProcess, Run, eventually, genuine, layer};
+
+/// A retry that is answered within this did not wait for the end of a lease, which is 15 s.
+const AT_ONCE: Duration = Duration::from_secs(3);
+
+fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+// The handler fails.
+
+async fn a_failed_handler_does_not_swallow_the_retry<F: Framework>() {
+    for status in [300, 302, 304, 400, 401, 404, 408, 409, 410, 422, 429, 500, 502, 503, 504, 599] {
+        let handler =
+            Handler::new(move |_, before| async move { if before == 0 { status } else { 200 } });
+        let server = F::serve(layer(), handler.clone()).await;
+        let request = genuine().sign();
+        assert_eq!(server.send(&request).await.status, status, "the handler's own answer");
+        assert_eq!(server.send(&request).await.status, 200);
+        assert_eq!(server.send(&request).await.status, 200);
+        let attempts: Vec<_> = handler.deliveries().iter().map(|one| one.attempt()).collect();
+        assert_eq!(attempts, [1, 2], "{status}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_a_2xx_is_a_success() {
+    for status in (100..1000).step_by(7).chain([199, 200, 299, 300]) {
+        let handler = Handler::new(move |_, _| async move { status });
+        let receiver = InProcess::new(&layer(), handler.clone());
+        let request = genuine().sign();
+        assert_eq!(receiver.status(&request).await, status);
+        receiver.send(&request).await;
+        let success = (200..300).contains(&status);
+        assert_eq!(handler.runs(), if success { 1 } else { 2 }, "{status}");
+    }
+}
+
+// The handler panics.
+
+/// Panics when it is dropped.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("in drop");
+    }
+}
+
+/// Ready at once, and panics when it is dropped.
+struct Trap(Option<Bomb>);
+
+impl Future for Trap {
+    type Output = u16;
+
+    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<u16> {
+        self.0.get_or_insert(Bomb);
+        Poll::Ready(200)
+    }
+}
+
+type Panic = (&'static str, fn() -> Run);
+
+const PANICS: [Panic; 8] = [
+    ("before there is a future", || panic!("early")),
+    ("before the first await", || Box::pin(async { panic!("at once") })),
+    ("after an await", || {
+        Box::pin(async {
+            sleep(millis(20)).await;
+            panic!("late")
+        })
+    }),
+    ("with a number", || Box::pin(async { panic_any(7_u32) })),
+    ("with a box of a box", || Box::pin(async { panic_any(Box::new("x") as Box<dyn Any + Send>) })),
+    ("with what panics in drop", || {
+        Box::pin(async {
+            sleep(millis(20)).await;
+            panic_any(Bomb)
+        })
+    }),
+    ("in the drop of a local value", || {
+        Box::pin(async {
+            let _bomb = Bomb;
+            200
+        })
+    }),
+    ("in the drop of its future", || Box::pin(Trap(None))),
+];
+
+async fn a_panic_is_a_500_and_the_retry_runs<F: Framework>() {
+    for (when, panic) in PANICS {
+        let handler =
+            Handler::new(
+                move |_, before| {
+                    if before == 0 { panic() } else { Box::pin(async { 200_u16 }) as Run }
+                },
+            );
+        let server = F::serve(layer(), handler.clone()).await;
+        let request = genuine().sign();
+        assert_eq!(server.send(&request).await.status, 500, "{when}");
+        let began = Instant::now();
+        assert_eq!(server.send(&request).await.status, 200, "{when}");
+        assert!(began.elapsed() < AT_ONCE, "{when}: released, and not left to the lease's end");
+        assert_eq!(handler.runs(), 2, "{when}");
+    }
+}
+
+// The handler hangs.
+
+async fn a_slow_handler_is_a_503_and_the_run_goes_on<F: Framework>() {
+    let handler = Handler::new(|_, _| async {
+        sleep(millis(850)).await;
+        204
+    });
+    let layer = layer().with_answer_deadline(millis(350));
+    let server = F::serve(layer.clone(), handler.clone()).await;
+    let request = genuine().sign();
+    let answer = server.send(&request).await;
+    assert_eq!(answer.status, 503);
+    assert!(answer.header("retry-after").unwrap().parse::<u64>().unwrap() > 0);
+    assert_eq!(handler.ended(), 0);
+
+    let waiting = server.send(&request).await;
+    assert_eq!(waiting.status, 503, "the retry found it running and waited in vain");
+    let answer = server.send(&request).await;
+    assert_eq!(answer.status, 200, "the next one waited for its success");
+    assert_eq!((handler.runs(), handler.ended()), (1, 1));
+}
+
+async fn a_slow_handler_that_fails_in_the_end_lets_the_retry_run<F: Framework>() {
+    let handler = Handler::new(|_, before| async move {
+        if before > 0 {
+            return 200;
+        }
+        sleep(millis(600)).await;
+        500
+    });
+    let server = F::serve(layer().with_answer_deadline(millis(400)), handler.clone()).await;
+    let request = genuine().sign();
+    assert_eq!(server.send(&request).await.status, 503);
+    assert_eq!(server.send(&request).await.status, 200, "waited, and took over");
+    assert_eq!((handler.runs(), handler.most_at_once()), (2, 1));
+}
+
+/// Never ready; says when it is dropped.
+fn hanging(ended: &Arc<AtomicBool>, bomb: bool) -> Run {
+    struct Said(Arc<AtomicBool>, bool);
+    impl Drop for Said {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::SeqCst);
+            assert!(!self.1, "in drop");
+        }
+    }
+    let said = Said(Arc::clone(ended), bomb);
+    Box::pin(async move {
+        let _said = said;
+        std::future::pending().await
+    })
+}
+
+async fn a_handler_at_its_run_limit_is_ended_and_the_retry_runs<F: Framework>() {
+    // Before the answer deadline, and long after it.
+    for (run_limit, answer_deadline) in [(300, 2_000), (900, 300)] {
+        for bomb in [false, true] {
+            let ended = Arc::<AtomicBool>::default();
+            let seen = Arc::clone(&ended);
+            let handler = Handler::new(move |_, before| match before {
+                0 => hanging(&seen, bomb),
+                _ => Box::pin(async { 200 }),
+            });
+            let layer = layer()
+                .with_run_limit(millis(run_limit))
+                .with_answer_deadline(millis(answer_deadline));
+            let server = F::serve(layer.clone(), handler.clone()).await;
+            let request = genuine().sign();
+            let answer = server.send(&request).await;
+            assert_eq!(answer.status, 503);
+            assert!(answer.header("retry-after").is_some());
+            assert!(layer.drain(AT_ONCE).await);
+            assert!(ended.load(Ordering::SeqCst), "its future was dropped");
+            let began = Instant::now();
+            assert_eq!(server.send(&request).await.status, 200);
+            assert!(began.elapsed() < AT_ONCE);
+            assert_eq!(handler.deliveries()[1].attempt(), 2);
+        }
+    }
+}
+
+async fn a_handler_that_blocked_its_thread_beyond_its_lease_is_told_so<F: Framework>() {
+    let handler = Handler::new(|delivery, before| async move {
+        if before > 0 {
+            sleep(millis(900)).await;
+            return 200;
+        }
+        std::thread::sleep(millis(700));
+        sleep(millis(250)).await;
+        if delivery.is_lease_lost() { 409 } else { 200 }
+    });
+    let server = F::serve(layer().with_lease(millis(300)), handler.clone()).await;
+    let request = genuine().sign();
+    let heir = async {
+        sleep(millis(100)).await;
+        server.send(&request).await.status
+    };
+    let (zombie, heir) = tokio::join!(server.send(&request), heir);
+    assert_eq!((zombie.status, heir), (409, 200), "and its failure releases nothing");
+    let [first, second] = &handler.deliveries()[..] else { panic!("two runs") };
+    assert!(second.fence() > first.fence());
+    assert_eq!(server.send(&request).await.status, 200);
+    assert_eq!(handler.runs(), 2);
+}
+
+// The client leaves.
+
+async fn a_client_that_leaves_before_its_body_is_whole_leaves_nothing<F: Framework>() {
+    let handler = Handler::ok();
+    let server = F::serve(layer(), handler.clone()).await;
+    for leave in Leave::ALL {
+        let request = genuine().sign();
+        let text = client::text(&request);
+        let body = text.len() - request.body().len();
+        for cut in [1, body / 2, body - 1, body, body + 1, text.len() - 1] {
+            let stream = client::begin(server.address, &text[..cut]).await;
+            if let Some(answer) = leave.leave(stream).await {
+                assert!((400..500).contains(&answer.status), "{leave:?} at {cut}: {answer:?}");
+            }
+        }
+        let before = handler.runs();
+        let began = Instant::now();
+        assert_eq!(server.send(&request).await.status, 200);
+        assert!(began.elapsed() < AT_ONCE);
+        assert_eq!(handler.runs(), before + 1);
+    }
+}
+
+async fn a_run_whose_client_leaves_goes_on_and_is_settled<F: Framework>() {
+    for leave in Leave::ALL {
+        for first in [200, 500] {
+            let handler = Handler::new(move |_, before| async move {
+                sleep(millis(300)).await;
+                if before == 0 { first } else { 200 }
+            });
+            let server = F::serve(layer(), handler.clone()).await;
+            let request = genuine().sign();
+            let stream = client::begin(server.address, &client::text(&request)).await;
+            eventually("it runs", || handler.runs() == 1).await;
+            if let Some(answer) = leave.leave(stream).await {
+                assert_eq!(answer.status, first, "{leave:?}: an answer is the handler's");
+            }
+            let began = Instant::now();
+            assert_eq!(server.send(&request).await.status, 200);
+            assert!(began.elapsed() < AT_ONCE, "{leave:?} {first}");
+            let runs = if first == 200 { 1 } else { 2 };
+            assert_eq!((handler.runs(), handler.ended()), (runs, runs), "{leave:?} {first}");
+        }
+    }
+}
+
+async fn a_duplicate_whose_client_leaves_while_it_waits_leaves_nothing<F: Framework>() {
+    for leave in Leave::ALL {
+        let handler = Handler::new(|_, before| async move {
+            sleep(millis(if before == 0 { 600 } else { 0 })).await;
+            if before == 0 { 500 } else { 200 }
+        });
+        let server = F::serve(layer(), handler.clone()).await;
+        let request = genuine().sign();
+        let first = client::begin(server.address, &client::text(&request)).await;
+        eventually("it runs", || handler.runs() == 1).await;
+        let waiting = client::begin(server.address, &client::text(&request)).await;
+        sleep(millis(150)).await;
+        leave.leave(waiting).await;
+        drop(first);
+        eventually("it failed", || handler.ended() == 1).await;
+        let began = Instant::now();
+        assert_eq!(server.send(&request).await.status, 200, "{leave:?}");
+        assert!(began.elapsed() < AT_ONCE, "{leave:?}");
+        let answered_half_closed = handler.runs() == 2;
+        assert!(answered_half_closed, "{leave:?}: {} runs", handler.runs());
+    }
+}
+
+async fn a_client_that_leaves_while_the_store_is_asked_changes_nothing<F: Framework>() {
+    for verb in [Verb::Claim, Verb::Complete, Verb::Release] {
+        for leave in Leave::ALL {
+            let store = ScriptedStore::new(move |call| match call.nth {
+                0..2 if call.verb == verb => Fault::Slow(millis(250)),
+                _ => Fault::None,
+            });
+            let first = if verb == Verb::Release { 500 } else { 200 };
+            let handler =
+                Handler::new(move |_, before| async move { if before == 0 { first } else { 200 } });
+            let layer = layer().with_store(store.clone());
+            let server = F::serve(layer.clone(), handler.clone()).await;
+            let request = genuine().sign();
+            let stream = client::begin(server.address, &client::text(&request)).await;
+            eventually("it is asked", || !store.calls_of(verb).is_empty()).await;
+            leave.leave(stream).await;
+            let began = Instant::now();
+            assert_eq!(server.send(&request).await.status, 200, "{verb:?} {leave:?}");
+            assert!(began.elapsed() < AT_ONCE, "{verb:?} {leave:?}");
+            let successes = handler.runs() - usize::from(verb == Verb::Release);
+            assert_eq!(successes, 1, "{verb:?} {leave:?}");
+        }
+    }
+}
+
+/// The keys are neither held nor waited for by anyone.
+async fn all_completed(store: &ScriptedStore) -> bool {
+    let second = Duration::from_secs(1);
+    for key in store.keys() {
+        let claim = store.real().claim(&key, Owner::random(), second, second).await.unwrap();
+        if claim != Claim::Completed {
+            return false;
+        }
+    }
+    true
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_may_leave_at_any_moment() {
+    // Claims take 2 × 20 ms, the handler 30 ms, the record 2 × 20 ms. A first status of 0 is a panic.
+    let moments = |first| (0..130).map(move |moment| (first, moment));
+    for (first, moment) in [200, 500, 0].into_iter().flat_map(moments) {
+        let store = ScriptedStore::new(|_| Fault::Slow(millis(20)));
+        let handler = Handler::new(move |_, before| async move {
+            sleep(millis(30)).await;
+            assert!(before > 0 || first > 0, "as told");
+            if before == 0 { first } else { 200 }
+        });
+        let layer = layer().with_store(store.clone());
+        let receiver = InProcess::new(&layer, handler.clone());
+        let request = genuine().sign();
+        let stayed = timeout(millis(moment), receiver.send(&request)).await.is_ok();
+        assert!(layer.drain(Duration::from_secs(2)).await);
+        tokio::task::yield_now().await;
+        assert_eq!(Tokio::current().metrics().num_alive_tasks(), 0, "{first}, left at {moment} ms");
+        let runs = handler.runs();
+        assert!(runs == 1 || !stayed);
+
+        let began = Instant::now();
+        assert_eq!(receiver.status(&request).await, 200, "{first}, left at {moment} ms");
+        assert!(began.elapsed() < millis(300), "{first}, left at {moment} ms");
+        let expected = if runs == 1 && first == 200 { 1 } else { runs + 1 };
+        assert_eq!(handler.runs(), expected, "{first}, left at {moment} ms");
+        assert!(all_completed(&store).await, "{first}, left at {moment} ms");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_waiting_client_may_leave_at_any_moment() {
+    for moment in 0..200 {
+        let store = ScriptedStore::new(|_| Fault::Slow(millis(7)));
+        let handler = Handler::new(|_, before| async move {
+            sleep(millis(100)).await;
+            if before == 0 { 500 } else { 200 }
+        });
+        let layer = layer().with_store(store.clone());
+        let receiver = InProcess::new(&layer, handler.clone());
+        let request = genuine().sign();
+        let leaving = timeout(millis(moment), receiver.send(&request));
+        let (first, _) = tokio::join!(receiver.status(&request), async {
+            sleep(millis(10)).await;
+            leaving.await
+        });
+        assert_eq!(first, 500);
+        assert!(layer.drain(Duration::from_secs(2)).await);
+        tokio::task::yield_now().await;
+        assert_eq!(Tokio::current().metrics().num_alive_tasks(), 0, "left at {moment} ms");
+        assert_eq!(receiver.status(&request).await, 200, "left at {moment} ms");
+        assert_eq!((handler.runs(), handler.most_at_once()), (2, 1), "left at {moment} ms");
+        assert!(all_completed(&store).await, "left at {moment} ms");
+    }
+}
+
+// The end of the process.
+
+async fn drain_waits_for_a_run_whose_client_is_gone<F: Framework>() {
+    let handler = Handler::new(|_, _| async {
+        sleep(millis(600)).await;
+        200
+    });
+    let layer = layer();
+    let server = F::serve(layer.clone(), handler.clone()).await;
+    let stream = client::begin(server.address, &client::text(&genuine().sign())).await;
+    eventually("it runs", || handler.runs() == 1).await;
+    drop(stream);
+    assert!(!layer.drain(millis(50)).await, "still running");
+    drop(server);
+    assert!(layer.drain(AT_ONCE).await);
+    assert_eq!(handler.ended(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn drain_waits_for_a_claim_whose_client_is_gone() {
+    let store = ScriptedStore::new(|_| Fault::Slow(millis(500)));
+    let handler = Handler::ok();
+    let layer = layer().with_store(store.clone());
+    let receiver = InProcess::new(&layer, handler.clone());
+    assert!(timeout(millis(250), receiver.send(&genuine().sign())).await.is_err());
+    assert!(layer.drain(AT_ONCE).await);
+    assert_eq!(handler.ended(), 1, "it ran, and to its end");
+    assert!(all_completed(&store).await);
+}
+
+/// A process of its own as far as its tasks go: they end in mid-run when it is dropped.
+#[test]
+fn a_process_that_ends_in_mid_run_leaves_the_delivery_to_the_end_of_the_lease() {
+    let store = MemoryStore::new();
+    let request = genuine().sign();
+    let layer = layer().with_store(store).with_lease(millis(600));
+
+    let doomed = tokio::runtime::Runtime::new().unwrap();
+    let handler = Handler::new(|_, _| std::future::pending());
+    let receiver = InProcess::new(&layer, handler.clone());
+    let question = receiver.ask(&request);
+    doomed.block_on(async {
+        tokio::spawn(question);
+        eventually("it runs", || handler.runs() == 1).await;
+    });
+    doomed.shutdown_timeout(Duration::from_secs(1));
+
+    let heir = tokio::runtime::Runtime::new().unwrap();
+    heir.block_on(async {
+        let handler = Handler::ok();
+        let receiver = InProcess::new(&layer, handler.clone());
+        let began = Instant::now();
+        let (answer, reason) = receiver.ask(&request).await;
+        assert_eq!((answer.status, reason), (200, None), "waited for the lease's end and ran");
+        assert!(began.elapsed() < millis(900));
+        assert_eq!(handler.deliveries()[0].attempt(), 2);
+        assert_eq!(receiver.ask(&request).await.1, Some(RejectionKind::Duplicate));
+    });
+}
+
+#[test]
+fn a_time_that_would_overflow_a_clock_is_refused_before_the_first_request() {
+    const EVER: Duration = Duration::MAX;
+    let layers = [
+        layer().with_answer_deadline(EVER),
+        layer().with_body_deadline(EVER),
+        layer().with_run_limit(EVER),
+        layer().with_lease(EVER),
+        layer().with_retention(EVER),
+        layer().with_past_tolerance(EVER),
+        layer().with_future_tolerance(EVER),
+    ];
+    for layer in layers {
+        let setting = layer.check().unwrap_err().to_string();
+        assert!(setting.contains("expected at most"), "{setting}");
+    }
+    assert!(layer().with_retention(Duration::from_secs(50 * 365 * 24 * 3_600)).check().is_ok());
+}
+
+crate::for_each_framework! {
+    a_failed_handler_does_not_swallow_the_retry,
+    a_panic_is_a_500_and_the_retry_runs,
+    a_slow_handler_is_a_503_and_the_run_goes_on,
+    a_slow_handler_that_fails_in_the_end_lets_the_retry_run,
+    a_handler_at_its_run_limit_is_ended_and_the_retry_runs,
+    a_handler_that_blocked_its_thread_beyond_its_lease_is_told_so,
+    a_client_that_leaves_before_its_body_is_whole_leaves_nothing,
+    a_run_whose_client_leaves_goes_on_and_is_settled,
+    a_duplicate_whose_client_leaves_while_it_waits_leaves_nothing,
+    a_client_that_leaves_while_the_store_is_asked_changes_nothing,
+    drain_waits_for_a_run_whose_client_is_gone,
+}
