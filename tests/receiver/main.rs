@@ -31,3 +31,4 @@ mod statuses;
 mod store_faults;
 mod timestamps;
 mod transport;
+mod waiting;
