@@ -9,7 +9,7 @@ use scrapest_webhook::store::{Claim, DeliveryStore, Owner};
 use scrapest_webhook::{OnStoreDown, RejectionKind, ScrapestWebhookLayer};
 use tokio::time::{Instant, sleep};
 
-use crate::common::in_process::InProcess;
+use crate::common::InProcess;
 use crate::common::scripted::{Call, Fault, ScriptedStore, Verb};
 use crate::common::{Handler, genuine, layer};
 
