@@ -213,7 +213,8 @@ async fn the_challenge_fields_are_settings<F: Framework>() {
 
 #[test]
 fn a_header_that_cannot_be_is_a_configuration_error() {
-    let headers: [(&str, fn(String) -> Scrapest); 4] = [
+    type Setter = fn(String) -> Scrapest;
+    let headers: [(&str, Setter); 4] = [
         ("signature_header", |name| Scrapest::default().with_signature_header(name)),
         ("timestamp_header", |name| Scrapest::default().with_timestamp_header(name)),
         ("delivery_id_header", |name| Scrapest::default().with_delivery_id_header(name)),
