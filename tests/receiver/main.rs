@@ -4,6 +4,7 @@
 
 mod authentication;
 mod body;
+mod captures;
 mod common;
 mod configuration;
 mod crowds;

@@ -1,0 +1,125 @@
+//! Captured attempts whose bytes were not recorded as done, because they failed or were not needed.
+
+use scrapest_webhook::testing::{self, SignedRequest};
+use scrapest_webhook::{Delivery, MemoryStore, ScrapestWebhookLayer};
+
+use crate::common::{Framework, Handler, SECRET, genuine, layer, nonce, seconds_ago};
+
+/// Fails the first time, and never again.
+fn failing_once() -> Handler {
+    Handler::new(|_, before| async move { if before == 0 { 500 } else { 200 } })
+}
+
+fn renamed(request: &SignedRequest, id: impl Into<String>) -> SignedRequest {
+    request.clone().with_header("x-scrapest-delivery-id", id)
+}
+
+fn id_of(request: &SignedRequest) -> String {
+    let found = request.headers().find(|(name, _)| *name == "x-scrapest-delivery-id");
+    found.unwrap().1.to_owned()
+}
+
+/// How often these bytes were begun.
+fn runs_of(deliveries: &[Delivery], request: &SignedRequest) -> usize {
+    deliveries.iter().filter(|delivery| delivery.body() == request.body()).count()
+}
+
+async fn a_failed_delivery_is_not_pushed_out_under_the_id_of_a_completed_one<F: Framework>() {
+    let (handler, store) = (failing_once(), MemoryStore::new());
+    let server = F::serve(layer().with_store(store.clone()), handler.clone()).await;
+    let (failed, completed) = (genuine().sign(), genuine().sign());
+    assert_eq!(server.send(&failed).await.status, 500);
+    assert_eq!(server.send(&completed).await.status, 200);
+    for _ in 0..2 {
+        let replay = renamed(&failed, id_of(&completed));
+        assert_eq!(server.send(&replay).await.status, 200, "that id is done");
+    }
+    assert_eq!(handler.runs(), 2, "and so it did not run");
+    // What was claimed on the way was given back: the retry neither waits nor is taken for done.
+    assert_eq!(server.send(&failed).await.status, 200);
+    assert_eq!(runs_of(&handler.deliveries(), &failed), 2, "the retry ran");
+    assert_eq!(handler.deliveries().pop().unwrap().attempt(), 2);
+}
+
+async fn a_failed_delivery_that_ran_under_another_id_is_done<F: Framework>() {
+    let handler = failing_once();
+    let server = F::serve(layer(), handler.clone()).await;
+    let failed = genuine().sign();
+    assert_eq!(server.send(&failed).await.status, 500);
+    assert_eq!(server.send(&renamed(&failed, "another")).await.status, 200);
+    assert_eq!(handler.runs(), 2, "whoever sends it again, it has run once with success");
+    for request in [failed.clone(), renamed(&failed, "a third")] {
+        assert_eq!(server.send(&request).await.status, 200);
+    }
+    assert_eq!(handler.runs(), 2);
+}
+
+/// The retry's bytes under its own id, the failed attempt's under a new one.
+async fn runs_once<F: Framework>(
+    first: ScrapestWebhookLayer,
+    later: ScrapestWebhookLayer,
+    failed: SignedRequest,
+    retry: SignedRequest,
+) {
+    let (handler, store) = (failing_once(), MemoryStore::new());
+    let first = F::serve(first.with_store(store.clone()), handler.clone()).await;
+    let later = F::serve(later.with_store(store), handler.clone()).await;
+    assert_eq!(first.send(&failed).await.status, 500);
+    assert_eq!(later.send(&retry).await.status, 200);
+    assert_eq!(later.send(&renamed(&failed, format!("id-{}", nonce()))).await.status, 200);
+    assert_eq!(handler.runs(), 2, "the captured attempt is useless once the retry has succeeded");
+}
+
+async fn a_failed_attempt_is_useless_after_a_retry_of_another_time<F: Framework>() {
+    let body = genuine().sign().body().clone();
+    let attempt = |seconds| {
+        let request = genuine().with_body(body.clone()).with_time(seconds_ago(seconds));
+        request.with_delivery_id("del_1").with_signed_timestamp().sign()
+    };
+    runs_once::<F>(layer(), layer(), attempt(60), attempt(0)).await;
+}
+
+async fn a_failed_attempt_is_useless_after_a_retry_with_another_secret<F: Framework>() {
+    let old = "whsec_old_0d8c61f2a9b7c35e";
+    let body = genuine().sign().body().clone();
+    let attempt = |secret: &str| {
+        testing::scrapest(secret).with_body(body.clone()).with_delivery_id("del_1").sign()
+    };
+    let both = layer().with_additional_secret(old).unwrap();
+    runs_once::<F>(ScrapestWebhookLayer::new(old), both, attempt(old), attempt(SECRET)).await;
+}
+
+async fn a_failed_attempt_is_useless_after_a_retry_with_refreshed_bytes<F: Framework>() {
+    let attempt =
+        |seconds| genuine().with_time(seconds_ago(seconds)).with_delivery_id("del_1").sign();
+    runs_once::<F>(layer(), layer(), attempt(60), attempt(0)).await;
+}
+
+async fn a_retry_that_was_a_duplicate_is_useless_under_another_id<F: Framework>() {
+    for signed_time in [false, true] {
+        let attempt = |seconds| {
+            let request = genuine().with_time(seconds_ago(seconds)).with_delivery_id("del_1");
+            if signed_time { request.with_signed_timestamp().sign() } else { request.sign() }
+        };
+        let handler = Handler::ok();
+        let server = F::serve(layer(), handler.clone()).await;
+        let retry = attempt(0);
+        for request in [&attempt(60), &retry, &renamed(&retry, "another")] {
+            assert_eq!(server.send(request).await.status, 200);
+        }
+        assert_eq!(handler.runs(), 1);
+    }
+}
+
+crate::for_each_framework! {
+    a_failed_delivery_is_not_pushed_out_under_the_id_of_a_completed_one,
+    a_failed_delivery_that_ran_under_another_id_is_done,
+    #[ignore = "a known gap: the tag is of the attempt, where its time is signed"]
+    a_failed_attempt_is_useless_after_a_retry_of_another_time,
+    #[ignore = "a known gap: the tag is of the secret as well"]
+    a_failed_attempt_is_useless_after_a_retry_with_another_secret,
+    #[ignore = "a known gap: bytes that failed are not remembered as those of their delivery"]
+    a_failed_attempt_is_useless_after_a_retry_with_refreshed_bytes,
+    #[ignore = "a known gap: as the id is not signed, a duplicate's bytes must not be recorded as done"]
+    a_retry_that_was_a_duplicate_is_useless_under_another_id,
+}
