@@ -59,9 +59,10 @@ use crate::event::EventError;
 use crate::event::extract::{delivered, typed};
 use crate::layer::WebhookLayer;
 use crate::observe;
-use crate::pipeline::{Attended, BodyError, Exchange, RunState, receive};
+use crate::pipeline::{Attended, BodyError, Exchange, receive};
 use crate::provider::{Headers, Lookup, Provider};
 use crate::rejection::Reply;
+use crate::run_state::RunState;
 use crate::{scrapebadger, scrapest};
 
 /// # Panics

@@ -1,17 +1,16 @@
 //! What a layer is configured with, and whether it makes sense together.
 
-use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use hmac::Hmac;
 use sha2::{Digest, Sha256};
-use tokio::sync::{Semaphore, watch};
 
-use crate::pipeline::Waiters;
+use crate::config_error::ConfigError;
 use crate::provider::{DedupBy, Provider};
 use crate::secret::Secret;
+use crate::shared::Shared;
 use crate::store::{AnyStore, MemoryStore};
 
 /// How far two clocks that are meant to be right may differ. Retention covers it on both sides.
@@ -22,8 +21,6 @@ const MEMORY_RETENTION: Duration = Duration::from_secs(4_200);
 const LASTING_RETENTION: Duration = Duration::from_secs(24 * 3_600);
 /// Nobody means more than ten years; what means «for ever» would overflow the clock.
 const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 3_600);
-/// Completions that wait in the background for a store that is down. Each is some 200 bytes.
-const PENDING_COMPLETIONS: usize = 10_000;
 
 /// What happens to an authentic, fresh delivery while the store does not answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -60,11 +57,7 @@ pub(crate) struct Config<P> {
     pub(crate) on_store_down: OnStoreDown,
     pub(crate) clock: Arc<dyn Fn() -> SystemTime + Send + Sync>,
 
-    pub(crate) bytes_in_flight: Arc<Semaphore>,
-    pub(crate) waiters: Arc<Waiters>,
-    /// Every run, and every completion in the background, holds a receiver.
-    pub(crate) runs: Arc<watch::Sender<()>>,
-    pub(crate) pending_completions: Arc<Semaphore>,
+    pub(crate) shared: Shared,
 }
 
 impl<P: Provider> Config<P> {
@@ -86,10 +79,7 @@ impl<P: Provider> Config<P> {
             run_limit: Duration::from_secs(60),
             on_store_down: OnStoreDown::default(),
             clock: Arc::new(SystemTime::now),
-            bytes_in_flight: Arc::new(Semaphore::new(bytes_in_flight_limit)),
-            waiters: Arc::default(),
-            runs: Arc::new(watch::Sender::new(())),
-            pending_completions: Arc::new(Semaphore::new(PENDING_COMPLETIONS)),
+            shared: Shared::new(bytes_in_flight_limit),
             provider,
         };
         config.set_namespace(config.provider.name());
@@ -107,7 +97,7 @@ impl<P: Provider> Config<P> {
 
     pub(crate) fn set_bytes_in_flight(&mut self, limit: usize) {
         self.bytes_in_flight_limit = limit;
-        self.bytes_in_flight = Arc::new(Semaphore::new(limit.min(Semaphore::MAX_PERMITS)));
+        self.shared.set_bytes_in_flight(limit);
     }
 
     pub(crate) fn dedup_by(&self) -> DedupBy {
@@ -227,31 +217,3 @@ impl<P: fmt::Debug> fmt::Debug for Config<P> {
             .finish_non_exhaustive()
     }
 }
-
-/// A setting that cannot work: which one, what it was, what would do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConfigError {
-    setting: &'static str,
-    message: String,
-}
-
-impl ConfigError {
-    /// An error of `setting`; the message goes on from its name, lower case, without a full stop.
-    pub fn new(setting: &'static str, message: impl Into<String>) -> Self {
-        Self { setting, message: message.into() }
-    }
-
-    /// The name of the setting.
-    #[must_use]
-    pub fn setting(&self) -> &'static str {
-        self.setting
-    }
-}
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.setting, self.message)
-    }
-}
-
-impl Error for ConfigError {}

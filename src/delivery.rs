@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 
 use crate::event::{self, EventError};
 use crate::observe::Escaped;
-use crate::pipeline::RunState;
+use crate::run_state::RunState;
 use crate::store::{Fence, Key};
 
 /// A verified delivery: what the sender said of it, and its raw body.

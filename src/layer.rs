@@ -4,7 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use crate::config::{Config, ConfigError, OnStoreDown};
+use crate::config::{Config, OnStoreDown};
+use crate::config_error::ConfigError;
 use crate::provider::{DedupBy, Provider};
 use crate::secret::Secret;
 use crate::store::{AnyStore, DeliveryStore};
@@ -302,7 +303,7 @@ impl<P: Provider> WebhookLayer<P> {
     /// # }
     /// ```
     pub async fn drain(&self, grace: Duration) -> bool {
-        tokio::time::timeout(grace, self.config.runs.closed()).await.is_ok()
+        self.config.shared.drained(grace).await
     }
 
     fn set(mut self, change: impl FnOnce(&mut Config<P>)) -> Self {

@@ -2,9 +2,10 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 // The core alone has nobody who calls it.
-#![cfg_attr(not(any(feature = "tower", feature = "actix")), allow(dead_code))]
+#![cfg_attr(not(any(feature = "tower", feature = "actix")), allow(dead_code, unused_imports))]
 
 mod config;
+mod config_error;
 mod delivery;
 mod event;
 mod layer;
@@ -13,9 +14,11 @@ mod peek;
 mod pipeline;
 pub mod provider;
 mod rejection;
+mod run_state;
 pub mod scrapebadger;
 pub mod scrapest;
 mod secret;
+mod shared;
 pub mod store;
 mod wire;
 
@@ -28,7 +31,8 @@ pub mod testing;
 #[cfg(feature = "tower")]
 pub mod tower;
 
-pub use self::config::{ConfigError, OnStoreDown};
+pub use self::config::OnStoreDown;
+pub use self::config_error::ConfigError;
 pub use self::delivery::Delivery;
 pub use self::event::{EventError, EventErrorKind, UnknownEvent};
 pub use self::layer::WebhookLayer;

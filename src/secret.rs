@@ -8,7 +8,7 @@ use hmac::{Hmac, KeyInit};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use crate::config::ConfigError;
+use crate::config_error::ConfigError;
 
 /// Fewer bytes than this can be guessed: an error. Scrapest allows no fewer either.
 const SHORTEST: usize = 8;

@@ -1,22 +1,14 @@
 //! Step 2: the raw body, within its limit, its deadline, and the cap over all requests.
 
 use std::future::poll_fn;
-use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
 use super::{BodyError, Exchange};
 use crate::config::Config;
 use crate::rejection::{RejectionKind, Reply};
-
-/// A body that was read whole, and its share of the bytes in flight until it is dropped.
-#[derive(Debug)]
-pub(crate) struct Body {
-    pub(crate) bytes: Bytes,
-    _share: Option<OwnedSemaphorePermit>,
-}
+use crate::shared::Body;
 
 /// One deadline for the whole body: one for each frame is beaten by a byte a second.
 pub(super) async fn collect<P>(
@@ -47,7 +39,7 @@ async fn gather<P>(
         if chunk.len() > config.body_limit - (first.len() + rest.len()) {
             return Err(RejectionKind::BodyTooLarge);
         }
-        take_share(&config.bytes_in_flight, &mut share, chunk.len())?;
+        config.shared.take_bytes(&mut share, chunk.len())?;
         if rest.is_empty() && first.is_empty() {
             // A body in one frame, as most are, is handed on without a copy.
             first = chunk;
@@ -61,20 +53,5 @@ async fn gather<P>(
         }
     }
     let bytes = if rest.is_empty() { first } else { rest.freeze() };
-    Ok(Body { bytes, _share: share })
-}
-
-fn take_share(
-    cap: &Arc<Semaphore>,
-    share: &mut Option<OwnedSemaphorePermit>,
-    bytes: usize,
-) -> Result<(), RejectionKind> {
-    let bytes = u32::try_from(bytes).map_err(|_| RejectionKind::BodyTooLarge)?;
-    let more =
-        Arc::clone(cap).try_acquire_many_owned(bytes).map_err(|_| RejectionKind::BytesInFlight)?;
-    match share {
-        Some(share) => share.merge(more),
-        None => *share = Some(more),
-    }
-    Ok(())
+    Ok(Body::new(bytes, share))
 }

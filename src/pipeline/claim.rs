@@ -4,16 +4,15 @@ use std::cmp::min;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::body::Body;
-use super::keys::{Identified, Keys};
-use super::run::RunState;
-use super::settle;
+use super::keys::{Held, Identified, Keys};
+use super::settle::{self, pauses};
 use crate::config::{Config, OnStoreDown};
 use crate::provider::Provider;
 use crate::rejection::{RejectionKind, Reply};
+use crate::run_state::{Phase, RunState};
+use crate::shared::{Body, Running};
 use crate::store::{Claim, DeliveryStore, Fence, Key, Owner, StoreError};
 
 /// A question that takes longer was lost, and is asked again.
@@ -26,18 +25,7 @@ pub(super) struct Claimed {
     /// When the sender is to be answered.
     pub(super) deadline: Instant,
     /// What `drain` waits for: a claim goes on without its client, and its handler follows.
-    _running: watch::Receiver<()>,
-}
-
-/// What the store has given to this attempt.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Held {
-    pub(super) keys: Keys,
-    pub(super) owner: Owner,
-    /// Of the keys in their order.
-    pub(super) fences: [Fence; 2],
-    pub(super) fence: Fence,
-    pub(super) attempt: u32,
+    _running: Running,
 }
 
 /// Claims every key of the delivery, or says why not. Whoever finds it in progress waits for the end of
@@ -49,7 +37,7 @@ pub(super) async fn acquire<P: Provider>(
     arrived: Instant,
     run: &RunState,
 ) -> Result<Claimed, Reply> {
-    let running = config.runs.subscribe();
+    let running = config.shared.run();
     let mut owner = Owner::random();
     let deadline = arrived + config.answer_deadline();
     let patience = match config.on_store_down {
@@ -62,25 +50,25 @@ pub(super) async fn acquire<P: Provider>(
     loop {
         let pause = pauses.next().unwrap_or_default();
         // From here on something may be held: if the client leaves, this goes on in a task.
-        run.hold();
+        run.enter(Phase::Held);
         let pause = match attempt(config, message.keys, owner, patience).await {
             Ok(Attempt::Acquired(held)) => {
                 return Ok(Claimed { held, body, deadline, _running: running });
             }
             Ok(Attempt::Completed) => {
-                run.let_go();
+                run.enter(Phase::Idle);
                 return Err(RejectionKind::Duplicate.into());
             }
             Ok(Attempt::InProgress { key, retry_after }) => {
                 // Nothing is held while waiting: a client that leaves leaves nothing behind.
-                run.let_go();
+                run.enter(Phase::Idle);
                 let left = deadline.saturating_duration_since(Instant::now());
                 if left.is_zero() || run.is_detached() {
                     return Err(Reply::later(RejectionKind::InProgress, retry_after));
                 }
                 if place.is_none() {
                     // By the key that is taken: replays of one body have an id each.
-                    let joined = config.waiters.join(key, &mut body);
+                    let joined = config.shared.wait_for(key, &mut body);
                     place = Some(joined.map_err(|kind| Reply::later(kind, retry_after))?);
                 }
                 // What was given back may be so only later, in the background: as another, it cannot
@@ -178,14 +166,9 @@ fn give_up<P: Provider>(
             Ok(Held { keys, owner, fences: [fence; 2], fence, attempt: 0 })
         }
         OnStoreDown::Refuse => {
-            run.let_go();
+            run.enter(Phase::Idle);
             tracing::warn!(reason = RejectionKind::StoreDown.as_str(), %error, "delivery refused");
             Err(RejectionKind::StoreDown.into())
         }
     }
-}
-
-/// Between two questions: quick at first, because most handlers are, then twice a second.
-pub(super) fn pauses() -> impl Iterator<Item = Duration> {
-    [50, 100, 200, 400].into_iter().chain(std::iter::repeat(500)).map(Duration::from_millis)
 }

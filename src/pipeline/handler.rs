@@ -10,14 +10,14 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::claim::{Claimed, Held};
-use super::keys::Identified;
-use super::run::RunState;
+use super::claim::Claimed;
+use super::keys::{Held, Identified};
 use super::{Exchange, settle};
 use crate::config::Config;
 use crate::delivery::{Delivery, Verified};
 use crate::provider::Provider;
 use crate::rejection::{RejectionKind, Reply};
+use crate::run_state::{Phase, RunState};
 use crate::store::{DeliveryStore, Settled, StoreError};
 
 pub(super) async fn run<P: Provider, X: Exchange>(
@@ -39,10 +39,10 @@ pub(super) async fn run<P: Provider, X: Exchange>(
         body: claimed.body.bytes.clone(),
         run: Arc::clone(run),
     });
-    run.begin();
+    run.enter(Phase::Running);
     let ended = guarded(config, exchange.call(delivery), held, run).await;
     // From here on the handler has spoken: the answer is its own, however long the record takes.
-    run.hold();
+    run.enter(Phase::Held);
     match ended {
         Ok(output) if X::status(&output).is_some_and(|status| (200..300).contains(&status)) => {
             settle::complete(config, held, claimed.deadline).await;

@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 use super::signature::Signed;
 use crate::config::Config;
 use crate::provider::{DedupBy, Envelope, Provider};
-use crate::store::Key;
+use crate::store::{Fence, Key, Owner};
 
 /// An authentic, fresh request, and what it is filed under.
 #[derive(Debug)]
@@ -38,6 +38,17 @@ impl Keys {
     pub(super) fn in_order(&self) -> [Option<Key>; 2] {
         [self.guard, Some(self.main)]
     }
+}
+
+/// What the store has given to this attempt.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Held {
+    pub(super) keys: Keys,
+    pub(super) owner: Owner,
+    /// Of the keys in their order.
+    pub(super) fences: [Fence; 2],
+    pub(super) fence: Fence,
+    pub(super) attempt: u32,
 }
 
 pub(super) fn identify<P: Provider>(

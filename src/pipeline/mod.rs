@@ -11,7 +11,6 @@ mod keys;
 mod run;
 mod settle;
 mod signature;
-mod waiters;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -23,13 +22,13 @@ use tracing::Instrument;
 
 use self::claim::Claimed;
 use self::keys::Identified;
-pub(crate) use self::run::{Attended, RunState};
-pub(crate) use self::waiters::Waiters;
+pub(crate) use self::run::Attended;
 use crate::config::Config;
 use crate::delivery::Delivery;
 use crate::observe::Observation;
 use crate::provider::{Headers, Provider};
 use crate::rejection::Reply;
+use crate::run_state::RunState;
 
 /// What the pipeline asks of a framework: a request that came in, and the handler behind it.
 pub(crate) trait Exchange {

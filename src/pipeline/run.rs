@@ -4,73 +4,13 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::rejection::{RejectionKind, Reply};
-
-/// Nothing is held in the store: to be dropped does no harm.
-const IDLE: u8 = 0;
-/// Something is, or may be, held or recorded: to be dropped would leave it to the lease's end.
-const HELD: u8 = 1;
-/// The same, and the handler is running: the sender is not kept waiting for it for ever.
-const RUNNING: u8 = 2;
-
-/// How far a request has come, as far as those outside of its future must know.
-#[derive(Debug)]
-pub(crate) struct RunState {
-    phase: AtomicU8,
-    lease_lost: AtomicBool,
-    detached: AtomicBool,
-    span: tracing::Span,
-}
-
-impl RunState {
-    pub(crate) fn new(span: tracing::Span) -> Arc<Self> {
-        Arc::new(Self {
-            phase: AtomicU8::new(IDLE),
-            lease_lost: AtomicBool::new(false),
-            detached: AtomicBool::new(false),
-            span,
-        })
-    }
-
-    pub(crate) fn span(&self) -> &tracing::Span {
-        &self.span
-    }
-
-    pub(crate) fn is_lease_lost(&self) -> bool {
-        self.lease_lost.load(Ordering::Acquire)
-    }
-
-    pub(super) fn lose_lease(&self) {
-        self.lease_lost.store(true, Ordering::Release);
-    }
-
-    pub(super) fn hold(&self) {
-        self.phase.store(HELD, Ordering::Release);
-    }
-
-    pub(super) fn let_go(&self) {
-        self.phase.store(IDLE, Ordering::Release);
-    }
-
-    pub(super) fn begin(&self) {
-        self.phase.store(RUNNING, Ordering::Release);
-    }
-
-    /// Whether the client is gone, or was answered already: then nobody waits for an answer.
-    pub(super) fn is_detached(&self) -> bool {
-        self.detached.load(Ordering::Acquire)
-    }
-
-    fn phase(&self) -> u8 {
-        self.phase.load(Ordering::Acquire)
-    }
-}
+use crate::run_state::{Phase, RunState};
 
 /// The pipeline's future as the client's connection sees it. Dropped, or late, while something is held,
 /// it goes on in a task; there is no task for a delivery whose client stays.
@@ -102,7 +42,7 @@ impl<F: ?Sized + Future> Attended<F> {
         if let Some(future) = self.future.take()
             && tokio::runtime::Handle::try_current().is_ok()
         {
-            self.run.detached.store(true, Ordering::Release);
+            self.run.detach();
             (self.spawn)(future);
         }
     }
@@ -113,15 +53,16 @@ impl<F: ?Sized + Future> Future for Attended<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.get_mut();
-        let Some(future) = &mut this.future else {
+        // Taken out: one that panics is not to be moved to a task and polled again.
+        let Some(mut future) = this.future.take() else {
             // Polled again after its end, which `Future` leaves open.
             return Poll::Pending;
         };
         if let Poll::Ready(output) = future.as_mut().poll(cx) {
-            this.future = None;
             return Poll::Ready(output);
         }
-        if this.run.phase() != RUNNING {
+        this.future = Some(future);
+        if this.run.phase() != Phase::Running {
             return Poll::Pending;
         }
         let deadline = this.deadline;
@@ -138,7 +79,7 @@ impl<F: ?Sized + Future> Future for Attended<F> {
 
 impl<F: ?Sized + Future> Drop for Attended<F> {
     fn drop(&mut self) {
-        if self.run.phase() != IDLE {
+        if self.run.phase() != Phase::Idle {
             self.detach();
         }
     }

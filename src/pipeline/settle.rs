@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use super::claim::{Held, pauses};
-use super::keys::Keys;
+use super::keys::{Held, Keys};
 use crate::config::Config;
 use crate::provider::Provider;
+use crate::shared::Running;
 use crate::store::{AnyStore, DeliveryStore, Fence, Key, Owner, Settled, StoreError};
 
 /// What one question in the background may take: at first, and at most, for a store that is slow.
@@ -86,7 +86,7 @@ impl Settlement {
     /// Until the store has taken it, or it has no meaning any more: a release when the lease is over
     /// anyway, a completion when nobody would remember it any longer.
     fn go_on<P: Provider>(self, config: &Config<P>) {
-        let Ok(place) = config.pending_completions.clone().try_acquire_owned() else {
+        let Some(place) = config.shared.settle_later() else {
             let verb = self.verb();
             tracing::error!(
                 verb,
@@ -95,7 +95,7 @@ impl Settlement {
             return;
         };
         let meaningful = self.keep.unwrap_or(config.lease);
-        let running = config.runs.subscribe();
+        let running = config.shared.run();
         // Without a runtime there is no store to reach either: the lease's end does it.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(self.persist(meaningful, place, running));
@@ -106,7 +106,7 @@ impl Settlement {
         mut self,
         meaningful: Duration,
         _place: OwnedSemaphorePermit,
-        _running: watch::Receiver<()>,
+        _running: Running,
     ) {
         let end = Instant::now() + meaningful;
         let [mut limit, longest] = ONE_QUESTION;
@@ -145,4 +145,9 @@ impl Settlement {
     fn verb(&self) -> &'static str {
         if self.keep.is_some() { "complete" } else { "release" }
     }
+}
+
+/// Between two questions: quick at first, because most handlers are, then twice a second.
+pub(super) fn pauses() -> impl Iterator<Item = Duration> {
+    [50, 100, 200, 400].into_iter().chain(std::iter::repeat(500)).map(Duration::from_millis)
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 pub use self::envelope::{Challenge, Envelope, Timestamp};
 pub(crate) use self::message::Lookup;
 pub use self::message::{Headers, Message};
-use crate::config::ConfigError;
+use crate::config_error::ConfigError;
 
 /// How a sender signs and labels its requests. [`Scrapest`](crate::scrapest::Scrapest) and
 /// [`ScrapeBadger`](crate::scrapebadger::ScrapeBadger) are two; implement it for a third and use

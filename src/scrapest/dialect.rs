@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use crate::config::ConfigError;
+use crate::config_error::ConfigError;
 use crate::peek;
 use crate::provider::{Challenge, Envelope, Headers, Message, Provider, Timestamp};
 use crate::wire;

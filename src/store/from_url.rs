@@ -1,7 +1,7 @@
 //! The store that a configuration names.
 
 use super::{AnyStore, MemoryStore};
-use crate::config::ConfigError;
+use crate::config_error::ConfigError;
 
 /// The store of a URL, so that configuration can choose: `memory:` for a [`MemoryStore`] of the default
 /// capacity.

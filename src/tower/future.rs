@@ -13,8 +13,9 @@ use super::exchange::{BoxError, HttpExchange};
 use super::{ResponseBody, VerifiedBody};
 use crate::config::Config;
 use crate::observe;
-use crate::pipeline::{Attended, Exchange, RunState, receive};
+use crate::pipeline::{Attended, Exchange, receive};
 use crate::provider::Provider;
+use crate::run_state::RunState;
 
 type Answer<B, E> = Result<Response<ResponseBody<B>>, E>;
 type Run<B, E> = dyn Future<Output = Answer<B, E>> + Send;

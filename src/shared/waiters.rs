@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::body::Body;
+use super::Body;
 use crate::rejection::RejectionKind;
 use crate::store::Key;
 
@@ -13,7 +13,7 @@ const PER_KEY: usize = 16;
 const IN_ALL: usize = 1_024;
 
 #[derive(Debug, Default)]
-pub(crate) struct Waiters(Mutex<Waiting>);
+pub(super) struct Waiters(Mutex<Waiting>);
 
 #[derive(Debug, Default)]
 struct Waiting {
@@ -30,7 +30,7 @@ struct Group {
 
 /// A place among the waiting, given up when it is dropped.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(crate) struct Place {
     waiters: Arc<Waiters>,
     key: Key,
 }

@@ -1,0 +1,32 @@
+//! What is wrong with a setting.
+
+use std::error::Error;
+use std::fmt;
+
+/// A setting that cannot work: which one, what it was, what would do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError {
+    setting: &'static str,
+    message: String,
+}
+
+impl ConfigError {
+    /// An error of `setting`; the message goes on from its name, lower case, without a full stop.
+    pub fn new(setting: &'static str, message: impl Into<String>) -> Self {
+        Self { setting, message: message.into() }
+    }
+
+    /// The name of the setting.
+    #[must_use]
+    pub fn setting(&self) -> &'static str {
+        self.setting
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.setting, self.message)
+    }
+}
+
+impl Error for ConfigError {}
