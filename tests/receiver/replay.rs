@@ -6,6 +6,7 @@ use scrapest_webhook::testing::{self, SignedRequest};
 use scrapest_webhook::{scrapebadger, scrapest};
 use tokio::sync::Semaphore;
 
+use crate::common::connection::Connection;
 use crate::common::{
     Framework, Handler, Raw, SECRET, Server, badger_layer, eventually, genuine, layer, nonce,
 };
@@ -94,9 +95,12 @@ async fn the_same_bytes_are_one_delivery_however_scrapest_labels_them<F: Framewo
         }
         // On one connection that stays open, too.
         let (_, replay) = &replays[1];
-        let both = [replay.text_kept_alive(), captured.text()].concat();
-        let answers = server.send_raw(&both).await;
-        assert_eq!(answers.status, 200);
+        let mut connection = Connection::to(&server).await;
+        connection.write(&[replay.text_kept_alive(), captured.text()].concat()).await;
+        for _ in 0..2 {
+            let answer = connection.answer().await.unwrap();
+            assert_eq!((answer.status, answer.text()), (200, String::new()));
+        }
         assert_eq!(handler.runs(), 1);
     }
 }
