@@ -22,6 +22,9 @@ const LASTING_RETENTION: Duration = Duration::from_secs(24 * 3_600);
 /// Nobody means more than ten years; what means «for ever» would overflow the clock.
 const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 3_600);
 
+/// More secrets than this at one time are no rotation; each is one HMAC and one record a delivery.
+pub(crate) const MOST_SECRETS: usize = 4;
+
 /// What happens to an authentic, fresh delivery while the store does not answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -84,6 +87,15 @@ impl<P: Provider> Config<P> {
         };
         config.set_namespace(config.provider.name());
         Ok(config)
+    }
+
+    pub(crate) fn add_secret(&mut self, secret: &Secret) -> Result<(), ConfigError> {
+        if self.keys.len() >= MOST_SECRETS {
+            let what = format!("is one of more than {MOST_SECRETS}, expected no more at one time");
+            return Err(ConfigError::new("secret", what));
+        }
+        self.keys.push(secret.key_state()?);
+        Ok(())
     }
 
     pub(crate) fn set_namespace(&mut self, namespace: &str) {

@@ -78,16 +78,19 @@ impl<P: Provider> WebhookLayer<P> {
     ///
     /// # Errors
     ///
-    /// If the secret is empty, blank, or shorter than 8 bytes.
+    /// If the secret is empty, blank, or shorter than 8 bytes, or if it is the fifth.
     ///
     /// ```
     /// # let layer = scrapest_webhook::ScrapestWebhookLayer::new("a-secret-of-some-24-bytes");
     /// let layer = layer.with_additional_secret("the-one-of-last-month-24")?;
     /// # Ok::<(), scrapest_webhook::ConfigError>(())
     /// ```
-    pub fn with_additional_secret(self, secret: impl Into<Secret>) -> Result<Self, ConfigError> {
-        let state = secret.into().key_state()?;
-        Ok(self.set(|config| config.keys.push(state)))
+    pub fn with_additional_secret(
+        mut self,
+        secret: impl Into<Secret>,
+    ) -> Result<Self, ConfigError> {
+        Arc::make_mut(&mut self.config).add_secret(&secret.into())?;
+        Ok(self)
     }
 
     /// The sender's own settings. Default: `P::default()`.

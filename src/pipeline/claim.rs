@@ -39,6 +39,8 @@ pub(super) async fn acquire<P: Provider>(
 ) -> Result<Claimed, Reply> {
     let running = config.shared.run();
     let mut owner = Owner::random();
+    // Whether a question went unanswered, so that it is not known what `owner` holds.
+    let mut unsure = false;
     let deadline = arrived + config.answer_deadline();
     let patience = match config.on_store_down {
         OnStoreDown::Refuse => deadline,
@@ -51,7 +53,7 @@ pub(super) async fn acquire<P: Provider>(
         let pause = pauses.next().unwrap_or_default();
         // From here on something may be held: if the client leaves, this goes on in a task.
         run.enter(Phase::Held);
-        let pause = match attempt(config, message.keys, owner, patience).await {
+        let pause = match attempt(config, message.keys, owner, unsure, patience).await {
             Ok(Attempt::Acquired(held)) => {
                 return Ok(Claimed { held, body, deadline, _running: running });
             }
@@ -73,11 +75,12 @@ pub(super) async fn acquire<P: Provider>(
                 }
                 // What was given back may be so only later, in the background: as another, it cannot
                 // take away what is claimed from here on.
-                owner = Owner::random();
+                (owner, unsure) = (Owner::random(), false);
                 // The lease's end may be nearer than the next question. Never ask without a pause.
                 min(min(pause, left), retry_after.max(Duration::from_millis(1)))
             }
             Err(error) => {
+                unsure = true;
                 let left = patience.saturating_duration_since(Instant::now());
                 if left.is_zero() || run.is_detached() {
                     // What was asked may still take effect; nobody shall wait for that lease.
@@ -108,14 +111,13 @@ async fn attempt<P: Provider>(
     config: &Config<P>,
     keys: Keys,
     owner: Owner,
+    mut unsure: bool,
     patience: Instant,
 ) -> Result<Attempt, StoreError> {
     let began = Instant::now();
-    let mut held =
-        Held { keys, owner, fences: [Fence::new(0); 2], fence: Fence::new(0), attempt: 0 };
-    for round in 0..2 {
-        for (key, place) in keys.in_order().into_iter().zip(0..) {
-            let Some(key) = key else { continue };
+    let mut held = unclaimed(keys, owner);
+    for _ in 0..2 {
+        for (place, key) in keys.in_order().enumerate() {
             let asked = config.store.claim(&key, owner, config.lease, config.retention());
             let answer = match timeout_at(limit(patience), asked).await {
                 Ok(answer) => answer?,
@@ -130,11 +132,8 @@ async fn attempt<P: Provider>(
                 Claim::InProgress { retry_after } => Attempt::InProgress { key, retry_after },
                 Claim::Completed => Attempt::Completed,
             };
-            match (round, place) {
-                (0, 0) => {}
-                (0, _) => settle::release_guard(config, keys, owner, limit(patience)).await,
-                _ => settle::release(config, keys, owner, limit(patience)).await,
-            }
+            let count = if unsure { Keys::MOST } else { place };
+            settle::release(config, keys, count, owner, limit(patience)).await;
             return Ok(taken);
         }
         // If that took long, the first key may soon be another's, or be so already: asked once more,
@@ -142,8 +141,13 @@ async fn attempt<P: Provider>(
         if began.elapsed() < config.lease / 2 {
             break;
         }
+        unsure = true;
     }
     Ok(Attempt::Acquired(held))
+}
+
+fn unclaimed(keys: Keys, owner: Owner) -> Held {
+    Held { keys, owner, fences: [Fence::new(0); Keys::MOST], fence: Fence::new(0), attempt: 0 }
 }
 
 /// Of the question that is asked now.
@@ -161,9 +165,7 @@ fn give_up<P: Provider>(
     match config.on_store_down {
         OnStoreDown::ProcessAnyway => {
             tracing::warn!(%error, "delivery is processed without a claim, as on_store_down says");
-            let fence = Fence::new(0);
-            let keys = message.keys;
-            Ok(Held { keys, owner, fences: [fence; 2], fence, attempt: 0 })
+            Ok(unclaimed(message.keys, owner))
         }
         OnStoreDown::Refuse => {
             run.enter(Phase::Idle);

@@ -11,7 +11,7 @@ use futures_util::FutureExt;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::claim::Claimed;
-use super::keys::{Held, Identified};
+use super::keys::{Held, Identified, Keys};
 use super::{Exchange, settle};
 use crate::config::Config;
 use crate::delivery::{Delivery, Verified};
@@ -49,7 +49,7 @@ pub(super) async fn run<P: Provider, X: Exchange>(
             Ok(output)
         }
         failed => {
-            settle::release(config, held.keys, held.owner, claimed.deadline).await;
+            settle::release(config, held.keys, Keys::MOST, held.owner, claimed.deadline).await;
             failed.map_err(Reply::from)
         }
     }
@@ -124,7 +124,7 @@ async fn keep_lease<P: Provider>(config: &Config<P>, held: &Held, run: &RunState
 }
 
 async fn renew<P: Provider>(config: &Config<P>, held: &Held) -> Result<Settled, StoreError> {
-    for key in held.keys.in_order().into_iter().flatten() {
+    for key in held.keys.in_order() {
         if config.store.renew(&key, held.owner, config.lease).await? == Settled::Lost {
             return Ok(Settled::Lost);
         }

@@ -4,7 +4,7 @@ use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
 use super::signature::Signed;
-use crate::config::Config;
+use crate::config::{Config, MOST_SECRETS};
 use crate::provider::{DedupBy, Envelope, Provider};
 use crate::store::{Fence, Key, Owner};
 
@@ -17,26 +17,24 @@ pub(super) struct Identified {
     pub(super) timestamp: Option<OffsetDateTime>,
 }
 
-/// One key or two, in the order in which they are claimed and completed; released in reverse.
+/// The keys of one delivery, in the order in which they are claimed and completed; released in reverse.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Keys {
-    guard: Option<Key>,
+    /// The same signed bytes, once for each active secret, which is one but for a change of secrets.
+    guards: [Option<Key>; MOST_SECRETS],
     /// The last to be claimed; its fence and attempt are the delivery's.
     main: Key,
 }
 
 impl Keys {
+    pub(super) const MOST: usize = MOST_SECRETS + 1;
+
     pub(super) fn main(&self) -> Key {
         self.main
     }
 
-    /// What stands before the main key, which is to be released if that is taken.
-    pub(super) fn guard(&self) -> Option<Key> {
-        self.guard
-    }
-
-    pub(super) fn in_order(&self) -> [Option<Key>; 2] {
-        [self.guard, Some(self.main)]
+    pub(super) fn in_order(&self) -> impl Iterator<Item = Key> + use<> {
+        self.guards.into_iter().flatten().chain([self.main])
     }
 }
 
@@ -46,7 +44,7 @@ pub(super) struct Held {
     pub(super) keys: Keys,
     pub(super) owner: Owner,
     /// Of the keys in their order.
-    pub(super) fences: [Fence; 2],
+    pub(super) fences: [Fence; Keys::MOST],
     pub(super) fence: Fence,
     pub(super) attempt: u32,
 }
@@ -57,18 +55,27 @@ pub(super) fn identify<P: Provider>(
     signed: &Signed,
     timestamp: Option<OffsetDateTime>,
 ) -> Identified {
-    let tag = || hash(config, b't', &signed.tag);
-    // The same signed bytes under a new id are a replay: the tag is claimed first, and only who has it
-    // may take the id. A test event sends the same bytes each time and counts by its id; in a room of
+    // The same signed bytes under a new id are a replay: their tags are claimed first, and only who has
+    // them may take the id. A test event sends the same bytes each time and counts by its id; in a room of
     // its own, so that a captured one cannot take the id of a delivery that is yet to come.
-    let (guard, main) = match (&envelope.id, config.dedup_by()) {
-        (Some(id), _) if envelope.test => (None, hash(config, b'e', id)),
-        (None, _) | (_, DedupBy::Tag) => (None, tag()),
-        (Some(id), DedupBy::DeliveryId) => (None, hash(config, b'd', id)),
-        (Some(id), DedupBy::DeliveryIdAndTag) => (Some(tag()), hash(config, b'd', id)),
+    let mut guards = signed.tags.map(|tag| tag.map(|tag| hash(config, b't', &tag)));
+    let main = match (&envelope.id, config.dedup_by()) {
+        (Some(id), _) if envelope.test => {
+            guards = [None; MOST_SECRETS];
+            hash(config, b'e', id)
+        }
+        (Some(id), DedupBy::DeliveryId) => {
+            guards = [None; MOST_SECRETS];
+            hash(config, b'd', id)
+        }
+        (Some(id), DedupBy::DeliveryIdAndTag) => hash(config, b'd', id),
+        // Something authentic has a tag under the first secret, if under any.
+        (None, _) | (_, DedupBy::Tag) => {
+            guards[0].take().unwrap_or_else(|| hash(config, b't', &[]))
+        }
     };
     Identified {
-        keys: Keys { guard, main },
+        keys: Keys { guards, main },
         id: envelope.id.map(|id| String::from_utf8_lossy(&id).into_owned()),
         kind: envelope.kind.map(std::borrow::Cow::into_owned),
         timestamp,

@@ -21,52 +21,44 @@ struct Settlement {
     /// `None`: a release.
     keep: Option<Duration>,
     /// In the order in which it is told; with its fence, which a release does not need.
-    left: [Option<(Key, Fence)>; 2],
+    left: [Option<(Key, Fence)>; Keys::MOST],
 }
 
 /// Guards first: a crash in between must not leave a body that can be replayed.
 pub(super) async fn complete<P: Provider>(config: &Config<P>, held: &Held, patience: Instant) {
-    let [guard, main] = held.keys.in_order();
-    let [guard_fence, main_fence] = held.fences;
-    let settlement = Settlement {
-        store: config.store.clone(),
-        owner: held.owner,
-        keep: Some(config.retention()),
-        left: [guard.map(|key| (key, guard_fence)), main.map(|key| (key, main_fence))],
-    };
-    settlement.settle(config, patience).await;
+    let mut left = [None; Keys::MOST];
+    for (place, key) in left.iter_mut().zip(held.keys.in_order().zip(held.fences)) {
+        *place = Some(key);
+    }
+    let store = config.store.clone();
+    let keep = Some(config.retention());
+    Settlement { store, owner: held.owner, keep, left }.settle(config, patience).await;
 }
 
-/// The other way round, so that the guard is the last to open.
+/// The first `count` keys, the other way round, so that the guards are the last to open.
 pub(super) async fn release<P: Provider>(
     config: &Config<P>,
     keys: Keys,
+    count: usize,
     owner: Owner,
     patience: Instant,
 ) {
-    let [guard, main] = keys.in_order();
-    Settlement::release(config, [main, guard], owner).settle(config, patience).await;
+    if count > 0 {
+        Settlement::release(config, keys, count, owner).settle(config, patience).await;
+    }
 }
 
-/// For a claim that got no further than its guard.
-pub(super) async fn release_guard<P: Provider>(
-    config: &Config<P>,
-    keys: Keys,
-    owner: Owner,
-    patience: Instant,
-) {
-    Settlement::release(config, [keys.guard(), None], owner).settle(config, patience).await;
-}
-
-/// For a claim whose fate is not known; without waiting.
+/// All of a claim whose fate is not known; without waiting.
 pub(super) fn release_later<P: Provider>(config: &Config<P>, keys: Keys, owner: Owner) {
-    let [guard, main] = keys.in_order();
-    Settlement::release(config, [main, guard], owner).go_on(config);
+    Settlement::release(config, keys, Keys::MOST, owner).go_on(config);
 }
 
 impl Settlement {
-    fn release<P: Provider>(config: &Config<P>, keys: [Option<Key>; 2], owner: Owner) -> Self {
-        let left = keys.map(|key| key.map(|key| (key, Fence::new(0))));
+    fn release<P: Provider>(config: &Config<P>, keys: Keys, count: usize, owner: Owner) -> Self {
+        let mut left = [None; Keys::MOST];
+        for (place, key) in left.iter_mut().rev().zip(keys.in_order().take(count)) {
+            *place = Some((key, Fence::new(0)));
+        }
         Self { store: config.store.clone(), owner, keep: None, left }
     }
 

@@ -4,15 +4,16 @@ use hmac::Mac;
 use subtle::{Choice, ConstantTimeEq};
 
 use super::Exchange;
-use crate::config::Config;
+use crate::config::{Config, MOST_SECRETS};
 use crate::provider::{Envelope, Message, Provider};
 use crate::rejection::{RejectionKind, Reply};
 
 /// What the signature vouches for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Signed {
-    /// The tag that we computed, which is the one that came: compared as 32 bytes, not as text.
-    pub(super) tag: [u8; 32],
+    /// The tags that we compute of the signed bytes under each active secret: the same whichever of them
+    /// an attempt is signed with, and however its header spells the tag.
+    pub(super) tags: [Option<[u8; 32]>; MOST_SECRETS],
     prefix_signed: bool,
     /// `false` only for what may turn out to be a challenge that the settings answer unsigned.
     pub(super) authentic: bool,
@@ -26,19 +27,22 @@ pub(super) fn verify<P: Provider>(
     signature: Option<[u8; 32]>,
     body: &[u8],
 ) -> Result<Signed, Reply> {
-    let Some(tag) = signature else {
-        return Ok(Signed { tag: [0; 32], prefix_signed: false, authentic: false });
+    let mut tags = [None; MOST_SECRETS];
+    let Some(signature) = signature else {
+        return Ok(Signed { tags, prefix_signed: false, authentic: false });
     };
     for prefix in config.provider.signed_prefixes(exchange.headers()) {
         let mut fits = Choice::from(0);
-        for key in &config.keys {
+        for (tag, key) in tags.iter_mut().zip(&config.keys) {
             let mut mac = key.clone();
             mac.update(&prefix);
             mac.update(body);
-            fits |= mac.finalize().into_bytes().as_slice().ct_eq(&tag);
+            let computed: [u8; 32] = mac.finalize().into_bytes().into();
+            fits |= computed.ct_eq(&signature);
+            *tag = Some(computed);
         }
         if fits.into() {
-            return Ok(Signed { tag, prefix_signed: !prefix.is_empty(), authentic: true });
+            return Ok(Signed { tags, prefix_signed: !prefix.is_empty(), authentic: true });
         }
     }
     Err(RejectionKind::WrongSignature.into())
