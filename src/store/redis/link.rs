@@ -61,7 +61,8 @@ impl Link {
         let handle = connected.map_err(|_| Failure::Connecting)??;
         let mut connection = handle();
         let answer = timeout_at(deadline, connection.req_packed_command(command)).await;
-        let failure = match answer {
+        // A refusal of the server comes as a value.
+        let failure = match answer.map(|answer| answer.and_then(Value::extract_error)) {
             Ok(Ok(value)) => {
                 self.look_once(&handle);
                 return Ok(value);
