@@ -108,6 +108,8 @@ fn say(kind: RejectionKind) {
             "authentic request refused: no timestamp is under its signature; if the sender signs none, \
              the provider's `with_insecure_unsigned_timestamp` lets it pass"
         ),
+        // The store itself says once that it fails, not for every request.
+        RejectionKind::StoreDown => debug!(reason, "delivery refused"),
         _ if is_authenticated(kind) => warn!(reason, "delivery refused"),
         _ => debug!(reason, "request refused"),
     }
@@ -121,7 +123,6 @@ fn is_authenticated(kind: RejectionKind) -> bool {
             | RejectionKind::Stale
             | RejectionKind::InProgress
             | RejectionKind::TooManyWaiting
-            | RejectionKind::StoreDown
             | RejectionKind::AnswerDeadline
             | RejectionKind::RunLimit
             | RejectionKind::HandlerPanicked

@@ -103,7 +103,7 @@ async fn attempt<P: Provider>(
         let asked = config.store.claim(&key, owner, config.lease, config.retention());
         let answer = match timeout_at(patience, asked).await {
             Ok(answer) => answer?,
-            Err(elapsed) => return Err(StoreError::new(elapsed)),
+            Err(elapsed) => return Err(config.store.gave_up(elapsed)),
         };
         let taken = match answer {
             Claim::Acquired { fence, attempt } => {
@@ -137,7 +137,8 @@ fn give_up<P: Provider>(
         }
         OnStoreDown::Refuse => {
             run.let_go();
-            tracing::warn!(%error, "delivery refused for now");
+            // The store has said once that it fails; each delivery says so to whoever looks closer.
+            tracing::debug!(%error, "delivery refused for now");
             Err(RejectionKind::StoreDown.into())
         }
     }

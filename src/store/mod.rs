@@ -13,6 +13,7 @@
 mod boxed;
 mod from_url;
 mod memory;
+mod outage;
 #[cfg(feature = "redis")]
 mod redis;
 

@@ -2,6 +2,7 @@
 
 #![allow(unreachable_pub, dead_code, missing_docs, reason = "a test binary is nobody's library")]
 
+#[allow(unused_imports, reason = "one framework will do")]
 #[path = "../receiver/common/mod.rs"]
 mod common;
 

@@ -35,10 +35,15 @@ async fn a_foreign_value_under_a_key_is_an_error_and_is_left_alone() {
         server.ask(&["DEL", &name]).unwrap();
         server.ask(write).unwrap();
         let before = server.ask(&["DUMP", &name]).unwrap();
-        store.claim(&key, owner, LEASE, KEEP).await.expect_err("a claim");
-        store.renew(&key, owner, LEASE).await.expect_err("a renewal");
-        store.complete(&key, owner, Fence::new(1), KEEP).await.expect_err("a completion");
-        store.release(&key, owner).await.expect_err("a release");
+        let errors = [
+            store.claim(&key, owner, LEASE, KEEP).await.expect_err("a claim"),
+            store.renew(&key, owner, LEASE).await.expect_err("a renewal"),
+            store.complete(&key, owner, Fence::new(1), KEEP).await.expect_err("a completion"),
+            store.release(&key, owner).await.expect_err("a release"),
+        ];
+        for error in errors.map(|error| error.to_string()) {
+            assert!(error.contains("left alone") || error.contains("WRONGTYPE"), "{error}");
+        }
         assert_eq!(server.ask(&["DUMP", &name]).unwrap(), before, "{write:?} was changed");
         assert_eq!(server.ask(&["PTTL", &name]).unwrap(), Value::Int(-1), "{write:?}");
     }

@@ -43,11 +43,7 @@ struct Attempt {
 
 impl Link {
     pub(super) fn new(server: Server) -> Self {
-        Self {
-            server: Arc::new(server),
-            state: Mutex::default(),
-            looked: AtomicBool::new(false),
-        }
+        Self { server: Arc::new(server), state: Mutex::default(), looked: AtomicBool::new(false) }
     }
 
     pub(super) fn server(&self) -> &Server {

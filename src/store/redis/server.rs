@@ -161,7 +161,10 @@ fn parse_all<'a>(
 ) -> Result<Vec<ConnectionInfo>, ConfigError> {
     let infos: Vec<_> = urls.into_iter().map(parse).collect::<Result<_, _>>()?;
     if infos.is_empty() {
-        return Err(ConfigError::new("store", "has no URL, expected at least one of a Redis server"));
+        return Err(ConfigError::new(
+            "store",
+            "has no URL, expected at least one of a Redis server",
+        ));
     }
     Ok(infos)
 }
