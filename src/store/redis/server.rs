@@ -24,7 +24,7 @@ pub(super) type Handle = Arc<dyn Fn() -> Box<dyn ConnectionLike + Send> + Send +
 
 pub(super) enum Server {
     Single(Client),
-    Sentinel(Box<Mutex<SentinelClient>>, Addresses),
+    Sentinel(Mutex<SentinelClient>, Addresses),
     Cluster(ClusterClient, Addresses),
     /// The user's own connection, which is the user's to keep.
     Given(Handle),
@@ -72,7 +72,7 @@ impl Server {
         let client =
             SentinelClient::build(sentinels, primary, Some(node), SentinelServerType::Master)
                 .map_err(unusable)?;
-        Ok(Self::Sentinel(Box::new(Mutex::new(client)), addresses))
+        Ok(Self::Sentinel(Mutex::new(client), addresses))
     }
 
     pub(super) fn cluster<'a>(
