@@ -57,7 +57,7 @@ const LONGEST_MILLIS: u64 = 1 << 45;
 /// # What is stored
 ///
 /// One string a key, of some 40 to 90 bytes, under `scrapest-webhook:` and the key in hex; a delivery
-/// has two. Each verb is one Lua script that touches one key and takes the time from the server. The server drops a
+/// has two. With all that the server adds, a record takes some 250 bytes of its memory. Each verb is one Lua script that touches one key and takes the time from the server. The server drops a
 /// record by itself at the end of its retention, or of its lease if that is later. A value of anybody
 /// else under such a key is an error and is never overwritten.
 ///
