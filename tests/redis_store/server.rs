@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 /// Runs the command until standard input ends, so that it does not outlive the test process however
 /// that ends. Its id is the first line.
 const LEASH: &str =
-    r#""$@" </dev/null >/dev/null 2>&1 & echo $!; exec >/dev/null; cat; kill -9 $! 2>/dev/null"#;
+    r#""$@" </dev/null >/dev/null 2>&1 & echo $!; exec >/dev/null; cat; kill -9 $!; wait"#;
 
 /// Whether `redis-server` is installed. If not, says once what is skipped, past the test harness; with
 /// `REQUIRE_SERVERS=1` that is a failure.
