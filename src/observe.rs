@@ -103,7 +103,7 @@ fn say(kind: RejectionKind) {
         RejectionKind::Duplicate | RejectionKind::Challenge => {
             debug!(reason, "answered without the handler");
         }
-        // Said already, where more was known.
+        // Said already, where more was known: of a store that is down once, not for every request.
         RejectionKind::Stale | RejectionKind::StoreDown => {}
         RejectionKind::NoSignedTimestamp => warn!(
             reason,
@@ -123,7 +123,6 @@ fn is_authenticated(kind: RejectionKind) -> bool {
             | RejectionKind::Stale
             | RejectionKind::InProgress
             | RejectionKind::TooManyWaiting
-            | RejectionKind::StoreDown
             | RejectionKind::AnswerDeadline
             | RejectionKind::RunLimit
             | RejectionKind::HandlerPanicked

@@ -121,7 +121,7 @@ async fn attempt<P: Provider>(
             let asked = config.store.claim(&key, owner, config.lease, config.retention());
             let answer = match timeout_at(limit(patience), asked).await {
                 Ok(answer) => answer?,
-                Err(elapsed) => return Err(StoreError::new(elapsed)),
+                Err(elapsed) => return Err(config.store.gave_up(elapsed)),
             };
             let taken = match answer {
                 Claim::Acquired { fence, attempt } => {
@@ -169,7 +169,8 @@ fn give_up<P: Provider>(
         }
         OnStoreDown::Refuse => {
             run.enter(Phase::Idle);
-            tracing::warn!(reason = RejectionKind::StoreDown.as_str(), %error, "delivery refused");
+            // The store has said once that it fails; each delivery says so to whoever looks closer.
+            tracing::debug!(reason = RejectionKind::StoreDown.as_str(), %error, "delivery refused");
             Err(RejectionKind::StoreDown.into())
         }
     }

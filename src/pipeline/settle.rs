@@ -69,9 +69,9 @@ impl Settlement {
         let error = match timeout_at(patience, self.tell()).await {
             Ok(Ok(())) => return,
             Ok(Err(error)) => error,
-            Err(elapsed) => StoreError::new(elapsed),
+            Err(elapsed) => config.store.gave_up(elapsed),
         };
-        tracing::warn!(%error, verb = self.verb(), "going on in the background");
+        tracing::debug!(%error, verb = self.verb(), "going on in the background");
         self.go_on(config);
     }
 
@@ -79,11 +79,11 @@ impl Settlement {
     /// anyway, a completion when nobody would remember it any longer.
     fn go_on<P: Provider>(self, config: &Config<P>) {
         let Some(place) = config.shared.settle_later() else {
-            let verb = self.verb();
-            tracing::error!(
-                verb,
-                "too many wait for the store: not recorded, a retry may run again"
-            );
+            if self.keep.is_some() {
+                tracing::error!(
+                    "too many wait for the store: a success is not recorded, a retry may run again"
+                );
+            }
             return;
         };
         let meaningful = self.keep.unwrap_or(config.lease);
@@ -106,13 +106,16 @@ impl Settlement {
             sleep(pause).await;
             match timeout(limit, self.tell()).await {
                 Ok(Ok(())) => {
-                    return tracing::info!(verb = self.verb(), "recorded in the background");
+                    return tracing::debug!(verb = self.verb(), "recorded in the background");
                 }
                 Ok(Err(_)) => {}
                 Err(_) => limit = longest.min(limit * 2),
             }
         }
-        tracing::error!(verb = self.verb(), "the store never took it");
+        match self.keep {
+            Some(_) => tracing::error!("a success was never recorded: a retry may run again"),
+            None => tracing::debug!("a release was never recorded; the lease has ended by itself"),
+        }
     }
 
     async fn tell(&mut self) -> Result<(), StoreError> {

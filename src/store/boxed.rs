@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::outage::Outage;
 use super::{Claim, DeliveryStore, Fence, Key, MemoryStore, Owner, Settled, StoreError};
 
 type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
@@ -63,6 +64,8 @@ impl<S: DeliveryStore> DynStore for S {
 /// Any store, behind a pointer: what a layer keeps, and what [`store_from_url`](super::store_from_url)
 /// gives. Clones are the same store. Itself a [`DeliveryStore`].
 ///
+/// It says so once, as a warning, when the store begins to fail, and once when it answers again.
+///
 /// ```
 /// use scrapest_webhook::store::{AnyStore, MemoryStore};
 ///
@@ -77,6 +80,7 @@ impl<S: DeliveryStore> DynStore for S {
 pub struct AnyStore {
     store: Arc<dyn DynStore>,
     lasting: bool,
+    outage: Arc<Outage>,
 }
 
 impl AnyStore {
@@ -88,6 +92,7 @@ impl AnyStore {
                 // Memory is short of room, not of lifetime: the default of the retention depends on it.
                 lasting: TypeId::of::<S>() != TypeId::of::<MemoryStore>(),
                 store: Arc::new(store),
+                outage: Arc::default(),
             },
         }
     }
@@ -95,6 +100,16 @@ impl AnyStore {
     /// Whether it is meant to remember for longer than memory can afford.
     pub(crate) fn is_lasting(&self) -> bool {
         self.lasting
+    }
+
+    /// For a caller that did not wait for the answer any longer, which then is never noted here.
+    pub(crate) fn gave_up(
+        &self,
+        limit: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> StoreError {
+        let error = StoreError::new(limit);
+        self.outage.failed(&error);
+        error
     }
 }
 
@@ -106,11 +121,11 @@ impl DeliveryStore for AnyStore {
         lease: Duration,
         keep: Duration,
     ) -> Result<Claim, StoreError> {
-        self.store.claim(key, owner, lease, keep).await
+        self.outage.note(self.store.claim(key, owner, lease, keep).await)
     }
 
     async fn renew(&self, key: &Key, owner: Owner, lease: Duration) -> Result<Settled, StoreError> {
-        self.store.renew(key, owner, lease).await
+        self.outage.note(self.store.renew(key, owner, lease).await)
     }
 
     async fn complete(
@@ -120,11 +135,11 @@ impl DeliveryStore for AnyStore {
         fence: Fence,
         keep: Duration,
     ) -> Result<Settled, StoreError> {
-        self.store.complete(key, owner, fence, keep).await
+        self.outage.note(self.store.complete(key, owner, fence, keep).await)
     }
 
     async fn release(&self, key: &Key, owner: Owner) -> Result<Settled, StoreError> {
-        self.store.release(key, owner).await
+        self.outage.note(self.store.release(key, owner).await)
     }
 }
 

@@ -3,12 +3,20 @@
 use super::{AnyStore, MemoryStore};
 use crate::config_error::ConfigError;
 
-/// The store of a URL, so that configuration can choose: `memory:` for a [`MemoryStore`] of the default
-/// capacity.
+/// The store of a URL, so that configuration can choose:
+///
+/// | URL | store | feature |
+/// |---|---|---|
+/// | `memory:` | [`MemoryStore`] of the default capacity | |
+/// | `redis://…`, `rediss://…`, `redis+unix://…`, and the same with `valkey` | `RedisStore::new` | `redis` |
+///
+/// Sentinel and Cluster have no URL of their own, as they take several: see `RedisStore::sentinel` and
+/// `RedisStore::cluster`.
 ///
 /// # Errors
 ///
-/// If the URL is of no store that this build has; the text names those it has. Nothing is connected.
+/// If the URL is of no store that this build has, or is wrong; the text names those it has, and the feature
+/// that would have the one that was asked for. Nothing is connected.
 ///
 /// ```
 /// use scrapest_webhook::store::store_from_url;
@@ -18,13 +26,81 @@ use crate::config_error::ConfigError;
 /// # Ok::<(), scrapest_webhook::ConfigError>(())
 /// ```
 pub fn store_from_url(url: &str) -> Result<AnyStore, ConfigError> {
-    // A URL may have a password in it: no more than its scheme is ever said.
-    let scheme = url.split(':').next().unwrap_or_default();
-    match scheme {
-        "memory" => Ok(AnyStore::new(MemoryStore::new())),
-        _ => Err(ConfigError::new(
-            "store",
-            format!("no store for the scheme {scheme:?}, expected one of: memory"),
-        )),
+    // A URL may have a password in it, and one that lacks its scheme may be a password: only a scheme
+    // that is known is ever said.
+    let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
+    let Some(&(scheme, feature, open)) = STORES.iter().find(|(known, ..)| *known == scheme) else {
+        let what = format!("has a URL of no known scheme, expected one of: {}", had());
+        return Err(ConfigError::new("store", what));
+    };
+    let Some(open) = open else {
+        let what = format!(
+            "has a URL of the scheme {scheme:?}, which needs the feature {feature:?}; \
+             this build has: {}",
+            had()
+        );
+        return Err(ConfigError::new("store", what));
+    };
+    open(url)
+}
+
+type Open = fn(&str) -> Result<AnyStore, ConfigError>;
+
+/// Every scheme with the feature that it needs, and how it is opened where this build has that.
+const STORES: &[(&str, &str, Option<Open>)] = &[
+    ("memory", "", Some(|_| Ok(AnyStore::new(MemoryStore::new())))),
+    ("redis", "redis", REDIS),
+    ("rediss", "redis", REDIS),
+    ("redis+unix", "redis", REDIS),
+    ("valkey", "redis", REDIS),
+    ("valkeys", "redis", REDIS),
+    ("valkey+unix", "redis", REDIS),
+];
+
+#[cfg(feature = "redis")]
+const REDIS: Option<Open> = Some(|url| super::RedisStore::new(url).map(AnyStore::new));
+#[cfg(not(feature = "redis"))]
+const REDIS: Option<Open> = None;
+
+/// The schemes that this build has.
+fn had() -> String {
+    let had: Vec<_> =
+        STORES.iter().filter(|(.., open)| open.is_some()).map(|(scheme, ..)| *scheme).collect();
+    had.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::store_from_url;
+
+    #[test]
+    fn an_unknown_scheme_is_told_what_there_is_and_never_repeated() {
+        for url in ["hunter2", "hunter2:", "hunter2://user:hunter2@localhost", ""] {
+            let error = store_from_url(url).unwrap_err().to_string();
+            assert!(error.contains("memory"), "{error}");
+            assert!(!error.contains("hunter2"), "{error}");
+        }
+    }
+
+    #[test]
+    #[cfg(not(feature = "redis"))]
+    fn a_known_scheme_whose_feature_is_off_names_the_feature() {
+        let error = store_from_url("rediss://:hunter2@localhost").unwrap_err().to_string();
+        assert!(error.contains("needs the feature \"redis\""), "{error}");
+        assert!(!error.contains("hunter2"), "{error}");
+    }
+
+    #[test]
+    #[cfg(feature = "redis")]
+    fn a_redis_url_is_a_redis_store() {
+        let store = store_from_url("redis://:hunter2@localhost:7000/3").unwrap();
+        let shown = format!("{store:?}");
+        assert!(shown.contains("RedisStore") && shown.contains("localhost:7000"), "{shown}");
+        assert!(!shown.contains("hunter2"), "{shown}");
+
+        for wrong in ["redis://:hunter2@localhost/hunter2", "redis:", "redis://:hunter2@h:99999"] {
+            let error = store_from_url(wrong).unwrap_err().to_string();
+            assert!(!error.contains("hunter2"), "{error}");
+        }
     }
 }

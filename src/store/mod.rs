@@ -7,12 +7,15 @@
 //! 3. [`complete`](DeliveryStore::complete) says that the handler succeeded;
 //! 4. [`release`](DeliveryStore::release) says that it did not, so that the sender's retry may run.
 //!
-//! [`MemoryStore`] is the default: one process, forgotten at its end. Receivers that share a store are
-//! one receiver. A store of one's own proves itself with `store_contract_tests!` (feature `testing`).
+//! [`MemoryStore`] is the default: one process, forgotten at its end. `RedisStore` (feature `redis`) is for
+//! receivers on several machines. Receivers that share a store are one receiver. A store of one's own proves itself with `store_contract_tests!` (feature `testing`).
 
 mod boxed;
 mod from_url;
 mod memory;
+mod outage;
+#[cfg(feature = "redis")]
+mod redis;
 
 #[cfg(feature = "testing")]
 pub mod contract;
@@ -26,6 +29,8 @@ use std::time::Duration;
 pub use self::boxed::AnyStore;
 pub use self::from_url::store_from_url;
 pub use self::memory::MemoryStore;
+#[cfg(feature = "redis")]
+pub use self::redis::RedisStore;
 
 /// Remembers deliveries: which run, which are done.
 ///

@@ -1,0 +1,155 @@
+//! The connection that all verbs share, made anew when it breaks.
+//!
+//! The driver's own manager is not enough here: it has none for Sentinel, it never tries again after a
+//! server that refused the handshake (too many clients, say), and it keeps a connection that is silent.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use ::redis::{Cmd, RedisError, ServerErrorKind, Value};
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Shared};
+use tokio::time::{Duration, Instant, timeout_at};
+
+use super::server::{Handle, Server};
+use super::{OPERATION_LIMIT, policy};
+
+/// Between two attempts at connecting, however many ask meanwhile.
+const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(100);
+
+pub(super) struct Link {
+    server: Arc<Server>,
+    state: Mutex<State>,
+    /// Whether the server was looked at, which is once.
+    looked: AtomicBool,
+}
+
+#[derive(Default)]
+struct State {
+    connection: Option<Attempt>,
+    /// The number of the next attempt.
+    next: u64,
+}
+
+/// An attempt at connecting, or the connection that came of it.
+#[derive(Clone)]
+struct Attempt {
+    number: u64,
+    begun: Instant,
+    /// A task drives it, whether or not those who wait for it have the patience.
+    outcome: Shared<BoxFuture<'static, Result<Handle, Failure>>>,
+}
+
+impl Link {
+    pub(super) fn new(server: Server) -> Self {
+        Self { server: Arc::new(server), state: Mutex::default(), looked: AtomicBool::new(false) }
+    }
+
+    pub(super) fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// Sends a command and gives its answer, all within `OPERATION_LIMIT`.
+    pub(super) async fn call(&self, command: &Cmd, deadline: Instant) -> Result<Value, Failure> {
+        let attempt = self.attempt();
+        let connected = timeout_at(deadline, attempt.outcome.clone()).await;
+        let handle = connected.map_err(|_| Failure::Connecting)??;
+        let mut connection = handle();
+        let answer = timeout_at(deadline, connection.req_packed_command(command)).await;
+        // A refusal of the server comes as a value.
+        let failure = match answer.map(|answer| answer.and_then(Value::extract_error)) {
+            Ok(Ok(value)) => {
+                self.look_once(&handle);
+                return Ok(value);
+            }
+            Ok(Err(error)) => Failure::Driver(error),
+            Err(_) => Failure::Silent,
+        };
+        if self.is_broken_by(&failure) {
+            self.discard(attempt.number);
+        }
+        Err(failure)
+    }
+
+    fn attempt(&self) -> Attempt {
+        let mut state = self.lock();
+        if let Some(attempt) = &state.connection {
+            let failed = matches!(attempt.outcome.peek(), Some(Err(_)));
+            if !failed || attempt.begun.elapsed() < BETWEEN_ATTEMPTS {
+                return attempt.clone();
+            }
+        }
+        let server = Arc::clone(&self.server);
+        let outcome = async move { server.connect().await }.boxed().shared();
+        tokio::spawn(outcome.clone());
+        let attempt = Attempt { number: state.next, begun: Instant::now(), outcome };
+        state.next += 1;
+        state.connection = Some(attempt.clone());
+        attempt
+    }
+
+    /// Whether what happened says that the next command should go over another connection.
+    fn is_broken_by(&self, failure: &Failure) -> bool {
+        match failure {
+            // A cluster's connection is many, and the driver renews each of them by itself.
+            Failure::Silent => !self.server.is_cluster(),
+            Failure::Driver(error) => {
+                error.is_unrecoverable_error()
+                    || error.is_io_error()
+                    // A primary that was demoted: whoever names it, a sentinel or the DNS, knows its successor.
+                    || error.kind() == ServerErrorKind::ReadOnly.into()
+                    || error.detail().is_some_and(|detail| detail.contains("READONLY"))
+            }
+            Failure::Connecting => false,
+        }
+    }
+
+    fn discard(&self, number: u64) {
+        let mut state = self.lock();
+        if state.connection.as_ref().is_some_and(|attempt| attempt.number == number) {
+            state.connection = None;
+        }
+    }
+
+    /// Without making anyone wait for it.
+    fn look_once(&self, handle: &Handle) {
+        if !self.looked.swap(true, Ordering::Relaxed) {
+            tokio::spawn(policy::look(handle()));
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing under the lock can panic half-way through a change.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug)]
+pub(super) enum Failure {
+    Driver(RedisError),
+    /// No connection within the limit.
+    Connecting,
+    /// A connection, but no answer within the limit. The command may have taken effect.
+    Silent,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Driver(error) => error.fmt(f),
+            Self::Connecting => f.write_str("no connection to the server in time"),
+            Self::Silent => write!(f, "no answer from the server within {OPERATION_LIMIT:?}"),
+        }
+    }
+}
+
+impl std::error::Error for Failure {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Driver(error) => Some(error),
+            Self::Connecting | Self::Silent => None,
+        }
+    }
+}

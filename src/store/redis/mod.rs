@@ -1,0 +1,268 @@
+//! Redis: receivers on several machines that are one receiver.
+
+mod link;
+mod policy;
+mod scripts;
+mod server;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::redis::ServerErrorKind;
+use ::redis::aio::ConnectionLike;
+use tokio::time::Instant;
+
+use self::link::{Failure, Link};
+use self::scripts::{Answer, Script, Unreadable};
+use self::server::Server;
+use super::{Claim, DeliveryStore, Fence, Key, Owner, Settled, StoreError};
+use crate::config_error::ConfigError;
+
+/// What connecting to a server may take.
+const CONNECT_LIMIT: Duration = Duration::from_millis(250);
+
+/// What a verb may take, connecting included.
+const OPERATION_LIMIT: Duration = Duration::from_millis(500);
+
+const PREFIX: &str = "scrapest-webhook:";
+
+/// Scripts count in doubles, which are exact up to here: 285,000 years of fences.
+const EXACT: u64 = (1 << 53) - 1;
+
+/// Longer than anything is kept; added to the time it is still exact.
+const LONGEST_MILLIS: u64 = 1 << 45;
+
+/// Keeps deliveries in Redis (5 or later) or Valkey (feature `redis`), so that receivers on several machines
+/// are one receiver, and a restart of any of them forgets nothing.
+///
+/// Clones share their connection; so may any number of layers. Nothing is connected before the first use.
+/// What is deliberately not configurable: a connection is given up after 250 ms, a verb fails after
+/// 500 ms in all, and the layer asks again within its answer deadline. A server that is down is an error
+/// of each verb, to which the layer answers 503; the first verb after it is back connects anew.
+///
+/// # What the server must be set to
+///
+/// What Redis acknowledged it may still forget, and a delivery that it forgot may run again. So:
+///
+/// * `appendonly yes`, with `appendfsync everysec` at least: then nothing is lost when Redis is killed, and up to
+///   about a second of records when its machine loses power; with `appendfsync always` nothing then
+///   either. With the default snapshots alone everything since the last one is lost. `cargo run --example durability
+///   --features redis` measures it;
+/// * `maxmemory-policy noeviction`: a full server then refuses claims (503) instead of forgetting
+///   records. Anything else is warned of at the first connection;
+/// * `min-replicas-to-write 1` where a replica takes over: replication is asynchronous, and this only
+///   bounds what a failover forgets.
+///
+/// # What is stored
+///
+/// One string a key, of some 40 to 90 bytes, under `scrapest-webhook:` and the key in hex; a delivery
+/// has two. With all that the server adds, a record takes some 250 bytes of its memory. Each verb is one Lua script that touches one key and takes the time from the server. The server drops a
+/// record by itself at the end of its retention, or of its lease if that is later. A value of anybody
+/// else under such a key is an error and is never overwritten.
+///
+/// The user needs the commands `EVALSHA`, `EVAL`, `GET`, `SET` and `TIME` on the keys of the prefix, and
+/// `INFO` for the warning.
+///
+/// # Example
+///
+/// ```
+/// use scrapest_webhook::{ScrapestWebhookLayer, store::RedisStore};
+///
+/// let store = RedisStore::new("redis://localhost:6379/0")?;
+/// let layer = ScrapestWebhookLayer::new("a-secret-of-some-24-bytes").with_store(store.clone());
+///
+/// // For a health endpoint:
+/// async fn health(store: &RedisStore) -> u16 {
+///     if store.ready().await.is_ok() { 200 } else { 503 }
+/// }
+///
+/// assert!(RedisStore::new("http://localhost").is_err());
+/// # Ok::<(), scrapest_webhook::ConfigError>(())
+/// ```
+#[derive(Clone)]
+pub struct RedisStore {
+    link: Arc<Link>,
+    prefix: Arc<str>,
+}
+
+impl RedisStore {
+    /// A store at one server: `redis://`, `rediss://` for TLS, `redis+unix://`, or the same with `valkey`;
+    /// the rest of the URL as the driver, the crate `redis` 1, takes it. Certificates are checked against
+    /// those that the system trusts.
+    ///
+    /// # Errors
+    ///
+    /// If the URL is of no Redis server. Not if the server is down: nothing is connected yet.
+    pub fn new(url: &str) -> Result<Self, ConfigError> {
+        Ok(Self::of(Server::single(url)?))
+    }
+
+    /// A store at the primary that these sentinels know as `primary`. After a failover it is asked for
+    /// anew. User, password, TLS and database in the first URL hold for the primary as well.
+    ///
+    /// # Errors
+    ///
+    /// If there is no URL, or one is of no Redis server. Nothing is connected yet.
+    ///
+    /// ```
+    /// use scrapest_webhook::store::RedisStore;
+    ///
+    /// let store = RedisStore::sentinel(["redis://one:26379", "redis://two:26379"], "mymaster")?;
+    /// # Ok::<(), scrapest_webhook::ConfigError>(())
+    /// ```
+    pub fn sentinel<'a>(
+        urls: impl IntoIterator<Item = &'a str>,
+        primary: &str,
+    ) -> Result<Self, ConfigError> {
+        Ok(Self::of(Server::sentinel(urls, primary)?))
+    }
+
+    /// A store at the cluster that these nodes are of; the others are found through them.
+    ///
+    /// # Errors
+    ///
+    /// If there is no URL, or one is of no Redis server. Nothing is connected yet.
+    ///
+    /// ```
+    /// use scrapest_webhook::store::RedisStore;
+    ///
+    /// let store = RedisStore::cluster(["redis://one:6379", "redis://two:6379"])?;
+    /// # Ok::<(), scrapest_webhook::ConfigError>(())
+    /// ```
+    pub fn cluster<'a>(urls: impl IntoIterator<Item = &'a str>) -> Result<Self, ConfigError> {
+        Ok(Self::of(Server::cluster(urls)?))
+    }
+
+    /// A store over a connection of one's own, of the crate `redis` 1, such as its `ConnectionManager` or `ClusterConnection`:
+    /// for certificates and whatever else a URL cannot say. Connecting anew is then the
+    /// connection's own matter; the limit of 500 ms a verb holds.
+    #[must_use]
+    pub fn from_connection<C>(connection: C) -> Self
+    where
+        C: ConnectionLike + Clone + Send + Sync + 'static,
+    {
+        Self::of(Server::given(connection))
+    }
+
+    /// What every key begins with: `scrapest-webhook:` by default. In a cluster, no `{…}` in it: that
+    /// would put all records on one node.
+    ///
+    /// ```
+    /// # use scrapest_webhook::store::RedisStore;
+    /// let store = RedisStore::new("redis://localhost")?.with_prefix("staging:webhooks:");
+    /// # Ok::<(), scrapest_webhook::ConfigError>(())
+    /// ```
+    #[must_use]
+    pub fn with_prefix(self, prefix: impl Into<String>) -> Self {
+        Self { prefix: prefix.into().into(), ..self }
+    }
+
+    /// Whether the store could take a delivery now, found out by writing a record that is gone after 1 ms.
+    /// So it also sees a server that is full, or read-only. For a health endpoint; takes 500 ms at most.
+    ///
+    /// # Errors
+    ///
+    /// When it could not. In a cluster one node is asked.
+    pub async fn ready(&self) -> Result<(), StoreError> {
+        let (probe, keep) = (Key::from_bytes([0; 32]), Duration::from_millis(1));
+        self.complete(&probe, Owner::random(), Fence::new(0), keep).await?;
+        Ok(())
+    }
+
+    fn of(server: Server) -> Self {
+        Self { link: Arc::new(Link::new(server)), prefix: PREFIX.into() }
+    }
+
+    async fn run(
+        &self,
+        script: &Script,
+        key: &Key,
+        arguments: &[String],
+    ) -> Result<Answer, StoreError> {
+        let deadline = Instant::now() + OPERATION_LIMIT;
+        let key = format!("{}{key}", self.prefix);
+        let mut answer = self.link.call(&script.by_name(&key, arguments), deadline).await;
+        if let Err(Failure::Driver(error)) = &answer
+            && error.kind() == ServerErrorKind::NoScript.into()
+        {
+            answer = self.link.call(&script.whole(&key, arguments), deadline).await;
+        }
+        let answer = answer.map_err(StoreError::new)?;
+        Answer::read(&answer).map_err(StoreError::new)
+    }
+
+    async fn settle(
+        &self,
+        script: &Script,
+        key: &Key,
+        arguments: &[String],
+    ) -> Result<Settled, StoreError> {
+        match self.run(script, key, arguments).await? {
+            Answer::Done => Ok(Settled::Done),
+            Answer::Lost => Ok(Settled::Lost),
+            _ => Err(StoreError::new(Unreadable::Answer)),
+        }
+    }
+}
+
+impl DeliveryStore for RedisStore {
+    async fn claim(
+        &self,
+        key: &Key,
+        owner: Owner,
+        lease: Duration,
+        keep: Duration,
+    ) -> Result<Claim, StoreError> {
+        let arguments = [hex(owner), millis(lease), millis(keep)];
+        Ok(match self.run(&scripts::CLAIM, key, &arguments).await? {
+            Answer::Acquired { fence, attempt } => {
+                Claim::Acquired { fence: Fence::new(fence), attempt }
+            }
+            Answer::InProgress { millis } => {
+                Claim::InProgress { retry_after: Duration::from_millis(millis) }
+            }
+            Answer::Completed => Claim::Completed,
+            _ => return Err(StoreError::new(Unreadable::Answer)),
+        })
+    }
+
+    async fn renew(&self, key: &Key, owner: Owner, lease: Duration) -> Result<Settled, StoreError> {
+        self.settle(&scripts::RENEW, key, &[hex(owner), millis(lease)]).await
+    }
+
+    async fn complete(
+        &self,
+        key: &Key,
+        owner: Owner,
+        fence: Fence,
+        keep: Duration,
+    ) -> Result<Settled, StoreError> {
+        let fence = fence.get().min(EXACT).to_string();
+        self.settle(&scripts::COMPLETE, key, &[hex(owner), fence, millis(keep)]).await
+    }
+
+    async fn release(&self, key: &Key, owner: Owner) -> Result<Settled, StoreError> {
+        self.settle(&scripts::RELEASE, key, &[hex(owner)]).await
+    }
+}
+
+/// Where it is, never how to log in.
+impl fmt::Debug for RedisStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisStore")
+            .field("server", self.link.server())
+            .field("prefix", &self.prefix)
+            .finish()
+    }
+}
+
+fn hex(owner: Owner) -> String {
+    format!("{:032x}", u128::from_be_bytes(owner.to_bytes()))
+}
+
+/// Full milliseconds, rounded up: what is promised is kept for at least as long.
+fn millis(duration: Duration) -> String {
+    let millis = duration.as_nanos().div_ceil(1_000_000);
+    millis.min(u128::from(LONGEST_MILLIS)).to_string()
+}

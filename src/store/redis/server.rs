@@ -1,0 +1,202 @@
+//! Whom to connect to, and how.
+
+use std::fmt;
+use std::sync::Arc;
+
+use ::redis::aio::ConnectionLike;
+use ::redis::cluster::{ClusterClient, ClusterClientBuilder};
+use ::redis::io::tcp::TcpSettings;
+use ::redis::sentinel::{SentinelClient, SentinelNodeConnectionInfo, SentinelServerType};
+use ::redis::{AsyncConnectionConfig, Client, ConnectionInfo, IntoConnectionInfo, TlsMode};
+use tokio::sync::Mutex;
+use tokio::time::{Duration, timeout};
+
+use super::link::Failure;
+use super::{CONNECT_LIMIT, OPERATION_LIMIT};
+use crate::config_error::ConfigError;
+
+/// Sentinels are asked one after the other, the driver allows each 1 s to connect, and the server that
+/// they name is asked whether it is the primary. Nobody's answer waits for this.
+const FIND_LIMIT: Duration = Duration::from_secs(5);
+
+/// Gives a connection to use for one command; all are of one.
+pub(super) type Handle = Arc<dyn Fn() -> Box<dyn ConnectionLike + Send> + Send + Sync>;
+
+pub(super) enum Server {
+    Single(Client),
+    Sentinel(Mutex<SentinelClient>, Addresses),
+    Cluster(ClusterClient, Addresses),
+    /// The user's own connection, which is the user's to keep.
+    Given(Handle),
+}
+
+/// What a server is called where people read it: hosts and ports, never a password.
+#[derive(Debug)]
+pub(super) struct Addresses(Vec<String>);
+
+impl Addresses {
+    fn of(infos: &[ConnectionInfo]) -> Self {
+        Self(infos.iter().map(|info| info.addr().to_string()).collect())
+    }
+}
+
+impl Server {
+    pub(super) fn single(url: &str) -> Result<Self, ConfigError> {
+        let info = parse(url)?;
+        Ok(Self::Single(Client::open(info).map_err(unusable)?))
+    }
+
+    /// What the first URL says of TLS, user, password and database also holds for the server that the
+    /// sentinels name.
+    pub(super) fn sentinel<'a>(
+        urls: impl IntoIterator<Item = &'a str>,
+        primary: &str,
+    ) -> Result<Self, ConfigError> {
+        let infos = parse_all(urls)?;
+        let settings = infos[0].redis_settings().clone();
+        let mut node = SentinelNodeConnectionInfo::default()
+            .set_redis_connection_info(settings)
+            .set_tcp_settings(tcp());
+        if is_tls(&infos[0]) {
+            node = node.set_tls_mode(TlsMode::Secure);
+        }
+        let addresses = Addresses::of(&infos);
+        let sentinels: Vec<_> = infos
+            .into_iter()
+            .map(|info| {
+                // A sentinel has no databases to select from.
+                let settings = info.redis_settings().clone().set_db(0);
+                info.set_redis_settings(settings)
+            })
+            .collect();
+        let client =
+            SentinelClient::build(sentinels, primary, Some(node), SentinelServerType::Master)
+                .map_err(unusable)?;
+        Ok(Self::Sentinel(Mutex::new(client), addresses))
+    }
+
+    pub(super) fn cluster<'a>(
+        urls: impl IntoIterator<Item = &'a str>,
+    ) -> Result<Self, ConfigError> {
+        let infos = parse_all(urls)?;
+        let addresses = Addresses::of(&infos);
+        let client = ClusterClientBuilder::new(infos)
+            .tcp_settings(tcp())
+            .connection_timeout(CONNECT_LIMIT)
+            .response_timeout(OPERATION_LIMIT)
+            .build()
+            .map_err(unusable)?;
+        Ok(Self::Cluster(client, addresses))
+    }
+
+    pub(super) fn given<C>(connection: C) -> Self
+    where
+        C: ConnectionLike + Clone + Send + Sync + 'static,
+    {
+        Self::Given(handle(connection))
+    }
+
+    pub(super) fn is_cluster(&self) -> bool {
+        matches!(self, Self::Cluster(..))
+    }
+
+    pub(super) async fn connect(&self) -> Result<Handle, Failure> {
+        let limit = match self {
+            Self::Single(_) => CONNECT_LIMIT,
+            _ => FIND_LIMIT,
+        };
+        let connected = timeout(limit, self.connect_unlimited()).await;
+        connected.map_err(|_| Failure::Connecting)?.map_err(Failure::Driver)
+    }
+
+    async fn connect_unlimited(&self) -> Result<Handle, ::redis::RedisError> {
+        // Ours is the limit that counts, also over a command that is sent twice.
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(CONNECT_LIMIT))
+            .set_response_timeout(None);
+        Ok(match self {
+            Self::Single(client) => {
+                provide_cryptography(client.get_connection_info());
+                handle(client.get_multiplexed_async_connection_with_config(&config).await?)
+            }
+            Self::Sentinel(client, _) => {
+                install_cryptography();
+                handle(client.lock().await.get_async_connection_with_config(&config).await?)
+            }
+            Self::Cluster(client, _) => {
+                install_cryptography();
+                handle(client.get_async_connection().await?)
+            }
+            Self::Given(handle) => Arc::clone(handle),
+        })
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Single(client) => write!(f, "{}", client.get_connection_info().addr()),
+            Self::Sentinel(_, Addresses(at)) => write!(f, "sentinels {}", at.join(", ")),
+            Self::Cluster(_, Addresses(at)) => write!(f, "cluster {}", at.join(", ")),
+            Self::Given(_) => f.write_str("a connection that was given"),
+        }
+    }
+}
+
+fn handle<C>(connection: C) -> Handle
+where
+    C: ConnectionLike + Clone + Send + Sync + 'static,
+{
+    Arc::new(move || Box::new(connection.clone()))
+}
+
+fn parse(url: &str) -> Result<ConnectionInfo, ConfigError> {
+    // The driver's errors name the part that is wrong, not the URL, which may have a password in it.
+    let info = url.into_connection_info().map_err(unusable)?;
+    Ok(info.set_tcp_settings(tcp()))
+}
+
+fn parse_all<'a>(
+    urls: impl IntoIterator<Item = &'a str>,
+) -> Result<Vec<ConnectionInfo>, ConfigError> {
+    let infos: Vec<_> = urls.into_iter().map(parse).collect::<Result<_, _>>()?;
+    if infos.is_empty() {
+        return Err(ConfigError::new(
+            "store",
+            "has no URL, expected at least one of a Redis server",
+        ));
+    }
+    Ok(infos)
+}
+
+fn unusable(error: ::redis::RedisError) -> ConfigError {
+    let what = format!(
+        "is no URL of a Redis server ({error}), expected redis://[[user]:password@]host[:port][/database], \
+         rediss:// for TLS, or redis+unix:///path"
+    );
+    ConfigError::new("store", what)
+}
+
+/// Many small commands share a connection: none of them may wait for the answer to another.
+fn tcp() -> TcpSettings {
+    TcpSettings::default().set_nodelay(true)
+}
+
+fn is_tls(info: &ConnectionInfo) -> bool {
+    matches!(info.addr(), ::redis::ConnectionAddr::TcpTls { .. })
+}
+
+fn provide_cryptography(info: &ConnectionInfo) {
+    if is_tls(info) {
+        install_cryptography();
+    }
+}
+
+/// rustls panics where it cannot choose between two implementations that other crates of the
+/// application switched on. The application's own choice, if it made one, stands.
+fn install_cryptography() {
+    if rustls::crypto::CryptoProvider::get_default().is_none() {
+        // Fails only if somebody else was faster.
+        _ = rustls::crypto::ring::default_provider().install_default();
+    }
+}

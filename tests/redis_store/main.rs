@@ -1,0 +1,35 @@
+//! The Redis store against real servers that the tests start and kill.
+
+#![allow(unreachable_pub, dead_code, missing_docs, reason = "a test binary is nobody's library")]
+
+#[allow(unused_imports, reason = "one framework will do")]
+#[path = "../receiver/common/mod.rs"]
+mod common;
+
+mod faults;
+mod processes;
+mod proxy;
+mod records;
+mod server;
+mod topologies;
+
+/// The contract, against one server for all of its clauses.
+mod contract {
+    use std::sync::OnceLock;
+
+    use scrapest_webhook::store::RedisStore;
+
+    use crate::server::{FORGETFUL, RedisServer};
+
+    fn store() -> Option<RedisStore> {
+        static SERVER: OnceLock<Option<RedisServer>> = OnceLock::new();
+        let server = SERVER.get_or_init(|| RedisServer::start(FORGETFUL)).as_ref()?;
+        // A connection for each clause: two receivers on one store are one receiver.
+        Some(RedisStore::new(&server.url()).unwrap())
+    }
+
+    scrapest_webhook::store_contract_tests!(match store() {
+        Some(store) => store,
+        None => return,
+    });
+}

@@ -1,0 +1,138 @@
+//! A primary that sentinels name, and a cluster.
+
+use std::time::{Duration, Instant};
+
+use scrapest_webhook::store::{Claim, DeliveryStore, Key, Owner, RedisStore, StoreError};
+use tokio::time::sleep;
+
+use crate::server::{DURABLE, FORGETFUL, RedisServer, free_port};
+
+const LONG: Duration = Duration::from_secs(4_200);
+
+/// Waits until a server's answer contains `part`.
+async fn until(server: &RedisServer, command: &[&str], part: &str) {
+    let began = Instant::now();
+    while !format!("{:?}", server.ask(command)).contains(part) {
+        assert!(
+            began.elapsed() < Duration::from_secs(20),
+            "{command:?}: {:?}",
+            server.ask(command)
+        );
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+async fn settle(store: &RedisStore, key: &Key) -> Result<(), StoreError> {
+    let owner = Owner::random();
+    if let Claim::Acquired { fence, .. } = store.claim(key, owner, LONG, LONG).await? {
+        store.complete(key, owner, fence, LONG).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn after_a_failover_the_new_primary_is_found() {
+    let Some(mut primary) = RedisServer::start(FORGETFUL) else { return };
+    let of = primary.port.to_string();
+    let replica = [FORGETFUL, &["--replicaof", "127.0.0.1", &of]].concat();
+    let replica = RedisServer::start(&replica).unwrap();
+    until(&primary, &["INFO", "replication"], "state=online").await;
+    let mut sentinel = RedisServer::stopped(&["--sentinel"]).unwrap();
+    let config = format!(
+        "sentinel monitor mine 127.0.0.1 {of} 1\n\
+         sentinel down-after-milliseconds mine 300\n\
+         sentinel failover-timeout mine 3000\n"
+    );
+    std::fs::write(sentinel.directory.join("sentinel.conf"), config).unwrap();
+    sentinel.run();
+    until(&sentinel, &["SENTINEL", "REPLICAS", "mine"], &replica.port.to_string()).await;
+
+    // One sentinel that is not there must not be in the way of one that is.
+    let absent = format!("redis://127.0.0.1:{}", free_port());
+    let store = RedisStore::sentinel([&*absent, &sentinel.url()], "mine").unwrap();
+    let key = Key::from_bytes([7; 32]);
+    settle(&store, &key).await.unwrap();
+    primary.ask(&["WAIT", "1", "1000"]).unwrap();
+
+    primary.kill();
+    let took_over = ["SENTINEL", "GET-MASTER-ADDR-BY-NAME", "mine"];
+    until(&sentinel, &took_over, &replica.port.to_string()).await;
+    until(&replica, &["ROLE"], "master").await;
+    let began = Instant::now();
+    let found = loop {
+        match store.claim(&key, Owner::random(), LONG, LONG).await {
+            Ok(found) => break found,
+            Err(error) => assert!(began.elapsed() < Duration::from_secs(2), "{error}"),
+        }
+        sleep(Duration::from_millis(50)).await;
+    };
+    assert_eq!(found, Claim::Completed);
+}
+
+#[tokio::test]
+async fn a_primary_that_was_demoted_is_left() {
+    let Some(primary) = RedisServer::start(FORGETFUL) else { return };
+    let store = RedisStore::new(&primary.url()).unwrap();
+    store.ready().await.unwrap();
+    // The id of the store's connection, which is the one that runs scripts.
+    let connection = || {
+        let clients: String =
+            redis::from_redis_value(primary.ask(&["CLIENT", "LIST"]).unwrap()).unwrap();
+        let store = clients.lines().find(|client| client.contains("cmd=eval")).unwrap();
+        store.split(' ').next().unwrap().to_owned()
+    };
+    let before = connection();
+    primary.ask(&["REPLICAOF", "127.0.0.1", &free_port().to_string()]).unwrap();
+    let error = store.ready().await.unwrap_err().to_string();
+    assert!(error.to_lowercase().contains("read only"), "{error}");
+    primary.ask(&["REPLICAOF", "NO", "ONE"]).unwrap();
+    store.ready().await.unwrap();
+    assert_ne!(connection(), before, "whose address it was may by now be that of another server");
+}
+
+#[tokio::test]
+async fn a_cluster_is_one_store_also_when_a_node_was_away() {
+    let slots = [["0", "8191"], ["8192", "16383"]];
+    let mut nodes = Vec::new();
+    for _ in slots {
+        let bus = free_port().to_string();
+        let cluster = ["--cluster-enabled", "yes", "--cluster-node-timeout", "500"];
+        let arguments = [DURABLE, &cluster, &["--cluster-port", &bus]].concat();
+        let Some(node) = RedisServer::start(&arguments) else { return };
+        nodes.push((node, bus));
+    }
+    for ((node, _), [from, to]) in nodes.iter().zip(slots) {
+        node.ask(&["CLUSTER", "ADDSLOTSRANGE", from, to]).unwrap();
+    }
+    let (other, bus) = &nodes[1];
+    let meet = ["CLUSTER", "MEET", "127.0.0.1", &other.port.to_string(), bus];
+    nodes[0].0.ask(&meet).unwrap();
+    for (node, _) in &nodes {
+        until(node, &["CLUSTER", "INFO"], "cluster_state:ok").await;
+    }
+
+    // One node is enough to find the others by.
+    let store = RedisStore::cluster([&*nodes[0].0.url()]).unwrap();
+    let keys: Vec<_> = (0..50).map(|key| Key::from_bytes([key; 32])).collect();
+    for key in &keys {
+        settle(&store, key).await.unwrap();
+    }
+    for (node, _) in &nodes {
+        let redis::Value::Int(records) = node.ask(&["DBSIZE"]).unwrap() else { panic!() };
+        assert!(records > 5, "{records} of {} are on one node", keys.len());
+    }
+    nodes[1].0.kill();
+    nodes[1].0.run();
+    for (node, _) in &nodes {
+        until(node, &["CLUSTER", "INFO"], "cluster_state:ok").await;
+    }
+    let began = Instant::now();
+    for key in &keys {
+        while let Err(error) = settle(&store, key).await {
+            assert!(began.elapsed() < Duration::from_secs(2), "{error}");
+            sleep(Duration::from_millis(50)).await;
+        }
+        let found = store.claim(key, Owner::random(), LONG, LONG).await.unwrap();
+        assert_eq!(found, Claim::Completed);
+    }
+}
