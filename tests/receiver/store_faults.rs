@@ -166,6 +166,36 @@ async fn a_claim_that_took_longer_than_its_lease_is_asked_again_before_the_handl
     assert_eq!((handler.runs(), handler.most_at_once()), (1, 1));
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_claim_that_lost_its_tag_gives_back_the_id_that_it_may_hold() {
+    // The id is claimed without an answer, then the tag is not answered for, until its lease is over.
+    let store = ScriptedStore::new(|call| match (call.verb, call.nth) {
+        (Verb::Claim, 1) => Fault::DoneThenHang,
+        (Verb::Claim, 2) => Fault::Hang,
+        _ => Fault::None,
+    });
+    let handler = Handler::new(|_, _| async {
+        sleep(seconds(2.0)).await;
+        200
+    });
+    let layer = layer()
+        .with_store(store.clone())
+        .with_lease(seconds(3.0))
+        .with_answer_deadline(seconds(10.0));
+    let receiver = InProcess::new(&layer, handler.clone());
+    let request = genuine().sign();
+    let replay = request.clone().with_header("x-scrapest-delivery-id", "another");
+    let late = async {
+        sleep(seconds(3.1)).await;
+        receiver.status(&replay).await
+    };
+    let (first, second) = tokio::join!(receiver.status(&request), late);
+    assert_eq!((first, second), (200, 200));
+    assert_eq!(handler.runs(), 1);
+    let id = store.keys()[1];
+    assert!(store.calls_of(Verb::Release).iter().any(|call| call.key == id));
+}
+
 // What to do without it.
 
 #[tokio::test(start_paused = true)]
