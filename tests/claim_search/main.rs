@@ -1,0 +1,170 @@
+//! The claim's state machine, searched exhaustively: four attempts at once, each of which may fail, crash, stall
+//! beyond its lease or not hear the store's answer, and an attacker among them.
+//!
+//! `model` is the store and `program` the attempt; `real` holds both against the code, and `schedules` runs
+//! the code itself through many random ones. One assumption is made about time: between the store's
+//! answer to the last claim and the beginning of the handler no lease ends. (A process that is stopped
+//! exactly there is what `Fence` is for.)
+
+#![allow(unreachable_pub, dead_code, reason = "a test binary is nobody's library")]
+
+mod model;
+mod program;
+mod real;
+mod schedules;
+#[path = "../receiver/common/scripted.rs"]
+mod scripted;
+mod search;
+mod state;
+
+use self::model::Defect::*;
+use self::search::search;
+use self::state::Sender::{self, *};
+use self::state::{Request, Scenario};
+
+/// Four requests, each a body, an id and a sender, and the event that each body tells of.
+fn scenario(requests: [(usize, usize, Sender); 4], event_of: [usize; 2]) -> Scenario {
+    let requests = requests.map(|(body, id, sender)| Request { body, id, sender });
+    Scenario {
+        requests,
+        event_of,
+        unreliable: false,
+        forgets: false,
+        acknowledges_first: false,
+        defect: None,
+    }
+}
+
+/// A delivery and its retries.
+fn retries() -> Scenario {
+    scenario([(0, 0, Genuine); 4], [0, 1])
+}
+
+/// A sender that writes the time of each attempt into the body.
+fn refreshed() -> Scenario {
+    scenario([(0, 0, Genuine), (0, 0, Genuine), (1, 0, Genuine), (1, 0, Genuine)], [0, 0])
+}
+
+/// The same bytes under another id, at any time.
+fn replayed() -> Scenario {
+    scenario([(0, 0, Genuine), (0, 0, Genuine), (0, 1, Interceptor), (0, 1, Interceptor)], [0, 1])
+}
+
+/// Bytes that were captured, under the id of a genuine delivery with other bytes.
+fn poisoned(attacker: Sender) -> Scenario {
+    scenario([(0, 0, Genuine), (1, 1, Genuine), (1, 1, Genuine), (0, 1, attacker)], [0, 1])
+}
+
+/// With a store whose answers may be lost; and so one attempt less.
+fn unreliable(scenario: Scenario) -> Scenario {
+    let mut requests = scenario.requests;
+    requests[1].sender = Nobody;
+    Scenario { unreliable: true, requests, ..scenario }
+}
+
+#[track_caller]
+fn holds(scenario: Scenario) {
+    match search(&scenario) {
+        Ok(states) => println!("{states} states, and in none is a promise broken"),
+        Err(broken) => panic!("{broken:#?}"),
+    }
+}
+
+#[track_caller]
+fn is_broken(scenario: Scenario, promise: &str) {
+    let broken = search(&scenario).expect_err("a broken promise");
+    assert_eq!(broken.promise, promise, "{broken:#?}");
+}
+
+#[test]
+fn four_attempts_at_one_delivery_neither_lose_nor_double_nor_overlap() {
+    holds(retries());
+}
+
+#[test]
+fn nor_do_refreshed_retries() {
+    holds(refreshed());
+}
+
+#[test]
+fn nor_do_replays_under_another_id() {
+    holds(replayed());
+}
+
+#[test]
+fn a_captured_body_does_not_take_the_place_of_a_delivery_that_is_yet_to_come() {
+    holds(poisoned(Replayer));
+}
+
+#[test]
+fn nor_does_a_completed_id_take_away_a_body_that_is_yet_to_come() {
+    let requests = [(0, 0, Genuine), (0, 0, Genuine), (1, 0, Latecomer), (1, 1, Genuine)];
+    holds(scenario(requests, [0, 1]));
+}
+
+#[test]
+fn lost_answers_and_late_releases_change_none_of_this() {
+    holds(unreliable(retries()));
+    holds(unreliable(replayed()));
+}
+
+#[test]
+#[ignore = "takes minutes: more than a million states"]
+fn nor_do_they_for_four_attempts() {
+    holds(Scenario { unreliable: true, ..retries() });
+    holds(unreliable(refreshed()));
+}
+
+#[test]
+fn what_is_forgotten_is_stale() {
+    holds(Scenario { forgets: true, ..retries() });
+    holds(Scenario { forgets: true, ..poisoned(Replayer) });
+}
+
+/// Neither sender signs its id, so some things cannot be kept from one who sits on the line.
+#[test]
+fn what_an_attacker_can_do() {
+    // Hold a delivery back and send its bytes first, under an id that he foresees: its handler runs once,
+    // but the genuine delivery with that id is taken for a duplicate.
+    is_broken(poisoned(Interceptor), "an event is lost");
+    // Send a retry with refreshed bytes, which was answered as a duplicate by its id, under another id:
+    // the handler runs once more, and no more.
+    let requests = [(0, 0, Genuine), (1, 0, Genuine), (1, 1, Interceptor), (0, 0, Genuine)];
+    is_broken(scenario(requests, [0, 0]), "a run that began after a recorded success");
+}
+
+/// While the store is down, a success is acknowledged all the same. If its lease ends before the store
+/// is back and told, a duplicate that comes in between runs.
+#[test]
+fn what_a_store_that_is_down_can_do() {
+    let down = Scenario { acknowledges_first: true, ..retries() };
+    is_broken(down, "a run after an acknowledged success");
+}
+
+#[test]
+fn each_seeded_defect_is_found() {
+    let overlap = "two runs at a time";
+    let unfounded = "a 2xx without an effect";
+    let again = "a run that began after a recorded success";
+    let lost = "an event is lost";
+    let latecomer = [(0, 0, Genuine), (0, 0, Genuine), (1, 0, Latecomer), (1, 1, Genuine)];
+    for (defect, scenario, promise) in [
+        (UnfencedRelease, retries(), overlap),
+        (CompareAndSetComplete, retries(), again),
+        (CallersClock, retries(), overlap),
+        (EvictionInProgress, retries(), overlap),
+        (RetentionOfThePastTolerance, Scenario { forgets: true, ..retries() }, again),
+        (SuccessWhileInProgress, retries(), unfounded),
+        (EarlyAcknowledgement, retries(), unfounded),
+        (IdOnlyKey, replayed(), again),
+        (DeliveryCompletedFirst, replayed(), again),
+        (TagCompletedWhereTheIdIsTaken, self::scenario(latecomer, [0, 1]), lost),
+        (SameOwnerAfterGivingBack, unreliable(replayed()), overlap),
+        (NoSecondLookAfterASlowClaim, replayed(), overlap),
+    ] {
+        let broken = search(&Scenario { defect: Some(defect), ..scenario }).err();
+        let found = broken.as_ref().map(|broken| broken.promise);
+        assert_eq!(found, Some(promise), "{defect:?}: {broken:#?}");
+        println!("{defect:?}: {promise}, after {:#?}", broken.unwrap().way);
+    }
+}

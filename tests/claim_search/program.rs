@@ -1,0 +1,275 @@
+//! What an attempt does, step by step. Each step may also be its last.
+
+use crate::model::{Claimed, DEAD, Defect, Record};
+use crate::state::{Attempt, End, Next, Request, Scenario, Sender, State, Step};
+
+type Steps<'a> = &'a mut Vec<Step>;
+
+impl State {
+    pub fn attempt_goes_on(&self, nth: usize, scenario: &Scenario, steps: Steps<'_>) {
+        let attempt = &self.attempts[nth];
+        let request = scenario.requests[nth];
+        match attempt.next {
+            Next::Begin if !self.may_begin(nth, scenario) => {}
+            Next::Begin | Next::ClaimTag => self.claim(nth, 0, request.body, scenario, steps),
+            Next::ClaimId => self.claim(nth, 1, request.id, scenario, steps),
+            Next::Nothing { .. } => {}
+            Next::GiveBack { completed } => self.give_back(nth, completed, scenario, steps),
+            Next::Run => self.run(nth, scenario, steps),
+            Next::CompleteTag | Next::CompleteId => self.complete(nth, scenario, steps),
+            Next::ReleaseId(end) => {
+                let mut state = *self;
+                state.ids[request.id].release(attempt.owner(nth), scenario.defect);
+                state.go(nth, Next::ReleaseTag(end), "releases its id", steps);
+            }
+            Next::ReleaseTag(end) => {
+                let mut state = *self;
+                state.tags[request.body].release(attempt.owner(nth), scenario.defect);
+                state.end(nth, end, scenario, steps);
+            }
+        }
+        if attempt.late_release {
+            let mut state = *self;
+            state.tags[request.body].release(Attempt::first_owner(nth), scenario.defect);
+            state.attempts[nth].late_release = false;
+            steps.push(Step { state, what: (Some(nth), "releases late"), broken: None });
+        }
+        if !matches!(attempt.next, Next::Begin | Next::Nothing { .. }) {
+            let mut state = *self;
+            state.change_owner(|owner| if usize::from(owner / 2) == nth { DEAD } else { owner });
+            state.attempts[nth].late_release = false;
+            state.ended(nth, attempt.acknowledged);
+            steps.push(Step { state, what: (Some(nth), "crashes"), broken: None });
+        }
+    }
+
+    fn may_begin(&self, nth: usize, scenario: &Scenario) -> bool {
+        let request = scenario.requests[nth];
+        let captured = match request.sender {
+            Sender::Replayer => self.tags[request.body] == Record::Completed,
+            Sender::Latecomer => self.ids[request.id] == Record::Completed,
+            Sender::Genuine | Sender::Interceptor => true,
+            Sender::Nobody => false,
+        };
+        captured && !self.stale
+    }
+
+    /// A key that another holds may be free by the time that it is asked for.
+    fn claim(&self, nth: usize, kind: usize, key: usize, scenario: &Scenario, steps: Steps<'_>) {
+        let over = self.lease_ends(kind, key, self.attempts[nth].owner(nth));
+        let told = steps.len();
+        for state in over.iter().chain([self]) {
+            match kind {
+                0 => state.claim_tag(nth, scenario, steps),
+                _ => state.claim_id(nth, scenario, steps),
+            }
+            if *state != *self {
+                steps[told..].iter_mut().for_each(Step::after_a_lease);
+            }
+        }
+        if scenario.unreliable {
+            // What may be held is given back.
+            State::go(&mut self.clone(), nth, Next::ReleaseId(End::Busy), "gives up", steps);
+        }
+    }
+
+    fn claim_tag(&self, nth: usize, scenario: &Scenario, steps: Steps<'_>) {
+        let mut state = *self;
+        let Request { body, sender, .. } = scenario.requests[nth];
+        // A refreshed retry is not known for what it is, if it comes after a crash in mid-record.
+        let tells_the_same = |other: usize| {
+            let event_of = scenario.event_of;
+            other == body || (sender != Sender::Genuine && event_of[other] == event_of[body])
+        };
+        state.attempts[nth].belated =
+            (0..2).any(|other| tells_the_same(other) && self.recorded[other]);
+        if scenario.defect == Some(Defect::IdOnlyKey) {
+            return state.go(nth, Next::ClaimId, "needs no tag", steps);
+        }
+        let attempt = &mut state.attempts[nth];
+        let answer = state.tags[body].claim(attempt.owner(nth), scenario.defect);
+        match answer {
+            Claimed::Acquired => {
+                attempt.leases[0] = true;
+                state.go(nth, Next::ClaimId, "claims its tag", steps);
+                if scenario.unreliable {
+                    state.attempts[nth].unsure = true;
+                    state.go(nth, Next::ClaimTag, "claims its tag, and is not told", steps);
+                }
+            }
+            taken => {
+                let end = found(taken, scenario);
+                if attempt.unsure {
+                    state.go(nth, Next::ReleaseId(end), "has lost its tag", steps);
+                } else {
+                    state.end(nth, end, scenario, steps);
+                }
+            }
+        }
+    }
+
+    fn claim_id(&self, nth: usize, scenario: &Scenario, steps: Steps<'_>) {
+        let mut state = *self;
+        let Request { id, .. } = scenario.requests[nth];
+        let attempt = &mut state.attempts[nth];
+        let answer = state.ids[id].claim(attempt.owner(nth), scenario.defect);
+        match answer {
+            Claimed::Acquired => {
+                attempt.leases[1] = true;
+                let mut untold = state;
+                untold.attempts[nth].unsure = true;
+                if scenario.unreliable {
+                    untold.go(nth, Next::ClaimTag, "claims its id, and is not told", steps);
+                }
+                let attempt = &mut state.attempts[nth];
+                if attempt.slow && scenario.defect != Some(Defect::NoSecondLookAfterASlowClaim) {
+                    (attempt.slow, attempt.unsure) = (false, true);
+                    state.go(nth, Next::ClaimTag, "claims its id, too slowly", steps);
+                } else if scenario.defect == Some(Defect::EarlyAcknowledgement) {
+                    state.go(nth, Next::CompleteTag, "claims its id", steps);
+                } else {
+                    let broken = state.why_not_run(nth, scenario);
+                    state.go(nth, Next::Run, "claims its id and runs", steps);
+                    steps.last_mut().unwrap().broken = broken;
+                }
+            }
+            taken if attempt.unsure => {
+                let end = found(taken, scenario);
+                state.go(nth, Next::ReleaseId(end), "has lost its id", steps);
+            }
+            taken => {
+                let next = Next::GiveBack { completed: taken == Claimed::Completed };
+                state.go(nth, next, "finds its id taken", steps);
+            }
+        }
+    }
+
+    fn give_back(&self, nth: usize, completed: bool, scenario: &Scenario, steps: Steps<'_>) {
+        let Request { body, .. } = scenario.requests[nth];
+        let owner = self.attempts[nth].owner(nth);
+        let again = self.attempts[nth].again;
+        for late in [false, true] {
+            let mut state = *self;
+            let attempt = &mut state.attempts[nth];
+            attempt.leases[0] = false;
+            if scenario.defect == Some(Defect::TagCompletedWhereTheIdIsTaken) {
+                state.tags[body].complete(owner, None);
+            } else if late && scenario.unreliable && !again {
+                attempt.late_release = true;
+            } else {
+                state.tags[body].release(owner, scenario.defect);
+            }
+            if completed {
+                state.end(nth, End::Duplicate, scenario, steps);
+            } else if !scenario.unreliable || again {
+                state.end(nth, found(Claimed::InProgress, scenario), scenario, steps);
+            } else {
+                // It asks again, as another.
+                let attempt = &mut state.attempts[nth];
+                attempt.again = scenario.defect != Some(Defect::SameOwnerAfterGivingBack);
+                (attempt.slow, attempt.unsure) = (false, false);
+                state.go(nth, Next::ClaimTag, "gives its tag back and waits", steps);
+            }
+        }
+    }
+
+    /// It succeeds or fails. What it renews meanwhile shows in that its leases need not end.
+    fn run(&self, nth: usize, scenario: &Scenario, steps: Steps<'_>) {
+        let Request { body, .. } = scenario.requests[nth];
+        let mut state = *self;
+        state.effects[scenario.event_of[body]] = true;
+        if scenario.defect == Some(Defect::EarlyAcknowledgement) {
+            state.end(nth, End::Success, scenario, steps);
+        } else if scenario.acknowledges_first {
+            state.attempts[nth].acknowledged = true;
+            state.go(nth, Next::CompleteTag, "succeeds and is answered", steps);
+        } else {
+            state.go(nth, Next::CompleteTag, "succeeds", steps);
+        }
+        State::go(&mut self.clone(), nth, Next::ReleaseId(End::Busy), "fails", steps);
+    }
+
+    fn complete(&self, nth: usize, scenario: &Scenario, steps: Steps<'_>) {
+        let Request { body, id, .. } = scenario.requests[nth];
+        let mut state = *self;
+        let owner = self.attempts[nth].owner(nth);
+        let early = scenario.defect == Some(Defect::EarlyAcknowledgement);
+        let first = self.attempts[nth].next == Next::CompleteTag;
+        if first && scenario.defect == Some(Defect::IdOnlyKey) {
+            return state.go(nth, Next::CompleteId, "has no tag to record", steps);
+        }
+        if first != (scenario.defect == Some(Defect::DeliveryCompletedFirst)) {
+            state.tags[body].complete(owner, scenario.defect);
+        } else {
+            state.ids[id].complete(owner, scenario.defect);
+        }
+        state.recorded[body] |= !early;
+        if first {
+            state.go(nth, Next::CompleteId, "records half of it", steps);
+        } else if early {
+            state.go(nth, Next::Run, "is done and runs", steps);
+        } else {
+            state.end(nth, End::Success, scenario, steps);
+        }
+    }
+
+    /// Says what is wrong with a run that begins now.
+    fn why_not_run(&self, nth: usize, scenario: &Scenario) -> Option<&'static str> {
+        let Request { body, id, .. } = scenario.requests[nth];
+        let others = || {
+            let all = self.attempts.iter().zip(scenario.requests).enumerate();
+            all.filter(|(other, _)| *other != nth).map(|(_, other)| other)
+        };
+        let overlaps = |(attempt, request): (&Attempt, Request)| {
+            let same = request.body == body || request.id == id;
+            same && attempt.next == Next::Run && attempt.leases == [true; 2]
+        };
+        let succeeded = |(attempt, request): (&Attempt, Request)| {
+            let success = attempt.acknowledged || attempt.next == Next::Nothing { success: true };
+            request.id == id && success
+        };
+        if others().any(overlaps) {
+            Some("two runs at a time")
+        } else if others().any(succeeded) {
+            Some("a run after an acknowledged success")
+        } else if self.attempts[nth].belated {
+            Some("a run that began after a recorded success")
+        } else {
+            None
+        }
+    }
+
+    fn go(&mut self, nth: usize, next: Next, what: &'static str, steps: Steps<'_>) {
+        let attempt = &mut self.attempts[nth];
+        attempt.next = next;
+        if !matches!(next, Next::ClaimTag | Next::ClaimId) {
+            (attempt.slow, attempt.unsure, attempt.belated) = (false, false, false);
+            // Only of a run it is asked whether it is alone.
+            attempt.leases = attempt.leases.map(|leased| leased && next == Next::Run);
+        }
+        steps.push(Step { state: *self, what: (Some(nth), what), broken: None });
+    }
+
+    fn end(&mut self, nth: usize, end: End, scenario: &Scenario, steps: Steps<'_>) {
+        let request = scenario.requests[nth];
+        let lost = matches!(end, End::Success | End::Duplicate)
+            && request.sender == Sender::Genuine
+            && !self.effects[scenario.event_of[request.body]];
+        self.ended(nth, end == End::Success);
+        let broken = lost.then_some("a 2xx without an effect");
+        let what = match end {
+            End::Success => "is answered with its success",
+            End::Duplicate => "is told that it is a duplicate",
+            End::Busy => "is told to try again",
+        };
+        steps.push(Step { state: *self, what: (Some(nth), what), broken });
+    }
+}
+
+fn found(taken: Claimed, scenario: &Scenario) -> End {
+    match taken {
+        Claimed::Completed => End::Duplicate,
+        _ if scenario.defect == Some(Defect::SuccessWhileInProgress) => End::Duplicate,
+        _ => End::Busy,
+    }
+}

@@ -1,0 +1,274 @@
+//! The whole of it: the records, the attempts, what time does to them, and which promises hold.
+
+use crate::model::{DEAD, Defect, Owner, Record};
+
+pub const ATTEMPTS: usize = 4;
+
+/// What is sent, and by whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Request {
+    pub body: usize,
+    pub id: usize,
+    pub sender: Sender,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sender {
+    Genuine,
+    Nobody,
+    /// Sends what he captured, once its bytes are recorded.
+    Replayer,
+    /// Sends what he captured under an id that is recorded.
+    Latecomer,
+    /// Sends what he captured at any time: he may have held the genuine request back.
+    Interceptor,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Scenario {
+    pub requests: [Request; ATTEMPTS],
+    /// The event that each body tells of: a refreshed one tells of the same.
+    pub event_of: [usize; 2],
+    /// Whether so much time passes that requests become stale and records are forgotten.
+    pub forgets: bool,
+    /// Whether the store's answers may be lost, its releases late, and who waits asks again.
+    pub unreliable: bool,
+    /// Whether a success is acknowledged before it is recorded, as it is while the store is down.
+    pub acknowledges_first: bool,
+    pub defect: Option<Defect>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum End {
+    /// It succeeded, and said so.
+    Success,
+    /// It was told that another had succeeded.
+    Duplicate,
+    /// It failed, or was told to try again.
+    Busy,
+}
+
+/// What an attempt does next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Next {
+    Begin,
+    ClaimTag,
+    ClaimId,
+    /// The id is taken: completed, or in progress.
+    GiveBack {
+        completed: bool,
+    },
+    Run,
+    CompleteTag,
+    CompleteId,
+    ReleaseId(End),
+    ReleaseTag(End),
+    /// It has ended, after a success of its own or without.
+    Nothing {
+        success: bool,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Attempt {
+    pub next: Next,
+    /// It asks as its second owner.
+    pub again: bool,
+    /// A lease of its own ended while it was still claiming.
+    pub slow: bool,
+    /// It may hold both keys: it looks once more, or was not told.
+    pub unsure: bool,
+    /// It began to claim when the success of its event had been recorded, in part at least.
+    pub belated: bool,
+    /// It was answered with a success that is yet to be recorded.
+    pub acknowledged: bool,
+    /// The release of its tag that the store did not take yet.
+    pub late_release: bool,
+    /// Which of its leases, of the tag and of the id, have not ended.
+    pub leases: [bool; 2],
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct State {
+    pub tags: [Record; 2],
+    pub ids: [Record; 2],
+    pub attempts: [Attempt; ATTEMPTS],
+    /// By event: a handler has succeeded.
+    pub effects: [bool; 2],
+    /// By body: the store has begun to record that.
+    pub recorded: [bool; 2],
+    pub stale: bool,
+}
+
+/// A state that follows, what led there, and the promise that it breaks.
+#[derive(Debug)]
+pub struct Step {
+    pub state: State,
+    pub what: (Option<usize>, &'static str),
+    pub broken: Option<&'static str>,
+}
+
+impl Step {
+    pub fn after_a_lease(&mut self) {
+        self.what.1 = match self.what.1 {
+            "claims its tag" => "claims its tag, whose lease is over",
+            "claims its id" => "claims its id, whose lease is over",
+            "claims its id and runs" => "claims its id, whose lease is over, and runs",
+            other => other,
+        };
+    }
+}
+
+impl Attempt {
+    pub fn owner(&self, nth: usize) -> Owner {
+        Self::first_owner(nth) + u8::from(self.again)
+    }
+
+    pub fn first_owner(nth: usize) -> Owner {
+        u8::try_from(nth * 2).unwrap()
+    }
+
+    fn is_active(&self) -> bool {
+        !matches!(self.next, Next::Begin | Next::Nothing { .. }) || self.late_release
+    }
+}
+
+impl State {
+    pub fn start() -> Self {
+        let attempt = Attempt {
+            next: Next::Begin,
+            again: false,
+            slow: false,
+            unsure: false,
+            belated: false,
+            acknowledged: false,
+            late_release: false,
+            leases: [false; 2],
+        };
+        Self {
+            tags: [Record::Absent; 2],
+            ids: [Record::Absent; 2],
+            attempts: [attempt; ATTEMPTS],
+            effects: [false; 2],
+            recorded: [false; 2],
+            stale: false,
+        }
+    }
+
+    /// The same with attempts at equal requests in a fixed order: which is which makes no difference.
+    pub fn canonical(mut self, scenario: &Scenario) -> Self {
+        let held = |nth: usize| {
+            let by = |record: &Record| match record {
+                Record::Running { owner, .. } => usize::from(*owner / 2) == nth,
+                _ => false,
+            };
+            [self.tags.each_ref().map(by), self.ids.each_ref().map(by)]
+        };
+        let mut order: [usize; ATTEMPTS] = std::array::from_fn(|nth| nth);
+        for group in order.chunk_by_mut(|a, b| scenario.requests[*a] == scenario.requests[*b]) {
+            group.sort_by_key(|nth| (self.attempts[*nth], held(*nth)));
+        }
+        let mut place = [0; ATTEMPTS];
+        order.iter().enumerate().for_each(|(to, from)| place[*from] = to);
+        self.change_owner(|owner| match place.get(usize::from(owner / 2)) {
+            Some(place) => Attempt::first_owner(*place) + owner % 2,
+            None => owner,
+        });
+        self.attempts = order.map(|nth| self.attempts[nth]);
+        self
+    }
+
+    pub fn change_owner(&mut self, change: impl Fn(Owner) -> Owner) {
+        for record in self.tags.iter_mut().chain(&mut self.ids) {
+            if let Record::Running { owner, .. } = record {
+                *owner = change(*owner);
+            }
+        }
+    }
+
+    /// All that can happen next.
+    pub fn steps(&self, scenario: &Scenario) -> Vec<Step> {
+        let mut steps = Vec::new();
+        for nth in 0..ATTEMPTS {
+            self.attempt_goes_on(nth, scenario, &mut steps);
+        }
+        self.time_passes(scenario, &mut steps);
+        steps
+    }
+
+    /// From here on only its success counts, and whether it still holds something.
+    pub fn ended(&mut self, nth: usize, success: bool) {
+        let late_release = self.attempts[nth].late_release;
+        self.attempts[nth] = Attempt {
+            next: Next::Nothing { success },
+            late_release,
+            ..Self::start().attempts[nth]
+        };
+    }
+
+    fn time_passes(&self, scenario: &Scenario, steps: &mut Vec<Step>) {
+        let mut push = |state, what| steps.push(Step { state, what: (None, what), broken: None });
+        // A record outlives the freshness of its request, and the patience of who came in time.
+        let claiming = |one: &Attempt| matches!(one.next, Next::ClaimTag | Next::ClaimId);
+        let may_forget = scenario.defect == Some(Defect::RetentionOfThePastTolerance)
+            || (self.stale && !self.attempts.iter().any(claiming));
+        let evicts = scenario.defect == Some(Defect::EvictionInProgress);
+        for nth in 0..4 {
+            let mut state = *self;
+            let [tags, ids] = [&mut state.tags, &mut state.ids];
+            let record = tags.iter_mut().chain(ids).nth(nth).unwrap();
+            let goes = match record {
+                Record::Running { .. } => evicts,
+                Record::Completed => scenario.forgets && may_forget,
+                Record::Absent | Record::Retryable => false,
+            };
+            if goes {
+                *record = Record::Absent;
+                push(state, "a record is forgotten");
+            }
+        }
+        if scenario.forgets && !self.stale {
+            push(Self { stale: true, ..*self }, "every request is stale");
+        }
+    }
+
+    /// The lease of another attempt ends without a word, which shows only when `by` asks for its key.
+    pub fn lease_ends(mut self, kind: usize, key: usize, by: Owner) -> Option<Self> {
+        let record = [&mut self.tags, &mut self.ids][kind].get_mut(key)?;
+        match *record {
+            Record::Running { owner, leased: true } if owner != by => {
+                record.expire();
+                let holder = usize::from(owner / 2);
+                let attempt = self.attempts.get_mut(holder);
+                if let Some(attempt) = attempt.filter(|one| one.owner(holder) == owner) {
+                    attempt.leases[kind] = false;
+                    attempt.slow |= matches!(attempt.next, Next::ClaimTag | Next::ClaimId);
+                }
+                Some(self)
+            }
+            _ => None,
+        }
+    }
+
+    /// Of what is so however it came to be so.
+    pub fn broken(&self, scenario: &Scenario) -> Option<&'static str> {
+        if self.attempts.iter().any(Attempt::is_active) {
+            return None;
+        }
+        let stays = |one: &Record| matches!(one, Record::Running { owner, .. } if *owner != DEAD);
+        if self.tags.iter().chain(&self.ids).any(stays) {
+            return Some("something stays in progress");
+        }
+        // Nobody is at it: the sender's next retry must be able to run it.
+        for request in scenario.requests.iter().filter(|one| one.sender == Sender::Genuine) {
+            let [mut tag, mut id] = [self.tags[request.body], self.ids[request.id]];
+            tag.expire();
+            id.expire();
+            let runs = [tag, id].iter().all(|record| *record != Record::Completed);
+            if !runs && !self.stale && !self.effects[scenario.event_of[request.body]] {
+                return Some("an event is lost");
+            }
+        }
+        None
+    }
+}
