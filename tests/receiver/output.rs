@@ -120,6 +120,8 @@ fn each_refusal_is_one_event_at_debug_before_authentication_and_at_warn_after_it
             | Kind::WrongSignature => Level::DEBUG,
             // Nothing is wrong with these two.
             Kind::Challenge | Kind::Duplicate => Level::DEBUG,
+            // The warning is of the store, once as it goes down, and not of each delivery.
+            Kind::StoreDown => Level::DEBUG,
             _ => Level::WARN,
         };
         let (logged, _guard) = Logged::begin();
@@ -131,7 +133,10 @@ fn each_refusal_is_one_event_at_debug_before_authentication_and_at_warn_after_it
         let of = |reason: &str| reason == kind.as_str();
         let said: Vec<_> = events
             .iter()
-            .filter(|line| line.level <= Level::INFO || line.fields.contains_key("reason"))
+            .filter(|line| {
+                let loud = line.level <= Level::INFO && *kind != Kind::StoreDown;
+                loud || line.fields.contains_key("reason")
+            })
             .filter(|line| line.fields.get("reason").is_none_or(|reason| of(reason)))
             .collect();
         assert_eq!(said.len(), 1, "{kind:?}: {events:#?}");
