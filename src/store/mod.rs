@@ -13,6 +13,10 @@
 mod boxed;
 mod from_url;
 mod memory;
+#[cfg(feature = "sqlite")]
+mod sql;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 
 #[cfg(feature = "testing")]
 pub mod contract;
@@ -26,6 +30,8 @@ use std::time::Duration;
 pub use self::boxed::AnyStore;
 pub use self::from_url::store_from_url;
 pub use self::memory::MemoryStore;
+#[cfg(feature = "sqlite")]
+pub use self::sqlite::SqliteStore;
 
 /// Remembers deliveries: which run, which are done.
 ///
