@@ -4,13 +4,18 @@ use super::{AnyStore, MemoryStore};
 use crate::config::ConfigError;
 
 /// The schemes that have a store, the feature that each needs, and whether this build has it.
-const SCHEMES: &[(&str, &str, bool)] =
-    &[("memory", "", true), ("sqlite", "sqlite", cfg!(feature = "sqlite"))];
+const SCHEMES: &[(&str, &str, bool)] = &[
+    ("memory", "", true),
+    ("sqlite", "sqlite", cfg!(feature = "sqlite")),
+    ("postgres", "postgres", cfg!(feature = "postgres")),
+    ("postgresql", "postgres", cfg!(feature = "postgres")),
+];
 
 /// The store of a URL, so that configuration can choose:
 ///
 /// * `memory:` for a [`MemoryStore`] of the default capacity;
-/// * `sqlite:deliveries.db` for a file (feature `sqlite`).
+/// * `sqlite:deliveries.db` for a file (feature `sqlite`);
+/// * `postgres://user:password@host/database` for PostgreSQL (feature `postgres`).
 ///
 /// # Errors
 ///
@@ -31,6 +36,8 @@ pub fn store_from_url(url: &str) -> Result<AnyStore, ConfigError> {
         "memory" => Ok(AnyStore::new(MemoryStore::new())),
         #[cfg(feature = "sqlite")]
         "sqlite" => super::SqliteStore::new(url).map(AnyStore::new),
+        #[cfg(feature = "postgres")]
+        "postgres" | "postgresql" => super::PostgresStore::new(url).map(AnyStore::new),
         _ => Err(ConfigError::new("store", absent(scheme))),
     }
 }

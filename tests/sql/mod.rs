@@ -7,6 +7,9 @@ pub mod client;
 pub mod folder;
 pub mod logged;
 pub mod oracle;
+#[cfg(feature = "postgres")]
+pub mod postgres;
+pub mod proxy;
 pub mod receiver;
 
 use std::time::Duration;

@@ -37,6 +37,10 @@ impl<Q, A> Asked<Q, A> {
         self.answer = Some(answer);
     }
 
+    pub(crate) fn is_answered(&self) -> bool {
+        self.answer.is_some()
+    }
+
     /// Tells the answer that was noted.
     pub(crate) fn tell(self) {
         if let Some(answer) = self.answer {
@@ -118,6 +122,11 @@ impl<J: Send + 'static> Leader<J> {
         }
         let most = most.min(waiting.jobs.len());
         Some(waiting.jobs.drain(..most).collect())
+    }
+
+    /// Puts jobs back, ahead of what has come since.
+    pub(crate) fn put_back(&mut self, jobs: Vec<J>) {
+        self.lane.lock().jobs.splice(..0, jobs);
     }
 }
 
