@@ -67,10 +67,8 @@ async fn answer(
         if asked.is_empty() {
             return Ok(());
         }
-        let mut pairs: Vec<_> =
+        let pairs: Vec<_> =
             asked.values().map(|job| (job.question.key, job.question.owner)).collect();
-        // Also the order in which the rows are locked.
-        pairs.sort_unstable_by_key(|(key, _)| *key);
         for (key, claim) in claim(database, link, &pairs, lease, keep).await? {
             if let Some(job) = asked.get_mut(&key) {
                 job.note(Ok(claim));

@@ -59,9 +59,7 @@ async fn complete(
     batch: &HashMap<Key, Job>,
     keep: Duration,
 ) -> Result<HashMap<Key, Settled>, Failure> {
-    let mut successes: Vec<_> = batch.values().map(|job| job.question).collect();
-    // Also the order in which the rows are locked.
-    successes.sort_unstable_by_key(|success| success.key);
+    let successes: Vec<_> = batch.values().map(|job| job.question).collect();
     let keys: Vec<_> = successes.iter().map(|done| done.key.as_bytes().to_vec()).collect();
     let owners: Vec<_> = successes.iter().map(|done| done.owner.to_bytes().to_vec()).collect();
     let fences: Vec<_> = successes.iter().map(|done| fence_to_sql(done.fence)).collect();
