@@ -8,6 +8,8 @@ use crate::config_error::ConfigError;
 /// | URL | store | feature |
 /// |---|---|---|
 /// | `memory:` | [`MemoryStore`] of the default capacity | |
+/// | `sqlite:deliveries.db` | `SqliteStore::new`, a file | `sqlite` |
+/// | `postgres://user:password@host/database` | `PostgresStore::new` | `postgres` |
 /// | `redis://…`, `rediss://…`, `redis+unix://…`, and the same with `valkey` | `RedisStore::new` | `redis` |
 ///
 /// Sentinel and Cluster have no URL of their own, as they take several: see `RedisStore::sentinel` and
@@ -49,6 +51,9 @@ type Open = fn(&str) -> Result<AnyStore, ConfigError>;
 /// Every scheme with the feature that it needs, and how it is opened where this build has that.
 const STORES: &[(&str, &str, Option<Open>)] = &[
     ("memory", "", Some(|_| Ok(AnyStore::new(MemoryStore::new())))),
+    ("sqlite", "sqlite", SQLITE),
+    ("postgres", "postgres", POSTGRES),
+    ("postgresql", "postgres", POSTGRES),
     ("redis", "redis", REDIS),
     ("rediss", "redis", REDIS),
     ("redis+unix", "redis", REDIS),
@@ -56,6 +61,16 @@ const STORES: &[(&str, &str, Option<Open>)] = &[
     ("valkeys", "redis", REDIS),
     ("valkey+unix", "redis", REDIS),
 ];
+
+#[cfg(feature = "sqlite")]
+const SQLITE: Option<Open> = Some(|url| super::SqliteStore::new(url).map(AnyStore::new));
+#[cfg(not(feature = "sqlite"))]
+const SQLITE: Option<Open> = None;
+
+#[cfg(feature = "postgres")]
+const POSTGRES: Option<Open> = Some(|url| super::PostgresStore::new(url).map(AnyStore::new));
+#[cfg(not(feature = "postgres"))]
+const POSTGRES: Option<Open> = None;
 
 #[cfg(feature = "redis")]
 const REDIS: Option<Open> = Some(|url| super::RedisStore::new(url).map(AnyStore::new));

@@ -14,8 +14,14 @@ mod boxed;
 mod from_url;
 mod memory;
 mod outage;
+#[cfg(feature = "postgres")]
+mod postgres;
 #[cfg(feature = "redis")]
 mod redis;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod sql;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 
 #[cfg(feature = "testing")]
 pub mod contract;
@@ -29,8 +35,12 @@ use std::time::Duration;
 pub use self::boxed::AnyStore;
 pub use self::from_url::store_from_url;
 pub use self::memory::MemoryStore;
+#[cfg(feature = "postgres")]
+pub use self::postgres::PostgresStore;
 #[cfg(feature = "redis")]
 pub use self::redis::RedisStore;
+#[cfg(feature = "sqlite")]
+pub use self::sqlite::SqliteStore;
 
 /// Remembers deliveries: which run, which are done.
 ///

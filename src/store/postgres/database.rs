@@ -1,0 +1,211 @@
+//! The connections, and what is done when one does not work.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::{PgConnection, PgPool};
+use sqlx::{ConnectOptions, Postgres};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::statements::{FORGET, MIGRATE, MIGRATED};
+use crate::store::sql::{Failure, Outage};
+
+/// How long a question waits for a connection.
+const ACQUIRE: Duration = Duration::from_millis(500);
+/// How long a connection may take to be made. Longer, because a slow server would else never be
+/// connected: whoever waited has gone, the next one finds it.
+pub(super) const CONNECT: Duration = Duration::from_secs(3);
+/// How long an answer may take: `statement_timeout` and the network.
+const ANSWER: Duration = Duration::from_millis(1_500);
+/// How many connections that broke one question replaces: all of the pool's, after a restart of the server.
+const REPLACE: u32 = 8;
+
+/// Expired records leave so many at a time, and at the latest after half as many claims.
+const LEAVE_AT_ONCE: u32 = 1_000;
+/// With little to do they leave once a minute.
+const LEAVE_EVERY: Duration = Duration::from_secs(60);
+
+pub(super) type Link = Option<PoolConnection<Postgres>>;
+
+pub(super) struct Database {
+    pool: PgPool,
+    migrated: AtomicBool,
+    outage: Outage,
+    claims: AtomicU32,
+    forgot_at: Mutex<Instant>,
+}
+
+impl Database {
+    pub(super) fn new(pool: PgPool) -> Self {
+        Self {
+            pool,
+            migrated: AtomicBool::new(false),
+            outage: Outage::default(),
+            claims: AtomicU32::new(0),
+            forgot_at: Mutex::new(Instant::now()),
+        }
+    }
+
+    /// Puts a question that may be repeated, on the connection that the caller has or gets.
+    pub(super) async fn ask<T>(
+        &self,
+        link: &mut Link,
+        question: impl for<'c> Fn(&'c mut PgConnection) -> BoxFuture<'c, Result<T, sqlx::Error>>,
+    ) -> Result<T, Failure> {
+        let asked = self.try_ask(link, question).await;
+        self.outage.note(self, &asked);
+        asked
+    }
+
+    async fn try_ask<T>(
+        &self,
+        link: &mut Link,
+        question: impl for<'c> Fn(&'c mut PgConnection) -> BoxFuture<'c, Result<T, sqlx::Error>>,
+    ) -> Result<T, Failure> {
+        let mut replaced = 0;
+        let mut deadline = None;
+        loop {
+            if link.is_none() {
+                *link = Some(self.connect().await?);
+            }
+            let deadline = *deadline.get_or_insert_with(|| Instant::now() + ANSWER);
+            // There is one: it was put there.
+            let Some(connection) = link else { continue };
+            let answered = timeout_at(deadline, async {
+                self.migrate(connection).await?;
+                question(connection).await
+            });
+            let error = match answered.await {
+                Ok(Ok(answer)) => return Ok(answer),
+                Ok(Err(error)) => error,
+                Err(elapsed) => sqlx::Error::Io(elapsed.into()),
+            };
+            match verdict(&error) {
+                Verdict::Answered => return Err(self.failure(error)),
+                // Somebody dropped it, or restored a database without it.
+                Verdict::NoTable => self.migrated.store(false, Ordering::Relaxed),
+                // Not back to the pool, which would wait for what it has to say.
+                Verdict::Broken => drop(link.take().map(PoolConnection::detach)),
+            }
+            replaced += 1;
+            if replaced > REPLACE || Instant::now() >= deadline {
+                return Err(self.failure(error));
+            }
+        }
+    }
+
+    async fn connect(&self) -> Result<PoolConnection<Postgres>, Failure> {
+        if let Some(idle) = self.pool.try_acquire() {
+            return Ok(idle);
+        }
+        let pool = self.pool.clone();
+        // In a task, which goes on when this question has given up.
+        let connecting = tokio::spawn(async move { timeout(CONNECT, pool.acquire()).await });
+        match timeout(ACQUIRE, connecting).await {
+            Ok(Ok(Ok(Ok(connection)))) => Ok(connection),
+            Ok(Ok(Ok(Err(error)))) if !matches!(error, sqlx::Error::PoolTimedOut) => {
+                Err(self.failure(error))
+            }
+            _ => Err(self.failure(self.why_not().await)),
+        }
+    }
+
+    /// Why there is no connection, which the pool does not tell.
+    async fn why_not(&self) -> sqlx::Error {
+        match timeout(ACQUIRE / 2, self.pool.connect_options().connect()).await {
+            Ok(Err(error)) => error,
+            Ok(Ok(connection)) => {
+                drop(connection);
+                sqlx::Error::PoolTimedOut
+            }
+            Err(elapsed) => sqlx::Error::Io(elapsed.into()),
+        }
+    }
+
+    async fn migrate(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+        if self.migrated.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let migrated: bool = sqlx::query_scalar(MIGRATED).fetch_one(&mut *connection).await?;
+        if !migrated {
+            sqlx::raw_sql(MIGRATE).execute(connection).await?;
+        }
+        self.migrated.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Takes note of claims, and lets expired records leave now and then.
+    pub(super) fn claimed(self: &Arc<Self>, claims: usize) {
+        let claims = u32::try_from(claims).unwrap_or(u32::MAX);
+        let claims = self.claims.fetch_add(claims, Ordering::Relaxed).saturating_add(claims);
+        let mut forgot_at = self.forgot_at.lock().unwrap_or_else(PoisonError::into_inner);
+        if claims >= LEAVE_AT_ONCE / 2 || forgot_at.elapsed() >= LEAVE_EVERY {
+            self.claims.store(0, Ordering::Relaxed);
+            *forgot_at = Instant::now();
+            tokio::spawn(Arc::clone(self).forget());
+        }
+    }
+
+    async fn forget(self: Arc<Self>) {
+        let mut link = None;
+        let forgotten = self.ask(&mut link, |connection| {
+            Box::pin(async {
+                let forget = sqlx::query(FORGET).bind(i64::from(LEAVE_AT_ONCE));
+                forget.execute(connection).await.map(|done| done.rows_affected())
+            })
+        });
+        match forgotten.await {
+            Ok(records) => tracing::debug!(records, "expired records left"),
+            // The next claims bring the next chance.
+            Err(error) => tracing::debug!(%error, "expired records stay for now"),
+        }
+    }
+
+    fn failure(&self, error: sqlx::Error) -> Failure {
+        Failure::new(self.name(), error)
+    }
+
+    /// Where it is. Of the rest of its options one is the password.
+    fn name(&self) -> String {
+        let options = self.pool.connect_options();
+        let place = match options.get_socket() {
+            Some(socket) => socket.display().to_string(),
+            None => format!("{}:{}", options.get_host(), options.get_port()),
+        };
+        let database = options.get_database().unwrap_or(options.get_username());
+        format!("postgres at {place}, database {database}")
+    }
+}
+
+enum Verdict {
+    /// The server has answered: with an error.
+    Answered,
+    NoTable,
+    /// The connection is of no use any more.
+    Broken,
+}
+
+fn verdict(error: &sqlx::Error) -> Verdict {
+    use sqlx::Error::{Io, Protocol, Tls, WorkerCrashed};
+    // https://www.postgresql.org/docs/current/errcodes-appendix.html
+    match error.as_database_error().map(|error| error.code()) {
+        None if matches!(error, Io(_) | Protocol(_) | Tls(_) | WorkerCrashed) => Verdict::Broken,
+        Some(Some(code)) => match &*code {
+            "42P01" => Verdict::NoTable,
+            // The server shuts down, crashed, starts, or ends this connection.
+            "57P01" | "57P02" | "57P03" | "57P05" => Verdict::Broken,
+            _ => Verdict::Answered,
+        },
+        _ => Verdict::Answered,
+    }
+}
+
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PostgresStore({})", self.name())
+    }
+}

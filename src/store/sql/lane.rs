@@ -1,0 +1,144 @@
+//! Where questions wait while a statement is in flight, so that they go out together with the next.
+//!
+//! Who asks first finds nobody leading, and a task is spawned that leads: it takes what has been asked,
+//! answers it, and takes what has been asked meanwhile, until there is nothing left. So one question alone
+//! waits for nobody, many at once share a statement, and a caller that gives up cancels nothing half-way.
+
+use std::error::Error;
+use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+
+use crate::store::StoreError;
+
+/// A question, and where its answer goes.
+#[derive(Debug)]
+pub(crate) struct Asked<Q, A> {
+    pub(crate) question: Q,
+    answer: Option<Result<A, StoreError>>,
+    to: oneshot::Sender<Result<A, StoreError>>,
+}
+
+impl<Q, A> Asked<Q, A> {
+    pub(crate) fn new(question: Q) -> (Self, Answer<A>) {
+        let (to, from) = oneshot::channel();
+        (Self { question, answer: None, to }, Answer(from))
+    }
+
+    /// Whether nobody waits any more: then the question need not be put at all. Its caller asks again.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.to.is_closed()
+    }
+
+    /// Notes the answer, which counts once the batch is committed.
+    pub(crate) fn note(&mut self, answer: Result<A, StoreError>) {
+        self.answer = Some(answer);
+    }
+
+    pub(crate) fn is_answered(&self) -> bool {
+        self.answer.is_some()
+    }
+
+    /// Tells the answer that was noted.
+    pub(crate) fn tell(self) {
+        if let Some(answer) = self.answer {
+            // Whoever does not wait any more asks again.
+            let _ = self.to.send(answer);
+        }
+    }
+
+    /// Tells an error, whatever was noted: the batch was not committed.
+    pub(crate) fn fail<E: Error + Send + Sync + 'static>(self, error: &Arc<E>) {
+        let _ = self.to.send(Err(StoreError::new(Arc::clone(error))));
+    }
+}
+
+/// An answer that is to come.
+#[derive(Debug)]
+pub(crate) struct Answer<A>(oneshot::Receiver<Result<A, StoreError>>);
+
+impl<A> Answer<A> {
+    pub(crate) async fn wait(self) -> Result<A, StoreError> {
+        self.0.await.unwrap_or_else(|_| Err(StoreError::new("the runtime that asked has ended")))
+    }
+}
+
+/// A queue of jobs with one leader at a time.
+#[derive(Debug)]
+pub(crate) struct Lane<J>(Mutex<Waiting<J>>);
+
+#[derive(Debug)]
+struct Waiting<J> {
+    jobs: Vec<J>,
+    led: bool,
+}
+
+impl<J: Send + 'static> Lane<J> {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self(Mutex::new(Waiting { jobs: Vec::new(), led: false })))
+    }
+
+    /// Puts a job in the queue. If nobody leads, `lead` does, in a task.
+    pub(crate) fn put<L>(self: &Arc<Self>, job: J, lead: impl FnOnce(Leader<J>) -> L)
+    where
+        L: Future<Output = ()> + Send + 'static,
+    {
+        let mut waiting = self.lock();
+        waiting.jobs.push(job);
+        if std::mem::replace(&mut waiting.led, true) {
+            return;
+        }
+        drop(waiting);
+        // Made before the task is, which a runtime that ends drops without ever polling it.
+        let leader = Leader { lane: Arc::clone(self), leads: true };
+        if let Ok(runtime) = Handle::try_current() {
+            runtime.spawn(lead(leader));
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting<J>> {
+        // Nothing under the lock can panic half-way through a change.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The right to answer what a lane's queue holds.
+#[derive(Debug)]
+pub(crate) struct Leader<J: Send + 'static> {
+    lane: Arc<Lane<J>>,
+    leads: bool,
+}
+
+impl<J: Send + 'static> Leader<J> {
+    /// The next jobs, in the order in which they came, at most so many. `None` ends the leadership.
+    pub(crate) fn next(&mut self, most: usize) -> Option<Vec<J>> {
+        let mut waiting = self.lane.lock();
+        if waiting.jobs.is_empty() {
+            // Under the lock: whoever puts a job in from now on leads.
+            (waiting.led, self.leads) = (false, false);
+            return None;
+        }
+        let most = most.min(waiting.jobs.len());
+        Some(waiting.jobs.drain(..most).collect())
+    }
+
+    /// Puts jobs back, ahead of what has come since.
+    pub(crate) fn put_back(&mut self, jobs: Vec<J>) {
+        self.lane.lock().jobs.splice(..0, jobs);
+    }
+}
+
+impl<J: Send + 'static> Drop for Leader<J> {
+    /// A leader that ends in the middle leaves nobody waiting for ever.
+    fn drop(&mut self) {
+        if self.leads {
+            let mut waiting = self.lane.lock();
+            waiting.led = false;
+            let orphans = std::mem::take(&mut waiting.jobs);
+            drop(waiting);
+            drop(orphans);
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! A file: one machine, and nothing is forgotten when the process ends.
+
+mod batch;
+mod file;
+mod statements;
+
+use std::fmt;
+use std::path::Path;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::sqlite::SqliteConnectOptions;
+
+use self::batch::{Job, Settlement, Wanted};
+use self::file::File;
+use super::sql::{Asked, Lane};
+use super::{Claim, DeliveryStore, Fence, Key, Owner, Settled, StoreError};
+use crate::config_error::ConfigError;
+
+/// Keeps deliveries in an SQLite file, so that one machine may restart and remember (feature `sqlite`).
+///
+/// Clones share a connection. Several processes on one file are one receiver; the file must be on a disk of
+/// this machine, not on a network drive.
+///
+/// # What it survives
+///
+/// A claim or a completion that was answered is on the disk: the file is in WAL mode with
+/// `synchronous=FULL`, and what is asked while the disk is busy shares the next commit. So a process that is
+/// killed loses nothing, and neither does a machine that loses power, if its disk keeps what it says it
+/// has written. Two files, `-wal` and `-shm`, belong to the database; do not copy it without them.
+///
+/// # Its clock
+///
+/// The wall clock of the machine, since leases and retentions must outlast processes and reboots, which
+/// no monotonic clock does. So a clock that is set **forward** ends leases early by as much: then a
+/// delivery that is running may be taken over and run twice at once. One that is set **back** lets a delivery whose
+/// process died wait longer for its next attempt. A clock that is slewed, as NTP daemons do after
+/// their start, does neither.
+///
+/// # The file
+///
+/// It is opened and, if it is missing, created with the first question; [`ready`](Self::ready) does that at
+/// once. A table `scrapest_webhook_deliveries` is added to whatever else is in it. Expired records leave a
+/// few with each claim, and their room is used again, so that the file stays as large as its retention needs: about
+/// 220 bytes a record, two records a delivery.
+///
+/// # Example
+///
+/// ```
+/// use std::time::Duration;
+/// use scrapest_webhook::store::{Claim, DeliveryStore, Key, Owner, SqliteStore};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = std::env::temp_dir().join(format!("scrapest-webhook-doctest-{}", std::process::id()));
+/// # std::fs::create_dir_all(&folder)?;
+/// # let path = folder.join("deliveries.db");
+/// # let path = path.to_str().unwrap();
+/// let (lease, keep) = (Duration::from_secs(15), Duration::from_secs(24 * 3_600));
+/// let (key, owner) = (Key::from_bytes([7; 32]), Owner::random());
+///
+/// let store = SqliteStore::new(path)?;
+/// let Claim::Acquired { fence, .. } = store.claim(&key, owner, lease, keep).await? else {
+///     panic!("nobody else claimed it");
+/// };
+/// store.complete(&key, owner, fence, keep).await?;
+///
+/// // Another process, or the next one.
+/// let store = SqliteStore::new(&format!("sqlite:{path}"))?;
+/// assert_eq!(store.claim(&key, Owner::random(), lease, keep).await?, Claim::Completed);
+/// # std::fs::remove_dir_all(folder)?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct SqliteStore(Arc<Shared>);
+
+struct Shared {
+    file: Arc<File>,
+    lane: Arc<Lane<Job>>,
+}
+
+impl SqliteStore {
+    /// The store in this file: a path, or a URL such as `sqlite:deliveries.db` or
+    /// `sqlite:///var/lib/app/deliveries.db`. Nothing is opened yet.
+    ///
+    /// # Errors
+    ///
+    /// If it names no file to write to: it is empty, `:memory:` (use a
+    /// [`MemoryStore`](super::MemoryStore)), read-only, or has a parameter that SQLite does not know.
+    ///
+    /// ```
+    /// # use scrapest_webhook::store::SqliteStore;
+    /// assert!(SqliteStore::new("sqlite::memory:").is_err());
+    /// let store = SqliteStore::new("deliveries.db")?;
+    /// # Ok::<(), scrapest_webhook::ConfigError>(())
+    /// ```
+    pub fn new(url_or_path: &str) -> Result<Self, ConfigError> {
+        let refuse = |text: String| ConfigError::new("store", text);
+        let (options, query) = if url_or_path.starts_with("sqlite:") {
+            let options = SqliteConnectOptions::from_str(url_or_path)
+                .map_err(|error| refuse(format!("no sqlite URL: {error}")))?;
+            (options, url_or_path.split_once('?').map_or("", |(_, query)| query))
+        } else {
+            (SqliteConnectOptions::new().filename(url_or_path), "")
+        };
+        let path = options.get_filename().to_path_buf();
+        if path == Path::new("") {
+            return Err(refuse("sqlite without a file, expected sqlite:path".into()));
+        }
+        if url_or_path.contains(":memory:") || query.contains("mode=memory") {
+            return Err(refuse("sqlite in memory forgets, expected a file, or memory:".into()));
+        }
+        if query.contains("mode=ro") || query.contains("immutable=") {
+            return Err(refuse("sqlite read-only, expected a file to write to".into()));
+        }
+        let shared = Shared { file: Arc::new(File::new(path, options)), lane: Lane::new() };
+        Ok(Self(Arc::new(shared)))
+    }
+
+    /// Whether the file can be opened and written to, for a health endpoint, or at start to fail early.
+    ///
+    /// # Errors
+    ///
+    /// Why not, with the file's path: its folder is missing, it is read-only, it is no database, it is locked.
+    ///
+    /// ```
+    /// # use scrapest_webhook::store::SqliteStore;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let store = SqliteStore::new("/no/such/folder/deliveries.db")?;
+    /// let error = store.ready().await.unwrap_err();
+    /// assert!(error.to_string().contains("/no/such/folder/deliveries.db"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn ready(&self) -> Result<(), StoreError> {
+        let (asked, answer) = Asked::new(());
+        self.put(Job::Ready(asked));
+        answer.wait().await
+    }
+
+    async fn settle(
+        &self,
+        key: &Key,
+        owner: Owner,
+        how: Settlement,
+    ) -> Result<Settled, StoreError> {
+        let (asked, answer) = Asked::new((*key, owner, how));
+        self.put(Job::Settle(asked));
+        answer.wait().await
+    }
+
+    fn put(&self, job: Job) {
+        let file = Arc::clone(&self.0.file);
+        self.0.lane.put(job, |leader| batch::lead(file, leader));
+    }
+}
+
+impl DeliveryStore for SqliteStore {
+    async fn claim(
+        &self,
+        key: &Key,
+        owner: Owner,
+        lease: Duration,
+        keep: Duration,
+    ) -> Result<Claim, StoreError> {
+        let (asked, answer) = Asked::new(Wanted { key: *key, owner, lease, keep });
+        self.put(Job::Claim(asked));
+        answer.wait().await
+    }
+
+    async fn renew(&self, key: &Key, owner: Owner, lease: Duration) -> Result<Settled, StoreError> {
+        self.settle(key, owner, Settlement::Renew { lease }).await
+    }
+
+    async fn complete(
+        &self,
+        key: &Key,
+        owner: Owner,
+        fence: Fence,
+        keep: Duration,
+    ) -> Result<Settled, StoreError> {
+        self.settle(key, owner, Settlement::Complete { fence, keep }).await
+    }
+
+    async fn release(&self, key: &Key, owner: Owner) -> Result<Settled, StoreError> {
+        self.settle(key, owner, Settlement::Release).await
+    }
+}
+
+/// The file, never its contents.
+impl fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.file.fmt(f)
+    }
+}
