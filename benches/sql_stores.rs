@@ -1,4 +1,5 @@
-//! A delivery is a claim and a completion. Beside it, in the same run, what the database needs to insert one row.
+//! A delivery is a claim and a completion. Beside it, in the same run, what the database needs to insert one
+//! row.
 //!
 //! `cargo bench --bench sql_stores`; the folder for temporary files should be on the disk that is meant.
 

@@ -36,20 +36,22 @@ const CONNECTIONS: u32 = 4;
 /// forgets nothing as long as it has `fsync` on, which is its default. One that fails over to a standby
 /// forgets nothing only if that standby is synchronous (`synchronous_standby_names`).
 ///
-/// While the server is down the application runs on: each verb is an error, within 3 s, so that deliveries are refused
-/// with 503; one warning says so at the beginning, and one line at the end. Connections that broke are replaced.
+/// While the server is down the application runs on: each verb is an error, within 3 s, so that deliveries
+/// are refused with 503; one warning says so at the beginning, and one line at the end. Connections that
+/// broke are replaced.
 ///
 /// # Many at once
 ///
-/// Claims that arrive while a statement is in flight go out together in the next one, and so do completions. So it takes
-/// two connections for any number of deliveries, and one commit for many. The time is the server's.
+/// Claims that arrive while a statement is in flight go out together in the next one, and so do
+/// completions. So it takes two connections for any number of deliveries, and one commit for many. The time
+/// is the server's.
 ///
 /// # The table
 ///
 /// `scrapest_webhook_deliveries`, in the first schema of the `search_path`. It is created with the first
-/// question if it is missing; whoever runs the receiver without the right to create tables runs it once with it,
-/// as the migration is safe to run twice and at once. Expired records leave 1,000 at a time, so that there are
-/// never many more than the retention needs: about 250 bytes each, two a delivery.
+/// question if it is missing; whoever runs the receiver without the right to create tables runs it once
+/// with it, as the migration is safe to run twice and at once. Expired records leave 1,000 at a time, so
+/// that there are never many more than the retention needs: about 400 bytes each, two a delivery.
 ///
 /// ```no_run
 /// use scrapest_webhook::{ScrapestWebhookLayer, store::PostgresStore};
@@ -73,15 +75,17 @@ struct Shared {
 
 impl PostgresStore {
     /// The store at this URL, `postgres://user:password@host:port/database`, with the parameters that libpq
-    /// and sqlx know, such as `sslmode=verify-full` and `options=-csearch_path%3Dwebhooks`. It connects when it is first
-    /// asked, with at most 4 connections and a `statement_timeout` of 1 s unless `options` sets another.
+    /// and sqlx know, such as `sslmode=verify-full` and `options=-csearch_path%3Dwebhooks`. It connects
+    /// when it is first asked, with at most 4 connections and a `statement_timeout` of 1 s unless
+    /// `options` sets another.
     ///
     /// For a connection pooler in transaction mode, and for settings that a URL does not have, use
     /// [`from_pool`](Self::from_pool).
     ///
     /// # Errors
     ///
-    /// If it is no URL of PostgreSQL, or has a parameter that is not known. The text has nothing of the URL's password.
+    /// If it is no URL of PostgreSQL, or has a parameter that is not known. The text has nothing of the
+    /// URL's password.
     ///
     /// ```
     /// # use scrapest_webhook::store::PostgresStore;
@@ -129,8 +133,8 @@ impl PostgresStore {
     /// The store in the database of this pool, beside whatever else it is used for. It takes up to 4 of its
     /// connections, and 2 while nothing but deliveries that succeed arrives.
     ///
-    /// Set a `statement_timeout` of about 1 s in it, if the rest of the application allows that: a statement that waits for
-    /// longer is given up by the store in any case, but goes on in the server.
+    /// Set a `statement_timeout` of about 1 s in it, if the rest of the application allows that: a
+    /// statement that waits for longer is given up by the store in any case, but goes on in the server.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]

@@ -24,8 +24,8 @@ pub(super) const MIGRATE: &str = "
     CREATE INDEX IF NOT EXISTS scrapest_webhook_deliveries_keep_until
         ON scrapest_webhook_deliveries (keep_until);";
 
-/// Of the transaction, whatever the server, the role or the pool says: an answer must outlast a crash. Evaluated
-/// once a statement; a setting that is stronger stays.
+/// Of the transaction, whatever the server, the role or the pool says: an answer must outlast a crash.
+/// Evaluated once a statement; a setting that is stronger stays.
 macro_rules! durably {
     () => {
         "set_config('synchronous_commit', CASE current_setting('synchronous_commit')
@@ -53,8 +53,8 @@ macro_rules! held_by {
     };
 }
 
-/// Keys and owners as arrays, without two of one key; the lease; the retention. A key that is not to be had has no
-/// row. In the order of the keys, so that two statements do not wait for each other.
+/// Keys and owners as arrays, without two of one key; the lease; the retention. A key that is not to be had
+/// has no row. In the order of the keys, so that two statements do not wait for each other.
 pub(super) const CLAIM: &str = concat!(
     "INSERT INTO scrapest_webhook_deliveries AS r
         (key, version, state, owner, fence, lease_until, keep_until, attempt)

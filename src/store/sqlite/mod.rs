@@ -34,16 +34,16 @@ use crate::config_error::ConfigError;
 ///
 /// The wall clock of the machine, since leases and retentions must outlast processes and reboots, which
 /// no monotonic clock does. So a clock that is set **forward** ends leases early by as much: then a
-/// delivery that is running may be taken over and run twice at once. One that is set **back** lets a delivery whose
-/// process died wait longer for its next attempt. A clock that is slewed, as NTP daemons do after
-/// their start, does neither.
+/// delivery that is running may be taken over and run twice at once. One that is set **back** lets a
+/// delivery whose process died wait longer for its next attempt. A clock that is slewed, as NTP daemons do
+/// after their start, does neither.
 ///
 /// # The file
 ///
 /// It is opened and, if it is missing, created with the first question; [`ready`](Self::ready) does that at
 /// once. A table `scrapest_webhook_deliveries` is added to whatever else is in it. Expired records leave a
-/// few with each claim, and their room is used again, so that the file stays as large as its retention needs: about
-/// 220 bytes a record, two records a delivery.
+/// few with each claim, and their room is used again, so that the file stays as large as its retention
+/// needs: about 150 bytes a record, two records a delivery.
 ///
 /// # Example
 ///
