@@ -108,7 +108,7 @@ impl AnyStore {
         limit: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> StoreError {
         let error = StoreError::new(limit);
-        self.outage.failed(&error);
+        self.outage.failed(self, &error);
         error
     }
 }
@@ -121,11 +121,13 @@ impl DeliveryStore for AnyStore {
         lease: Duration,
         keep: Duration,
     ) -> Result<Claim, StoreError> {
-        self.outage.note(self.store.claim(key, owner, lease, keep).await)
+        let answer = self.store.claim(key, owner, lease, keep).await;
+        self.outage.note(self, answer)
     }
 
     async fn renew(&self, key: &Key, owner: Owner, lease: Duration) -> Result<Settled, StoreError> {
-        self.outage.note(self.store.renew(key, owner, lease).await)
+        let answer = self.store.renew(key, owner, lease).await;
+        self.outage.note(self, answer)
     }
 
     async fn complete(
@@ -135,11 +137,13 @@ impl DeliveryStore for AnyStore {
         fence: Fence,
         keep: Duration,
     ) -> Result<Settled, StoreError> {
-        self.outage.note(self.store.complete(key, owner, fence, keep).await)
+        let answer = self.store.complete(key, owner, fence, keep).await;
+        self.outage.note(self, answer)
     }
 
     async fn release(&self, key: &Key, owner: Owner) -> Result<Settled, StoreError> {
-        self.outage.note(self.store.release(key, owner).await)
+        let answer = self.store.release(key, owner).await;
+        self.outage.note(self, answer)
     }
 }
 

@@ -1,5 +1,6 @@
 //! One line when a store stops answering and one when it answers again, however many ask meanwhile.
 
+use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
 use tokio::time::{Duration, Instant};
@@ -22,15 +23,19 @@ struct Failing {
 
 impl Outage {
     /// Takes note of an answer, and hands it on.
-    pub(super) fn note<T>(&self, answer: Result<T, StoreError>) -> Result<T, StoreError> {
+    pub(super) fn note<T>(
+        &self,
+        store: &dyn fmt::Debug,
+        answer: Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
         match &answer {
-            Ok(_) => self.answered(),
-            Err(error) => self.failed(error),
+            Ok(_) => self.answered(store),
+            Err(error) => self.failed(store, error),
         }
         answer
     }
 
-    pub(super) fn failed(&self, error: &StoreError) {
+    pub(super) fn failed(&self, store: &dyn fmt::Debug, error: &StoreError) {
         let now = Instant::now();
         let mut failing = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(failing) = &mut *failing {
@@ -39,16 +44,16 @@ impl Outage {
         }
         *failing = Some(Failing { since: now, last: now, failures: 1 });
         drop(failing);
-        tracing::warn!(%error, "delivery store fails; deliveries wait for it or are told to come later");
+        tracing::warn!(?store, %error, "delivery store fails; deliveries wait for it or are told to come later");
     }
 
-    fn answered(&self) {
+    fn answered(&self, store: &dyn fmt::Debug) {
         let mut failing = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if failing.as_ref().is_none_or(|failing| failing.last.elapsed() < STEADY) {
             return;
         }
         let Some(Failing { since, last, failures }) = failing.take() else { return };
         drop(failing);
-        tracing::info!(failures, lasted = ?(last - since), "delivery store answers again");
+        tracing::info!(?store, failures, lasted = ?(last - since), "delivery store answers again");
     }
 }

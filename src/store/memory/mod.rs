@@ -133,6 +133,11 @@ impl MemoryStore {
         drop(records);
 
         // Not each time: a store that is full stays full.
+        #[cfg(feature = "metrics")]
+        if evicted > evicted_before {
+            metrics::counter!("scrapest_webhook_evictions_total")
+                .increment(evicted - evicted_before);
+        }
         if evicted > evicted_before && evicted.is_power_of_two() {
             self.warn(evicted);
         }

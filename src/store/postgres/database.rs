@@ -12,7 +12,7 @@ use sqlx::{ConnectOptions, Postgres};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::statements::{FORGET, MIGRATE, MIGRATED};
-use crate::store::sql::{Failure, Outage};
+use crate::store::sql::Failure;
 
 /// How long a question waits for a connection.
 const ACQUIRE: Duration = Duration::from_millis(500);
@@ -34,7 +34,6 @@ pub(super) type Link = Option<PoolConnection<Postgres>>;
 pub(super) struct Database {
     pool: PgPool,
     migrated: AtomicBool,
-    outage: Outage,
     claims: AtomicU32,
     forgot_at: Mutex<Instant>,
 }
@@ -44,7 +43,6 @@ impl Database {
         Self {
             pool,
             migrated: AtomicBool::new(false),
-            outage: Outage::default(),
             claims: AtomicU32::new(0),
             forgot_at: Mutex::new(Instant::now()),
         }
@@ -52,16 +50,6 @@ impl Database {
 
     /// Puts a question that may be repeated, on the connection that the caller has or gets.
     pub(super) async fn ask<T>(
-        &self,
-        link: &mut Link,
-        question: impl for<'c> Fn(&'c mut PgConnection) -> BoxFuture<'c, Result<T, sqlx::Error>>,
-    ) -> Result<T, Failure> {
-        let asked = self.try_ask(link, question).await;
-        self.outage.note(self, &asked);
-        asked
-    }
-
-    async fn try_ask<T>(
         &self,
         link: &mut Link,
         question: impl for<'c> Fn(&'c mut PgConnection) -> BoxFuture<'c, Result<T, sqlx::Error>>,

@@ -1,14 +1,12 @@
 //! What the two SQL stores share.
 
 mod lane;
-mod outage;
 
 use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
 pub(super) use self::lane::{Asked, Lane, Leader};
-pub(super) use self::outage::Outage;
 
 /// The version of the records that this code writes, and the only one that it reads.
 pub(super) const VERSION: i16 = 1;

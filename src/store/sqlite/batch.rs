@@ -48,7 +48,6 @@ pub(super) async fn lead(file: Arc<File>, mut leader: Leader<Job>) {
             continue;
         }
         let result = answer(&file, &mut connection, &mut jobs).await;
-        file.outage.note(&file, &result);
         match result {
             Ok(()) => jobs.into_iter().for_each(Job::tell),
             Err(failure) => {

@@ -10,7 +10,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::sleep;
 
 use super::statements::SCHEMA;
-use crate::store::sql::{Failure, Outage};
+use crate::store::sql::Failure;
 
 /// How long one question may wait for other processes that write.
 const BUSY: Duration = Duration::from_secs(1);
@@ -19,7 +19,6 @@ pub(super) struct File {
     path: PathBuf,
     options: SqliteConnectOptions,
     connection: Mutex<Option<SqliteConnection>>,
-    pub(super) outage: Outage,
 }
 
 impl File {
@@ -31,7 +30,7 @@ impl File {
             .busy_timeout(BUSY)
             // A question that failed is logged by its caller, who knows what it means.
             .disable_statement_logging();
-        Self { path, options, connection: Mutex::new(None), outage: Outage::default() }
+        Self { path, options, connection: Mutex::new(None) }
     }
 
     /// The connection, for one batch at a time.
