@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 
 use crate::body::genuine_of;
 use crate::common::connection::{Connection, open_head, open_text};
-use crate::common::{Answer, Framework, Handler, Server, client, eventually, genuine, layer};
+use crate::common::{Answer, Axum, Framework, Handler, Server, client, eventually, genuine, layer};
 
 const CAP: usize = 2 * 1_048_576;
 
@@ -32,10 +32,13 @@ async fn until_status(server: &Server, status: u16) -> Answer {
     panic!("500 deliveries, and none was answered with {status}");
 }
 
-async fn above_the_cap_of_bytes_in_flight_503_and_below_it_again_as_before<F: Framework>() {
+/// On axum alone: actix reads ahead into a buffer of its own, and what it holds there of a body that is not
+/// whole yet it has not handed on, so that nobody can say how much of the cap is taken.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn above_the_cap_of_bytes_in_flight_503_and_below_it_again_as_before() {
     let handler = Handler::ok();
     let layer = layer().with_bytes_in_flight(CAP).with_body_deadline(Duration::from_secs(30));
-    let server = F::serve(layer, handler.clone()).await;
+    let server = Axum::serve(layer, handler.clone()).await;
     let held = (unfinished(&server).await, unfinished(&server).await);
     // What is left of the cap is two bytes, once both have been read.
     let refused = until_status(&server, 503).await;
@@ -120,7 +123,6 @@ async fn the_share_of_a_body_is_held_while_its_handler_runs_and_then_free<F: Fra
 }
 
 crate::for_each_framework! {
-    above_the_cap_of_bytes_in_flight_503_and_below_it_again_as_before,
     a_length_that_is_only_promised_takes_nothing_of_the_cap,
     in_a_flood_of_forged_bodies_of_1_mb_genuine_ones_still_pass,
     the_share_of_a_body_is_held_while_its_handler_runs_and_then_free,
