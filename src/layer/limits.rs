@@ -1,0 +1,55 @@
+//! The settings that bound what a request may cost.
+
+use std::time::Duration;
+
+use super::WebhookLayer;
+use crate::provider::Provider;
+
+impl<P: Provider> WebhookLayer<P> {
+    /// The longest body, in bytes. Default: 1,048,576, the largest payload Scrapest documents.
+    ///
+    /// ```
+    /// # let layer = scrapest_webhook::ScrapestWebhookLayer::new("a-secret-of-some-24-bytes");
+    /// let layer = layer.with_body_limit(64 * 1024);
+    /// ```
+    #[must_use]
+    pub fn with_body_limit(self, bytes: usize) -> Self {
+        self.set(|config| config.body_limit = bytes)
+    }
+
+    /// How long the whole body may take. Default: 5 s.
+    ///
+    /// ```
+    /// # let layer = scrapest_webhook::ScrapestWebhookLayer::new("a-secret-of-some-24-bytes");
+    /// # use std::time::Duration;
+    /// let layer = layer.with_body_deadline(Duration::from_secs(2));
+    /// ```
+    #[must_use]
+    pub fn with_body_deadline(self, deadline: Duration) -> Self {
+        self.set(|config| config.body_deadline = deadline)
+    }
+
+    /// How many bytes of bodies all requests of this layer may hold at one time, read or being read;
+    /// above it 503. Default: 64 MiB.
+    ///
+    /// ```
+    /// # let layer = scrapest_webhook::ScrapestWebhookLayer::new("a-secret-of-some-24-bytes");
+    /// let layer = layer.with_bytes_in_flight(16 * 1024 * 1024);
+    /// ```
+    #[must_use]
+    pub fn with_bytes_in_flight(self, bytes: usize) -> Self {
+        self.set(|config| config.set_bytes_in_flight(bytes))
+    }
+
+    /// How long a handler may run; then it is dropped and the delivery released. Default: 60 s.
+    ///
+    /// ```
+    /// # let layer = scrapest_webhook::ScrapestWebhookLayer::new("a-secret-of-some-24-bytes");
+    /// # use std::time::Duration;
+    /// let layer = layer.with_run_limit(Duration::from_secs(30));
+    /// ```
+    #[must_use]
+    pub fn with_run_limit(self, limit: Duration) -> Self {
+        self.set(|config| config.run_limit = limit)
+    }
+}
