@@ -1,5 +1,6 @@
-//! What a delivery costs in each store: a claim and a completion of a fresh key, alone and with 64 in
-//! flight; beside them the raw driver's `SET NX PX`, which is the least that any claim could cost.
+//! What a delivery costs in each store, alone and with 64 in flight: a claim and a completion of one fresh key,
+//! and a whole delivery, which is both its keys, through the layer, from the request to the answer; beside them the raw
+//! driver's `SET NX PX`, which is the least that any claim could cost.
 //!
 //! ```sh
 //! cargo bench --bench stores
@@ -9,22 +10,30 @@
 
 #![allow(missing_docs, reason = "a benchmark is nobody's library")]
 
+use std::convert::Infallible;
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use axum::http::{Request, Response};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use futures_util::future::join_all;
+use http_body_util::Full;
+use hyper::body::Bytes;
 use scrapest_webhook::store::{
     AnyStore, Claim, DeliveryStore, Key, MemoryStore, Owner, RedisStore,
 };
+use scrapest_webhook::tower::VerifiedBody;
+use scrapest_webhook::{ScrapestWebhookLayer, testing};
 use server::{FORGETFUL, RedisServer};
 use tokio::runtime::Runtime;
+use tower::{Layer, ServiceExt, service_fn};
 
 #[allow(dead_code, unreachable_pub, reason = "the tests use the rest")]
 #[path = "../tests/redis_store/server.rs"]
 mod server;
 
+const SECRET: &str = "whsec_0123456789abcdef01234567";
 const LEASE: Duration = Duration::from_secs(15);
 const KEEP: Duration = Duration::from_secs(4_200);
 const IN_FLIGHT: [usize; 2] = [1, 64];
@@ -34,18 +43,21 @@ fn stores(criterion: &mut Criterion) {
     let redis = RedisServer::start(FORGETFUL);
 
     store(criterion, &runtime, "memory", MemoryStore::new());
+    delivery(criterion, &runtime, "memory", MemoryStore::new());
     if let Some(redis) = &redis {
-        store(criterion, &runtime, "redis", RedisStore::new(&redis.url()).unwrap());
+        let redis_store = RedisStore::new(&redis.url()).unwrap();
+        store(criterion, &runtime, "redis", redis_store.clone());
+        delivery(criterion, &runtime, "redis", redis_store);
         raw_redis(criterion, &runtime, &redis.url());
     }
 }
 
 fn store(criterion: &mut Criterion, runtime: &Runtime, name: &str, store: impl DeliveryStore) {
     let store = AnyStore::new(store);
-    bench(criterion, runtime, &format!("{name}/claim+complete"), move || {
+    let fresh = || (Key::from_bytes(rand::random()), Owner::random());
+    bench(criterion, runtime, &format!("{name}/claim+complete"), fresh, move |(key, owner)| {
         let store = store.clone();
         async move {
-            let (key, owner) = (Key::from_bytes(rand::random()), Owner::random());
             let claim = store.claim(&key, owner, LEASE, KEEP).await.unwrap();
             let Claim::Acquired { fence, .. } = claim else { panic!("{claim:?}") };
             black_box(store.complete(&key, owner, fence, KEEP).await.unwrap());
@@ -53,13 +65,40 @@ fn store(criterion: &mut Criterion, runtime: &Runtime, name: &str, store: impl D
     });
 }
 
+/// Whole deliveries, signed beforehand.
+fn delivery(
+    criterion: &mut Criterion,
+    runtime: &Runtime,
+    name: &str,
+    store: impl DeliveryStore + Clone,
+) {
+    let layer = ScrapestWebhookLayer::new(SECRET).with_store(store);
+    let handler = service_fn(|_: Request<VerifiedBody>| async {
+        Ok::<_, Infallible>(Response::new(Full::<Bytes>::default()))
+    });
+    let service = layer.layer(handler);
+    bench(
+        criterion,
+        runtime,
+        &format!("{name}/delivery"),
+        || testing::scrapest(SECRET).sign().into_http::<Full<Bytes>>("/"),
+        move |request| {
+            let service = service.clone();
+            async move {
+                let answer = service.oneshot(request).await.unwrap();
+                assert_eq!(answer.status(), 200);
+            }
+        },
+    );
+}
+
 fn raw_redis(criterion: &mut Criterion, runtime: &Runtime, url: &str) {
     let client = redis::Client::open(url).unwrap();
     let connection = runtime.block_on(client.get_multiplexed_async_connection()).unwrap();
-    bench(criterion, runtime, "redis/raw SET NX PX", move || {
+    let fresh = || Key::from_bytes(rand::random()).to_string();
+    bench(criterion, runtime, "redis/raw SET NX PX", fresh, move |key| {
         let mut connection = connection.clone();
         async move {
-            let key = Key::from_bytes(rand::random()).to_string();
             let mut set = redis::cmd("SET");
             set.arg(key).arg("1").arg("NX").arg("PX").arg(4_200_000);
             set.exec_async(&mut connection).await.unwrap();
@@ -67,12 +106,13 @@ fn raw_redis(criterion: &mut Criterion, runtime: &Runtime, url: &str) {
     });
 }
 
-/// `job` over and over, by as many tasks as are to be in flight.
-fn bench<F: Future<Output = ()> + Send + 'static>(
+/// `job` over and over, by as many tasks as are to be in flight, on what was prepared for each.
+fn bench<T: Send + 'static, F: Future<Output = ()> + Send + 'static>(
     criterion: &mut Criterion,
     runtime: &Runtime,
     name: &str,
-    job: impl Fn() -> F + Send + Sync + 'static,
+    prepare: impl Fn() -> T,
+    job: impl Fn(T) -> F + Send + Sync + 'static,
 ) {
     let job = Arc::new(job);
     let mut group = criterion.benchmark_group(name);
@@ -81,15 +121,18 @@ fn bench<F: Future<Output = ()> + Send + 'static>(
     for in_flight in IN_FLIGHT {
         group.bench_function(BenchmarkId::from_parameter(in_flight), |bencher| {
             bencher.to_async(runtime).iter_custom(|iterations| {
+                let mut prepared = Vec::from_iter((0..in_flight).map(|_| Vec::new()));
+                for iteration in 0..iterations as usize {
+                    prepared[iteration % in_flight].push(prepare());
+                }
                 let job = Arc::clone(&job);
                 async move {
                     let began = Instant::now();
-                    let tasks = (0..in_flight as u64).map(|task| {
+                    let tasks = prepared.into_iter().map(|prepared| {
                         let job = Arc::clone(&job);
-                        let jobs = (task..iterations).step_by(in_flight).count();
                         tokio::spawn(async move {
-                            for _ in 0..jobs {
-                                job().await;
+                            for prepared in prepared {
+                                job(prepared).await;
                             }
                         })
                     });

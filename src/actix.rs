@@ -52,6 +52,7 @@ use actix_web::http::header::HeaderMap;
 use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, HttpResponse, ResponseError};
 use bytes::Bytes;
 use futures_util::Stream;
+use tokio::time::Instant;
 
 use crate::config::Config;
 use crate::delivery::Delivery;
@@ -108,12 +109,13 @@ where
         let payload = request.take_payload();
         let exchange = ActixExchange { request, payload, service: Rc::clone(&self.service) };
         let run = RunState::new(observe::span(self.config.provider.name()));
-        let deadline = self.config.answer_deadline();
-        let received = Box::pin(receive(Arc::clone(&self.config), exchange, Arc::clone(&run)));
+        let arrived = Instant::now();
+        let deadline = arrived + self.config.answer_deadline();
+        let received = receive(Arc::clone(&self.config), exchange, Arc::clone(&run), arrived);
         // actix does not drop a handler whose client has left; what is late goes on beside it.
         let spawn = |run| drop(actix_web::rt::spawn(run));
         let late = ActixExchange::<S>::answer_late;
-        ResponseFuture(Attended::new(received, run, deadline, spawn, late))
+        ResponseFuture(Attended::new(Box::pin(received), run, deadline, spawn, late))
     }
 }
 

@@ -20,6 +20,7 @@ pub mod scrapest;
 mod secret;
 mod shared;
 pub mod store;
+mod timer;
 mod wire;
 
 #[cfg(feature = "actix")]

@@ -4,8 +4,7 @@
 //! it is escaped and cut. Labels of metrics are from fixed sets.
 
 use std::fmt::{self, Write};
-use std::time::Instant;
-
+use tokio::time::Instant;
 use tracing::field::{Empty, display};
 use tracing::{Span, debug, info_span, warn};
 
@@ -38,8 +37,8 @@ pub(crate) struct Observation {
 }
 
 impl Observation {
-    pub(crate) fn start(sender: &'static str, span: &Span) -> Self {
-        Self { span: span.clone(), sender, started: Instant::now() }
+    pub(crate) fn new(sender: &'static str, span: &Span, started: Instant) -> Self {
+        Self { span: span.clone(), sender, started }
     }
 
     pub(crate) fn body(&self, bytes: usize) {

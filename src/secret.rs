@@ -2,6 +2,8 @@
 
 use std::ffi::OsStr;
 use std::fmt;
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use hmac::{Hmac, KeyInit};
@@ -12,6 +14,8 @@ use crate::config_error::ConfigError;
 
 /// Fewer bytes than this can be guessed: an error. Scrapest allows no fewer either.
 const SHORTEST: usize = 8;
+/// More bytes than this in a file are not a secret, but a mistake.
+const LONGEST_FILE: usize = 4_096;
 /// Fewer bytes than this deserve a warning: 24 random characters are about 128 bits.
 const ADVISED: usize = 24;
 
@@ -27,7 +31,8 @@ const ADVISED: usize = 24;
 /// let layer = ScrapestWebhookLayer::new("whsec_3fb1c8a0d94e4a7fb2c6");
 /// assert!(Secret::from_env("NOT_SET_ANYWHERE").is_err());
 /// ```
-pub struct Secret(Zeroizing<Vec<u8>>);
+#[derive(Clone)]
+pub struct Secret(pub(crate) Zeroizing<Vec<u8>>);
 
 impl Secret {
     /// The value of the environment variable `name`, its bytes as they are.
@@ -55,12 +60,24 @@ impl Secret {
     ///
     /// # Errors
     ///
-    /// When the file cannot be read. That the secret is long enough is checked when a layer takes it.
+    /// When the file cannot be read, or is longer than 4,096 bytes. That the secret is long enough is checked when a layer takes it.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
         let path = path.as_ref();
-        let mut bytes = Zeroizing::new(std::fs::read(path).map_err(|error| {
-            ConfigError::new("secret", format!("file {path:?} cannot be read: {error}"))
-        })?);
+        // Of its final size at once: what is moved leaves a copy behind.
+        let mut bytes = Zeroizing::new(Vec::with_capacity(LONGEST_FILE + 1));
+        let read = File::open(path)
+            .and_then(|file| file.take(LONGEST_FILE as u64 + 1).read_to_end(&mut bytes));
+        if let Err(error) = read {
+            return Err(ConfigError::new(
+                "secret",
+                format!("file {path:?} cannot be read: {error}"),
+            ));
+        }
+        if bytes.len() > LONGEST_FILE {
+            let what =
+                format!("file {path:?} is of more than {LONGEST_FILE} bytes, expected a secret");
+            return Err(ConfigError::new("secret", what));
+        }
         if bytes.ends_with(b"\n") {
             bytes.pop();
             if bytes.ends_with(b"\r") {

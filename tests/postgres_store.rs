@@ -664,6 +664,24 @@ async fn a_wrong_password_is_said_and_not_shown() {
 // --- receivers that are processes of their own
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_receiver_whose_server_is_down_at_the_start_answers_503_until_it_is_there() {
+    let Some(mut server) = Postgres::stopped(&[]) else { return };
+    let folder = Folder::new();
+    let effects = folder.file("effects");
+    let receiver = Receiver::start(&server.url(), &effects, Duration::ZERO);
+    let delivery = receiver::delivery();
+    assert_eq!(receiver::attempt(receiver.address, &delivery).await, Some(503));
+    server.run();
+    receiver::deliver(&[receiver.address], &delivery).await;
+    receiver::deliver(&[receiver.address], &delivery).await;
+    let effects = oracle::read(&effects);
+    assert!(
+        effects.len() == 1 && effects.values().all(|effects| effects.begun == 1),
+        "{effects:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn two_processes_on_one_server_are_one_receiver() {
     let (server, folder) = (server!(), Folder::new());
     let effects = folder.file("effects");

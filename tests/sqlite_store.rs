@@ -16,13 +16,19 @@ use sql::{KEEP, LEASE, acquire, claim, oracle, random_key, recovers};
 use sqlx::{Connection, Row, SqliteConnection};
 use tokio::time::sleep;
 
-/// Each clause opens the one file anew, so that all of them are receivers on one store.
+/// A file for each clause: on a slow disk one that hammers its file may keep another waiting for longer than a
+/// question may take. Two receivers on one file are the subject of tests of their own.
 mod contract {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
     use scrapest_webhook::store::SqliteStore;
 
     fn store() -> SqliteStore {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         // Of earlier runs as well.
-        SqliteStore::new(concat!(env!("CARGO_TARGET_TMPDIR"), "/contract.db")).unwrap()
+        let folder = env!("CARGO_TARGET_TMPDIR");
+        SqliteStore::new(&format!("{folder}/contract-{number}.db")).unwrap()
     }
 
     scrapest_webhook::store_contract_tests!(store());
@@ -323,6 +329,24 @@ impl Drop for SmallDisk {
     fn drop(&mut self) {
         Self::run("umount", &["--lazy"], &self.0);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_receiver_whose_file_cannot_be_opened_at_the_start_answers_503_until_it_can() {
+    let folder = Folder::new();
+    let effects = folder.file("effects");
+    let url = format!("sqlite:{}", folder.file("later/deliveries.db"));
+    let receiver = Receiver::start(&url, &effects, Duration::ZERO);
+    let delivery = receiver::delivery();
+    assert_eq!(receiver::attempt(receiver.address, &delivery).await, Some(503));
+    std::fs::create_dir(folder.file("later")).unwrap();
+    receiver::deliver(&[receiver.address], &delivery).await;
+    receiver::deliver(&[receiver.address], &delivery).await;
+    let effects = oracle::read(&effects);
+    assert!(
+        effects.len() == 1 && effects.values().all(|effects| effects.begun == 1),
+        "{effects:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

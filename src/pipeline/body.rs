@@ -3,12 +3,13 @@
 use std::future::poll_fn;
 
 use bytes::{Bytes, BytesMut};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use super::{BodyError, Exchange};
 use crate::config::Config;
 use crate::rejection::{RejectionKind, Reply};
 use crate::shared::Body;
+use crate::timer::timeout_at;
 
 /// One deadline for the whole body: one for each frame is beaten by a byte a second.
 pub(super) async fn collect<P>(

@@ -4,7 +4,7 @@ use std::cmp::min;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep};
 
 use super::keys::{Held, Identified, Keys};
 use super::settle::{self, pauses};
@@ -13,10 +13,7 @@ use crate::provider::Provider;
 use crate::rejection::{RejectionKind, Reply};
 use crate::run_state::{Phase, RunState};
 use crate::shared::{Body, Running};
-use crate::store::{Claim, DeliveryStore, Fence, Key, Owner, StoreError};
-
-/// A question that takes longer was lost, and is asked again.
-const ONE_QUESTION: Duration = Duration::from_secs(2);
+use crate::store::{Claim, Claims, Fence, Key, ONE_QUESTION, Owner, StoreError};
 
 /// A delivery that this attempt may run, and alone.
 pub(super) struct Claimed {
@@ -115,26 +112,24 @@ async fn attempt<P: Provider>(
     patience: Instant,
 ) -> Result<Attempt, StoreError> {
     let began = Instant::now();
+    let (lease, keep) = (config.lease, config.retention());
     let mut held = unclaimed(keys, owner);
     for _ in 0..2 {
-        for (place, key) in keys.in_order().enumerate() {
-            let asked = config.store.claim(&key, owner, config.lease, config.retention());
-            let answer = match timeout_at(limit(patience), asked).await {
-                Ok(answer) => answer?,
-                Err(elapsed) => return Err(config.store.gave_up(elapsed)),
-            };
-            let taken = match answer {
-                Claim::Acquired { fence, attempt } => {
-                    held.fences[place] = fence;
-                    (held.fence, held.attempt) = (fence, attempt);
-                    continue;
-                }
-                Claim::InProgress { retry_after } => Attempt::InProgress { key, retry_after },
-                Claim::Completed => Attempt::Completed,
-            };
-            let count = if unsure { Keys::MOST } else { place };
-            settle::release(config, keys, count, owner, limit(patience)).await;
-            return Ok(taken);
+        let fences = &mut held.fences;
+        let asked = config.store.claim_all(keys.all(), owner, lease, keep, fences, patience);
+        match asked.await? {
+            Claims::Acquired { attempt } => held.attempt = attempt,
+            Claims::Taken { place, claim, held } => {
+                let count = if unsure { Keys::MOST } else { held };
+                let limit = min(patience, Instant::now() + ONE_QUESTION);
+                settle::release(config, keys, count, owner, limit).await;
+                return Ok(match claim {
+                    Claim::InProgress { retry_after } => {
+                        Attempt::InProgress { key: keys.all()[place], retry_after }
+                    }
+                    _ => Attempt::Completed,
+                });
+            }
         }
         // If that took long, the first key may soon be another's, or be so already: asked once more,
         // the store renews what is still held, and says what is not.
@@ -147,12 +142,7 @@ async fn attempt<P: Provider>(
 }
 
 fn unclaimed(keys: Keys, owner: Owner) -> Held {
-    Held { keys, owner, fences: [Fence::new(0); Keys::MOST], fence: Fence::new(0), attempt: 0 }
-}
-
-/// Of the question that is asked now.
-fn limit(patience: Instant) -> Instant {
-    min(patience, Instant::now() + ONE_QUESTION)
+    Held { keys, owner, fences: [Fence::new(0); Keys::MOST], attempt: 0 }
 }
 
 fn give_up<P: Provider>(

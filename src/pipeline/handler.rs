@@ -18,7 +18,7 @@ use crate::delivery::{Delivery, Verified};
 use crate::provider::Provider;
 use crate::rejection::{RejectionKind, Reply};
 use crate::run_state::{Phase, RunState};
-use crate::store::{DeliveryStore, Settled, StoreError};
+use crate::store::Settled;
 
 pub(super) async fn run<P: Provider, X: Exchange>(
     config: &Config<P>,
@@ -34,7 +34,7 @@ pub(super) async fn run<P: Provider, X: Exchange>(
         kind: message.kind,
         timestamp: message.timestamp,
         attempt: held.attempt,
-        fence: held.fence,
+        fence: held.fence(),
         key: held.keys.main(),
         body: claimed.body.bytes.clone(),
         run: Arc::clone(run),
@@ -63,8 +63,8 @@ async fn guarded<P: Provider, H: Future>(
     run: &RunState,
 ) -> Result<H::Output, RejectionKind> {
     let mut handler = pin!(Some(AssertUnwindSafe(handler).catch_unwind()));
-    let mut overseer =
-        pin!(timeout_at(Instant::now() + config.run_limit, keep_lease(config, held, run)));
+    let limit = Instant::now() + config.run_limit;
+    let mut overseer = pin!(async { timeout_at(limit, keep_lease(config, held, run)).await });
     let ended = poll_fn(|cx| {
         if let Some(handler) = handler.as_mut().as_pin_mut()
             && let std::task::Poll::Ready(ended) = handler.poll(cx)
@@ -104,7 +104,8 @@ async fn keep_lease<P: Provider>(config: &Config<P>, held: &Held, run: &RunState
         let asked = Instant::now();
         // An answer that was lost leaves the time to ask once more.
         let limit = held_until.min(asked + config.renewal());
-        let lost = match timeout_at(limit, renew(config, held)).await {
+        let renewed = config.store.renew_all(held.keys.all(), held.owner, config.lease);
+        let lost = match timeout_at(limit, renewed).await {
             Ok(Ok(Settled::Done)) => {
                 held_until = asked + config.lease;
                 pause = config.renewal();
@@ -121,13 +122,4 @@ async fn keep_lease<P: Provider>(config: &Config<P>, held: &Held, run: &RunState
         }
         pause = (held_until - Instant::now()).min(config.renewal()).min(Duration::from_secs(1));
     }
-}
-
-async fn renew<P: Provider>(config: &Config<P>, held: &Held) -> Result<Settled, StoreError> {
-    for key in held.keys.in_order() {
-        if config.store.renew(&key, held.owner, config.lease).await? == Settled::Lost {
-            return Ok(Settled::Lost);
-        }
-    }
-    Ok(Settled::Done)
 }

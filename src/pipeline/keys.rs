@@ -18,23 +18,34 @@ pub(super) struct Identified {
 }
 
 /// The keys of one delivery, in the order in which they are claimed and completed; released in reverse.
+///
+/// First the guards: the same signed bytes, once for each active secret, which is one but for a change
+/// of secrets. Last the main key, whose fence and attempt are the delivery's.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Keys {
-    /// The same signed bytes, once for each active secret, which is one but for a change of secrets.
-    guards: [Option<Key>; MOST_SECRETS],
-    /// The last to be claimed; its fence and attempt are the delivery's.
-    main: Key,
+    keys: [Key; Self::MOST],
+    count: usize,
 }
 
 impl Keys {
     pub(super) const MOST: usize = MOST_SECRETS + 1;
 
-    pub(super) fn main(&self) -> Key {
-        self.main
+    fn new(guards: [Option<Key>; MOST_SECRETS], main: Key) -> Self {
+        let (mut keys, mut count) = ([main; Self::MOST], 0);
+        for guard in guards.into_iter().flatten() {
+            keys[count] = guard;
+            count += 1;
+        }
+        keys[count] = main;
+        Self { keys, count: count + 1 }
     }
 
-    pub(super) fn in_order(&self) -> impl Iterator<Item = Key> + use<> {
-        self.guards.into_iter().flatten().chain([self.main])
+    pub(super) fn main(&self) -> Key {
+        self.keys[self.count - 1]
+    }
+
+    pub(super) fn all(&self) -> &[Key] {
+        &self.keys[..self.count]
     }
 }
 
@@ -45,8 +56,14 @@ pub(super) struct Held {
     pub(super) owner: Owner,
     /// Of the keys in their order.
     pub(super) fences: [Fence; Keys::MOST],
-    pub(super) fence: Fence,
     pub(super) attempt: u32,
+}
+
+impl Held {
+    /// Of the main key.
+    pub(super) fn fence(&self) -> Fence {
+        self.fences[self.keys.count - 1]
+    }
 }
 
 pub(super) fn identify<P: Provider>(
@@ -75,7 +92,7 @@ pub(super) fn identify<P: Provider>(
         }
     };
     Identified {
-        keys: Keys { guards, main },
+        keys: Keys::new(guards, main),
         id: envelope.id.map(|id| String::from_utf8_lossy(&id).into_owned()),
         kind: envelope.kind.map(std::borrow::Cow::into_owned),
         timestamp,

@@ -70,9 +70,11 @@ pub(crate) async fn receive<P: Provider, X: Exchange>(
     config: Arc<Config<P>>,
     mut exchange: X,
     run: Arc<RunState>,
+    arrived: Instant,
 ) -> X::Output {
-    let seen = Observation::start(config.provider.name(), run.span());
-    let admitted = admit(&config, &mut exchange, &run, &seen).instrument(run.span().clone()).await;
+    let seen = Observation::new(config.provider.name(), run.span(), arrived);
+    let admitted =
+        admit(&config, &mut exchange, arrived, &run, &seen).instrument(run.span().clone()).await;
     let handled = match admitted {
         Err(reply) => {
             seen.rejected(&reply);
@@ -108,10 +110,10 @@ enum Admitted {
 async fn admit<P: Provider, X: Exchange>(
     config: &Config<P>,
     exchange: &mut X,
+    arrived: Instant,
     run: &RunState,
     seen: &Observation,
 ) -> Result<Admitted, Reply> {
-    let arrived = Instant::now();
     let signature = headers::check(config, exchange)?;
     let body = body::collect(config, exchange, arrived).await?;
     seen.body(body.bytes.len());

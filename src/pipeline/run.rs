@@ -5,7 +5,6 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
@@ -29,11 +28,10 @@ impl<F: ?Sized + Future> Attended<F> {
     pub(crate) fn new(
         future: Pin<Box<F>>,
         run: Arc<RunState>,
-        answer_deadline: Duration,
+        deadline: Instant,
         spawn: fn(Pin<Box<F>>),
         late: fn(Reply) -> F::Output,
     ) -> Self {
-        let deadline = Instant::now() + answer_deadline;
         Self { future: Some(future), run, deadline, timer: None, spawn, late }
     }
 

@@ -3,20 +3,20 @@
 use std::time::Duration;
 
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::keys::{Held, Keys};
 use crate::config::Config;
 use crate::provider::Provider;
 use crate::shared::Running;
-use crate::store::{AnyStore, DeliveryStore, Fence, Key, Owner, Settled, StoreError};
+use crate::store::{AnyStore, Fence, Key, Owner, Settled, StoreError};
+use crate::timer::timeout_at;
 
 /// What one question in the background may take: at first, and at most, for a store that is slow.
 const ONE_QUESTION: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(10)];
 
 /// What is still to be told to the store.
 struct Settlement {
-    store: AnyStore,
     owner: Owner,
     /// `None`: a release.
     keep: Option<Duration>,
@@ -27,12 +27,11 @@ struct Settlement {
 /// Guards first: a crash in between must not leave a body that can be replayed.
 pub(super) async fn complete<P: Provider>(config: &Config<P>, held: &Held, patience: Instant) {
     let mut left = [None; Keys::MOST];
-    for (place, key) in left.iter_mut().zip(held.keys.in_order().zip(held.fences)) {
-        *place = Some(key);
+    for (place, (key, fence)) in left.iter_mut().zip(held.keys.all().iter().zip(held.fences)) {
+        *place = Some((*key, fence));
     }
-    let store = config.store.clone();
     let keep = Some(config.retention());
-    Settlement { store, owner: held.owner, keep, left }.settle(config, patience).await;
+    Settlement { owner: held.owner, keep, left }.settle(config, patience).await;
 }
 
 /// The first `count` keys, the other way round, so that the guards are the last to open.
@@ -44,29 +43,29 @@ pub(super) async fn release<P: Provider>(
     patience: Instant,
 ) {
     if count > 0 {
-        Settlement::release(config, keys, count, owner).settle(config, patience).await;
+        Settlement::release(keys, count, owner).settle(config, patience).await;
     }
 }
 
 /// All of a claim whose fate is not known; without waiting.
 pub(super) fn release_later<P: Provider>(config: &Config<P>, keys: Keys, owner: Owner) {
-    Settlement::release(config, keys, Keys::MOST, owner).go_on(config);
+    Settlement::release(keys, Keys::MOST, owner).go_on(config);
 }
 
 impl Settlement {
-    fn release<P: Provider>(config: &Config<P>, keys: Keys, count: usize, owner: Owner) -> Self {
+    fn release(keys: Keys, count: usize, owner: Owner) -> Self {
         let mut left = [None; Keys::MOST];
-        for (place, key) in left.iter_mut().rev().zip(keys.in_order().take(count)) {
-            *place = Some((key, Fence::new(0)));
+        for (place, key) in left.iter_mut().rev().zip(keys.all().iter().take(count)) {
+            *place = Some((*key, Fence::new(0)));
         }
-        Self { store: config.store.clone(), owner, keep: None, left }
+        Self { owner, keep: None, left }
     }
 
     /// Tells the store once; what it does not take by `patience` goes on in the background.
     async fn settle<P: Provider>(mut self, config: &Config<P>, patience: Instant) {
         // The answer waits for the record, so that a retry finds it; but not for ever.
         let patience = patience.max(Instant::now() + Duration::from_millis(250));
-        let error = match timeout_at(patience, self.tell()).await {
+        let error = match timeout_at(patience, self.tell(&config.store)).await {
             Ok(Ok(())) => return,
             Ok(Err(error)) => error,
             Err(elapsed) => config.store.gave_up(elapsed),
@@ -78,11 +77,16 @@ impl Settlement {
     /// Until the store has taken it, or it has no meaning any more: a release when the lease is over
     /// anyway, a completion when nobody would remember it any longer.
     fn go_on<P: Provider>(self, config: &Config<P>) {
-        let Some(place) = config.shared.settle_later() else {
-            if self.keep.is_some() {
-                tracing::error!(
+        let place = match self.keep {
+            Some(_) => config.shared.complete_later(),
+            None => config.shared.release_later(),
+        };
+        let Some(place) = place else {
+            match self.keep {
+                Some(_) => tracing::error!(
                     "too many wait for the store: a success is not recorded, a retry may run again"
-                );
+                ),
+                None => tracing::debug!("too many wait for the store: the lease's end releases it"),
             }
             return;
         };
@@ -90,12 +94,13 @@ impl Settlement {
         let running = config.shared.run();
         // Without a runtime there is no store to reach either: the lease's end does it.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(self.persist(meaningful, place, running));
+            runtime.spawn(self.persist(config.store.clone(), meaningful, place, running));
         }
     }
 
     async fn persist(
         mut self,
+        store: AnyStore,
         meaningful: Duration,
         _place: OwnedSemaphorePermit,
         _running: Running,
@@ -104,7 +109,7 @@ impl Settlement {
         let [mut limit, longest] = ONE_QUESTION;
         for pause in pauses().take_while(|_| Instant::now() < end) {
             sleep(pause).await;
-            match timeout(limit, self.tell()).await {
+            match timeout(limit, self.tell(&store)).await {
                 Ok(Ok(())) => {
                     return tracing::debug!(verb = self.verb(), "recorded in the background");
                 }
@@ -118,21 +123,14 @@ impl Settlement {
         }
     }
 
-    async fn tell(&mut self) -> Result<(), StoreError> {
-        for slot in &mut self.left {
-            let Some((key, fence)) = *slot else { continue };
-            match self.keep {
-                None => _ = self.store.release(&key, self.owner).await?,
-                Some(keep) => {
-                    let settled = self.store.complete(&key, self.owner, fence, keep).await?;
-                    if settled == Settled::Lost {
-                        tracing::warn!(
-                            "a handler succeeded after its lease was lost: it may have run twice"
-                        );
-                    }
-                }
+    async fn tell(&mut self, store: &AnyStore) -> Result<(), StoreError> {
+        while self.left.iter().any(Option::is_some) {
+            let settled = store.settle_next(&mut self.left, self.owner, self.keep).await?;
+            if settled == Settled::Lost && self.keep.is_some() {
+                tracing::warn!(
+                    "a handler succeeded after its lease was lost: it may have run twice"
+                );
             }
-            *slot = None;
         }
         Ok(())
     }

@@ -13,8 +13,9 @@ use self::waiters::Waiters;
 use crate::rejection::RejectionKind;
 use crate::store::Key;
 
-/// Completions that wait in the background for a store that is down. Each is some 200 bytes.
-const PENDING_COMPLETIONS: usize = 10_000;
+/// What waits in the background for a store that is down: so many completions, and as many releases, which must not
+/// take the place of a completion. Each is some 200 bytes.
+const PENDING: usize = 10_000;
 
 /// Cheap to clone; clones are the same.
 #[derive(Clone, Debug)]
@@ -24,6 +25,7 @@ pub(crate) struct Shared {
     /// Every run, and every completion in the background, holds a receiver.
     runs: Arc<watch::Sender<()>>,
     pending_completions: Arc<Semaphore>,
+    pending_releases: Arc<Semaphore>,
 }
 
 /// A body that was read whole, and its share of the bytes in flight until it is dropped.
@@ -49,7 +51,8 @@ impl Shared {
             bytes_in_flight: cap(bytes_in_flight),
             waiters: Arc::default(),
             runs: Arc::new(watch::Sender::new(())),
-            pending_completions: Arc::new(Semaphore::new(PENDING_COMPLETIONS)),
+            pending_completions: cap(PENDING),
+            pending_releases: cap(PENDING),
         }
     }
 
@@ -85,9 +88,14 @@ impl Shared {
         Running(self.runs.subscribe())
     }
 
-    /// A place for what is to be told to the store later, if there is one.
-    pub(crate) fn settle_later(&self) -> Option<OwnedSemaphorePermit> {
+    /// A place for a completion that is to be told to the store later, if there is one.
+    pub(crate) fn complete_later(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.pending_completions).try_acquire_owned().ok()
+    }
+
+    /// Likewise for a release.
+    pub(crate) fn release_later(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.pending_releases).try_acquire_owned().ok()
     }
 
     /// Whether within `grace` nothing runs any more.
@@ -98,4 +106,18 @@ impl Shared {
 
 fn cap(bytes: usize) -> Arc<Semaphore> {
     Arc::new(Semaphore::new(bytes.min(Semaphore::MAX_PERMITS)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{PENDING, Shared};
+
+    #[test]
+    fn releases_that_wait_leave_the_places_of_completions_free() {
+        let shared = Shared::new(1);
+        let releases: Vec<_> = (0..PENDING).map_while(|_| shared.release_later()).collect();
+        assert_eq!(releases.len(), PENDING);
+        assert!(shared.release_later().is_none(), "their number is bounded");
+        assert!(shared.complete_later().is_some());
+    }
 }

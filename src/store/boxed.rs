@@ -1,6 +1,6 @@
 //! The object-safe twin of [`DeliveryStore`], so that the layer has no type parameter for its store.
 
-use std::any::{Any, TypeId};
+use std::any::Any;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -8,9 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::outage::Outage;
+use super::together::{self, Together};
 use super::{Claim, DeliveryStore, Fence, Key, MemoryStore, Owner, Settled, StoreError};
 
-type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
+pub(super) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
 
 trait DynStore: fmt::Debug + Send + Sync {
     fn claim<'a>(
@@ -79,7 +80,10 @@ impl<S: DeliveryStore> DynStore for S {
 #[derive(Clone)]
 pub struct AnyStore {
     store: Arc<dyn DynStore>,
-    lasting: bool,
+    /// The same store, where it takes several keys at once.
+    pub(super) together: Option<Arc<dyn Together>>,
+    /// The same store, where nothing has to be waited for.
+    memory: Option<MemoryStore>,
     outage: Arc<Outage>,
 }
 
@@ -89,17 +93,22 @@ impl AnyStore {
         match (&store as &dyn Any).downcast_ref::<Self>() {
             Some(any) => any.clone(),
             None => Self {
-                // Memory is short of room, not of lifetime: the default of the retention depends on it.
-                lasting: TypeId::of::<S>() != TypeId::of::<MemoryStore>(),
+                memory: (&store as &dyn Any).downcast_ref().cloned(),
+                together: together::of(&store),
                 store: Arc::new(store),
                 outage: Arc::default(),
             },
         }
     }
 
-    /// Whether it is meant to remember for longer than memory can afford.
+    /// Whether it is meant to remember for longer than memory can afford, which is short of room and not of
+    /// lifetime.
     pub(crate) fn is_lasting(&self) -> bool {
-        self.lasting
+        self.memory.is_none()
+    }
+
+    pub(super) fn memory(&self) -> Option<&MemoryStore> {
+        self.memory.as_ref()
     }
 
     /// For a caller that did not wait for the answer any longer, which then is never noted here.
@@ -111,6 +120,18 @@ impl AnyStore {
         self.outage.failed(self, &error);
         error
     }
+
+    /// An answer of the store, taken note of.
+    pub(super) async fn noted<T>(
+        &self,
+        asked: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        self.note(asked.await)
+    }
+
+    pub(super) fn note<T>(&self, answer: Result<T, StoreError>) -> Result<T, StoreError> {
+        self.outage.note(self, answer)
+    }
 }
 
 impl DeliveryStore for AnyStore {
@@ -121,13 +142,11 @@ impl DeliveryStore for AnyStore {
         lease: Duration,
         keep: Duration,
     ) -> Result<Claim, StoreError> {
-        let answer = self.store.claim(key, owner, lease, keep).await;
-        self.outage.note(self, answer)
+        self.noted(self.store.claim(key, owner, lease, keep)).await
     }
 
     async fn renew(&self, key: &Key, owner: Owner, lease: Duration) -> Result<Settled, StoreError> {
-        let answer = self.store.renew(key, owner, lease).await;
-        self.outage.note(self, answer)
+        self.noted(self.store.renew(key, owner, lease)).await
     }
 
     async fn complete(
@@ -137,13 +156,11 @@ impl DeliveryStore for AnyStore {
         fence: Fence,
         keep: Duration,
     ) -> Result<Settled, StoreError> {
-        let answer = self.store.complete(key, owner, fence, keep).await;
-        self.outage.note(self, answer)
+        self.noted(self.store.complete(key, owner, fence, keep)).await
     }
 
     async fn release(&self, key: &Key, owner: Owner) -> Result<Settled, StoreError> {
-        let answer = self.store.release(key, owner).await;
-        self.outage.note(self, answer)
+        self.noted(self.store.release(key, owner)).await
     }
 }
 

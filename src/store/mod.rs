@@ -22,6 +22,7 @@ mod redis;
 mod sql;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+mod together;
 
 #[cfg(feature = "testing")]
 pub mod contract;
@@ -41,6 +42,7 @@ pub use self::postgres::PostgresStore;
 pub use self::redis::RedisStore;
 #[cfg(feature = "sqlite")]
 pub use self::sqlite::SqliteStore;
+pub(crate) use self::together::{Claims, ONE_QUESTION};
 
 /// Remembers deliveries: which run, which are done.
 ///

@@ -30,6 +30,7 @@
 
 mod samples;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::SystemTime;
 
@@ -40,23 +41,26 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use zeroize::Zeroizing;
 
+use crate::peek;
+use crate::secret::Secret;
+
 /// A request of Scrapest's, as far as it is documented, and otherwise as the defaults of
 /// [`Scrapest`](crate::scrapest::Scrapest) assume. Unless told otherwise: a `tweet.created` of now, under a
 /// new delivery id, with only the body signed.
-pub fn scrapest(secret: impl AsRef<[u8]>) -> WebhookRequest {
-    WebhookRequest::new(Sender::Scrapest { timestamp_signed: false }, secret.as_ref())
+pub fn scrapest(secret: impl Into<Secret>) -> WebhookRequest {
+    WebhookRequest::new(Sender::Scrapest { timestamp_signed: false }, secret.into())
 }
 
 /// A request of ScrapeBadger's, by its contract 1. Unless told otherwise: a `tweet` of now, under a new
 /// delivery id.
-pub fn scrapebadger(secret: impl AsRef<[u8]>) -> WebhookRequest {
-    WebhookRequest::new(Sender::ScrapeBadger1, secret.as_ref())
+pub fn scrapebadger(secret: impl Into<Secret>) -> WebhookRequest {
+    WebhookRequest::new(Sender::ScrapeBadger1, secret.into())
 }
 
 /// A request of ScrapeBadger's, by its contract 2. Unless told otherwise: a `tweet.detected` of now, under
 /// a new delivery id.
-pub fn scrapebadger_contract_2(secret: impl AsRef<[u8]>) -> WebhookRequest {
-    WebhookRequest::new(Sender::ScrapeBadger2, secret.as_ref())
+pub fn scrapebadger_contract_2(secret: impl Into<Secret>) -> WebhookRequest {
+    WebhookRequest::new(Sender::ScrapeBadger2, secret.into())
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -78,10 +82,10 @@ pub struct WebhookRequest {
 }
 
 impl WebhookRequest {
-    fn new(sender: Sender, secret: &[u8]) -> Self {
+    fn new(sender: Sender, secret: Secret) -> Self {
         Self {
             sender,
-            secret: Zeroizing::new(secret.to_vec()),
+            secret: secret.0,
             kind: None,
             body: None,
             delivery_id: format!("{:032x}", rand::random::<u128>()),
@@ -96,7 +100,8 @@ impl WebhookRequest {
         Self { kind: Some(kind.into()), ..self }
     }
 
-    /// This body, byte for byte. Its time is what stands in it.
+    /// This body, byte for byte. Its time is what stands in it, and so is its kind, where it is text that a
+    /// header can carry and [`with_kind`](Self::with_kind) says no other.
     #[must_use]
     pub fn with_body(self, body: impl Into<Bytes>) -> Self {
         Self { body: Some(body.into()), ..self }
@@ -127,14 +132,15 @@ impl WebhookRequest {
     #[must_use]
     pub fn sign(self) -> SignedRequest {
         let time = OffsetDateTime::from(self.time);
-        let kind = self.kind.as_deref().unwrap_or(match self.sender {
+        let said = self.body.as_deref().and_then(kind_of);
+        let kind = self.kind.as_deref().or(said.as_deref()).unwrap_or(match self.sender {
             Sender::Scrapest { .. } => "tweet.created",
             Sender::ScrapeBadger1 => "tweet",
             Sender::ScrapeBadger2 => "tweet.detected",
         });
         // A time that RFC 3339 cannot write (before year 0, after 9999) is written as nothing, and refused.
         let written = time.format(&Rfc3339).unwrap_or_default();
-        let body = self.body.unwrap_or_else(|| {
+        let body = self.body.clone().unwrap_or_else(|| {
             match self.sender {
                 Sender::Scrapest { .. } => samples::scrapest(kind, &written, &self.delivery_id),
                 Sender::ScrapeBadger1 => samples::scrapebadger_1(kind, &written),
@@ -236,6 +242,13 @@ impl SignedRequest {
         // Documented; and in a test there is nobody to hand an error to.
         request.body(self.body.into()).unwrap_or_else(|error| panic!("{error}"))
     }
+}
+
+/// What a body says that it is, by the field of either sender.
+fn kind_of(body: &[u8]) -> Option<Cow<'_, str>> {
+    let fields = peek::fields(body, ["event", "type"]);
+    let kind = fields.into_iter().find_map(peek::Field::text)?;
+    kind.bytes().all(|byte| byte.is_ascii_graphic()).then_some(kind)
 }
 
 fn sign(secret: &[u8], prefix: Option<&str>, body: &[u8]) -> String {

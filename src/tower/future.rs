@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::Response;
 use http_body::Body;
+use tokio::time::Instant;
 use tower_service::Service;
 
 use super::exchange::{BoxError, HttpExchange};
@@ -36,8 +37,9 @@ impl<B: Send + 'static, E: Send + 'static> ResponseFuture<B, E> {
         ReqBody::Error: Into<BoxError>,
     {
         let run = RunState::new(observe::span(config.provider.name()));
-        let deadline = config.answer_deadline();
-        let received = Box::pin(receive(config, exchange, Arc::clone(&run)));
+        let arrived = Instant::now();
+        let deadline = arrived + config.answer_deadline();
+        let received = Box::pin(receive(config, exchange, Arc::clone(&run), arrived));
         let late = HttpExchange::<S, ReqBody>::answer_late;
         Self(Attended::new(received, run, deadline, spawn, late))
     }

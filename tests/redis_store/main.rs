@@ -10,6 +10,7 @@ mod faults;
 mod processes;
 mod proxy;
 mod records;
+mod round_trips;
 mod server;
 mod topologies;
 

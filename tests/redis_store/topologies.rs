@@ -103,40 +103,45 @@ async fn a_primary_that_was_demoted_is_left() {
     assert_ne!(connection(), before, "whose address it was may by now be that of another server");
 }
 
-#[tokio::test]
-async fn a_cluster_is_one_store_also_when_a_node_was_away() {
+/// Two nodes with half of the slots each.
+pub async fn cluster() -> Option<Vec<RedisServer>> {
     let slots = [["0", "8191"], ["8192", "16383"]];
     let mut nodes = Vec::new();
+    let mut buses = Vec::new();
     for _ in slots {
         let bus = free_port().to_string();
         let cluster = ["--cluster-enabled", "yes", "--cluster-node-timeout", "500"];
         let arguments = [DURABLE, &cluster, &["--cluster-port", &bus]].concat();
-        let Some(node) = RedisServer::start(&arguments) else { return };
-        nodes.push((node, bus));
+        nodes.push(RedisServer::start(&arguments)?);
+        buses.push(bus);
     }
-    for ((node, _), [from, to]) in nodes.iter().zip(slots) {
+    for (node, [from, to]) in nodes.iter().zip(slots) {
         node.ask(&["CLUSTER", "ADDSLOTSRANGE", from, to]).unwrap();
     }
-    let (other, bus) = &nodes[1];
-    let meet = ["CLUSTER", "MEET", "127.0.0.1", &other.port.to_string(), bus];
-    nodes[0].0.ask(&meet).unwrap();
-    for (node, _) in &nodes {
+    let meet = ["CLUSTER", "MEET", "127.0.0.1", &nodes[1].port.to_string(), &buses[1]];
+    nodes[0].ask(&meet).unwrap();
+    for node in &nodes {
         until(node, &["CLUSTER", "INFO"], "cluster_state:ok").await;
     }
+    Some(nodes)
+}
 
+#[tokio::test]
+async fn a_cluster_is_one_store_also_when_a_node_was_away() {
+    let Some(mut nodes) = cluster().await else { return };
     // One node is enough to find the others by.
-    let store = RedisStore::cluster([&*nodes[0].0.url()]).unwrap();
+    let store = RedisStore::cluster([&*nodes[0].url()]).unwrap();
     let keys: Vec<_> = (0..50).map(|key| Key::from_bytes([key; 32])).collect();
     for key in &keys {
         settle(&store, key).await.unwrap();
     }
-    for (node, _) in &nodes {
+    for node in &nodes {
         let redis::Value::Int(records) = node.ask(&["DBSIZE"]).unwrap() else { panic!() };
         assert!(records > 5, "{records} of {} are on one node", keys.len());
     }
-    nodes[1].0.kill();
-    nodes[1].0.run();
-    for (node, _) in &nodes {
+    nodes[1].kill();
+    nodes[1].run();
+    for node in &nodes {
         until(node, &["CLUSTER", "INFO"], "cluster_state:ok").await;
     }
     let began = Instant::now();

@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::Instant;
 
 use self::records::{Full, Now, Records};
-use super::{Claim, DeliveryStore, Fence, Key, Owner, Settled, StoreError};
+use super::{Claim, Claims, DeliveryStore, Fence, Key, Owner, Settled, StoreError};
 
 /// 1,000 deliveries a minute, kept for 70 minutes, from 3 webhooks, and some more.
 const DELIVERIES: NonZeroUsize = NonZeroUsize::new(250_000).unwrap();
@@ -114,6 +114,53 @@ impl MemoryStore {
     #[must_use]
     pub fn evicted(&self) -> u64 {
         self.lock().evicted()
+    }
+
+    /// The keys in their order, until one is taken, under one lock. Writes the fences of the keys.
+    pub(super) fn claim_keys(
+        &self,
+        keys: &[Key],
+        owner: Owner,
+        lease: Duration,
+        keep: Duration,
+        fences: &mut [Fence],
+    ) -> Result<Claims, StoreError> {
+        self.verb(|records, now| {
+            let mut last = 0;
+            for (place, (key, fence)) in keys.iter().zip(fences).enumerate() {
+                match records.claim(key, owner, lease, keep, now)? {
+                    Claim::Acquired { fence: new, attempt } => (*fence, last) = (new, attempt),
+                    claim => return Ok(Claims::Taken { place, claim, held: place }),
+                }
+            }
+            Ok(Claims::Acquired { attempt: last })
+        })
+    }
+
+    /// Completes for `keep`, or with `None` releases. Takes out what is told.
+    pub(super) fn settle_keys(
+        &self,
+        left: &mut [Option<(Key, Fence)>],
+        owner: Owner,
+        keep: Option<Duration>,
+    ) -> Result<Settled, StoreError> {
+        self.verb(|records, now| {
+            let mut all = Settled::Done;
+            for slot in left {
+                let settled = match (*slot, keep) {
+                    (Some((key, fence)), Some(keep)) => {
+                        records.complete(&key, owner, fence, keep, now)?
+                    }
+                    (Some((key, _)), None) => records.release(&key, owner, now),
+                    (None, _) => continue,
+                };
+                *slot = None;
+                if settled == Settled::Lost {
+                    all = Settled::Lost;
+                }
+            }
+            Ok(all)
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, Records> {

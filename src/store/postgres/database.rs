@@ -9,8 +9,10 @@ use futures_util::future::BoxFuture;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnection, PgPool};
 use sqlx::{ConnectOptions, Postgres};
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::CONNECTIONS;
 use super::statements::{FORGET, MIGRATE, MIGRATED};
 use crate::store::sql::Failure;
 
@@ -33,6 +35,10 @@ pub(super) type Link = Option<PoolConnection<Postgres>>;
 
 pub(super) struct Database {
     pool: PgPool,
+    /// Who may queue in the pool.
+    connecting: Arc<Semaphore>,
+    /// Who may find out why there is no connection.
+    asking_why: Semaphore,
     migrated: AtomicBool,
     claims: AtomicU32,
     forgot_at: Mutex<Instant>,
@@ -42,6 +48,8 @@ impl Database {
     pub(super) fn new(pool: PgPool) -> Self {
         Self {
             pool,
+            connecting: Arc::new(Semaphore::new(CONNECTIONS as usize)),
+            asking_why: Semaphore::new(1),
             migrated: AtomicBool::new(false),
             claims: AtomicU32::new(0),
             forgot_at: Mutex::new(Instant::now()),
@@ -90,20 +98,33 @@ impl Database {
         if let Some(idle) = self.pool.try_acquire() {
             return Ok(idle);
         }
-        let pool = self.pool.clone();
-        // In a task, which goes on when this question has given up.
-        let connecting = tokio::spawn(async move { timeout(CONNECT, pool.acquire()).await });
-        match timeout(ACQUIRE, connecting).await {
-            Ok(Ok(Ok(Ok(connection)))) => Ok(connection),
-            Ok(Ok(Ok(Err(error)))) if !matches!(error, sqlx::Error::PoolTimedOut) => {
+        match timeout(ACQUIRE, self.next_connection()).await {
+            Ok(Some(Ok(connection))) => Ok(connection),
+            Ok(Some(Err(error))) if !matches!(error, sqlx::Error::PoolTimedOut) => {
                 Err(self.failure(error))
             }
             _ => Err(self.failure(self.why_not().await)),
         }
     }
 
+    async fn next_connection(&self) -> Option<Result<PoolConnection<Postgres>, sqlx::Error>> {
+        // The pool serves in the order of asking: a long queue after an outage reaches each when its time
+        // to connect is just over, and so connects nobody, for as long as more come.
+        let place = Arc::clone(&self.connecting).acquire_owned().await.ok()?;
+        let pool = self.pool.clone();
+        // In a task, which goes on when this question has given up.
+        let connecting = tokio::spawn(async move {
+            let connection = timeout(CONNECT, pool.acquire()).await;
+            drop(place);
+            connection
+        });
+        connecting.await.ok()?.ok()
+    }
+
     /// Why there is no connection, which the pool does not tell.
     async fn why_not(&self) -> sqlx::Error {
+        // One finds out for all: a connection for each question is what a server that comes back lacks.
+        let Ok(_asking) = self.asking_why.try_acquire() else { return sqlx::Error::PoolTimedOut };
         match timeout(ACQUIRE / 2, self.pool.connect_options().connect()).await {
             Ok(Err(error)) => error,
             Ok(Ok(connection)) => {

@@ -13,7 +13,7 @@ use futures_util::future::{BoxFuture, Shared};
 use tokio::time::{Duration, Instant, timeout_at};
 
 use super::server::{Handle, Server};
-use super::{OPERATION_LIMIT, policy};
+use super::{OPERATION_LIMIT, info};
 
 /// Between two attempts at connecting, however many ask meanwhile.
 const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(100);
@@ -21,8 +21,8 @@ const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(100);
 pub(super) struct Link {
     server: Arc<Server>,
     state: Mutex<State>,
-    /// Whether the server was looked at, which is once.
-    looked: AtomicBool,
+    /// Whether the server was ever looked at.
+    known: AtomicBool,
 }
 
 #[derive(Default)]
@@ -39,15 +39,25 @@ struct Attempt {
     begun: Instant,
     /// A task drives it, whether or not those who wait for it have the patience.
     outcome: Shared<BoxFuture<'static, Result<Handle, Failure>>>,
+    /// Whether the server was looked at over this connection, which is once.
+    looked: Arc<AtomicBool>,
+    /// Whether it then said that it stands alone.
+    alone: Arc<AtomicBool>,
 }
 
 impl Link {
     pub(super) fn new(server: Server) -> Self {
-        Self { server: Arc::new(server), state: Mutex::default(), looked: AtomicBool::new(false) }
+        Self { server: Arc::new(server), state: Mutex::default(), known: AtomicBool::new(false) }
     }
 
     pub(super) fn server(&self) -> &Server {
         &self.server
+    }
+
+    /// Whether a script may touch several keys, over the connection as it is now.
+    pub(super) fn stands_alone(&self) -> bool {
+        let state = self.lock();
+        state.connection.as_ref().is_some_and(|attempt| attempt.alone.load(Ordering::Relaxed))
     }
 
     /// Sends a command and gives its answer, all within `OPERATION_LIMIT`.
@@ -60,7 +70,7 @@ impl Link {
         // A refusal of the server comes as a value.
         let failure = match answer.map(|answer| answer.and_then(Value::extract_error)) {
             Ok(Ok(value)) => {
-                self.look_once(&handle);
+                self.look_once(&attempt, &handle);
                 return Ok(value);
             }
             Ok(Err(error)) => Failure::Driver(error),
@@ -83,7 +93,9 @@ impl Link {
         let server = Arc::clone(&self.server);
         let outcome = async move { server.connect().await }.boxed().shared();
         tokio::spawn(outcome.clone());
-        let attempt = Attempt { number: state.next, begun: Instant::now(), outcome };
+        let (number, begun) = (state.next, Instant::now());
+        let attempt =
+            Attempt { number, begun, outcome, looked: Arc::default(), alone: Arc::default() };
         state.next += 1;
         state.connection = Some(attempt.clone());
         attempt
@@ -113,9 +125,11 @@ impl Link {
     }
 
     /// Without making anyone wait for it.
-    fn look_once(&self, handle: &Handle) {
-        if !self.looked.swap(true, Ordering::Relaxed) {
-            tokio::spawn(policy::look(handle()));
+    fn look_once(&self, attempt: &Attempt, handle: &Handle) {
+        if !attempt.looked.swap(true, Ordering::Relaxed) {
+            let is_new = !self.known.swap(true, Ordering::Relaxed);
+            let (looking, alone) = (info::look(handle(), is_new), Arc::clone(&attempt.alone));
+            tokio::spawn(async move { alone.store(looking.await, Ordering::Relaxed) });
         }
     }
 

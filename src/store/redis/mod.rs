@@ -1,22 +1,20 @@
 //! Redis: receivers on several machines that are one receiver.
 
+mod info;
 mod link;
-mod policy;
 mod scripts;
 mod server;
+mod verbs;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::redis::ServerErrorKind;
 use ::redis::aio::ConnectionLike;
-use tokio::time::Instant;
 
-use self::link::{Failure, Link};
-use self::scripts::{Answer, Script, Unreadable};
+use self::link::Link;
 use self::server::Server;
-use super::{Claim, DeliveryStore, Fence, Key, Owner, Settled, StoreError};
+use super::{DeliveryStore, Fence, Key, Owner, StoreError};
 use crate::config_error::ConfigError;
 
 /// What connecting to a server may take.
@@ -26,12 +24,6 @@ const CONNECT_LIMIT: Duration = Duration::from_millis(250);
 const OPERATION_LIMIT: Duration = Duration::from_millis(500);
 
 const PREFIX: &str = "scrapest-webhook:";
-
-/// Scripts count in doubles, which are exact up to here: 285,000 years of fences.
-const EXACT: u64 = (1 << 53) - 1;
-
-/// Longer than anything is kept; added to the time it is still exact.
-const LONGEST_MILLIS: u64 = 1 << 45;
 
 /// Keeps deliveries in Redis (5 or later) or Valkey (feature `redis`), so that receivers on several machines
 /// are one receiver, and a restart of any of them forgets nothing.
@@ -57,8 +49,10 @@ const LONGEST_MILLIS: u64 = 1 << 45;
 /// # What is stored
 ///
 /// One string a key, of some 40 to 90 bytes, under `scrapest-webhook:` and the key in hex; a delivery
-/// has two. With all that the server adds, a record takes some 250 bytes of its memory. Each verb is one Lua script that touches one key and takes the time from the server. The server drops a
-/// record by itself at the end of its retention, or of its lease if that is later. A value of anybody
+/// has two. With all that the server adds, a record takes some 250 bytes of its memory. Each verb is one Lua
+/// script that takes the time from the server. At a server that says of itself (`INFO`) that it stands alone, one script
+/// takes both keys of a delivery: a round trip to claim, one to settle. In a cluster, or where the server
+/// does not say, as behind a proxy that shards, each script touches one key. The server drops a record by itself at the end of its retention, or of its lease if that is later. A value of anybody
 /// else under such a key is an error and is never overwritten.
 ///
 /// The user needs the commands `EVALSHA`, `EVAL`, `GET`, `SET` and `TIME` on the keys of the prefix, and
@@ -173,78 +167,6 @@ impl RedisStore {
     fn of(server: Server) -> Self {
         Self { link: Arc::new(Link::new(server)), prefix: PREFIX.into() }
     }
-
-    async fn run(
-        &self,
-        script: &Script,
-        key: &Key,
-        arguments: &[String],
-    ) -> Result<Answer, StoreError> {
-        let deadline = Instant::now() + OPERATION_LIMIT;
-        let key = format!("{}{key}", self.prefix);
-        let mut answer = self.link.call(&script.by_name(&key, arguments), deadline).await;
-        if let Err(Failure::Driver(error)) = &answer
-            && error.kind() == ServerErrorKind::NoScript.into()
-        {
-            answer = self.link.call(&script.whole(&key, arguments), deadline).await;
-        }
-        let answer = answer.map_err(StoreError::new)?;
-        Answer::read(&answer).map_err(StoreError::new)
-    }
-
-    async fn settle(
-        &self,
-        script: &Script,
-        key: &Key,
-        arguments: &[String],
-    ) -> Result<Settled, StoreError> {
-        match self.run(script, key, arguments).await? {
-            Answer::Done => Ok(Settled::Done),
-            Answer::Lost => Ok(Settled::Lost),
-            _ => Err(StoreError::new(Unreadable::Answer)),
-        }
-    }
-}
-
-impl DeliveryStore for RedisStore {
-    async fn claim(
-        &self,
-        key: &Key,
-        owner: Owner,
-        lease: Duration,
-        keep: Duration,
-    ) -> Result<Claim, StoreError> {
-        let arguments = [hex(owner), millis(lease), millis(keep)];
-        Ok(match self.run(&scripts::CLAIM, key, &arguments).await? {
-            Answer::Acquired { fence, attempt } => {
-                Claim::Acquired { fence: Fence::new(fence), attempt }
-            }
-            Answer::InProgress { millis } => {
-                Claim::InProgress { retry_after: Duration::from_millis(millis) }
-            }
-            Answer::Completed => Claim::Completed,
-            _ => return Err(StoreError::new(Unreadable::Answer)),
-        })
-    }
-
-    async fn renew(&self, key: &Key, owner: Owner, lease: Duration) -> Result<Settled, StoreError> {
-        self.settle(&scripts::RENEW, key, &[hex(owner), millis(lease)]).await
-    }
-
-    async fn complete(
-        &self,
-        key: &Key,
-        owner: Owner,
-        fence: Fence,
-        keep: Duration,
-    ) -> Result<Settled, StoreError> {
-        let fence = fence.get().min(EXACT).to_string();
-        self.settle(&scripts::COMPLETE, key, &[hex(owner), fence, millis(keep)]).await
-    }
-
-    async fn release(&self, key: &Key, owner: Owner) -> Result<Settled, StoreError> {
-        self.settle(&scripts::RELEASE, key, &[hex(owner)]).await
-    }
 }
 
 /// Where it is, never how to log in.
@@ -255,14 +177,4 @@ impl fmt::Debug for RedisStore {
             .field("prefix", &self.prefix)
             .finish()
     }
-}
-
-fn hex(owner: Owner) -> String {
-    format!("{:032x}", u128::from_be_bytes(owner.to_bytes()))
-}
-
-/// Full milliseconds, rounded up: what is promised is kept for at least as long.
-fn millis(duration: Duration) -> String {
-    let millis = duration.as_nanos().div_ceil(1_000_000);
-    millis.min(u128::from(LONGEST_MILLIS)).to_string()
 }

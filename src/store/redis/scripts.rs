@@ -1,9 +1,12 @@
-//! One script a verb, each of them touching one key, and what a script answers.
+//! One script a verb, over one key or, at a server that stands alone, over all of a delivery; and what it answers.
 
 use std::fmt;
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use ::redis::{Cmd, Value};
+
+use crate::store::{Claim, Claims, Fence, Settled};
 
 /// A script and its name at the server.
 pub(super) struct Script {
@@ -30,58 +33,73 @@ pub(super) static RELEASE: Script = script!("lua/release.lua");
 
 impl Script {
     /// By its name, which a server that was restarted does not know.
-    pub(super) fn by_name(&self, key: &str, arguments: &[String]) -> Cmd {
-        Self::command("EVALSHA", &self.sha, key, arguments)
+    pub(super) fn by_name(&self, keys: &[String], arguments: &[String]) -> Cmd {
+        Self::command("EVALSHA", &self.sha, keys, arguments)
     }
 
     /// Whole; the server then knows its name. One round trip where loading first would be two, and in a
     /// cluster it goes where the key is.
-    pub(super) fn whole(&self, key: &str, arguments: &[String]) -> Cmd {
-        Self::command("EVAL", self.source, key, arguments)
+    pub(super) fn whole(&self, keys: &[String], arguments: &[String]) -> Cmd {
+        Self::command("EVAL", self.source, keys, arguments)
     }
 
-    fn command(verb: &str, script: &str, key: &str, arguments: &[String]) -> Cmd {
+    fn command(verb: &str, script: &str, keys: &[String], arguments: &[String]) -> Cmd {
         let mut command = ::redis::cmd(verb);
-        command.arg(script).arg(1).arg(key).arg(arguments);
+        command.arg(script).arg(keys.len()).arg(keys).arg(arguments);
         command
     }
 }
 
-/// What a script returned: a word, and the numbers that belong to it.
-#[derive(Debug)]
-pub(super) enum Answer {
-    Acquired { fence: u64, attempt: u32 },
-    InProgress { millis: u64 },
-    Completed,
-    Done,
-    Lost,
+/// What the script of a claim returned; writes the fence of each key.
+pub(super) fn claimed(answer: &Value, fences: &mut [Fence]) -> Result<Claims, Unreadable> {
+    let Value::Array(fields) = answer else { return Err(Unreadable::Answer) };
+    let number = |place: usize| match fields.get(place) {
+        Some(Value::Int(number)) => u64::try_from(*number).map_err(|_| Unreadable::Answer),
+        _ => Err(Unreadable::Answer),
+    };
+    let claim = match word(fields.first())? {
+        b"acquired" => {
+            let mut last = 0;
+            for (place, fence) in fences.iter_mut().enumerate() {
+                *fence = Fence::new(number(1 + 2 * place)?);
+                last = number(2 + 2 * place)?;
+            }
+            return Ok(Claims::Acquired { attempt: u32::try_from(last).unwrap_or(u32::MAX) });
+        }
+        b"in progress" => Claim::InProgress { retry_after: Duration::from_millis(number(2)?) },
+        b"completed" => Claim::Completed,
+        b"foreign" => return Err(Unreadable::Foreign),
+        _ => return Err(Unreadable::Answer),
+    };
+    // Lua counts from 1.
+    let place = number(1)?.checked_sub(1).and_then(|place| usize::try_from(place).ok());
+    let place = place.filter(|place| *place < fences.len()).ok_or(Unreadable::Answer)?;
+    Ok(Claims::Taken { place, claim, held: 0 })
 }
 
-impl Answer {
-    pub(super) fn read(value: &Value) -> Result<Self, Unreadable> {
-        let Value::Array(fields) = value else {
-            return Err(Unreadable::Answer);
-        };
-        let number = |place: usize| match fields.get(place) {
-            Some(Value::Int(number)) => u64::try_from(*number).map_err(|_| Unreadable::Answer),
-            _ => Err(Unreadable::Answer),
-        };
-        let Some(Value::BulkString(word)) = fields.first() else {
-            return Err(Unreadable::Answer);
-        };
-        Ok(match &**word {
-            b"acquired" => Self::Acquired {
-                fence: number(1)?,
-                attempt: u32::try_from(number(2)?).unwrap_or(u32::MAX),
-            },
-            b"in progress" => Self::InProgress { millis: number(1)? },
-            b"completed" => Self::Completed,
-            b"done" => Self::Done,
-            b"lost" => Self::Lost,
+/// What any other script returned: a word for each key. [`Settled::Lost`] if one was lost.
+pub(super) fn settled(answer: &Value, keys: usize) -> Result<Settled, Unreadable> {
+    let Value::Array(words) = answer else { return Err(Unreadable::Answer) };
+    if words.len() != keys {
+        return Err(Unreadable::Answer);
+    }
+    let mut settled = Settled::Done;
+    for answer in words {
+        match word(Some(answer))? {
+            b"done" => {}
+            b"lost" => settled = Settled::Lost,
             b"foreign" => return Err(Unreadable::Foreign),
             b"newer" => return Err(Unreadable::Newer),
             _ => return Err(Unreadable::Answer),
-        })
+        }
+    }
+    Ok(settled)
+}
+
+fn word(value: Option<&Value>) -> Result<&[u8], Unreadable> {
+    match value {
+        Some(Value::BulkString(word)) => Ok(word),
+        _ => Err(Unreadable::Answer),
     }
 }
 

@@ -129,7 +129,7 @@ impl From<SignedRequest> for Raw {
 }
 
 /// `sha256=` and the tag of these bytes.
-pub fn signature(secret: impl AsRef<[u8]>, bytes: &[u8]) -> String {
+pub fn signature(secret: impl Into<scrapest_webhook::Secret>, bytes: &[u8]) -> String {
     let request = testing::scrapest(secret).with_body(bytes.to_vec()).sign();
     let mut headers = request.headers();
     headers.find(|(name, _)| *name == "x-scrapest-signature").unwrap().1.to_owned()

@@ -1,4 +1,4 @@
--- Ahead of every verb: the server's time, and the record under the key.
+-- Ahead of every verb: the server's time, and how a record is read and written.
 --
 -- A record is text, so that `redis-cli get` shows it:
 --   sw1 r <fence> <attempt> <keep until> <lease until> <owner>    in progress (running)
@@ -9,41 +9,43 @@
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
-local record = { state = 'absent', fence = 0, attempt = 0, keep = 0, lease = 0 }
-local foreign, newer = false, false
-local text = redis.call('GET', KEYS[1])
-if text then
-  local state, fence, attempt, keep, rest = text:match('^sw1 ([rcf]) (%d+) (%d+) (%d+)(.*)$')
-  local lease, owner = (rest or ''):match('^ (%d+) (%x+)$')
-  if state == 'r' and lease or state and state ~= 'r' and rest == '' then
-    record = {
-      state = state, fence = tonumber(fence), attempt = tonumber(attempt),
-      keep = tonumber(keep), lease = tonumber(lease or 0), owner = owner,
-    }
-  else
-    newer = (tonumber(text:match('^sw(%d+) ')) or 0) > 1
-    foreign = not newer
+local function read(key)
+  local text = redis.call('GET', key)
+  if not text then
+    return { state = 'absent', fence = 0, attempt = 0, keep = 0, lease = 0 }
   end
+  local state = 'r'
+  local fence, attempt, keep, lease, owner = text:match('^sw1 r (%d+) (%d+) (%d+) (%d+) (%x+)$')
+  if not fence then
+    state, fence, attempt, keep = text:match('^sw1 ([cf]) (%d+) (%d+) (%d+)$')
+  end
+  if not fence then
+    local newer = (tonumber(text:match('^sw(%d+) ')) or 0) > 1
+    return { unreadable = newer and 'newer' or 'foreign' }
+  end
+  local record = {
+    state = state, fence = tonumber(fence), attempt = tonumber(attempt),
+    keep = tonumber(keep), lease = tonumber(lease or 0), owner = owner,
+  }
+  record.leased = state == 'r' and now < record.lease
+  -- Otherwise the record counts for its fence only.
+  record.known = record.leased or now < record.keep
+  return record
 end
 
-local leased = record.state == 'r' and now < record.lease
--- Otherwise the record counts for its fence only.
-local known = leased or now < record.keep
-
-local function holds(owner)
-  return record.state == 'r' and known and record.owner == owner
+local function holds(record, owner)
+  return record.state == 'r' and record.known and record.owner == owner
 end
 
-local function put()
-  local ends = record.keep
-  local fields = string.format('sw1 %s %.0f %.0f %.0f', record.state, record.fence, record.attempt, record.keep)
+local function put(key, record)
+  local text, ends
   if record.state == 'r' then
-    ends = math.max(ends, record.lease)
-    fields = fields .. string.format(' %.0f %s', record.lease, record.owner)
+    text = string.format('sw1 r %d %d %d %d %s', record.fence, record.attempt, record.keep, record.lease, record.owner)
+    ends = math.max(record.keep, record.lease)
+  else
+    text = string.format('sw1 %s %d %d %d', record.state, record.fence, record.attempt, record.keep)
+    ends = record.keep
   end
-  redis.call('SET', KEYS[1], fields, 'PX', string.format('%.0f', math.max(ends - now, 1)))
+  redis.call('SET', key, text, 'PX', math.max(ends - now, 1))
 end
 
-if foreign then
-  return { 'foreign' }
-end

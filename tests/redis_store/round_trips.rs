@@ -1,0 +1,144 @@
+//! Both keys of a delivery are one question, where the server stands alone; and what one step then means.
+
+use std::time::{Duration, Instant};
+
+use redis::Value;
+use scrapest_webhook::store::RedisStore;
+
+use crate::common::{Axum, Framework, Handler, Server, genuine, layer};
+use crate::server::{FORGETFUL, RedisServer};
+use crate::topologies;
+
+async fn receiver(store: RedisStore, handler: &Handler) -> Server {
+    Axum::serve(layer().with_store(store), handler.clone()).await
+}
+
+/// A receiver whose store has heard from the server that it stands alone.
+async fn warmed_up(redis: &RedisServer, handler: &Handler) -> Server {
+    let server = receiver(RedisStore::new(&redis.url()).unwrap(), handler).await;
+    let began = Instant::now();
+    while last_delivery(redis, &server).await > 2 {
+        assert!(began.elapsed() < Duration::from_secs(10), "it has not asked, or not heard");
+    }
+    server
+}
+
+/// How many scripts one delivery takes.
+async fn last_delivery(redis: &RedisServer, server: &Server) -> usize {
+    let before = scripts(redis);
+    assert_eq!(server.send(&genuine().sign()).await.status, 200);
+    scripts(redis) - before
+}
+
+/// How many scripts the server has run, not counting those that it did not know by their name.
+fn scripts(redis: &RedisServer) -> usize {
+    let stats: String =
+        redis::from_redis_value(redis.ask(&["INFO", "commandstats"]).unwrap()).unwrap();
+    let of = |verb: &str, name: &str| -> usize {
+        let line = stats.lines().find(|line| line.starts_with(verb)).unwrap_or_default();
+        let field = line.split([':', ',']).find_map(|field| field.strip_prefix(name));
+        field.map_or(0, |number| number.parse().unwrap())
+    };
+    ["cmdstat_evalsha:", "cmdstat_eval:"]
+        .map(|verb| of(verb, "calls=") - of(verb, "failed_calls="))
+        .iter()
+        .sum()
+}
+
+fn records(redis: &RedisServer) -> i64 {
+    let Value::Int(records) = redis.ask(&["DBSIZE"]).unwrap() else { panic!() };
+    records
+}
+
+#[tokio::test]
+async fn a_delivery_is_one_question_to_claim_and_one_to_complete() {
+    let Some(redis) = RedisServer::start(FORGETFUL) else { return };
+    let handler = Handler::ok();
+    let server = warmed_up(&redis, &handler).await;
+    for _ in 0..10 {
+        assert_eq!(last_delivery(&redis, &server).await, 2);
+    }
+    assert_eq!(records(&redis), 2 * handler.runs() as i64, "each has both its records");
+}
+
+#[tokio::test]
+async fn a_failed_one_is_one_question_to_release_and_runs_again() {
+    let Some(redis) = RedisServer::start(FORGETFUL) else { return };
+    let handler = Handler::new(|_, before| async move { if before == 3 { 500 } else { 200 } });
+    let server = receiver(RedisStore::new(&redis.url()).unwrap(), &handler).await;
+    for _ in 0..3 {
+        assert_eq!(server.send(&genuine().sign()).await.status, 200);
+    }
+    let request = genuine().sign();
+    let before = scripts(&redis);
+    assert_eq!(server.send(&request).await.status, 500);
+    assert_eq!(scripts(&redis) - before, 2);
+    assert_eq!(server.send(&request).await.status, 200);
+    assert_eq!(handler.deliveries().last().unwrap().attempt(), 2);
+    assert_eq!(scripts(&redis) - before, 4);
+}
+
+#[tokio::test]
+async fn a_replay_and_a_refreshed_duplicate_leave_nothing_behind() {
+    let Some(redis) = RedisServer::start(FORGETFUL) else { return };
+    let handler = Handler::ok();
+    let server = warmed_up(&redis, &handler).await;
+    let request = genuine().with_delivery_id("the-first").sign();
+    assert_eq!(server.send(&request).await.status, 200);
+    let (runs, before, kept) = (handler.runs(), scripts(&redis), records(&redis));
+
+    let replay = request.clone().with_header("x-scrapest-delivery-id", "yet-to-come");
+    assert_eq!(server.send(&replay).await.status, 200);
+    // Other bytes under the same id: only the second key is taken.
+    let refreshed = genuine().with_delivery_id("the-first").with_kind("user.updated").sign();
+    assert_eq!(server.send(&refreshed).await.status, 200);
+    assert_eq!(handler.runs(), runs);
+    assert_eq!(scripts(&redis) - before, 2, "there was nothing to give back");
+    assert_eq!(records(&redis), kept);
+
+    let genuine = genuine().with_delivery_id("yet-to-come").sign();
+    assert_eq!(server.send(&genuine).await.status, 200);
+    assert_eq!(handler.runs(), runs + 1, "the id that the replay named was not used up");
+}
+
+#[tokio::test]
+async fn a_foreign_value_under_one_key_keeps_no_success_from_the_other() {
+    let Some(redis) = RedisServer::start(FORGETFUL) else { return };
+    let (first, url) = (Handler::ok(), redis.url());
+    let server = warmed_up(&redis, &first).await;
+    redis.ask(&["FLUSHALL"]).unwrap();
+    let request = genuine().sign();
+    let vandal = Handler::new(move |delivery, _| {
+        let name = format!("scrapest-webhook:{}", delivery.key());
+        let client = redis::Client::open(&*url).unwrap();
+        async move {
+            let mut connection = client.get_connection().unwrap();
+            redis::cmd("SET").arg(name).arg("foreign").exec(&mut connection).unwrap();
+            200
+        }
+    });
+    let other = warmed_up(&redis, &vandal).await;
+    redis.ask(&["FLUSHALL"]).unwrap();
+    let runs = first.runs();
+    assert_eq!(other.send(&request).await.status, 200);
+    let replay = request.with_header("x-scrapest-delivery-id", "another");
+    assert_eq!(server.send(&replay).await.status, 200, "a replay of what was done");
+    assert_eq!(first.runs(), runs, "its bytes are known to be done");
+}
+
+#[tokio::test]
+async fn in_a_cluster_each_key_is_asked_for_where_it_is() {
+    let Some(nodes) = topologies::cluster().await else { return };
+    let handler = Handler::ok();
+    let store = RedisStore::cluster([&*nodes[0].url()]).unwrap();
+    let server = receiver(store, &handler).await;
+    // By more of them than could be on one node by chance.
+    for _ in 0..20 {
+        let request = genuine().sign();
+        for _ in 0..2 {
+            assert_eq!(server.send(&request).await.status, 200);
+        }
+    }
+    assert_eq!(handler.runs(), 20);
+    assert_eq!(nodes.iter().map(records).sum::<i64>(), 40);
+}
