@@ -1,0 +1,231 @@
+//! `--forward`: an accepted delivery as a POST to a service, and what that says as the answer.
+
+use std::fmt;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, ensure};
+use axum::http::StatusCode;
+use axum::http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use axum::response::{IntoResponse, Response};
+use reqwest::redirect::Policy;
+use reqwest::{Client, Url};
+use scrapest_webhook::Delivery;
+use time::format_description::well_known::Rfc3339;
+
+use super::settings::Limits;
+use crate::flag;
+
+/// A service may close an idle connection whenever it likes, and a POST that meets that is lost. Those that do
+/// so soonest wait two seconds.
+const IDLE: Duration = Duration::from_secs(1);
+
+/// An id may come from the body and be as long as that; servers allow some 8 KiB for all headers.
+const LONGEST_HEADER: usize = 1_024;
+
+/// What is read of an answer's body, so that its connection can be used again. Nobody gets to see it.
+const DRAINED: usize = 64 * 1024;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct ForwardArgs {
+    /// Post each accepted delivery to this URL: 2xx from there completes it, anything else goes to the sender,
+    /// who tries again
+    ///
+    /// Body and content type as they came, and the headers Webhook-Delivery-Id, Webhook-Event, Webhook-Attempt,
+    /// Webhook-Timestamp, Webhook-Fence and Idempotency-Key; what a delivery does not have, or what cannot be
+    /// a header's value, is left out. The sender gets the status, or 502 if there is none, or 504 if there is
+    /// none in time. Redirects are not followed, and no proxy of the environment is asked.
+    #[arg(long, value_name = "URL", conflicts_with = "forward_env")]
+    forward: Option<String>,
+
+    /// The environment variable that has the URL, if it has a password in it
+    #[arg(long, value_name = "NAME")]
+    forward_env: Option<String>,
+
+    /// How long to wait for the answer to a forwarded delivery [default: nine tenths of --answer-within]
+    ///
+    /// A service that needs more than --answer-within may be given more here, up to --run-limit: then the
+    /// sender gets 503 in time, the POST goes on, and the retry gets its outcome.
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    forward_timeout: Option<Duration>,
+}
+
+impl ForwardArgs {
+    pub(super) fn forward(&self, limits: Limits) -> Result<Option<Forward>> {
+        // A URL may have a password in it: it is never repeated.
+        let (flag, url) = match (&self.forward, &self.forward_env) {
+            (Some(url), _) => {
+                flag::without_password("--forward", url)?;
+                ("--forward".to_owned(), url.clone())
+            }
+            (None, Some(name)) => flag::variable("--forward-env", name, "the URL to forward to")?,
+            (None, None) => {
+                let alone = self.forward_timeout.is_some();
+                ensure!(!alone, "--forward-timeout: is of use only with --forward");
+                return Ok(None);
+            }
+        };
+        let url = Url::parse(&url).map_err(|error| anyhow!("{flag}: is no URL: {error}"))?;
+        ensure!(
+            matches!(url.scheme(), "http" | "https"),
+            "{flag}: expected a URL that begins with http:// or https://"
+        );
+        let client = Client::builder()
+            .redirect(Policy::none())
+            // The URL says where it goes; a variable that was meant for other programs does not.
+            .no_proxy()
+            .pool_idle_timeout(IDLE)
+            .user_agent(concat!("scrapest-webhook/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .context("--forward: no client")?;
+        Ok(Some(Forward { client, url, timeout: self.timeout(limits)? }))
+    }
+
+    fn timeout(&self, limits: Limits) -> Result<Duration> {
+        let Some(timeout) = self.forward_timeout else {
+            // So that it is the sender who hears of it, before it is told that we are still waiting.
+            return Ok(limits.answer_within.min(limits.run_limit) * 9 / 10);
+        };
+        ensure!(!timeout.is_zero(), "--forward-timeout: is 0, expected more");
+        ensure!(
+            timeout <= limits.run_limit,
+            "--forward-timeout: is {timeout:?}, expected at most --run-limit, which is {:?}",
+            limits.run_limit
+        );
+        Ok(timeout)
+    }
+}
+
+/// A service that deliveries are forwarded to.
+pub(super) struct Forward {
+    client: Client,
+    url: Url,
+    timeout: Duration,
+}
+
+/// What the sender is answered.
+#[derive(Debug)]
+pub(super) struct Answer {
+    status: StatusCode,
+    retry_after: Option<HeaderValue>,
+}
+
+impl Forward {
+    pub(super) async fn post(&self, delivery: &Delivery, received: &HeaderMap) -> Answer {
+        let mut headers = described(delivery);
+        // By name, not all but some: nothing that the sender authenticates with goes on.
+        if let Some(kind) = received.get(CONTENT_TYPE) {
+            headers.insert(CONTENT_TYPE, kind.clone());
+        }
+        let request = self.client.post(self.url.clone()).headers(headers);
+        let request = request.timeout(self.timeout).body(delivery.body().clone());
+        match request.send().await {
+            Ok(response) => answered(response),
+            Err(error) => {
+                let status = match error.is_timeout() {
+                    true => StatusCode::GATEWAY_TIMEOUT,
+                    false => StatusCode::BAD_GATEWAY,
+                };
+                let error = anyhow::Error::from(error.without_url());
+                tracing::warn!(
+                    status = status.as_u16(),
+                    error = format!("{error:#}"),
+                    "delivery not forwarded, the sender has to try again"
+                );
+                status.into()
+            }
+        }
+    }
+}
+
+fn answered(response: reqwest::Response) -> Answer {
+    let status = match response.status() {
+        // Nobody asked it to speak another protocol.
+        status if status.is_informational() => StatusCode::BAD_GATEWAY,
+        status => status,
+    };
+    if !status.is_success() {
+        tracing::warn!(status = status.as_u16(), "forwarded, but not accepted there");
+    }
+    let retry_after = response.headers().get(RETRY_AFTER).cloned();
+    tokio::spawn(drain(response));
+    Answer { status, retry_after }
+}
+
+/// Ends with the answer, with the timeout of the request, or with what is too much.
+async fn drain(mut response: reqwest::Response) {
+    let mut left = DRAINED;
+    while let Ok(Some(chunk)) = response.chunk().await {
+        let Some(rest) = left.checked_sub(chunk.len()) else { return };
+        left = rest;
+    }
+}
+
+/// What the layer found out, for a service that knows nothing of the sender.
+fn described(delivery: &Delivery) -> HeaderMap {
+    let timestamp = delivery.timestamp().and_then(|time| time.format(&Rfc3339).ok());
+    let texts = [
+        ("webhook-delivery-id", delivery.id().map(str::to_owned)),
+        ("webhook-event", delivery.kind().map(str::to_owned)),
+        ("webhook-attempt", Some(delivery.attempt().to_string())),
+        ("webhook-timestamp", timestamp),
+        ("webhook-fence", Some(delivery.fence().to_string())),
+        ("idempotency-key", Some(delivery.key().to_string())),
+    ];
+    let mut headers = HeaderMap::new();
+    for (name, text) in texts {
+        let Some(text) = text else { continue };
+        match HeaderValue::from_str(&text) {
+            Ok(value) if text.len() <= LONGEST_HEADER => {
+                headers.insert(HeaderName::from_static(name), value);
+            }
+            _ => tracing::warn!(name, "left out of what is forwarded: no value for a header"),
+        }
+    }
+    headers
+}
+
+impl Answer {
+    pub(super) fn is_success(&self) -> bool {
+        self.status.is_success()
+    }
+}
+
+impl From<StatusCode> for Answer {
+    fn from(status: StatusCode) -> Self {
+        Self { status, retry_after: None }
+    }
+}
+
+impl IntoResponse for Answer {
+    fn into_response(self) -> Response {
+        let mut response = self.status.into_response();
+        if let Some(value) = self.retry_after {
+            response.headers_mut().insert(RETRY_AFTER, value);
+        }
+        response
+    }
+}
+
+/// Without the URL, which may have a password in it.
+impl fmt::Debug for Forward {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Forward").field("timeout", &self.timeout).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{ForwardArgs, Limits};
+
+    #[test]
+    fn an_upstream_that_hangs_is_given_up_before_the_sender_is_answered_otherwise() {
+        let args = ForwardArgs { forward: None, forward_env: None, forward_timeout: None };
+        for (answer_within, run_limit, expected) in [(4, 60, 3_600), (60, 10, 9_000)] {
+            let [answer_within, run_limit] = [answer_within, run_limit].map(Duration::from_secs);
+            let timeout = args.timeout(Limits { answer_within, run_limit }).unwrap();
+            assert_eq!(timeout, Duration::from_millis(expected));
+        }
+    }
+}

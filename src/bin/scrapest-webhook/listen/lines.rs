@@ -1,0 +1,102 @@
+//! Standard output: one line at a time, whole, and flushed.
+
+use std::io::{self, Write};
+
+use anyhow::{Context, Result};
+use scrapest_webhook::Delivery;
+use serde::Serialize;
+use serde_json::value::RawValue;
+use time::OffsetDateTime;
+use tokio::sync::{mpsc, oneshot};
+
+/// Lines that wait while whoever reads them is slow; beyond that their deliveries wait, up to the run limit.
+const WAITING: usize = 64;
+
+/// Writes lines from a thread of its own, since a pipe that nobody reads blocks. Clones are the same.
+#[derive(Clone, Debug)]
+pub(super) struct Lines(mpsc::Sender<Job>);
+
+#[derive(Debug)]
+struct Job {
+    line: Vec<u8>,
+    /// Dropped if the line could not be written.
+    written: oneshot::Sender<()>,
+}
+
+impl Lines {
+    pub(super) fn start() -> Result<Self> {
+        let (sender, receiver) = mpsc::channel(WAITING);
+        std::thread::Builder::new()
+            .name("lines".to_owned())
+            .spawn(move || write(receiver))
+            .context("standard output: no thread for it")?;
+        Ok(Self(sender))
+    }
+
+    /// Writes a line that is none yet: without a line feed.
+    pub(super) async fn print(&self, line: impl Into<Vec<u8>>) -> Result<()> {
+        let mut line = line.into();
+        line.push(b'\n');
+        let (written, is_written) = oneshot::channel();
+        self.0.send(Job { line, written }).await.ok().context("is closed")?;
+        is_written.await.context("is closed")
+    }
+
+    /// Waits until nothing can be written any more.
+    pub(super) async fn closed(&self) {
+        self.0.closed().await;
+    }
+}
+
+/// Ends with the first line that cannot be written: after half of a line nothing else makes sense.
+fn write(mut jobs: mpsc::Receiver<Job>) {
+    while let Some(Job { line, written }) = jobs.blocking_recv() {
+        // Whoever gave it up was told so, or tells the sender: another attempt will write it.
+        if written.is_closed() {
+            continue;
+        }
+        let mut stdout = io::stdout().lock();
+        if let Err(error) = stdout.write_all(&line).and_then(|()| stdout.flush()) {
+            tracing::error!(%error, "standard output cannot be written any more");
+            return;
+        }
+        // Given up while it was being written: it stands there, and will once more.
+        _ = written.send(());
+    }
+}
+
+/// An accepted delivery as one line of JSON, without its line feed.
+#[derive(Debug, Serialize)]
+struct Accepted<'a> {
+    sender: &'static str,
+    delivery_id: Option<&'a str>,
+    kind: Option<&'a str>,
+    #[serde(with = "time::serde::rfc3339::option")]
+    timestamp: Option<OffsetDateTime>,
+    attempt: u32,
+    event: Option<&'a RawValue>,
+}
+
+/// The body as JSON, not otherwise looked into. `None` if it is no JSON.
+pub(super) fn event(delivery: &Delivery) -> Option<&RawValue> {
+    serde_json::from_slice(delivery.body()).ok()
+}
+
+/// The event is what was sent: its numbers, its order and its escapes. Only line feeds between its tokens become
+/// spaces, so that it is one line.
+pub(super) fn accepted(delivery: &Delivery, event: Option<&RawValue>) -> Result<Vec<u8>> {
+    let accepted = Accepted {
+        sender: delivery.sender(),
+        delivery_id: delivery.id(),
+        kind: delivery.kind(),
+        timestamp: delivery.timestamp(),
+        attempt: delivery.attempt(),
+        event,
+    };
+    let mut line = serde_json::to_vec(&accepted)?;
+    // Within a string of JSON a line feed is always an escape (RFC 8259 §7).
+    for byte in line.iter_mut().filter(|byte| matches!(byte, b'\n' | b'\r')) {
+        *byte = b' ';
+    }
+    Ok(line)
+}

@@ -1,0 +1,168 @@
+//! `listen`: a receiver, that prints what it accepts or hands it to a service of any language.
+//!
+//! 1. `settings` makes the crate's layer of the flags;
+//! 2. `server` binds, and stops when it is told to;
+//! 3. `handler` is what stands behind the layer: it prints by way of `lines`, or posts by way of `forward`;
+//! 4. `record` stands around the layer, and keeps what it was shown.
+
+mod forward;
+mod handler;
+mod lines;
+mod log;
+mod record;
+mod server;
+mod settings;
+mod tls;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, ensure};
+use axum::Router;
+use axum::http::header::ALLOW;
+use axum::http::{HeaderName, StatusCode};
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::post;
+use scrapest_webhook::Provider;
+use scrapest_webhook::scrapebadger::ScrapeBadger;
+use scrapest_webhook::scrapest::Scrapest;
+use tokio::net::TcpListener;
+
+use self::handler::Receiver;
+use self::lines::Lines;
+use self::server::{Serving, Signals};
+use crate::sender::Sender;
+
+const EXAMPLES: &str = "\
+Examples:
+  Does my secret work, and what does the sender really send?
+    WEBHOOK_SECRET=whsec_… scrapest-webhook listen --sender scrapest --secret-env WEBHOOK_SECRET
+
+  A front for a service in any language, that remembers what it has had:
+    scrapest-webhook listen --sender scrapebadger --secret-file /run/secrets/webhook \\
+      --listen 0.0.0.0:8443 --tls-cert chain.pem --tls-key key.pem \\
+      --store sqlite:deliveries.db --forward http://127.0.0.1:5000/events
+
+Standard output: first one line `listening on http://ADDR/PATH`, then one line of JSON for each accepted event.
+Standard error: what is refused and why (RUST_LOG=warn for less, RUST_LOG=debug for more).
+SIGTERM and Ctrl-C stop it once what runs has ended; a second one stops it at once.";
+
+/// Receive webhooks: verified, fresh and only once, as lines of JSON or posted to a service of yours
+///
+/// HTTP/1.1, so that a proxy in front of it needs no setting. A connection whose request's headers take more
+/// than 10 s, or that is idle for so long, is closed.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Listen {
+    /// Whose webhooks they are
+    #[arg(long, value_enum)]
+    sender: Sender,
+
+    /// Where to listen, host and port; with port 0 on any free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:3000")]
+    listen: String,
+
+    /// The path that the sender posts to
+    #[arg(long, default_value = "/webhooks")]
+    path: String,
+
+    #[command(flatten)]
+    settings: settings::Settings,
+
+    #[command(flatten)]
+    forward: forward::ForwardArgs,
+
+    #[command(flatten)]
+    record: record::RecordArgs,
+
+    /// The certificate chain, in PEM; with it, and with --tls-key, it listens on https
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+
+    /// The private key of the certificate, in PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+
+    /// How the log on standard error is written
+    #[arg(long, value_enum, default_value = "text")]
+    log_format: log::Format,
+}
+
+impl Listen {
+    pub(crate) async fn run(self) -> Result<ExitCode> {
+        log::start(self.log_format)?;
+        // One for both directions. Somebody who was first would have chosen the same.
+        _ = rustls::crypto::ring::default_provider().install_default();
+        match self.sender {
+            Sender::Scrapest => self.receive::<Scrapest>().await,
+            Sender::ScrapeBadger => self.receive::<ScrapeBadger>().await,
+        }
+    }
+
+    async fn receive<P: Provider + Default>(self) -> Result<ExitCode> {
+        let path = checked_path(&self.path)?;
+        let layer = self.settings.layer::<P>()?;
+        let limits = self.settings.limits::<P>();
+        let forward = self.forward.forward(limits)?;
+        let tls = match (&self.tls_cert, &self.tls_key) {
+            (Some(cert), Some(key)) => Some(tls::config(cert, key)?),
+            _ => None,
+        };
+        let recorder = self.record.recorder::<P>()?;
+        let listener = TcpListener::bind(&self.listen).await.with_context(|| {
+            format!("--listen {}: cannot listen there, take another address or port", self.listen)
+        })?;
+        let address = listener.local_addr().context("--listen")?;
+
+        let signals = Signals::take()?;
+        let lines = Lines::start()?;
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        lines
+            .print(format!("listening on {scheme}://{address}{path}"))
+            .await
+            .context("standard output: cannot be written")?;
+
+        // Without an upstream the lines are all there is.
+        let needed = forward.is_none().then_some(&lines);
+        let receiver = Arc::new(Receiver { lines: lines.clone(), forward });
+        let mut route = post(handler::on_delivery)
+            .fallback(wrong_method)
+            .with_state(receiver)
+            .route_layer(layer.clone())
+            .route_layer(from_fn(log::refusals));
+        if let Some(recorder) = &recorder {
+            route = route.route_layer(from_fn_with_state(recorder.clone(), record::record));
+        }
+        let app = Router::new().route(path, route).fallback(elsewhere);
+
+        let serving = Serving::start(listener, tls, app);
+        let outcome = server::serve(serving, signals, &layer, limits, needed).await;
+        if let Some(recorder) = recorder {
+            recorder.finish().await;
+        }
+        outcome
+    }
+}
+
+/// The first day's other question: whether the sender was given the right path.
+async fn elsewhere() -> StatusCode {
+    tracing::info!(status = 404, "request for another path than --path");
+    StatusCode::NOT_FOUND
+}
+
+/// The layer is behind the method.
+async fn wrong_method() -> (StatusCode, [(HeaderName, &'static str); 1]) {
+    tracing::info!(status = 405, "request with another method than POST");
+    (StatusCode::METHOD_NOT_ALLOWED, [(ALLOW, "POST")])
+}
+
+/// What a router takes for a pattern, and what no URL has, is a mistake.
+fn checked_path(path: &str) -> Result<&str> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
+    ensure!(
+        path.starts_with('/') && path.bytes().all(plain),
+        "--path {path:?}: expected / and after it only letters, digits and - . _ ~ /"
+    );
+    Ok(path)
+}

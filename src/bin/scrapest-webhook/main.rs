@@ -1,0 +1,59 @@
+//! `scrapest-webhook`: receive, forward, send, sign and verify webhooks from the command line.
+//!
+//! Nothing here knows how a signature is made, what a claim is, or what a sender sends: that is the
+//! crate's. One module a command.
+
+#![forbid(unsafe_code)]
+
+mod flag;
+mod input;
+mod listen;
+mod moment;
+mod output;
+mod recording;
+mod request;
+mod secret;
+mod send;
+mod sender;
+mod shell;
+mod sign;
+mod verify;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Receive, forward, send, sign and verify the webhooks of Scrapest and ScrapeBadger.
+#[derive(Debug, Parser)]
+#[command(name = "scrapest-webhook", version, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Listen(Box<listen::Listen>),
+    Send(send::Send),
+    Sign(sign::Sign),
+    Verify(verify::Verify),
+    Completions(shell::Completions),
+    Man(shell::Man),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Listen(command) => command.run().await,
+        Command::Send(command) => command.run().await,
+        Command::Sign(command) => command.run(),
+        Command::Verify(command) => command.run().await,
+        Command::Completions(command) => command.run(),
+        Command::Man(command) => command.run(),
+    };
+    outcome.unwrap_or_else(|error| {
+        // With its causes, on one line.
+        output::say(format_args!("error: {error:#}"));
+        ExitCode::from(2)
+    })
+}

@@ -1,0 +1,124 @@
+//! One POST, and what came of it.
+
+use std::error::Error;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::redirect::Policy;
+use reqwest::{Certificate, Url};
+use scrapest_webhook::testing::SignedRequest;
+
+/// More of an answer than this is not read: nobody looks at it.
+const MOST_READ: usize = 64 * 1024;
+
+#[derive(Clone, Debug)]
+pub(super) struct Client {
+    http: reqwest::Client,
+    to: Url,
+}
+
+/// A request in the client's own types, cheap to send again.
+#[derive(Clone, Debug)]
+pub(super) struct Outgoing {
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+#[derive(Debug)]
+pub(super) enum Answer {
+    Status(u16),
+    Timeout,
+    NoConnection(String),
+    BrokenOff(String),
+}
+
+impl Client {
+    pub(super) fn new(to: Url, timeout: Duration, ca_cert: Option<&Path>) -> Result<Self> {
+        // An error says that there is one already.
+        _ = rustls::crypto::ring::default_provider().install_default();
+        let mut builder = reqwest::Client::builder()
+            .redirect(Policy::none())
+            // The URL says where it goes; a variable that was meant for other programs does not.
+            .no_proxy()
+            .timeout(timeout);
+        if let Some(path) = ca_cert {
+            let flag = || format!("--ca-cert {}", path.display());
+            let pem = std::fs::read(path).context("cannot be read").with_context(flag)?;
+            let certificates = Certificate::from_pem_bundle(&pem)
+                .context("expected certificates in PEM")
+                .with_context(flag)?;
+            ensure!(
+                !certificates.is_empty(),
+                "{}: expected certificates in PEM, found none",
+                flag()
+            );
+            builder = builder.tls_certs_merge(certificates);
+        }
+        Ok(Self { http: builder.build().context("the client cannot be made")?, to })
+    }
+
+    pub(super) async fn post(&self, request: &Outgoing) -> Answer {
+        let request = self
+            .http
+            .post(self.to.clone())
+            .headers(request.headers.clone())
+            .body(request.body.clone());
+        match request.send().await {
+            Ok(mut response) => {
+                let status = response.status().as_u16();
+                // To its end, so that the connection can be used again; the status stands whatever comes.
+                let mut left = MOST_READ;
+                while let Ok(Some(chunk)) = response.chunk().await {
+                    match left.checked_sub(chunk.len()) {
+                        Some(rest) => left = rest,
+                        None => break,
+                    }
+                }
+                Answer::Status(status)
+            }
+            Err(error) if error.is_timeout() => Answer::Timeout,
+            Err(error) if error.is_connect() => Answer::NoConnection(innermost(&error)),
+            Err(error) => Answer::BrokenOff(innermost(&error)),
+        }
+    }
+}
+
+/// The cause of it all, which does not repeat the URL.
+fn innermost(error: &reqwest::Error) -> String {
+    let mut cause: &dyn Error = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    cause.to_string()
+}
+
+impl TryFrom<SignedRequest> for Outgoing {
+    type Error = anyhow::Error;
+
+    fn try_from(signed: SignedRequest) -> Result<Self> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in signed.headers() {
+            headers.append(HeaderName::from_static(name), HeaderValue::from_str(value)?);
+        }
+        Ok(Self { headers, body: signed.body().clone() })
+    }
+}
+
+impl Answer {
+    pub(super) fn is_success(&self) -> bool {
+        matches!(self, Self::Status(200..300))
+    }
+
+    /// Under which it is counted.
+    pub(super) fn label(&self) -> String {
+        match self {
+            Self::Status(status) => status.to_string(),
+            Self::Timeout => "timeout".to_owned(),
+            Self::NoConnection(cause) => format!("no connection: {cause}"),
+            Self::BrokenOff(cause) => format!("broken off: {cause}"),
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! `send`: a sender, well-behaved or not.
+
+mod attack;
+mod client;
+mod run;
+mod summary;
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context, Result, ensure};
+use reqwest::Url;
+use scrapest_webhook::testing::WebhookRequest;
+
+use self::attack::AttackArgs;
+use self::client::Client;
+use self::run::Run;
+use crate::request::RequestArgs;
+use crate::sender::Sender;
+use crate::{flag, moment, output};
+
+/// Send deliveries as the sender does, or as an attacker would
+///
+/// A delivery that is answered with anything but 2xx, or not in time, is sent again after the next pause of
+/// --backoff, with the same id and the same bytes. A Retry-After is not heeded: neither sender is known to.
+/// Exit status 1 says that a delivery was given up, or an attack not refused.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  # One delivery of a sample event
+  scrapest-webhook send --sender scrapest --secret-env SECRET \\
+    --to http://127.0.0.1:3000/webhooks
+
+  # Load: 10,000 deliveries, 500 of them begun each second, whatever the receiver's pace
+  scrapest-webhook send --sender scrapebadger --secret-env SECRET \\
+    --to http://127.0.0.1:3000/webhooks --count 10000 --rate 500
+
+  # Does the receiver refuse what is not signed with the secret?
+  scrapest-webhook send --sender scrapest --secret-env SECRET \\
+    --to http://127.0.0.1:3000/webhooks --forge")]
+pub(crate) struct Send {
+    #[command(flatten)]
+    request: RequestArgs,
+
+    /// The receiver
+    #[arg(long, value_name = "URL")]
+    to: String,
+
+    /// How many deliveries
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    count: u32,
+
+    /// Begin so many deliveries a second, also while earlier ones wait for their answer; each latency is
+    /// counted from when its delivery was due
+    #[arg(long, value_name = "PER_SECOND", value_parser = rate)]
+    rate: Option<f64>,
+
+    /// The most deliveries at a time, those that wait for their retry included [default: 10; with --rate 512]
+    #[arg(long, value_name = "N")]
+    concurrency: Option<NonZeroUsize>,
+
+    /// Send each delivery so many times more, at the same time, with the same id and the same bytes
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=1_000), conflicts_with = "AttackArgs")]
+    duplicates: u16,
+
+    /// How often to try again [default: 5 for scrapest, 3 for scrapebadger, as they do]
+    #[arg(long, value_name = "N", conflicts_with = "AttackArgs")]
+    retries: Option<usize>,
+
+    /// The pauses before the retries; the last one repeats
+    #[arg(
+        long,
+        value_name = "DURATIONS",
+        value_delimiter = ',',
+        default_value = "1s,2s,4s,8s,16s",
+        value_parser = moment::span,
+        conflicts_with = "AttackArgs"
+    )]
+    backoff: Vec<Duration>,
+
+    /// How long to wait for an answer [default: 5s for scrapest, 10s for scrapebadger, as they do]
+    #[arg(long, value_name = "DURATION", value_parser = moment::span)]
+    timeout: Option<Duration>,
+
+    /// Trust the certificates in this PEM file too, beside those that the system trusts
+    #[arg(long, value_name = "FILE")]
+    ca_cert: Option<PathBuf>,
+
+    /// Print the summary as one JSON object
+    #[arg(long)]
+    json: bool,
+
+    // The last, because its heading goes for all that follows.
+    #[command(flatten)]
+    attack: AttackArgs,
+}
+
+impl Send {
+    pub(crate) async fn run(self) -> Result<ExitCode> {
+        let to = receiver(&self.to)?;
+        let attack = self.attack.chosen();
+        let request = match attack {
+            Some(attack) => attack.read(&self.request)?,
+            None => self.request.read()?,
+        };
+        // A body of the user's own, or one whose only variable part is its time.
+        let same_bytes = self.request.file.is_some()
+            || (self.request.sender == Sender::ScrapeBadger && self.request.timestamp.is_some());
+        if same_bytes && self.count > 1 && attack.is_none() {
+            output::say(format_args!(
+                "note: all {} deliveries have the same bytes; a receiver that knows a delivery by them handles one",
+                self.count
+            ));
+        }
+        let sender = self.request.sender;
+        let client = Client::new(
+            to,
+            self.timeout.unwrap_or_else(|| sender.timeout()),
+            self.ca_cert.as_deref(),
+        )?;
+        let usual = if self.rate.is_some() { 512 } else { 10 };
+        let run = Run {
+            client,
+            template: Template {
+                unsigned: request.unsigned,
+                id: self.request.id,
+                time: self.request.timestamp,
+            },
+            attack,
+            count: self.count,
+            rate: self.rate,
+            concurrency: self.concurrency.map_or(usual, NonZeroUsize::get),
+            copies: 1 + usize::from(self.duplicates),
+            retries: self.retries.unwrap_or_else(|| sender.retries()),
+            backoff: self.backoff,
+        };
+        let summary = run.finish().await?;
+        output::print(if self.json { summary.to_json() } else { summary.to_string() })?;
+        Ok(ExitCode::from(u8::from(!summary.is_success())))
+    }
+}
+
+/// What all deliveries have in common.
+#[derive(Debug)]
+struct Template {
+    unsigned: WebhookRequest,
+    id: Option<String>,
+    time: Option<SystemTime>,
+}
+
+impl Template {
+    /// Another delivery, of now and with an id of its own unless told otherwise.
+    fn delivery(&self) -> WebhookRequest {
+        self.unsigned
+            .clone()
+            .with_delivery_id(self.id.clone().unwrap_or_else(new_id))
+            .with_time(self.time.unwrap_or_else(SystemTime::now))
+    }
+}
+
+fn new_id() -> String {
+    format!("{:032x}", rand::random::<u128>())
+}
+
+/// Never repeated in an error: it may have a password in it.
+fn receiver(text: &str) -> Result<Url> {
+    flag::without_password("--to", text)?;
+    let url: Url = text.parse().context("--to: is no URL")?;
+    ensure!(
+        matches!(url.scheme(), "http" | "https"),
+        "--to: expected a URL that begins with http:// or https://"
+    );
+    Ok(url)
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    // Within these bounds no time overflows.
+    let rate = text.parse().ok().filter(|rate| (0.001..=1_000_000.0).contains(rate));
+    rate.ok_or_else(|| "expected a number from 0.001 to 1000000".to_owned())
+}

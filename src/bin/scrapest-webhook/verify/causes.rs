@@ -1,0 +1,178 @@
+//! What is likely behind a refusal, found by trying what would have been accepted.
+
+use anyhow::Result;
+use data_encoding::{BASE64, BASE64_NOPAD, BASE64URL, BASE64URL_NOPAD, HEXLOWER_PERMISSIVE};
+use http::HeaderName;
+use scrapest_webhook::{RejectionKind, Secret};
+use zeroize::Zeroizing;
+
+use super::trial::Trial;
+use super::{Refusal, body, freshness};
+
+type RawSecret = Zeroizing<Vec<u8>>;
+
+pub(super) async fn find(
+    trial: &Trial,
+    check: RejectionKind,
+    raw: &[RawSecret],
+) -> Result<Refusal> {
+    let (why, causes) = match check {
+        RejectionKind::MissingSignature => missing_signature(trial).await?,
+        RejectionKind::RepeatedSignature => repeated_signature(trial),
+        RejectionKind::MalformedSignature => malformed_signature(trial).await?,
+        RejectionKind::WrongSignature if trial.received.is_cut => (
+            format!(
+                "it was recorded with {} bytes of its body, which are not all of it: nothing can be said of its \
+                 signature",
+                trial.received.body.len()
+            ),
+            vec!["the receiver refused it before it had read the body: its answer, in the name of the \
+                  recording, says why"
+                .to_owned()],
+        ),
+        RejectionKind::WrongSignature => wrong_signature(trial, raw).await?,
+        RejectionKind::Stale => freshness::explain(trial).await?,
+        RejectionKind::NoSignedTimestamp => (
+            "the signature is right, but no timestamp is under it: none is in the body".to_owned(),
+            vec!["the body is no event of this sender's, or the sender dates its requests in another way"
+                .to_owned()],
+        ),
+        RejectionKind::MethodNotAllowed => {
+            ("the method is not POST".to_owned(), vec!["this is no delivery".to_owned()])
+        }
+        RejectionKind::ContentEncoding => (
+            "the request has a content-encoding, and neither sender encodes its bodies".to_owned(),
+            vec!["a proxy on the way compresses what it hands on: switch that off".to_owned()],
+        ),
+        RejectionKind::BodyTooLarge => (
+            format!("the body has, or says it has, more bytes than --max-body allows; it has {}", trial.received.body.len()),
+            vec!["neither sender sends more than 1 MiB".to_owned()],
+        ),
+        other => (format!("the receiver would have answered {}", other.status()), Vec::new()),
+    };
+    Ok(Refusal { check, why, causes })
+}
+
+async fn missing_signature(trial: &Trial) -> Result<(String, Vec<String>)> {
+    let found: Vec<_> = trial.received.headers.keys().map(HeaderName::as_str).collect();
+    let found = if found.is_empty() { "none".to_owned() } else { found.join(", ") };
+    let why =
+        format!("expected the header {}; found: {found}", trial.signature_headers().join(" or "));
+    let other = Trial { sender: trial.sender.other(), ..trial.clone() };
+    let cause = match other.run().await?.is_signed() {
+        true => format!("it is a request of the other sender: --sender {}", other.sender.name()),
+        false
+            if other
+                .signature_headers()
+                .iter()
+                .any(|name| trial.received.headers.contains_key(name)) =>
+        {
+            format!(
+                "it carries the signature header of the other sender: --sender {}",
+                other.sender.name()
+            )
+        }
+        false => {
+            "the header was not given (--header), a proxy took it away, or the recording was made \
+                  without signatures"
+                .to_owned()
+        }
+    };
+    Ok((why, vec![cause]))
+}
+
+fn repeated_signature(trial: &Trial) -> (String, Vec<String>) {
+    let names = trial.signature_headers();
+    let count: usize =
+        names.iter().map(|name| trial.received.headers.get_all(name).iter().count()).sum();
+    (
+        format!("expected one header {}; found {count}", names.join(" or ")),
+        vec!["a proxy adds a header of its own, or the same one was given twice".to_owned()],
+    )
+}
+
+async fn malformed_signature(trial: &Trial) -> Result<(String, Vec<String>)> {
+    let names = trial.signature_headers();
+    let header = names.iter().find_map(|name| Some((name, trial.received.headers.get(name)?)));
+    let Some((name, value)) = header else {
+        return missing_signature(trial).await;
+    };
+    let why = format!(
+        "expected `sha256=` and 64 hexadecimal digits (71 bytes) in {name}; found {} bytes of another shape",
+        value.len()
+    );
+    let text = String::from_utf8_lossy(value.as_bytes());
+    let bare = text.trim_matches(|char: char| char.is_whitespace() || char == '"' || char == '\'');
+    let candidates = [
+        (format!("sha256={bare}"), "`sha256=` is missing before the digits"),
+        (bare.to_owned(), "there are quotes or blanks around the value"),
+    ];
+    for (candidate, cause) in candidates {
+        let mut other = trial.clone();
+        let header = (name.parse::<HeaderName>(), candidate.parse());
+        if let (Ok(name), Ok(value)) = header {
+            other.received.headers.insert(name, value);
+            if other.run().await?.is_signed() {
+                return Ok((why, vec![cause.to_owned()]));
+            }
+        }
+    }
+    Ok((why, vec!["the value was cut, or is the signature of another scheme".to_owned()]))
+}
+
+async fn wrong_signature(trial: &Trial, raw: &[RawSecret]) -> Result<(String, Vec<String>)> {
+    let why =
+        "the signature is of other bytes than this body, or made with another secret".to_owned();
+    for (cause, body) in body::variants(&trial.received.body) {
+        let mut other = trial.clone();
+        other.received.body = body.into();
+        if other.run().await?.is_signed() {
+            return Ok((why, vec![cause]));
+        }
+    }
+    for (cause, secret) in raw.iter().flat_map(|secret| secrets(secret)) {
+        let other = Trial { secrets: vec![secret], ..trial.clone() };
+        // Too short for a secret is an error, and no cause.
+        if other.run().await.is_ok_and(|verdict| verdict.is_signed()) {
+            return Ok((why, vec![cause.to_owned()]));
+        }
+    }
+    Ok((
+        why,
+        vec![
+            "most likely the secret: it is not the one of this webhook, or it was replaced since"
+                .to_owned(),
+            "else the body: these are not the raw bytes as they came".to_owned(),
+        ],
+    ))
+}
+
+/// What someone may have taken for the secret, and what it should have been then.
+fn secrets(raw: &[u8]) -> Vec<(&'static str, Secret)> {
+    let trimmed = raw.trim_ascii();
+    let unquoted = [b'"', b'\'']
+        .into_iter()
+        .find_map(|quote| trimmed.strip_prefix(&[quote])?.strip_suffix(&[quote]));
+    let bare = unquoted.unwrap_or(trimmed);
+    let mut found = vec![
+        ("the secret has blanks or a line end around it: take them away", Secret::from(trimmed)),
+        (
+            "the file of the secret ends with a line end that belongs to the secret",
+            Secret::from(raw),
+        ),
+    ];
+    found.extend(
+        unquoted.map(|secret| ("the secret is in quotes: take them away", Secret::from(secret))),
+    );
+    if let Ok(secret) = HEXLOWER_PERMISSIVE.decode(bare) {
+        found.push(("the secret is given in hexadecimal, and the sender signs with the bytes that it stands for", secret.into()));
+    }
+    let base64 = [BASE64, BASE64_NOPAD, BASE64URL, BASE64URL_NOPAD];
+    if let Some(secret) = base64.iter().find_map(|encoding| encoding.decode(bare).ok()) {
+        found.push((
+            "the secret is given in base64, and the sender signs with the bytes that it stands for",
+            secret.into(),
+        ));
+    }
+    found
+}

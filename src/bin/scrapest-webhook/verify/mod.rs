@@ -1,0 +1,110 @@
+//! `verify`: whether a request would be let in, and if not, why not.
+
+mod body;
+mod causes;
+mod freshness;
+mod request;
+mod trial;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::SystemTime;
+
+use anyhow::Result;
+use scrapest_webhook::RejectionKind;
+
+use self::request::Received;
+use self::trial::{Settings, Trial, Verdict};
+use crate::secret::SecretArgs;
+use crate::sender::Sender;
+use crate::{moment, output};
+
+/// Say whether a request is valid, or which check fails and why
+///
+/// Exit status 0 says that it is valid, 1 that it is not.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  # A request that `listen --record` has written, checked as of the time it was received
+  scrapest-webhook verify --sender scrapest --secret-env SECRET \\
+    --file request.http
+
+  # A body and its headers, from wherever they were logged
+  scrapest-webhook verify --sender scrapebadger --secret-env SECRET \\
+    --file body.json --at 2026-03-04T12:00:01Z \\
+    --header 'X-ScrapeBadger-Signature: sha256=2ce13bdc…'")]
+pub(crate) struct Verify {
+    /// Whose request it is
+    #[arg(long)]
+    sender: Sender,
+
+    #[command(flatten)]
+    secret: SecretArgs,
+
+    /// A request that `listen --record` has written, or a file with the raw body; - is stdin
+    #[arg(long, value_name = "FILE")]
+    file: PathBuf,
+
+    /// A header of the request, as `name: value`, or a file of them as @FILE; takes the place of a
+    /// recording's of the same name
+    #[arg(long, value_name = "HEADER")]
+    header: Vec<String>,
+
+    /// When the request is checked, as RFC 3339 or seconds since 1970 [default: when it was recorded, else now]
+    #[arg(long, value_name = "TIME", value_parser = moment::parse, allow_negative_numbers = true)]
+    at: Option<SystemTime>,
+
+    #[command(flatten)]
+    settings: Settings,
+}
+
+/// Which check fails, why, and what is likely behind it.
+#[derive(Debug)]
+struct Refusal {
+    check: RejectionKind,
+    why: String,
+    causes: Vec<String>,
+}
+
+impl Verify {
+    pub(crate) async fn run(self) -> Result<ExitCode> {
+        let (received, recorded_at) = Received::read(&self.file, &self.header)?;
+        let trial = Trial {
+            sender: self.sender,
+            secrets: self.secret.read()?,
+            settings: self.settings,
+            at: self.at.or(recorded_at).unwrap_or_else(SystemTime::now),
+            received,
+        };
+        let (text, code) = match trial.run().await? {
+            Verdict::Valid(delivery) => {
+                let mut parts = vec![match delivery.id() {
+                    Some(id) => format!("delivery {}", id.escape_debug()),
+                    None => "a delivery without an id".to_owned(),
+                }];
+                parts.extend(delivery.kind().map(|kind| kind.escape_debug().to_string()));
+                parts.extend(delivery.timestamp().map(|time| moment::show(time.into())));
+                parts.push(format!("{} bytes", delivery.body().len()));
+                (format!("valid: {}\n", parts.join(", ")), ExitCode::SUCCESS)
+            }
+            Verdict::Challenge => {
+                let text = "valid: a challenge, which a receiver answers with its value\n";
+                (text.to_owned(), ExitCode::SUCCESS)
+            }
+            Verdict::Refused(check) => {
+                let refusal = causes::find(&trial, check, &self.secret.raw()).await?;
+                (refusal.to_string(), ExitCode::from(1))
+            }
+        };
+        output::print(text)?;
+        Ok(code)
+    }
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(f, "invalid: {}", self.check.as_str())?;
+        writeln!(f, "why: {}", self.why)?;
+        self.causes.iter().try_for_each(|cause| writeln!(f, "likely cause: {cause}"))
+    }
+}

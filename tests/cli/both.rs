@@ -1,0 +1,136 @@
+//! `send` against `listen`: the two of them, with nothing of the tests' own in between.
+
+use std::collections::HashSet;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::listening::{self, Listening};
+use crate::receiving::{command, run};
+use crate::record::recordings;
+use crate::stores::folder::Folder;
+use crate::stores::{postgres, redis};
+use crate::tls;
+
+/// `send` with the secret that `listen` has.
+fn send(to: &Listening, flags: &str) -> Command {
+    let mut command =
+        command(&format!("send --sender scrapest --secret-env SECRET --to {} {flags}", to.url));
+    command.env("SECRET", listening::SECRET);
+    command
+}
+
+/// Each delivery is one line, however often it is sent; what an attacker sends is none.
+fn each_once(store: &str) {
+    let mut listen = listening::command();
+    listen.args(["--sender", "scrapest", "--store-env", "STORE"]).env("STORE", store);
+    let listening = Listening::of(listen);
+
+    let ran = run(&mut send(&listening, "--count 25 --duplicates 3 --concurrency 8 --json"));
+    assert_eq!(ran.code, Some(0), "{ran:?} {}", listening.stderr());
+    let summary: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(summary["deliveries"], 100, "{summary}");
+    for attack in ["--forge", "--stale", "--tamper", "--gzip", "--oversize"] {
+        let ran = run(&mut send(&listening, attack));
+        assert_eq!(ran.code, Some(0), "{attack}: {ran:?}");
+    }
+    // The first is genuine, the second a replay of it.
+    assert_eq!(run(&mut send(&listening, "--replay-new-id")).code, Some(0));
+
+    let ended = listening.stop();
+    assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
+    let ids = ended.lines.iter().map(|line| {
+        let event: Value = serde_json::from_str(line).unwrap();
+        event["delivery_id"].as_str().unwrap().to_owned()
+    });
+    assert_eq!(ids.collect::<HashSet<_>>().len(), 26);
+    assert_eq!(ended.lines.len(), 26);
+}
+
+#[test]
+fn on_memory_each_delivery_is_one_line() {
+    each_once("memory:");
+}
+
+#[test]
+fn on_sqlite_each_delivery_is_one_line() {
+    let folder = Folder::new();
+    each_once(&format!("sqlite:{}", folder.file("deliveries.db")));
+}
+
+#[test]
+fn on_redis_each_delivery_is_one_line() {
+    if let Some(server) = redis::RedisServer::start(redis::DURABLE) {
+        each_once(&server.url());
+    }
+}
+
+#[test]
+fn on_postgres_each_delivery_is_one_line() {
+    if let Some(server) = postgres::Postgres::start(&[]) {
+        each_once(&server.url());
+    }
+}
+
+#[test]
+fn what_listen_records_verify_checks_and_send_sends_anew() {
+    let folder = Folder::new();
+    let listening = Listening::start(&["--record", folder.path().to_str().unwrap()]);
+    assert_eq!(run(&mut send(&listening, "--id d-1")).code, Some(0));
+    let first = listening.event();
+    listening::eventually(|| recordings(folder.path()).len() == 1, || "a recording".into());
+    let recording = recordings(folder.path()).remove(0);
+    let recording = recording.to_str().unwrap();
+
+    let verify = format!("verify --sender scrapest --secret-env SECRET --file {recording}");
+    let ran = run(command(&verify).env("SECRET", listening::SECRET));
+    assert!(ran.code == Some(0) && ran.stdout.starts_with("valid: delivery d-1"), "{ran:?}");
+    let ran = run(command(&verify).env("SECRET", "another secret, not this"));
+    assert!(ran.code == Some(1) && ran.stdout.contains("wrong_signature"), "{ran:?}");
+
+    // The same bytes are the same signature, and so a replay, whatever its id.
+    let sent = run(&mut send(&listening, &format!("--file {recording} --id d-2")));
+    assert_eq!(sent.code, Some(0), "{sent:?}");
+    assert!(sent.stdout.contains("1 × 200"), "{sent:?}");
+    assert!(listening.is_silent(), "after {first}");
+}
+
+#[test]
+fn a_recording_that_was_cut_says_so_and_is_not_signed_anew() {
+    let folder = Folder::new();
+    let directory = folder.path().to_str().unwrap();
+    let listening = Listening::start(&["--record", directory, "--max-body", "100"]);
+    assert_eq!(run(&mut send(&listening, "--retries 0")).code, Some(1));
+    listening::eventually(|| recordings(folder.path()).len() == 1, || "a recording".into());
+    let recording = recordings(folder.path()).remove(0);
+    let recording = recording.to_str().unwrap();
+
+    let verify = format!("verify --sender scrapest --secret-env SECRET --file {recording}");
+    let ran = run(command(&verify).env("SECRET", listening::SECRET));
+    assert!(ran.code == Some(1) && ran.stdout.contains("not all of it"), "{ran:?}");
+    let ran = run(&mut send(&listening, &format!("--file {recording}")));
+    assert!(ran.code == Some(2) && ran.stderr.contains("not read to its end"), "{ran:?}");
+}
+
+#[test]
+fn a_wrong_method_is_said() {
+    let listening = Listening::start(&[]);
+    let request =
+        format!("GET {} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n", listening::PATH);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let answer = runtime.block_on(listening::client::send(listening.address, request.as_bytes()));
+    assert_eq!((answer.status, answer.header("allow")), (405, Some("POST")));
+    listening.says("another method than POST");
+}
+
+#[test]
+fn a_delivery_over_tls_is_trusted_by_the_certificate_that_is_given() {
+    let folder = Folder::new();
+    let pair = tls::pair(&folder, "a");
+    let listening = Listening::start(&["--tls-cert", &pair.cert, "--tls-key", &pair.key]);
+    let sent = run(&mut send(&listening, &format!("--ca-cert {}", pair.cert)));
+    assert_eq!(sent.code, Some(0), "{sent:?}");
+    listening.event();
+    let sent = run(&mut send(&listening, "--retries 0"));
+    assert_eq!(sent.code, Some(1), "{sent:?}");
+}

@@ -1,0 +1,33 @@
+//! The built binary, driven as a process.
+
+#![allow(unreachable_pub, dead_code, missing_docs, reason = "a test binary is nobody's library")]
+
+mod attacks;
+mod both;
+mod forward;
+mod listen;
+mod listening;
+mod no_panic;
+mod receiving;
+mod record;
+mod send;
+mod shell;
+mod sign;
+mod stores;
+mod tls;
+mod upstream;
+mod verify;
+
+use std::process::Command;
+
+#[test]
+fn every_command_has_help_with_an_example() {
+    for command in ["listen", "send", "sign", "verify", "completions", "man"] {
+        let output = Command::new(env!("CARGO_BIN_EXE_scrapest-webhook"))
+            .args([command, "--help"])
+            .output()
+            .unwrap();
+        let help = String::from_utf8(output.stdout).unwrap();
+        assert!(help.contains("Example"), "{command}: {help}");
+    }
+}

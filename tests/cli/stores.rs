@@ -1,0 +1,116 @@
+//! `listen --store`: what is remembered, and through what.
+
+use crate::listening::{Listening, PATH, command, refused, scrapest};
+use crate::upstream::{Act, Upstream};
+
+#[path = "../sql/folder.rs"]
+pub mod folder;
+#[path = "../sql/postgres.rs"]
+pub mod postgres;
+#[path = "../redis_store/server.rs"]
+pub mod redis;
+
+/// Whichever it is: one line for a delivery, and after a restart it is still known, if the store lasts.
+async fn remembers(url: &str, lasts: bool) {
+    let start = || {
+        let mut command = command();
+        command.args(["--sender", "scrapest", "--store-env", "STORE"]).env("STORE", url);
+        command.env("RUST_LOG", "trace");
+        Listening::of(command)
+    };
+    let listening = start();
+    let request = scrapest().with_delivery_id("d-1").sign();
+    assert_eq!(listening.send(&request).await.status, 204, "{}", listening.stderr());
+    assert_eq!(listening.event()["delivery_id"], "d-1");
+    assert_eq!(listening.send(&request).await.status, 200);
+    let ended = listening.stop();
+    assert_eq!((ended.status.code(), ended.lines.len()), (Some(0), 0), "{}", ended.stderr);
+    assert!(!ended.stderr.contains(postgres::PASSWORD), "{}", ended.stderr);
+
+    let listening = start();
+    let status = listening.send(&request).await.status;
+    assert_eq!(status, if lasts { 200 } else { 204 }, "{}", listening.stderr());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn memory_remembers_until_the_end_of_the_process() {
+    remembers("memory:", false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sqlite_makes_its_file_and_remembers_through_a_restart() {
+    let folder = folder::Folder::new();
+    let file = folder.file("deliveries.db");
+    remembers(&format!("sqlite:{file}"), true).await;
+    assert!(std::path::Path::new(&file).exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn redis_remembers_through_a_restart() {
+    if let Some(server) = redis::RedisServer::start(redis::DURABLE) {
+        remembers(&server.url(), true).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn postgres_remembers_through_a_restart() {
+    if let Some(server) = postgres::Postgres::start(&[]) {
+        remembers(&server.url(), true).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_is_down_is_a_503_and_not_an_event() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let store = format!("redis://{free}");
+    let listening = Listening::start(&["--store", &store, "--answer-within", "500ms"]);
+    let answer = listening.send(&scrapest().sign()).await;
+    assert_eq!(answer.status, 503);
+    assert!(answer.header("retry-after").is_some());
+    listening.says("store_down");
+    assert!(listening.is_silent());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_success_that_the_store_could_not_be_told_is_no_clean_end() {
+    let Some(mut server) = redis::RedisServer::start(redis::DURABLE) else { return };
+    let upstream = Upstream::start(&[Act::Held]).await;
+    let (store, url) = (server.url(), upstream.url());
+    let flags = ["--store", &store, "--forward", &url, "--run-limit", "8s"];
+    let waits = ["--answer-within", "1s", "--forward-timeout", "8s"];
+    let listening = Listening::start(&[&flags[..], &waits[..]].concat());
+    assert_eq!(listening.send(&scrapest().sign()).await.status, 503);
+    upstream.has_received(1);
+    server.kill();
+    upstream.let_go();
+    // It is true, and said.
+    assert_eq!(listening.event()["attempt"], 1);
+    let ended = listening.stop();
+    assert_eq!(ended.status.code(), Some(1), "{}", ended.stderr);
+    assert!(ended.stderr.contains("not everything has ended"), "{}", ended.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_namespaces_in_one_store_are_two_webhooks() {
+    let folder = folder::Folder::new();
+    let store = format!("sqlite:{}", folder.file("deliveries.db"));
+    let request = scrapest().sign();
+    for namespace in ["a", "b"] {
+        let listening = Listening::start(&["--store", &store, "--namespace", namespace]);
+        assert!(listening.url.ends_with(PATH));
+        assert_eq!(listening.send(&request).await.status, 204);
+    }
+}
+
+#[test]
+fn a_wrong_store_is_named_by_its_flag_and_not_repeated() {
+    for (flags, expected) in [
+        (["--store", "hunter2"], "--store: has a URL of no known scheme, expected one of: memory"),
+        (["--store", "redis://:hunter2@h:99999"], "--store: "),
+        (["--store-env", "NOT_SET"], "--store-env NOT_SET: is not set"),
+    ] {
+        let (code, out, error) = refused(command().args(["--sender", "scrapest"]).args(flags));
+        assert_eq!((code, out.as_str()), (Some(2), ""), "{error}");
+        assert!(error.contains(expected) && !error.contains("hunter2"), "{error}");
+    }
+}
