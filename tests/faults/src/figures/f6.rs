@@ -1,0 +1,131 @@
+//! F6: hostile load beside genuine deliveries; what memory it costs, how soon it is cut, and what the genuine
+//! ones notice.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Result;
+use hdrhistogram::Histogram;
+use http_body_util::BodyExt;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, interval, sleep};
+
+use super::attacks::{self, Seen};
+use super::{Options, Violations};
+use crate::receiver::Framework;
+use crate::sender::SCRAPEST;
+use crate::servers::Store;
+use crate::site::Site;
+
+/// 64 MiB, and the layer's default cap on the bytes in flight.
+const GROWTH: u64 = (64 + 64) * 1024 * 1024;
+const CUT: Duration = Duration::from_secs(6);
+/// Genuine deliveries a second.
+const RATE: u64 = 50;
+
+pub async fn run(options: &Options) -> Result<Violations> {
+    let mut violations = Vec::new();
+    for &framework in &options.frameworks {
+        violations.extend(one(options, framework).await?);
+    }
+    Ok(violations)
+}
+
+async fn one(options: &Options, framework: Framework) -> Result<Violations> {
+    let length = Duration::from_secs(if options.full { 60 } else { 8 });
+    let mut site = tokio::task::block_in_place(|| Site::new(Store::Memory, framework, 1, 0))?;
+    site.setup.journal = None;
+    tokio::task::block_in_place(|| site.start(0, None))?;
+    let address = site.receivers[0].address;
+
+    genuine(&site, Duration::from_secs(2)).await?;
+    let before = site.receivers[0].memory()?;
+    let seen = Arc::new(Seen::default());
+    let mut hostile = JoinSet::new();
+    for place in 0..1_000 {
+        let seen = Arc::clone(&seen);
+        hostile.spawn(async move {
+            // Not all in one instant: what the kernel does with more than it queues is not the question.
+            sleep(Duration::from_millis(place)).await;
+            attacks::slow_body(address, seen).await;
+        });
+    }
+    for _ in 0..200 {
+        hostile.spawn(attacks::slow_headers(address));
+    }
+    for _ in 0..20 {
+        hostile.spawn(attacks::endless_chunks(address, Arc::clone(&seen)));
+        hostile.spawn(attacks::huge_length(address, Arc::clone(&seen)));
+    }
+    hostile.spawn(attacks::forged(address, 2_000, Arc::clone(&seen)));
+    hostile.spawn(attacks::connections(address));
+    if framework == Framework::Axum {
+        // actix is served without HTTP/2 here.
+        hostile.spawn(attacks::rapid_reset(address, Arc::clone(&seen)));
+    }
+    let (mut most, began) = (before, Instant::now());
+    let genuine = genuine(&site, length);
+    tokio::pin!(genuine);
+    let (latency, refused) = loop {
+        tokio::select! {
+            done = &mut genuine => break done?,
+            () = sleep(Duration::from_millis(100)) => most = most.max(site.receivers[0].memory()?),
+        }
+    };
+    let took = began.elapsed();
+    hostile.shutdown().await;
+
+    let grown = most.saturating_sub(before);
+    let p99 = Duration::from_micros(latency.value_at_quantile(0.99));
+    println!(
+        "f6 {framework:?} in {:.0} s: memory {:.1} MiB + {:.1} MiB; genuine {} answered 200, {refused} not, \
+         p99 {p99:.1?}; {seen}",
+        took.as_secs_f64(),
+        mib(before),
+        mib(grown),
+        latency.len(),
+    );
+    let mut violations = seen.violations(CUT);
+    if grown > GROWTH {
+        violations.push(format!("memory grew by {:.1} MiB", mib(grown)));
+    }
+    if refused > 0 || p99 > Duration::from_secs(1) {
+        violations.push(format!("{refused} genuine deliveries not answered 200, p99 {p99:?}"));
+    }
+    Ok(violations.into_iter().map(|found| format!("f6 {framework:?}: {found}")).collect())
+}
+
+/// Their latencies in microseconds, and how many were not answered 200.
+async fn genuine(site: &Site, length: Duration) -> Result<(Histogram<u64>, usize)> {
+    let address = site.receivers[0].address;
+    let client = Client::builder(TokioExecutor::new()).build_http();
+    let (began, mut due) = (Instant::now(), interval(Duration::from_secs(1) / RATE as u32));
+    let mut running = Vec::new();
+    while began.elapsed() < length {
+        let due = due.tick().await;
+        let client = client.clone();
+        let id = format!("f6-{:?}", due.duration_since(began));
+        running.push(tokio::spawn(async move {
+            let answer = client.request(SCRAPEST.request(address, &id, None)).await?;
+            let status = answer.status();
+            answer.into_body().collect().await?;
+            anyhow::Ok((status, due.elapsed()))
+        }));
+    }
+    let (mut latency, mut refused) = (Histogram::new(3)?, 0);
+    for answer in running {
+        match answer.await? {
+            Ok((status, took)) if status == 200 => {
+                latency.record(u64::try_from(took.as_micros())?)?
+            }
+            _ => refused += 1,
+        }
+    }
+    Ok((latency, refused))
+}
+
+fn mib(bytes: u64) -> f64 {
+    bytes as f64 / 1024.0 / 1024.0
+}

@@ -1,0 +1,188 @@
+//! F8: the store goes away, flaps, is slow, falls silent and resets its connections; the senders' schedules outlive it.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use clap::ValueEnum;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::{Options, Violations, report};
+use crate::judge::judge;
+use crate::sender::{SCRAPEBADGER, SLOW, Schedule};
+use crate::servers::{Proxy, Store};
+use crate::site::Site;
+
+/// Deliveries a second, of each schedule.
+const RATE: u32 = 10;
+/// The goal is 2 s; a machine that does other things meanwhile takes its time.
+const RECOVERY: u64 = 3_000_000;
+/// What is still sent after a fault, to see it over.
+const TAIL: Duration = Duration::from_secs(2);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Phase {
+    Down,
+    Long,
+    Flapping,
+    /// Every answer of the store takes 2 s.
+    Late,
+    /// None comes.
+    Silent,
+    Resets,
+}
+
+pub async fn run(options: &Options) -> Result<Violations> {
+    let mut running = Vec::new();
+    for (place, &store) in options.stores.iter().enumerate() {
+        // The others have no server that could go away.
+        if matches!(store, Store::Redis | Store::Postgres) {
+            let mut options = options.clone();
+            options.frameworks = vec![options.frameworks[place % options.frameworks.len()]];
+            running.push(tokio::spawn(async move { one(&options, store).await }));
+        }
+    }
+    let mut violations = Vec::new();
+    for one in running {
+        violations.extend(one.await??);
+    }
+    Ok(violations)
+}
+
+async fn one(options: &Options, store: Store) -> Result<Violations> {
+    let framework = options.frameworks[0];
+    let mut site = tokio::task::block_in_place(|| Site::new(store, framework, options.scale, 5))?;
+    let port = site.server.port().context("a store with a server")?;
+    let proxy = Proxy::start(port).await;
+    site.setup.url = site.server.url_through(proxy.port);
+    tokio::task::block_in_place(|| site.start_all())?;
+    let mut sent = Vec::new();
+    for &phase in Phase::value_variants() {
+        if options.phase.is_none_or(|chosen| chosen == phase) {
+            sent.push(endure(phase, &mut site, &proxy).await);
+            sleep(Duration::from_secs(3)).await;
+        }
+    }
+    for sending in sent {
+        sending.await?;
+    }
+
+    let history = site.history()?;
+    let verdict = judge(&history, site.terms());
+    let mut violations = report("f8", &site, options, &verdict)?;
+    // Every one of them: its schedule is longer than the outage that it met.
+    if !verdict.unreachable.is_empty() {
+        let some = verdict.unreachable.iter().take(5).cloned().collect::<Vec<_>>().join(", ");
+        violations.push(format!("f8 {store:?}: {} gave up: {some}", verdict.unreachable.len()));
+    }
+    let recoveries = history.recoveries();
+    let seconds: Vec<_> = recoveries.iter().map(|&after| after as f64 / 1e6).collect();
+    println!("f8 {store:?}: first success after each recovery, in s: {seconds:.2?}");
+    let slowest = recoveries.into_iter().max().unwrap_or(u64::MAX);
+    if slowest > RECOVERY {
+        violations.push(format!("f8 {store:?}: first success {slowest} µs after recovery"));
+    }
+    Ok(violations)
+}
+
+/// One outage, in the middle of what is sent, on the schedules that are to outlive it.
+async fn endure(phase: Phase, site: &mut Site, proxy: &Proxy) -> JoinHandle<()> {
+    let scale = site.setup.scale;
+    let of = |seconds: u32| Duration::from_secs(seconds.into()) / scale;
+    let both = [("fast", SCRAPEBADGER), ("slow", SLOW)];
+    let slow = &both[1..];
+    match phase {
+        Phase::Down => {
+            // What is left of the fast schedule is what finding the store again may take, which does not
+            // scale.
+            let outage = of(39).saturating_sub(Duration::from_secs(3)).min(of(35));
+            println!(
+                "f8 {:?}: down {:.0} s at 1/2/4 s",
+                site.store,
+                (outage * scale).as_secs_f64()
+            );
+            let sent = send(site, "down", &both, outage + TAIL);
+            site.store_goes();
+            sleep(outage).await;
+            site.store_comes();
+            sent
+        }
+        Phase::Long => {
+            let sent = send(site, "long", slow, of(60) + TAIL);
+            site.store_goes();
+            sleep(of(60)).await;
+            site.store_comes();
+            sent
+        }
+        Phase::Flapping => {
+            // Up for less than a delivery may wait, again and again: for the schedule that has the breath.
+            let sent = send(site, "flapping", slow, of(25) + TAIL);
+            for _ in 0..5 {
+                site.store_goes();
+                sleep(of(2)).await;
+                site.store_comes();
+                sleep(of(3)).await;
+            }
+            sent
+        }
+        Phase::Late => {
+            let sent = send(site, "late", &both, of(20) + TAIL);
+            site.journal.note(format_args!("store-down"));
+            proxy.delay_replies(of(2));
+            sleep(of(20)).await;
+            proxy.delay_replies(Duration::ZERO);
+            site.journal.note(format_args!("store-up"));
+            sent
+        }
+        Phase::Silent => {
+            let sent = send(site, "silent", &both, of(5) + TAIL);
+            site.journal.note(format_args!("store-down"));
+            proxy.swallow_replies(true);
+            sleep(of(5)).await;
+            proxy.swallow_replies(false);
+            // What waited for an answer that was swallowed learns it so.
+            proxy.reset();
+            site.journal.note(format_args!("store-up"));
+            sent
+        }
+        Phase::Resets => {
+            let sent = send(site, "resets", &both, of(20) + TAIL);
+            site.journal.note(format_args!("store-down"));
+            let until = Instant::now() + of(20);
+            while Instant::now() < until {
+                proxy.reset();
+                sleep(Duration::from_millis(200)).await;
+            }
+            site.journal.note(format_args!("store-up"));
+            sent
+        }
+    }
+}
+
+fn send(
+    site: &Site,
+    phase: &'static str,
+    schedules: &[(&'static str, Schedule)],
+    over: Duration,
+) -> JoinHandle<()> {
+    let (sender, schedules) = (site.sender(), schedules.to_vec());
+    tokio::spawn(async move {
+        let began = Instant::now();
+        let mut running = Vec::new();
+        let mut number = 0;
+        while began.elapsed() < over {
+            for &(name, schedule) in &schedules {
+                let (sender, id) = (sender.clone(), format!("f8-{phase}-{name}-{number}"));
+                running.push(tokio::spawn(async move {
+                    sender.deliver(schedule, &id, number, &[]).await;
+                }));
+            }
+            number += 1;
+            sleep_until(began + Duration::from_secs(1) / RATE * u32::try_from(number).unwrap_or(0))
+                .await;
+        }
+        for delivery in running {
+            _ = delivery.await;
+        }
+    })
+}

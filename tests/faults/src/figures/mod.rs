@@ -1,0 +1,48 @@
+//! The figures, each a function from options to what was found wrong.
+
+mod attacks;
+pub mod defects;
+pub mod f1;
+pub mod f2;
+pub mod f5;
+pub mod f6;
+pub mod f8;
+pub mod points;
+
+use anyhow::Result;
+
+use crate::judge::Verdict;
+use crate::receiver::Framework;
+use crate::servers::Store;
+use crate::site::Site;
+
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub seed: u64,
+    pub stores: Vec<Store>,
+    pub frameworks: Vec<Framework>,
+    /// Times are divided by this.
+    pub scale: u32,
+    /// The size that the goals name, not the one that fits into two minutes.
+    pub full: bool,
+    /// Of F8; all if none is chosen.
+    pub phase: Option<f8::Phase>,
+}
+
+/// What broke a promise; empty if nothing did.
+pub type Violations = Vec<String>;
+
+/// Prints a verdict, and what it holds against the crate, with the journal it comes from.
+fn report(figure: &str, site: &Site, options: &Options, verdict: &Verdict) -> Result<Violations> {
+    let title = format!("{figure} {:?}/{:?}", site.store, site.setup.framework).to_lowercase();
+    println!("{title}: {verdict}");
+    let mut found = Vec::new();
+    for (what, offenders) in verdict.violations() {
+        let some: Vec<_> = offenders.iter().take(5).map(String::as_str).collect();
+        found.push(format!("{title}: {} × {what}: {}", offenders.len(), some.join(", ")));
+    }
+    if !found.is_empty() {
+        found.push(format!("{title}: its journal is {}", site.keep(figure, options)?.display()));
+    }
+    Ok(found)
+}

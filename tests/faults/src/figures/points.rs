@@ -1,0 +1,108 @@
+//! `kill -9` of the receiver at each point of a delivery's way, on each store, in each framework; then it
+//! starts again, and the sender does what senders do.
+
+use anyhow::{Context, Result, bail};
+use clap::ValueEnum;
+use futures_util::{StreamExt, stream};
+
+use super::{Options, Violations};
+use crate::judge::judge;
+use crate::receiver::{Framework, Point};
+use crate::sender::SCRAPEST;
+use crate::servers::Store;
+use crate::servers::folder::Folder;
+use crate::site::Site;
+
+/// Enough to fill two cores while most wait for a lease to end.
+const AT_ONCE: usize = 12;
+
+pub async fn run(options: &Options) -> Result<Violations> {
+    let mut cases = Vec::new();
+    let mut servers = Vec::new();
+    for &store in &options.stores {
+        let folder = Folder::new();
+        let server = store.start(&folder)?;
+        // A file or a memory of its own for each case, and one server for all.
+        let url = server.port().map(|_| server.url());
+        for &framework in &options.frameworks {
+            for &point in Point::value_variants() {
+                cases.push((store, url.clone(), framework, point));
+            }
+        }
+        servers.push((server, folder));
+    }
+    let count = cases.len();
+    let results = stream::iter(cases).map(|(store, url, framework, point)| async move {
+        let title = format!("kill {point:?} {store:?}/{framework:?}");
+        match die(options, store, url.as_deref(), framework, point).await {
+            Ok(()) => None,
+            Err(error) => Some(format!("{title}: {error:#}")),
+        }
+    });
+    let violations: Vec<_> =
+        results.buffer_unordered(AT_ONCE).filter_map(std::future::ready).collect().await;
+    println!("points: {count} kills, {} with another outcome than expected", violations.len());
+    Ok(violations)
+}
+
+async fn die(
+    options: &Options,
+    store: Store,
+    url: Option<&str>,
+    framework: Framework,
+    point: Point,
+) -> Result<()> {
+    let namespace = format!("{}-{framework:?}-{point:?}", options.seed);
+    let mut site = Site::beside(store, url, &namespace, framework, options.scale, 20)?;
+    tokio::task::block_in_place(|| site.start(0, Some(point)))?;
+    let sender = site.sender();
+    let retrying = sender.clone();
+    let id = format!("point-{point:?}");
+    let of_sender = id.clone();
+    let delivering =
+        tokio::spawn(async move { retrying.deliver(SCRAPEST, &of_sender, 0, &[]).await });
+    let patience = std::time::Duration::from_secs(30);
+    tokio::time::timeout(patience, site.receivers[0].died())
+        .await
+        .context("the point was never passed")??;
+    tokio::task::block_in_place(|| site.start(0, None))?;
+    let request = delivering.await?;
+    // Once more, as after an acknowledgement that got lost.
+    let again = sender.send(SCRAPEST, &id, &request, 0, "ok").await;
+
+    let history = site.history()?;
+    let verdict = judge(&history, site.terms());
+    let violations = verdict.violations();
+    if !violations.is_empty() {
+        bail!("{violations:?}");
+    }
+    let delivery = history.deliveries.get(&id).context("no trace")?;
+    let expected = effects(point, store);
+    if delivery.effects() != expected || delivery.acknowledged().is_none() || again != 200 {
+        bail!(
+            "{} effects, expected {expected}; acknowledged: {}; answer to the same once more: {again}",
+            delivery.effects(),
+            delivery.acknowledged().is_some()
+        );
+    }
+    Ok(())
+}
+
+/// Two where the process died between the effect and its record, and one everywhere else. What was in memory
+/// only is never a record.
+fn effects(point: Point, store: Store) -> usize {
+    use Point::*;
+    match point {
+        BeforeBody | AfterBody | AfterVerification => 1,
+        BeforeClaim | BetweenClaims | AfterClaim | BeforeEffect => 1,
+        AfterEffect | BeforeComplete => 2,
+        // The signed bytes are recorded first: they are enough to know the retry by.
+        BetweenCompletes | AfterComplete | BeforeAnswer | AfterAnswer => {
+            if store == Store::Memory {
+                2
+            } else {
+                1
+            }
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Real receivers on real stores, faults from a seed, and a judge that counts what was lost or done twice.
+//!
+//! `cargo run --release --manifest-path tests/faults/Cargo.toml --target-dir target -- short`
+
+mod figures;
+mod journal;
+mod judge;
+mod process;
+mod receiver;
+mod sender;
+mod servers;
+mod site;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use self::figures::f8::Phase;
+use self::figures::{Options, Violations};
+use self::receiver::Framework;
+use self::servers::Store;
+
+#[derive(Parser)]
+#[command(about)]
+struct Command {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// About two minutes: every point, every defect, and a small size of every figure that is judged.
+    Short(Chosen),
+    /// Every figure at its full size: about half an hour; with `--scale 1`, in real time, two.
+    Long(Chosen),
+    /// kill -9 of the receiver at each point of a delivery's way.
+    Points(Chosen),
+    /// Receivers that are broken on purpose must be found wrong.
+    Defects(Chosen),
+    /// 200 deliveries, 1,000 times each, at once.
+    F1(Chosen),
+    /// 10,000 deliveries under failing handlers, and kills of receivers and stores.
+    F2(Chosen),
+    /// What the layer adds to the latency at 1,000 events a second.
+    F5(Chosen),
+    /// Hostile load beside genuine deliveries.
+    F6(Chosen),
+    /// The store down, flapping, slow, and resetting.
+    F8(Chosen),
+    #[command(hide = true)]
+    Receiver(receiver::Arguments),
+}
+
+#[derive(Args, Clone)]
+struct Chosen {
+    /// Draws the faults; printed, so that a run can be had again. Default: of the clock.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Default: all.
+    #[arg(long)]
+    store: Option<Store>,
+    /// Default: both.
+    #[arg(long)]
+    framework: Option<Framework>,
+    /// Divides leases, deadlines and the sender's backoff; 1 is real time.
+    #[arg(long, default_value_t = 10)]
+    scale: u32,
+    /// A figure at the size of `short`.
+    #[arg(long)]
+    small: bool,
+    /// One outage of F8 alone.
+    #[arg(long)]
+    phase: Option<Phase>,
+}
+
+impl Chosen {
+    fn options(&self, full: bool) -> Options {
+        Options {
+            seed: self.seed.unwrap_or_else(journal::micros),
+            stores: self.store.map_or_else(|| Store::ALL.to_vec(), |store| vec![store]),
+            frameworks: self
+                .framework
+                .map_or_else(|| Framework::value_variants().to_vec(), |framework| vec![framework]),
+            scale: self.scale.max(1),
+            full: full && !self.small,
+            phase: self.phase,
+        }
+    }
+}
+
+fn main() -> Result<ExitCode> {
+    let what = match Command::parse().what {
+        // Makes the runtime that its framework wants.
+        What::Receiver(arguments) => {
+            receiver::run(arguments)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        what => what,
+    };
+    let (seed, violations) = measure(what)?;
+    if violations.is_empty() {
+        println!("nothing lost, nothing done twice, nothing at one time (--seed {seed})");
+        return Ok(ExitCode::SUCCESS);
+    }
+    for violation in &violations {
+        println!("VIOLATION {violation}");
+    }
+    println!("{} violations (--seed {seed})", violations.len());
+    Ok(ExitCode::FAILURE)
+}
+
+#[tokio::main]
+async fn measure(what: What) -> Result<(u64, Violations)> {
+    let (chosen, full) = match &what {
+        What::Short(chosen) => (chosen, false),
+        What::Long(chosen) | What::Points(chosen) | What::Defects(chosen) => (chosen, true),
+        What::F1(chosen) | What::F2(chosen) | What::F5(chosen) => (chosen, true),
+        What::F6(chosen) | What::F8(chosen) => (chosen, true),
+        What::Receiver(_) => unreachable!("it was served before"),
+    };
+    let options = chosen.options(full);
+    println!("seed {}, times divided by {}", options.seed, options.scale);
+    let mut violations = Vec::new();
+    if matches!(what, What::Short(_) | What::Long(_) | What::Points(_)) {
+        violations.extend(figures::points::run(&options).await?);
+    }
+    if matches!(what, What::Short(_) | What::Long(_) | What::Defects(_)) {
+        violations.extend(figures::defects::run(&options).await?);
+    }
+    if matches!(what, What::Short(_) | What::Long(_) | What::F1(_)) {
+        violations.extend(figures::f1::run(&options).await?);
+    }
+    if matches!(what, What::Short(_) | What::Long(_) | What::F2(_)) {
+        violations.extend(figures::f2::run(&options).await?);
+    }
+    if matches!(what, What::Long(_) | What::F5(_)) {
+        violations.extend(figures::f5::run(&options).await?);
+    }
+    if matches!(what, What::Short(_) | What::Long(_) | What::F6(_)) {
+        violations.extend(figures::f6::run(&options).await?);
+    }
+    if matches!(what, What::Short(_) | What::Long(_) | What::F8(_)) {
+        violations.extend(figures::f8::run(&options).await?);
+    }
+    Ok((options.seed, violations))
+}

@@ -1,0 +1,155 @@
+//! A receiver as a process of its own, which can be killed: axum or actix around the layer, told by its
+//! arguments how long its times are and where it is to die.
+
+mod handler;
+mod on_actix;
+mod on_axum;
+mod points;
+mod stores;
+
+use std::io::Read;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use anyhow::Result;
+use clap::ValueEnum;
+use scrapest_webhook::store::{AnyStore, store_from_url};
+use scrapest_webhook::{Provider, WebhookLayer};
+
+use self::handler::Handler;
+pub use self::points::Point;
+use self::points::Points;
+use crate::journal::{Journal, micros};
+use crate::sender::SECRET;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Framework {
+    Axum,
+    Actix,
+}
+
+/// What a receiver may be made to do wrong, to see that the judge notices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Defect {
+    /// 200 before the handler has run.
+    EarlyAck,
+    /// The store forgets every delivery at once.
+    Forget,
+    /// A lease that nobody respects.
+    NoLease,
+}
+
+#[derive(clap::Args, Debug)]
+pub struct Arguments {
+    #[arg(long)]
+    pub name: String,
+    #[arg(long)]
+    pub store: String,
+    #[arg(long)]
+    pub framework: Framework,
+    /// No journal: the handler does nothing but answer.
+    #[arg(long)]
+    pub journal: Option<PathBuf>,
+    /// Keeps receivers of different tests apart in one store.
+    #[arg(long)]
+    pub namespace: String,
+    /// Lease, answer deadline and run limit are divided by this.
+    #[arg(long, default_value_t = 1)]
+    pub scale: u32,
+    /// How long a handler that is well takes before its effect, and as long after it.
+    #[arg(long, default_value_t = 0)]
+    pub work_ms: u64,
+    #[arg(long)]
+    pub kill_at: Option<Point>,
+    #[arg(long)]
+    pub defect: Option<Defect>,
+}
+
+/// Of a handler that hangs: less than the crate's default, so that the sender still tries.
+const RUN_LIMIT: Duration = Duration::from_secs(20);
+pub const LEASE: Duration = Duration::from_secs(15);
+
+/// Serves until standard input ends, so that it does not outlive who started it.
+pub fn run(arguments: Arguments) -> Result<()> {
+    std::thread::spawn(|| {
+        _ = std::io::stdin().read_to_end(&mut Vec::new());
+        std::process::exit(0);
+    });
+    // Without a backtrace: for the first one a process stands still for longer than a scaled lease.
+    std::panic::set_hook(Box::new(|panic| eprintln!("{panic}")));
+    let journal = arguments.journal.as_deref().map(Journal::open).transpose()?.map(Arc::new);
+    if let Some(journal) = &journal {
+        watch_the_machine(Arc::clone(journal), arguments.name.clone());
+    }
+    let points = Arc::new(Points::new(arguments.kill_at));
+    let handler = Handler {
+        name: arguments.name.clone(),
+        journal,
+        work: Duration::from_millis(arguments.work_ms),
+        scale: arguments.scale,
+        points: Arc::clone(&points),
+    };
+    let outer = Outer { points, early: arguments.defect == Some(Defect::EarlyAck) };
+    match arguments.framework {
+        Framework::Axum => on_axum::serve(&arguments, handler, outer),
+        Framework::Actix => on_actix::serve(&arguments, handler, outer),
+    }
+}
+
+/// Writes down when this process was not given the processor, which is a stop that nobody has ordered. Not on
+/// the runtime: a layer that blocks that one is not excused.
+fn watch_the_machine(journal: Arc<Journal>, name: String) {
+    const BEAT: Duration = Duration::from_millis(50);
+    std::thread::spawn(move || {
+        loop {
+            let from = micros();
+            std::thread::sleep(BEAT);
+            if micros() - from > 5 * BEAT.as_micros() as u64 {
+                journal.note(format_args!("stalled {name} {from}"));
+            }
+        }
+    });
+}
+
+/// What stands around the layer.
+#[derive(Clone)]
+struct Outer {
+    points: Arc<Points>,
+    early: bool,
+}
+
+/// Opened inside of the runtime that it is used in.
+fn store(arguments: &Arguments, points: &Arc<Points>) -> Result<AnyStore> {
+    let store = store_from_url(&arguments.store)?;
+    Ok(match arguments.defect {
+        Some(defect @ (Defect::Forget | Defect::NoLease)) => {
+            AnyStore::new(stores::Defective { store, defect })
+        }
+        // Not wrapped without need: a store may take both keys of a delivery in one step.
+        _ if points.in_store() => AnyStore::new(stores::Watched::new(store, Arc::clone(points))),
+        _ => store,
+    })
+}
+
+fn layer<P: Provider + Default>(
+    arguments: &Arguments,
+    store: &AnyStore,
+    points: &Arc<Points>,
+) -> Result<WebhookLayer<P>> {
+    let defaults = P::default();
+    let points = Arc::clone(points);
+    let layer = WebhookLayer::<P>::try_new(SECRET)?
+        .with_namespace(format!("{}-{}", arguments.namespace, defaults.name()))
+        .with_answer_deadline(defaults.answer_deadline() / arguments.scale)
+        .with_lease(LEASE / arguments.scale)
+        .with_run_limit(RUN_LIMIT / arguments.scale)
+        .with_store(store.clone())
+        .with_clock(move || {
+            // What is dated has been verified.
+            points.pass(Point::AfterVerification);
+            SystemTime::now()
+        })
+        .check()?;
+    Ok(layer)
+}
