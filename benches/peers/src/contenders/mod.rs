@@ -1,0 +1,57 @@
+//! One folder member a framework; each contender does what its documentation says to do.
+
+mod actix;
+mod axum;
+mod hmac;
+mod webhooksmith;
+
+use std::convert::Infallible;
+use std::fmt::Debug;
+use std::rc::Rc;
+
+pub use self::axum::contender as router;
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body::Body;
+use http_body_util::BodyExt;
+use tower::{Service, ServiceExt};
+
+use crate::Contender;
+
+/// All, floors before what stands on them.
+pub fn all() -> Vec<Contender> {
+    let mut all = vec![hmac::hmac()];
+    all.extend(axum::all());
+    all.push(webhooksmith::webhooksmith());
+    all.extend(actix::all());
+    all
+}
+
+/// Anything tower, from the request to the last byte of the response.
+fn tower<S, B, R>(
+    name: &'static str,
+    service: S,
+    request: impl Fn(usize) -> Request<B> + 'static,
+) -> Contender
+where
+    S: Service<Request<B>, Response = Response<R>, Error = Infallible> + Clone + 'static,
+    B: From<Bytes> + 'static,
+    R: Body<Error: Debug>,
+{
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let runtime = Rc::new(runtime);
+    Contender::new(name, move |deliveries, bytes| {
+        let requests = Vec::from_iter((0..deliveries).map(|_| request(bytes)));
+        let (runtime, mut service) = (Rc::clone(&runtime), service.clone());
+        Box::new(move || {
+            runtime.block_on(async move {
+                for request in requests {
+                    let response = service.ready().await.unwrap().call(request).await.unwrap();
+                    assert_eq!(response.status(), StatusCode::OK, "{name}");
+                    response.into_body().collect().await.unwrap();
+                }
+            });
+        })
+    })
+}

@@ -1,0 +1,41 @@
+//! The CPU time of this thread.
+
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
+
+use crate::{Contender, measured};
+
+/// Nanoseconds a delivery.
+#[derive(Clone, Copy)]
+pub struct Cpu {
+    pub median: f64,
+    pub least: f64,
+}
+
+/// All contenders in turns, so that what disturbs one round disturbs it for all.
+pub fn measure(
+    contenders: &[Contender],
+    rounds: usize,
+    deliveries: usize,
+    bytes: usize,
+) -> Vec<Cpu> {
+    let mut times = vec![Vec::with_capacity(rounds); contenders.len()];
+    for _ in 0..rounds {
+        for (contender, times) in contenders.iter().zip(&mut times) {
+            let batch = contender.prepare(deliveries, bytes);
+            let began = thread_time();
+            measured(batch);
+            times.push((thread_time() - began).as_nanos() as f64 / deliveries as f64);
+        }
+    }
+    let cpu = |mut times: Vec<f64>| {
+        times.sort_by(f64::total_cmp);
+        Cpu { median: times[times.len() / 2], least: times[0] }
+    };
+    times.into_iter().map(cpu).collect()
+}
+
+fn thread_time() -> Duration {
+    clock_gettime(ClockId::ThreadCPUTime).try_into().unwrap()
+}

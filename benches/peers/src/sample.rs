@@ -1,0 +1,54 @@
+//! The deliveries: the sender's own sample without whitespace, each with an id, a tweet and a time of its own.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use http::Request;
+use scrapest_webhook::testing::{self, SignedRequest};
+use time::OffsetDateTime;
+use time::macros::format_description;
+
+pub const SECRET: &str = "whsec_0123456789abcdef01234567";
+/// The length of the sample.
+pub const SHORTEST: usize = 476;
+
+const SAMPLE: &str = include_str!("../../../tests/fixtures/scrapebadger-tweet.json");
+const TEXT: &str = "The future is electric...";
+
+/// A body of so many bytes, longer than the sample by a longer text.
+pub fn body(bytes: usize) -> Bytes {
+    static NUMBER: AtomicU64 = AtomicU64::new(1_000_000_000_000_000_000);
+    let tweet = NUMBER.fetch_add(1, Ordering::Relaxed).to_string();
+    let format = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]");
+    let now = OffsetDateTime::now_utc().format(format).unwrap();
+    let text = format!("{TEXT}{}", "x".repeat(bytes - SHORTEST));
+    let body = SAMPLE.lines().map(str::trim_start).collect::<String>().replace("\": ", "\":");
+    let body = body
+        .replace("1234567890123456789", &tweet)
+        .replace("2026-03-04T12:00:00", &now)
+        .replace(TEXT, &text);
+    assert_eq!(body.len(), bytes);
+    body.into()
+}
+
+/// Signed as the sender does.
+pub fn signed(bytes: usize) -> SignedRequest {
+    testing::scrapebadger(SECRET).with_body(body(bytes)).sign()
+}
+
+/// The same with the signature under another name, and headers of a sender's own.
+pub fn request<B: From<Bytes>>(
+    signed: SignedRequest,
+    signature: &str,
+    more: &[(&str, String)],
+) -> Request<B> {
+    let mut request = Request::post("/");
+    for (name, value) in signed.headers() {
+        let name = if name == "x-scrapebadger-signature" { signature } else { name };
+        request = request.header(name, value);
+    }
+    for (name, value) in more {
+        request = request.header(*name, value);
+    }
+    request.body(signed.body().clone().into()).unwrap()
+}

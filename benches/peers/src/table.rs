@@ -1,0 +1,84 @@
+//! The tables, and how each contender does against the others.
+
+use std::collections::HashMap;
+use std::process::Command;
+
+use peers::cpu::{self, Cpu};
+use peers::{Contender, all};
+
+use crate::callgrind;
+
+/// The sender's sample, 64 kB, and the limit of the body.
+const SIZES: [usize; 3] = [476, 65_536, 1_048_576];
+
+struct Row {
+    contender: Contender,
+    cpu: Cpu,
+    instructions: Option<f64>,
+    allocations: f64,
+}
+
+pub fn write(rounds: usize) {
+    // The time of one turn is about the same for each.
+    for (bytes, share) in SIZES.into_iter().zip([1, 20, 100]) {
+        let contenders = all();
+        let deliveries = (crate::DELIVERIES / share).max(8);
+        let cpu = cpu::measure(&contenders, rounds, deliveries, bytes);
+        let allocations = allocations(bytes);
+        let rows = contenders.into_iter().zip(cpu).map(|(contender, cpu)| Row {
+            cpu,
+            instructions: callgrind::count(contender.name, deliveries, bytes),
+            allocations: allocations[contender.name],
+            contender,
+        });
+        table(bytes, &Vec::from_iter(rows));
+    }
+}
+
+/// By the binary beside this one.
+fn allocations(bytes: usize) -> HashMap<String, f64> {
+    let counter = std::env::current_exe().unwrap().with_file_name("allocations");
+    let output = Command::new(counter).arg(bytes.to_string()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let lines = String::from_utf8(output.stdout).unwrap();
+    let line = |line: &str| {
+        let (name, number) = line.split_once('\t').unwrap();
+        (name.to_owned(), number.parse().unwrap())
+    };
+    lines.lines().map(line).collect()
+}
+
+fn table(bytes: usize, rows: &[Row]) {
+    println!("\n### A body of {bytes} bytes\n");
+    println!(
+        "| | CPU ns, median / least | instructions outside SHA-256 | allocations | added CPU | added instructions | added allocations |"
+    );
+    println!("|---|---|---|---|---|---|---|");
+    for row in rows {
+        let Row { contender, cpu, instructions, allocations } = row;
+        let mut line = format!(
+            "| {} | {:.0} / {:.0} | {} | {allocations:.1} |",
+            contender.name,
+            cpu.median,
+            cpu.least,
+            number(*instructions)
+        );
+        let floor =
+            contender.floor.and_then(|floor| rows.iter().find(|row| row.contender.name == floor));
+        line += &match floor {
+            None => " | | |".to_owned(),
+            Some(floor) => format!(
+                " {:+.0} / {:+.0} | {} | {:+.1} |",
+                cpu.median - floor.cpu.median,
+                cpu.least - floor.cpu.least,
+                number(instructions.zip(floor.instructions).map(|(row, floor)| row - floor)),
+                allocations - floor.allocations
+            ),
+        };
+        println!("{line}");
+    }
+}
+
+fn number(number: Option<f64>) -> String {
+    number.map_or("–".into(), |number| format!("{number:.0}"))
+}

@@ -1,0 +1,114 @@
+//! Whether the time of a refusal tells anything about the secret, by the method of dudect: two classes of
+//! requests, mixed at random, and Welch's t of their times. |t| above 5 would be a leak.
+//!
+//! `cargo run --release --manifest-path benches/timing/Cargo.toml`; `SAMPLES` for another number of them.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use dudect_bencher::rand::RngExt;
+use dudect_bencher::{BenchRng, Class, CtRunner, ctbench_main};
+use http::{HeaderValue, Request, Response};
+use http_body_util::Full;
+use scrapest_webhook::ScrapestWebhookLayer;
+use scrapest_webhook::testing;
+use scrapest_webhook::tower::VerifiedBody;
+use tower::util::BoxCloneSyncService;
+use tower::{Layer, Service};
+
+const SECRETS: [&str; 2] = ["whsec_3fb1c8a0d94e4a7fb2c6", "whsec_old_2fc11f0be4c24b6a"];
+
+type Answer = Response<scrapest_webhook::tower::ResponseBody<Full<Bytes>>>;
+type Receiver = BoxCloneSyncService<Request<Full<Bytes>>, Answer, Infallible>;
+
+fn samples() -> usize {
+    std::env::var("SAMPLES").map_or(1_000_000, |text| text.parse().expect("a number"))
+}
+
+/// With both secrets. The handler is never reached.
+fn receiver() -> Receiver {
+    let layer = ScrapestWebhookLayer::new(SECRETS[0]);
+    let layer = layer.with_additional_secret(SECRETS[1]).expect("a good secret");
+    BoxCloneSyncService::new(layer.layer(tower::service_fn(
+        async |_: Request<VerifiedBody>| -> Result<Response<Full<Bytes>>, Infallible> {
+            panic!("a forged request has run")
+        },
+    )))
+}
+
+/// The right signature of a request under one of the secrets, but for one of its 64 digits.
+#[derive(Clone, Copy)]
+struct Forgery {
+    secret: usize,
+    digit: usize,
+    by: &'static [u8],
+}
+
+const HEX: &[u8] = b"0123456789abcdef";
+const FIRST_WRONG: Forgery = Forgery { secret: 0, digit: 0, by: HEX };
+const LAST_WRONG: Forgery = Forgery { digit: 63, ..FIRST_WRONG };
+const LAST_WRONG_BY_SECRET_2: Forgery = Forgery { secret: 1, ..LAST_WRONG };
+const NO_DIGIT: Forgery = Forgery { by: b"g", ..LAST_WRONG };
+
+fn forged(Forgery { secret, digit, by }: Forgery, rng: &mut BenchRng) -> Request<Full<Bytes>> {
+    // A body of its own for each, or the two classes would differ in the text of their signatures, which
+    // is no secret and takes its time to decode.
+    let time = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_772_625_600);
+    let signed = testing::scrapest(SECRETS[secret]).with_time(time).sign();
+    let mut request: Request<Full<Bytes>> = signed.into_http("/");
+    let mut value = request.headers()["x-scrapest-signature"].as_bytes().to_vec();
+    let place = &mut value["sha256=".len() + digit];
+    let right = *place;
+    while *place == right {
+        *place = by[rng.random_range(0..by.len())];
+    }
+    let value = HeaderValue::from_bytes(&value).expect("a header's value");
+    request.headers_mut().insert("x-scrapest-signature", value);
+    request
+}
+
+/// The layer's whole answer to each of the requests, which is the one 401.
+fn measure(runner: &mut CtRunner, rng: &mut BenchRng, left: Forgery, right: Forgery) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    let runtime = runtime.expect("a runtime");
+    let _entered = runtime.enter();
+    let receiver = receiver();
+    for _ in 0..samples() {
+        let (class, forgery) = match rng.random() {
+            true => (Class::Left, left),
+            false => (Class::Right, right),
+        };
+        let prepared = std::cell::Cell::new(Some((receiver.clone(), forged(forgery, rng))));
+        runner.run_one(class, || {
+            let (mut receiver, request) = prepared.take().expect("asked once");
+            let answer = pin!(receiver.call(request));
+            let Poll::Ready(Ok(answer)) = answer.poll(&mut Context::from_waker(Waker::noop()))
+            else {
+                panic!("nothing to wait for");
+            };
+            assert_eq!(answer.status(), 401);
+        });
+    }
+}
+
+fn first_against_last_byte_wrong(runner: &mut CtRunner, rng: &mut BenchRng) {
+    measure(runner, rng, FIRST_WRONG, LAST_WRONG);
+}
+
+fn nearly_right_by_secret_1_against_secret_2(runner: &mut CtRunner, rng: &mut BenchRng) {
+    measure(runner, rng, LAST_WRONG, LAST_WRONG_BY_SECRET_2);
+}
+
+/// That a difference would be seen: this one is refused by its header, and no secret is touched.
+fn wrong_against_malformed_which_differs(runner: &mut CtRunner, rng: &mut BenchRng) {
+    measure(runner, rng, LAST_WRONG, NO_DIGIT);
+}
+
+ctbench_main!(
+    first_against_last_byte_wrong,
+    nearly_right_by_secret_1_against_secret_2,
+    wrong_against_malformed_which_differs
+);
