@@ -53,6 +53,7 @@ use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, HttpResponse, Resp
 use bytes::Bytes;
 use futures_util::Stream;
 use tokio::time::Instant;
+use tracing::Instrument;
 
 use crate::config::Config;
 use crate::delivery::Delivery;
@@ -60,7 +61,7 @@ use crate::event::EventError;
 use crate::event::extract::{delivered, typed};
 use crate::layer::WebhookLayer;
 use crate::observe;
-use crate::pipeline::{Attended, BodyError, Exchange, receive};
+use crate::pipeline::{Attended, BodyError, Exchange, Incoming, receive};
 use crate::provider::{Headers, Lookup, Provider};
 use crate::rejection::Reply;
 use crate::run_state::RunState;
@@ -107,11 +108,12 @@ where
 
     fn call(&self, mut request: ServiceRequest) -> Self::Future {
         let payload = request.take_payload();
-        let exchange = ActixExchange { request, payload, service: Rc::clone(&self.service) };
+        let exchange = ActixExchange { request, service: Rc::clone(&self.service) };
         let run = RunState::new(observe::span(self.config.provider.name()));
         let arrived = Instant::now();
         let deadline = arrived + self.config.answer_deadline();
-        let received = receive(Arc::clone(&self.config), exchange, Arc::clone(&run), arrived);
+        let (config, body, span) = (Arc::clone(&self.config), Body(payload), run.span().clone());
+        let received = receive(config, exchange, body, Arc::clone(&run), arrived).instrument(span);
         // actix does not drop a handler whose client has left; what is late goes on beside it.
         let spawn = |run| drop(actix_web::rt::spawn(run));
         let late = ActixExchange::<S>::answer_late;
@@ -147,7 +149,6 @@ impl<B> fmt::Debug for ResponseFuture<B> {
 /// What the pipeline asks of a framework, answered with actix's types.
 struct ActixExchange<S> {
     request: ServiceRequest,
-    payload: Payload,
     service: Rc<S>,
 }
 
@@ -164,13 +165,6 @@ where
 
     fn headers(&self) -> Headers<'_> {
         Headers::new(self.request.headers())
-    }
-
-    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
-        Pin::new(&mut self.payload).poll_next(cx).map_err(|error| match error {
-            PayloadError::Overflow => BodyError::TooLarge,
-            _ => BodyError::Incomplete,
-        })
     }
 
     fn outer(&self) -> Option<Delivery> {
@@ -199,6 +193,20 @@ where
     }
 }
 
+struct Body(Payload);
+
+impl Incoming for Body {
+    fn poll_chunk(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, BodyError>>> {
+        Pin::new(&mut self.0).poll_next(cx).map_err(|error| match error {
+            PayloadError::Overflow => BodyError::TooLarge,
+            _ => BodyError::Incomplete,
+        })
+    }
+}
+
 fn write(reply: Reply) -> HttpResponse {
     // Every status of the table is one.
     let status = StatusCode::from_u16(reply.rejection.status()).unwrap_or_default();
@@ -212,7 +220,11 @@ fn write(reply: Reply) -> HttpResponse {
 
 impl Lookup for HeaderMap {
     fn each<'a>(&'a self, name: &str, found: &mut dyn FnMut(&'a [u8])) {
-        self.get_all(name).for_each(|value| found(value.as_bytes()));
+        for (other, value) in self {
+            if other.as_str().eq_ignore_ascii_case(name) {
+                found(value.as_bytes());
+            }
+        }
     }
 }
 

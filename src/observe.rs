@@ -29,16 +29,16 @@ pub(crate) fn span(sender: &'static str) -> Span {
 
 /// Watches one request from its headers to its end.
 #[derive(Debug)]
-pub(crate) struct Observation {
-    span: Span,
+pub(crate) struct Observation<'a> {
+    span: &'a Span,
     #[cfg_attr(not(feature = "metrics"), expect(dead_code, reason = "the label of a metric"))]
     sender: &'static str,
     started: Instant,
 }
 
-impl Observation {
-    pub(crate) fn new(sender: &'static str, span: &Span, started: Instant) -> Self {
-        Self { span: span.clone(), sender, started }
+impl<'a> Observation<'a> {
+    pub(crate) fn new(sender: &'static str, span: &'a Span, started: Instant) -> Self {
+        Self { span, sender, started }
     }
 
     pub(crate) fn body(&self, bytes: usize) {
@@ -72,11 +72,14 @@ impl Observation {
 
     pub(crate) fn rejected(&self, reply: &Reply) {
         let kind = reply.kind();
-        self.span.in_scope(|| say(kind));
+        say(kind);
         self.end(kind.as_str(), Some(kind.status()));
     }
 
     fn end(&self, outcome: &'static str, status: Option<u16>) {
+        if self.span.is_disabled() && cfg!(not(feature = "metrics")) {
+            return;
+        }
         let duration = self.started.elapsed();
         self.span.record("outcome", outcome);
         self.span.record("status", status);

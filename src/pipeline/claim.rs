@@ -1,59 +1,85 @@
 //! Step 6: the store says whether this attempt may run.
 
 use std::cmp::min;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::keys::{Held, Identified, Keys};
+use super::keys::Keys;
 use super::settle::{self, pauses};
 use crate::config::{Config, OnStoreDown};
 use crate::provider::Provider;
 use crate::rejection::{RejectionKind, Reply};
 use crate::run_state::{Phase, RunState};
-use crate::shared::{Body, Running};
+use crate::shared::{Body, Kept, Running};
 use crate::store::{Claim, Claims, Fence, Key, ONE_QUESTION, Owner, StoreError};
 
 /// A delivery that this attempt may run, and alone.
 pub(super) struct Claimed {
-    pub(super) held: Held,
-    pub(super) body: Arc<Body>,
+    pub(super) owner: Owner,
+    pub(super) attempt: u32,
+    /// Before the store was asked: the lease runs from no earlier.
+    pub(super) since: Instant,
+    pub(super) body: Kept,
     /// When the sender is to be answered.
     pub(super) deadline: Instant,
     /// What `drain` waits for: a claim goes on without its client, and its handler follows.
     _running: Running,
 }
 
-/// Claims every key of the delivery, or says why not. Whoever finds it in progress waits for the end of
-/// the attempt that runs, to take it over if that fails, or to give its success as the answer.
+/// Claims every key of the delivery and writes their fences, or says why not.
 pub(super) async fn acquire<P: Provider>(
     config: &Config<P>,
-    message: &Identified,
+    keys: &mut Keys,
     body: Body,
     arrived: Instant,
     run: &RunState,
 ) -> Result<Claimed, Reply> {
-    let running = config.shared.run();
-    let mut owner = Owner::random();
-    // Whether a question went unanswered, so that it is not known what `owner` holds.
+    // From here on something may be held: if the client leaves, this goes on in a task.
+    run.enter(Phase::Held);
+    let mut claimed = Claimed {
+        owner: Owner::random(),
+        attempt: 0,
+        since: Instant::now(),
+        body: Kept::Alone(body),
+        deadline: arrived + config.answer_deadline(),
+        _running: config.shared.run(),
+    };
+    let (lease, keep) = (config.lease, config.retention());
+    match config.store.claim_at_once(keys.all_mut(), claimed.owner, lease, keep) {
+        Some(Ok(Claims::Acquired { attempt })) => {
+            claimed.attempt = attempt;
+            Ok(claimed)
+        }
+        // Asked once more by the same owner, the store says the same. Boxed: what it takes to wait is not
+        // carried by every delivery.
+        _ => Box::pin(contend(config, keys, claimed, arrived, run)).await,
+    }
+}
+
+/// Whoever finds the delivery in progress waits for the end of the attempt that runs, to take it over if
+/// that fails, or to give its success as the answer.
+async fn contend<P: Provider>(
+    config: &Config<P>,
+    keys: &mut Keys,
+    mut claimed: Claimed,
+    arrived: Instant,
+    run: &RunState,
+) -> Result<Claimed, Reply> {
+    // Whether a question went unanswered, so that it is not known what the owner holds.
     let mut unsure = false;
-    let deadline = arrived + config.answer_deadline();
     let patience = match config.on_store_down {
-        OnStoreDown::Refuse => deadline,
+        OnStoreDown::Refuse => claimed.deadline,
         OnStoreDown::ProcessAnyway => arrived + config.answer_deadline() / 2,
     };
-    let mut body = Arc::new(body);
     let mut place = None;
     let mut pauses = pauses();
     loop {
         let pause = pauses.next().unwrap_or_default();
-        // From here on something may be held: if the client leaves, this goes on in a task.
         run.enter(Phase::Held);
-        let pause = match attempt(config, message.keys, owner, unsure, patience).await {
-            Ok(Attempt::Acquired(held)) => {
-                return Ok(Claimed { held, body, deadline, _running: running });
-            }
+        claimed.since = Instant::now();
+        let pause = match attempt(config, keys, &claimed, unsure, patience).await {
+            Ok(Attempt::Acquired(attempt)) => return Ok(Claimed { attempt, ..claimed }),
             Ok(Attempt::Completed) => {
                 run.enter(Phase::Idle);
                 return Err(RejectionKind::Duplicate.into());
@@ -61,18 +87,19 @@ pub(super) async fn acquire<P: Provider>(
             Ok(Attempt::InProgress { key, retry_after }) => {
                 // Nothing is held while waiting: a client that leaves leaves nothing behind.
                 run.enter(Phase::Idle);
-                let left = deadline.saturating_duration_since(Instant::now());
+                let left = claimed.deadline.saturating_duration_since(Instant::now());
                 if left.is_zero() || run.is_detached() {
                     return Err(Reply::later(RejectionKind::InProgress, retry_after));
                 }
                 if place.is_none() {
                     // By the key that is taken: replays of one body have an id each.
-                    let joined = config.shared.wait_for(key, &mut body);
-                    place = Some(joined.map_err(|kind| Reply::later(kind, retry_after))?);
+                    let joined = config.shared.wait_for(key, claimed.body);
+                    let joined = joined.map_err(|kind| Reply::later(kind, retry_after))?;
+                    (place, claimed.body) = (Some(joined.0), joined.1);
                 }
                 // What was given back may be so only later, in the background: as another, it cannot
                 // take away what is claimed from here on.
-                (owner, unsure) = (Owner::random(), false);
+                (claimed.owner, unsure) = (Owner::random(), false);
                 // The lease's end may be nearer than the next question. Never ask without a pause.
                 min(min(pause, left), retry_after.max(Duration::from_millis(1)))
             }
@@ -81,9 +108,11 @@ pub(super) async fn acquire<P: Provider>(
                 let left = patience.saturating_duration_since(Instant::now());
                 if left.is_zero() || run.is_detached() {
                     // What was asked may still take effect; nobody shall wait for that lease.
-                    settle::release_later(config, message.keys, owner);
-                    let held = give_up(config, message, owner, &error, run)?;
-                    return Ok(Claimed { held, body, deadline, _running: running });
+                    settle::release_later(config, keys, claimed.owner);
+                    give_up(config, &error, run)?;
+                    // Of attempts before this one, which are no claim of it.
+                    keys.all_mut().iter_mut().for_each(|(_, fence)| *fence = Fence::new(0));
+                    return Ok(claimed);
                 }
                 tracing::debug!(%error, "delivery store did not answer a claim, asking again");
                 min(pause, left)
@@ -94,7 +123,8 @@ pub(super) async fn acquire<P: Provider>(
 }
 
 enum Attempt {
-    Acquired(Held),
+    /// All keys, for the so-many-th time.
+    Acquired(u32),
     /// One of the keys is held by another.
     InProgress {
         key: Key,
@@ -106,26 +136,26 @@ enum Attempt {
 /// All keys in their order, or none: if one is taken, those before it are released, not completed.
 async fn attempt<P: Provider>(
     config: &Config<P>,
-    keys: Keys,
-    owner: Owner,
+    keys: &mut Keys,
+    claimed: &Claimed,
     mut unsure: bool,
     patience: Instant,
 ) -> Result<Attempt, StoreError> {
-    let began = Instant::now();
-    let (lease, keep) = (config.lease, config.retention());
-    let mut held = unclaimed(keys, owner);
+    let (owner, lease, keep) = (claimed.owner, config.lease, config.retention());
+    let mut last = 0;
     for _ in 0..2 {
-        let fences = &mut held.fences;
-        let asked = config.store.claim_all(keys.all(), owner, lease, keep, fences, patience);
+        let asked = config.store.claim_all(keys.all_mut(), owner, lease, keep, patience);
         match asked.await? {
-            Claims::Acquired { attempt } => held.attempt = attempt,
+            Claims::Acquired { attempt } => last = attempt,
             Claims::Taken { place, claim, held } => {
-                let count = if unsure { Keys::MOST } else { held };
-                let limit = min(patience, Instant::now() + ONE_QUESTION);
-                settle::release(config, keys, count, owner, limit).await;
+                let held = if unsure { keys.all() } else { &keys.all()[..held] };
+                if !held.is_empty() {
+                    let limit = min(patience, Instant::now() + ONE_QUESTION);
+                    settle::release(config, held, owner, limit).await;
+                }
                 return Ok(match claim {
                     Claim::InProgress { retry_after } => {
-                        Attempt::InProgress { key: keys.all()[place], retry_after }
+                        Attempt::InProgress { key: keys.all()[place].0, retry_after }
                     }
                     _ => Attempt::Completed,
                 });
@@ -133,29 +163,23 @@ async fn attempt<P: Provider>(
         }
         // If that took long, the first key may soon be another's, or be so already: asked once more,
         // the store renews what is still held, and says what is not.
-        if began.elapsed() < config.lease / 2 {
+        if config.store.is_immediate() || claimed.since.elapsed() < config.lease / 2 {
             break;
         }
         unsure = true;
     }
-    Ok(Attempt::Acquired(held))
-}
-
-fn unclaimed(keys: Keys, owner: Owner) -> Held {
-    Held { keys, owner, fences: [Fence::new(0); Keys::MOST], attempt: 0 }
+    Ok(Attempt::Acquired(last))
 }
 
 fn give_up<P: Provider>(
     config: &Config<P>,
-    message: &Identified,
-    owner: Owner,
     error: &StoreError,
     run: &RunState,
-) -> Result<Held, Reply> {
+) -> Result<(), Reply> {
     match config.on_store_down {
         OnStoreDown::ProcessAnyway => {
             tracing::warn!(%error, "delivery is processed without a claim, as on_store_down says");
-            Ok(unclaimed(message.keys, owner))
+            Ok(())
         }
         OnStoreDown::Refuse => {
             run.enter(Phase::Idle);

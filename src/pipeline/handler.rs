@@ -3,15 +3,15 @@
 use std::convert::Infallible;
 use std::future::{Future, pending, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::claim::Claimed;
-use super::keys::{Held, Identified, Keys};
+use super::keys::{Identified, Keys};
 use super::{Exchange, settle};
 use crate::config::Config;
 use crate::delivery::{Delivery, Verified};
@@ -20,72 +20,95 @@ use crate::rejection::{RejectionKind, Reply};
 use crate::run_state::{Phase, RunState};
 use crate::store::Settled;
 
-pub(super) async fn run<P: Provider, X: Exchange>(
+/// What an attempt holds in the store.
+pub(super) struct Held {
+    keys: Keys,
+    claimed: Claimed,
+}
+
+/// What the handler is shown, and what is held while it runs.
+pub(super) fn delivery<P: Provider>(
     config: &Config<P>,
-    exchange: X,
     message: Identified,
     claimed: Claimed,
     run: &Arc<RunState>,
-) -> Result<X::Output, Reply> {
-    let held = &claimed.held;
+) -> (Delivery, Option<Held>) {
+    let (key, fence) = message.keys.main();
     let delivery = Delivery::new(Verified {
         sender: config.provider.name(),
         id: message.id,
         kind: message.kind,
         timestamp: message.timestamp,
-        attempt: held.attempt,
-        fence: held.fence(),
-        key: held.keys.main(),
-        body: claimed.body.bytes.clone(),
+        attempt: claimed.attempt,
+        fence,
+        key,
+        body: claimed.body.bytes().clone(),
         run: Arc::clone(run),
     });
+    (delivery, Some(Held { keys: message.keys, claimed }))
+}
+
+/// `handler` is the call that has yet to begin. With nothing held, someone else watches over it.
+pub(super) async fn run<P: Provider, X: Exchange>(
+    config: &Config<P>,
+    mut handler: Pin<&mut Option<impl Future<Output = X::Output>>>,
+    held: Option<&Held>,
+    run: &RunState,
+) -> Result<X::Output, Reply> {
+    let Some(held) = held else {
+        return Ok(poll_fn(|cx| match handler.as_mut().as_pin_mut() {
+            Some(handler) => handler.poll(cx),
+            None => Poll::Pending,
+        })
+        .await);
+    };
     run.enter(Phase::Running);
-    let ended = guarded(config, exchange.call(delivery), held, run).await;
+    let ended = guarded(config, handler, held, run).await;
     // From here on the handler has spoken: the answer is its own, however long the record takes.
     run.enter(Phase::Held);
-    match ended {
-        Ok(output) if X::status(&output).is_some_and(|status| (200..300).contains(&status)) => {
-            settle::complete(config, held, claimed.deadline).await;
-            Ok(output)
-        }
-        failed => {
-            settle::release(config, held.keys, Keys::MOST, held.owner, claimed.deadline).await;
-            failed.map_err(Reply::from)
-        }
+    let status = ended.as_ref().ok().and_then(X::status);
+    let Held { keys, claimed } = held;
+    match status {
+        Some(200..300) => settle::complete(config, keys, claimed.owner, claimed.deadline).await,
+        _ => settle::release(config, keys.all(), claimed.owner, claimed.deadline).await,
     }
+    ended.map_err(Reply::from)
 }
 
 /// The handler's answer, or why there is none. Timers exist only once it has waited for something.
 async fn guarded<P: Provider, H: Future>(
     config: &Config<P>,
-    handler: H,
+    mut handler: Pin<&mut Option<H>>,
     held: &Held,
     run: &RunState,
 ) -> Result<H::Output, RejectionKind> {
-    let mut handler = pin!(Some(AssertUnwindSafe(handler).catch_unwind()));
-    let limit = Instant::now() + config.run_limit;
-    let mut overseer = pin!(async { timeout_at(limit, keep_lease(config, held, run)).await });
+    let mut overseer = None;
     let ended = poll_fn(|cx| {
-        if let Some(handler) = handler.as_mut().as_pin_mut()
-            && let std::task::Poll::Ready(ended) = handler.poll(cx)
-        {
-            return std::task::Poll::Ready(Some(ended));
+        if let Some(handler) = handler.as_mut().as_pin_mut() {
+            match catch_unwind(AssertUnwindSafe(|| handler.poll(cx))) {
+                Ok(Poll::Ready(output)) => return Poll::Ready(Some(Ok(output))),
+                Ok(Poll::Pending) => {}
+                Err(payload) => return Poll::Ready(Some(Err(payload))),
+            }
         }
+        let overseer = overseer.get_or_insert_with(|| {
+            let limit = Instant::now() + config.run_limit;
+            Box::pin(timeout_at(limit, keep_lease(config, held, run)))
+        });
         overseer.as_mut().poll(cx).map(|_| None)
     })
     .await;
+    // Whatever it holds goes before the delivery is settled and may run again.
+    if !dispose(|| handler.set(None)) {
+        tracing::warn!("handler panicked while it was dropped");
+    }
     match ended {
         Some(Ok(output)) => Ok(output),
         Some(Err(payload)) => {
             dispose(|| drop(payload));
             Err(RejectionKind::HandlerPanicked)
         }
-        None => {
-            if !dispose(|| handler.set(None)) {
-                tracing::warn!("handler panicked while it was ended at its run limit");
-            }
-            Err(RejectionKind::RunLimit)
-        }
+        None => Err(RejectionKind::RunLimit),
     }
 }
 
@@ -96,15 +119,19 @@ fn dispose(of: impl FnOnce()) -> bool {
 }
 
 /// Renews the lease at each third of it, and tells the handler when it is surely lost.
-async fn keep_lease<P: Provider>(config: &Config<P>, held: &Held, run: &RunState) -> Infallible {
-    let mut held_until = Instant::now() + config.lease;
+async fn keep_lease<P: Provider>(
+    config: &Config<P>,
+    Held { keys, claimed }: &Held,
+    run: &RunState,
+) -> Infallible {
+    let mut held_until = claimed.since + config.lease;
     let mut pause = config.renewal();
     loop {
         sleep(pause).await;
         let asked = Instant::now();
         // An answer that was lost leaves the time to ask once more.
         let limit = held_until.min(asked + config.renewal());
-        let renewed = config.store.renew_all(held.keys.all(), held.owner, config.lease);
+        let renewed = config.store.renew_all(keys.all(), claimed.owner, config.lease);
         let lost = match timeout_at(limit, renewed).await {
             Ok(Ok(Settled::Done)) => {
                 held_until = asked + config.lease;

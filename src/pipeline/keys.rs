@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 use super::signature::Signed;
 use crate::config::{Config, MOST_SECRETS};
 use crate::provider::{DedupBy, Envelope, Provider};
-use crate::store::{Fence, Key, Owner};
+use crate::store::{Fence, Key};
 
 /// An authentic, fresh request, and what it is filed under.
 #[derive(Debug)]
@@ -21,48 +21,53 @@ pub(super) struct Identified {
 ///
 /// First the guards: the same signed bytes, once for each active secret, which is one but for a change
 /// of secrets. Last the main key, whose fence and attempt are the delivery's.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Keys {
-    keys: [Key; Self::MOST],
-    count: usize,
+///
+/// Each with the fence that the store gives to it. One guard is the rule, and kept in place: this is moved
+/// about with every delivery.
+#[derive(Clone, Debug)]
+pub(super) enum Keys {
+    Main([(Key, Fence); 1]),
+    Guarded([(Key, Fence); 2]),
+    GuardedBySeveral(Box<[(Key, Fence)]>),
 }
 
 impl Keys {
-    pub(super) const MOST: usize = MOST_SECRETS + 1;
-
     fn new(guards: [Option<Key>; MOST_SECRETS], main: Key) -> Self {
-        let (mut keys, mut count) = ([main; Self::MOST], 0);
-        for guard in guards.into_iter().flatten() {
-            keys[count] = guard;
-            count += 1;
+        let unclaimed = |key| (key, Fence::new(0));
+        let main = unclaimed(main);
+        let mut guards = guards.into_iter().flatten().map(unclaimed);
+        match (guards.next(), guards.next()) {
+            (None, _) => Self::Main([main]),
+            (Some(guard), None) => Self::Guarded([guard, main]),
+            (Some(first), Some(second)) => {
+                let guards = [first, second].into_iter().chain(guards);
+                Self::GuardedBySeveral(guards.chain([main]).collect())
+            }
         }
-        keys[count] = main;
-        Self { keys, count: count + 1 }
     }
 
-    pub(super) fn main(&self) -> Key {
-        self.keys[self.count - 1]
+    pub(super) fn all(&self) -> &[(Key, Fence)] {
+        match self {
+            Self::Main(keys) => keys,
+            Self::Guarded(keys) => keys,
+            Self::GuardedBySeveral(keys) => keys,
+        }
     }
 
-    pub(super) fn all(&self) -> &[Key] {
-        &self.keys[..self.count]
+    pub(super) fn all_mut(&mut self) -> &mut [(Key, Fence)] {
+        match self {
+            Self::Main(keys) => keys,
+            Self::Guarded(keys) => keys,
+            Self::GuardedBySeveral(keys) => keys,
+        }
     }
-}
 
-/// What the store has given to this attempt.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Held {
-    pub(super) keys: Keys,
-    pub(super) owner: Owner,
-    /// Of the keys in their order.
-    pub(super) fences: [Fence; Keys::MOST],
-    pub(super) attempt: u32,
-}
-
-impl Held {
-    /// Of the main key.
-    pub(super) fn fence(&self) -> Fence {
-        self.fences[self.keys.count - 1]
+    /// The main key, and its fence.
+    pub(super) fn main(&self) -> (Key, Fence) {
+        match self {
+            Self::Main([main]) | Self::Guarded([_, main]) => *main,
+            Self::GuardedBySeveral(keys) => keys[keys.len() - 1],
+        }
     }
 }
 
@@ -93,9 +98,16 @@ pub(super) fn identify<P: Provider>(
     };
     Identified {
         keys: Keys::new(guards, main),
-        id: envelope.id.map(|id| String::from_utf8_lossy(&id).into_owned()),
+        id: envelope.id.map(|id| text(&id)),
         kind: envelope.kind.map(std::borrow::Cow::into_owned),
         timestamp,
+    }
+}
+
+fn text(id: &[u8]) -> String {
+    match std::str::from_utf8(id) {
+        Ok(id) => id.to_owned(),
+        Err(_) => String::from_utf8_lossy(id).into_owned(),
     }
 }
 

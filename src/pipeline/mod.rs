@@ -13,12 +13,12 @@ mod settle;
 mod signature;
 
 use std::future::Future;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use tokio::time::Instant;
-use tracing::Instrument;
 
 use self::claim::Claimed;
 use self::keys::Identified;
@@ -38,13 +38,10 @@ pub(crate) trait Exchange {
     fn method(&self) -> &str;
     fn headers(&self) -> Headers<'_>;
 
-    /// The next piece of the body as it came, never decoded. Not called again after its end or an error.
-    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>>;
-
     /// What a layer around this one has handed in with the request.
     fn outer(&self) -> Option<Delivery>;
 
-    /// Gives the request with its body put back to the handler.
+    /// Gives the request with its body put back to the handler, which is called when this is first polled.
     fn call(self, delivery: Delivery) -> impl Future<Output = Self::Output>;
 
     /// The status of the handler's answer; `None` if it failed without one.
@@ -57,6 +54,15 @@ pub(crate) trait Exchange {
     fn answer_late(reply: Reply) -> Self::Output;
 }
 
+/// The body of a request as it comes in.
+pub(crate) trait Incoming {
+    /// The next piece as it came, never decoded. Not called again after its end or an error.
+    fn poll_chunk(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, BodyError>>>;
+}
+
 /// Why a body ended early. What the framework says beyond that is the sender's doing, and not kept.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum BodyError {
@@ -66,35 +72,41 @@ pub(crate) enum BodyError {
 }
 
 /// The receiver, from the request to the answer: what is admitted is given to the handler.
-pub(crate) async fn receive<P: Provider, X: Exchange>(
+#[expect(
+    clippy::manual_async_fn,
+    reason = "an `async fn` keeps its arguments twice, and these are large"
+)]
+pub(crate) fn receive<P: Provider, X: Exchange>(
     config: Arc<Config<P>>,
     mut exchange: X,
+    body: impl Incoming,
     run: Arc<RunState>,
     arrived: Instant,
-) -> X::Output {
-    let seen = Observation::new(config.provider.name(), run.span(), arrived);
-    let admitted =
-        admit(&config, &mut exchange, arrived, &run, &seen).instrument(run.span().clone()).await;
-    let handled = match admitted {
-        Err(reply) => {
-            seen.rejected(&reply);
-            return exchange.answer(reply);
-        }
-        Ok(Admitted::Before(delivery)) => Ok(exchange.call(delivery).await),
-        Ok(Admitted::Now(delivery, claimed)) => {
-            handler::run(&config, exchange, delivery, claimed, &run)
-                .instrument(run.span().clone())
-                .await
-        }
-    };
-    match handled {
-        Ok(output) => {
-            seen.answered(X::status(&output));
-            output
-        }
-        Err(reply) => {
-            seen.rejected(&reply);
-            X::answer_late(reply)
+) -> impl Future<Output = X::Output> {
+    async move {
+        let seen = Observation::new(config.provider.name(), run.span(), arrived);
+        let mut body = pin!(Some(body));
+        let admitted = admit(&config, &mut exchange, body.as_mut(), arrived, &run, &seen).await;
+        let (delivery, held) = match admitted {
+            Ok(Admitted::Now(message, claimed)) => {
+                handler::delivery(&config, message, claimed, &run)
+            }
+            Ok(Admitted::Before(delivery)) => (delivery, None),
+            Err(reply) => {
+                seen.rejected(&reply);
+                return exchange.answer(reply);
+            }
+        };
+        let handler = pin!(Some(exchange.call(delivery)));
+        match handler::run::<P, X>(&config, handler, held.as_ref(), &run).await {
+            Ok(output) => {
+                seen.answered(X::status(&output));
+                output
+            }
+            Err(reply) => {
+                seen.rejected(&reply);
+                X::answer_late(reply)
+            }
         }
     }
 }
@@ -110,22 +122,25 @@ enum Admitted {
 async fn admit<P: Provider, X: Exchange>(
     config: &Config<P>,
     exchange: &mut X,
+    body: Pin<&mut Option<impl Incoming>>,
     arrived: Instant,
     run: &RunState,
-    seen: &Observation,
+    seen: &Observation<'_>,
 ) -> Result<Admitted, Reply> {
     let signature = headers::check(config, exchange)?;
-    let body = body::collect(config, exchange, arrived).await?;
+    let body = body::collect(config, body, arrived).await?;
     seen.body(body.bytes.len());
-    let signed = signature::verify(config, exchange, signature, &body.bytes)?;
-    let envelope = signed.envelope(config, exchange, &body.bytes);
-    let timestamp = freshness::check(config, &envelope, &signed)?;
-    handshake::answer(&envelope, &signed)?;
-    let delivery = keys::identify(config, envelope, &signed, timestamp);
+    let mut delivery = {
+        let signed = signature::verify(config, exchange, signature, &body.bytes)?;
+        let envelope = signed.envelope(config, exchange, &body.bytes);
+        let timestamp = freshness::check(config, &envelope, &signed)?;
+        handshake::answer(&envelope, &signed)?;
+        keys::identify(config, envelope, &signed, timestamp)
+    };
     seen.identified(delivery.id.as_deref(), delivery.kind.as_deref());
-    if let Some(outer) = exchange.outer().filter(|outer| outer.key() == delivery.keys.main()) {
+    if let Some(outer) = exchange.outer().filter(|outer| outer.key() == delivery.keys.main().0) {
         return Ok(Admitted::Before(outer));
     }
-    let claimed = claim::acquire(config, &delivery, body, arrived, run).await?;
+    let claimed = claim::acquire(config, &mut delivery.keys, body, arrived, run).await?;
     Ok(Admitted::Now(delivery, claimed))
 }

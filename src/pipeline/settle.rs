@@ -1,11 +1,13 @@
 //! The end of step 7: a success is recorded, a failure releases the delivery for the retry.
 
+use std::collections::VecDeque;
+use std::pin::pin;
 use std::time::Duration;
 
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::keys::{Held, Keys};
+use super::keys::Keys;
 use crate::config::Config;
 use crate::provider::Provider;
 use crate::shared::Running;
@@ -21,51 +23,64 @@ struct Settlement {
     /// `None`: a release.
     keep: Option<Duration>,
     /// In the order in which it is told; with its fence, which a release does not need.
-    left: [Option<(Key, Fence)>; Keys::MOST],
+    left: VecDeque<(Key, Fence)>,
 }
 
 /// Guards first: a crash in between must not leave a body that can be replayed.
-pub(super) async fn complete<P: Provider>(config: &Config<P>, held: &Held, patience: Instant) {
-    let mut left = [None; Keys::MOST];
-    for (place, (key, fence)) in left.iter_mut().zip(held.keys.all().iter().zip(held.fences)) {
-        *place = Some((*key, fence));
-    }
-    let keep = Some(config.retention());
-    Settlement { owner: held.owner, keep, left }.settle(config, patience).await;
-}
-
-/// The first `count` keys, the other way round, so that the guards are the last to open.
-pub(super) async fn release<P: Provider>(
+pub(super) fn complete<P: Provider>(
     config: &Config<P>,
-    keys: Keys,
-    count: usize,
+    keys: &Keys,
     owner: Owner,
     patience: Instant,
-) {
-    if count > 0 {
-        Settlement::release(keys, count, owner).settle(config, patience).await;
-    }
+) -> impl Future<Output = ()> {
+    settle(config, keys.all().iter(), owner, Some(config.retention()), patience)
+}
+
+/// The other way round, so that the guards are the last to open.
+pub(super) fn release<P: Provider>(
+    config: &Config<P>,
+    keys: &[(Key, Fence)],
+    owner: Owner,
+    patience: Instant,
+) -> impl Future<Output = ()> {
+    settle(config, keys.iter().rev(), owner, None, patience)
 }
 
 /// All of a claim whose fate is not known; without waiting.
-pub(super) fn release_later<P: Provider>(config: &Config<P>, keys: Keys, owner: Owner) {
-    Settlement::release(keys, Keys::MOST, owner).go_on(config);
+pub(super) fn release_later<P: Provider>(config: &Config<P>, keys: &Keys, owner: Owner) {
+    let left = keys.all().iter().rev().copied().collect();
+    Settlement { owner, keep: None, left }.go_on(config);
+}
+
+async fn settle<'a, P: Provider>(
+    config: &Config<P>,
+    keys: impl Iterator<Item = &'a (Key, Fence)> + Clone,
+    owner: Owner,
+    keep: Option<Duration>,
+    patience: Instant,
+) {
+    match config.store.settle_at_once(keys.clone(), owner, keep) {
+        Some(Ok(settled)) => note(settled, keep),
+        // Boxed: the room for what a slow store needs is not carried by every delivery.
+        _ => {
+            let left = keys.copied().collect();
+            Box::pin(Settlement { owner, keep, left }.settle(config, patience)).await;
+        }
+    }
+}
+
+fn note(settled: Settled, keep: Option<Duration>) {
+    if settled == Settled::Lost && keep.is_some() {
+        tracing::warn!("a handler succeeded after its lease was lost: it may have run twice");
+    }
 }
 
 impl Settlement {
-    fn release(keys: Keys, count: usize, owner: Owner) -> Self {
-        let mut left = [None; Keys::MOST];
-        for (place, key) in left.iter_mut().rev().zip(keys.all().iter().take(count)) {
-            *place = Some((*key, Fence::new(0)));
-        }
-        Self { owner, keep: None, left }
-    }
-
     /// Tells the store once; what it does not take by `patience` goes on in the background.
     async fn settle<P: Provider>(mut self, config: &Config<P>, patience: Instant) {
         // The answer waits for the record, so that a retry finds it; but not for ever.
-        let patience = patience.max(Instant::now() + Duration::from_millis(250));
-        let error = match timeout_at(patience, self.tell(&config.store)).await {
+        let patience = || patience.max(Instant::now() + Duration::from_millis(250));
+        let error = match timeout_at(patience, pin!(self.tell(&config.store))).await {
             Ok(Ok(())) => return,
             Ok(Err(error)) => error,
             Err(elapsed) => config.store.gave_up(elapsed),
@@ -124,13 +139,8 @@ impl Settlement {
     }
 
     async fn tell(&mut self, store: &AnyStore) -> Result<(), StoreError> {
-        while self.left.iter().any(Option::is_some) {
-            let settled = store.settle_next(&mut self.left, self.owner, self.keep).await?;
-            if settled == Settled::Lost && self.keep.is_some() {
-                tracing::warn!(
-                    "a handler succeeded after its lease was lost: it may have run twice"
-                );
-            }
+        while !self.left.is_empty() {
+            note(store.settle_next(&mut self.left, self.owner, self.keep).await?, self.keep);
         }
         Ok(())
     }
@@ -142,5 +152,5 @@ impl Settlement {
 
 /// Between two questions: quick at first, because most handlers are, then twice a second.
 pub(super) fn pauses() -> impl Iterator<Item = Duration> {
-    [50, 100, 200, 400].into_iter().chain(std::iter::repeat(500)).map(Duration::from_millis)
+    (0..).map(|asked: u32| Duration::from_millis(500.min(50 << asked.min(4))))
 }

@@ -29,10 +29,33 @@ pub(crate) struct Shared {
 }
 
 /// A body that was read whole, and its share of the bytes in flight until it is dropped.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Body {
     pub(crate) bytes: Bytes,
     _share: Option<OwnedSemaphorePermit>,
+}
+
+/// A body that is shared once it has to wait, and not before: most never do.
+#[derive(Debug)]
+pub(crate) enum Kept {
+    Alone(Body),
+    Shared(Arc<Body>),
+}
+
+impl Kept {
+    pub(crate) fn bytes(&self) -> &Bytes {
+        match self {
+            Self::Alone(body) => &body.bytes,
+            Self::Shared(body) => &body.bytes,
+        }
+    }
+
+    fn shared(self) -> Arc<Body> {
+        match self {
+            Self::Alone(body) => Arc::new(body),
+            Self::Shared(body) => body,
+        }
+    }
 }
 
 /// What [`drained`](Shared::drained) waits for the end of.
@@ -78,10 +101,12 @@ impl Shared {
         Ok(())
     }
 
-    /// A place among those who wait for `key`. `body` is exchanged for the one that is held there
-    /// already, if the bytes are the same.
-    pub(crate) fn wait_for(&self, key: Key, body: &mut Arc<Body>) -> Result<Place, RejectionKind> {
-        self.waiters.join(key, body)
+    /// A place among those who wait for `key`, and the body: the one that is held there already, if the
+    /// bytes are the same.
+    pub(crate) fn wait_for(&self, key: Key, body: Kept) -> Result<(Place, Kept), RejectionKind> {
+        let mut body = body.shared();
+        let place = self.waiters.join(key, &mut body)?;
+        Ok((place, Kept::Shared(body)))
     }
 
     pub(crate) fn run(&self) -> Running {

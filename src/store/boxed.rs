@@ -107,6 +107,11 @@ impl AnyStore {
         self.memory.is_none()
     }
 
+    /// Whether its answers are those of this process, without waiting.
+    pub(crate) fn is_immediate(&self) -> bool {
+        self.memory.is_some()
+    }
+
     pub(super) fn memory(&self) -> Option<&MemoryStore> {
         self.memory.as_ref()
     }

@@ -2,6 +2,8 @@
 
 use std::any::Any;
 use std::cmp::min;
+use std::collections::VecDeque;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -67,27 +69,38 @@ pub(super) fn of(store: &dyn Any) -> Option<Arc<dyn Together>> {
 }
 
 impl AnyStore {
-    /// The keys in their order, until one is taken; each question at most until `patience`. Writes the
-    /// fences of the keys, and may be given more room.
-    pub(crate) async fn claim_all(
+    /// The keys in their order, until one is taken, where nothing has to be waited for. Writes their fences.
+    pub(crate) fn claim_at_once(
         &self,
-        keys: &[Key],
+        keys: &mut [(Key, Fence)],
         owner: Owner,
         lease: Duration,
         keep: Duration,
-        fences: &mut [Fence],
+    ) -> Option<Result<Claims, StoreError>> {
+        self.memory().map(|memory| self.note(memory.claim_keys(keys, owner, lease, keep)))
+    }
+
+    /// The same of any store, each question at most until `patience`.
+    pub(crate) async fn claim_all(
+        &self,
+        keys: &mut [(Key, Fence)],
+        owner: Owner,
+        lease: Duration,
+        keep: Duration,
         patience: Instant,
     ) -> Result<Claims, StoreError> {
-        let fences = &mut fences[..keys.len()];
-        if let Some(memory) = self.memory() {
-            return self.note(memory.claim_keys(keys, owner, lease, keep, fences));
+        if let Some(claims) = self.claim_at_once(keys, owner, lease, keep) {
+            return claims;
         }
         if let Some(together) = self.together(keys.len()) {
-            let asked = self.noted(together.claim(keys, owner, lease, keep, fences));
-            return self.by(patience, asked).await;
+            let (names, mut fences): (Vec<_>, Vec<_>) = keys.iter().copied().unzip();
+            let asked = self.noted(together.claim(&names, owner, lease, keep, &mut fences));
+            let claims = self.by(patience, asked).await;
+            keys.iter_mut().zip(fences).for_each(|((_, fence), new)| *fence = new);
+            return claims;
         }
         let mut last = 0;
-        for (place, (key, fence)) in keys.iter().zip(fences).enumerate() {
+        for (place, (key, fence)) in keys.iter_mut().enumerate() {
             match self.by(patience, self.claim(key, owner, lease, keep)).await? {
                 Claim::Acquired { fence: new, attempt } => (*fence, last) = (new, attempt),
                 claim => return Ok(Claims::Taken { place, claim, held: place }),
@@ -99,14 +112,15 @@ impl AnyStore {
     /// Says whether all were held.
     pub(crate) async fn renew_all(
         &self,
-        keys: &[Key],
+        keys: &[(Key, Fence)],
         owner: Owner,
         lease: Duration,
     ) -> Result<Settled, StoreError> {
         if let Some(together) = self.together(keys.len()) {
-            return self.noted(together.renew(keys, owner, lease)).await;
+            let keys: Vec<_> = keys.iter().map(|(key, _)| *key).collect();
+            return self.noted(together.renew(&keys, owner, lease)).await;
         }
-        for key in keys {
+        for (key, _) in keys {
             if self.renew(key, owner, lease).await? == Settled::Lost {
                 return Ok(Settled::Lost);
             }
@@ -114,32 +128,42 @@ impl AnyStore {
         Ok(Settled::Done)
     }
 
+    /// All of these keys in their order, where nothing has to be waited for: completed for `keep`, or with
+    /// `None` released.
+    pub(crate) fn settle_at_once<'a>(
+        &self,
+        keys: impl Iterator<Item = &'a (Key, Fence)>,
+        owner: Owner,
+        keep: Option<Duration>,
+    ) -> Option<Result<Settled, StoreError>> {
+        self.memory().map(|memory| self.note(memory.settle_keys(keys, owner, keep)))
+    }
+
     /// The first of these keys, or all where that is one question or none: completed for `keep`, or with
     /// `None` released. Takes out what is told.
     pub(crate) async fn settle_next(
         &self,
-        left: &mut [Option<(Key, Fence)>],
+        left: &mut VecDeque<(Key, Fence)>,
         owner: Owner,
         keep: Option<Duration>,
     ) -> Result<Settled, StoreError> {
-        if let Some(memory) = self.memory() {
-            return self.note(memory.settle_keys(left, owner, keep));
+        if let Some(settled) = self.settle_at_once(left.iter(), owner, keep) {
+            if settled.is_ok() {
+                left.clear();
+            }
+            return settled;
         }
-        if let Some(together) = self.together(left.iter().flatten().count()) {
-            let keys: Vec<_> = left.iter().flatten().copied().collect();
-            let settled = self.noted(together.settle(&keys, owner, keep)).await?;
-            left.fill(None);
+        if let Some(together) = self.together(left.len()) {
+            let settled = self.noted(together.settle(left.make_contiguous(), owner, keep)).await?;
+            left.clear();
             return Ok(settled);
         }
-        let Some(slot) = left.iter_mut().find(|slot| slot.is_some()) else {
-            return Ok(Settled::Done);
+        let Some(&(key, fence)) = left.front() else { return Ok(Settled::Done) };
+        let settled = match keep {
+            Some(keep) => self.complete(&key, owner, fence, keep).await?,
+            None => self.release(&key, owner).await?,
         };
-        let settled = match (*slot, keep) {
-            (Some((key, fence)), Some(keep)) => self.complete(&key, owner, fence, keep).await?,
-            (Some((key, _)), None) => self.release(&key, owner).await?,
-            (None, _) => Settled::Done,
-        };
-        *slot = None;
+        left.pop_front();
         Ok(settled)
     }
 
@@ -152,7 +176,7 @@ impl AnyStore {
         patience: Instant,
         asked: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
-        let limit = min(patience, Instant::now() + ONE_QUESTION);
-        timeout_at(limit, asked).await.unwrap_or_else(|elapsed| Err(self.gave_up(elapsed)))
+        let limit = || min(patience, Instant::now() + ONE_QUESTION);
+        timeout_at(limit, pin!(asked)).await.unwrap_or_else(|elapsed| Err(self.gave_up(elapsed)))
     }
 }

@@ -1,5 +1,6 @@
 //! What the pipeline asks of a framework, answered with the types of `http`.
 
+use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -8,35 +9,32 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use http_body::Body;
 use http_body_util::LengthLimitError;
+use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::{ResponseBody, VerifiedBody};
 use crate::delivery::Delivery;
-use crate::pipeline::{BodyError, Exchange};
+use crate::pipeline::{BodyError, Exchange, Incoming};
 use crate::provider::{Headers, Lookup};
 use crate::rejection::Reply;
 
 pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-pub(super) struct HttpExchange<S, B> {
-    parts: Parts,
-    /// Boxed, so that a body that is not `Unpin` can be polled.
-    body: Pin<Box<B>>,
+pub(super) struct HttpExchange<S> {
+    /// Boxed: it is moved about on its way to the handler, and large.
+    parts: Box<Parts>,
     service: S,
 }
 
-impl<S, B> HttpExchange<S, B> {
-    pub(super) fn new(request: Request<B>, service: S) -> Self {
-        let (parts, body) = request.into_parts();
-        Self { parts, body: Box::pin(body), service }
+impl<S> HttpExchange<S> {
+    pub(super) fn new(parts: Parts, service: S) -> Self {
+        Self { parts: Box::new(parts), service }
     }
 }
 
-impl<S, B, ResBody> Exchange for HttpExchange<S, B>
+impl<S, ResBody> Exchange for HttpExchange<S>
 where
     S: Service<Request<VerifiedBody>, Response = Response<ResBody>>,
-    B: Body<Data = Bytes>,
-    B::Error: Into<BoxError>,
 {
     type Output = Result<Response<ResponseBody<ResBody>>, S::Error>;
 
@@ -48,29 +46,15 @@ where
         Headers::new(&self.parts.headers)
     }
 
-    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
-        loop {
-            return Poll::Ready(match ready!(self.body.as_mut().poll_frame(cx)) {
-                Some(Ok(frame)) => match frame.into_data() {
-                    Ok(data) => Some(Ok(data)),
-                    // Trailers: not signed, and nobody asked for them.
-                    Err(_) => continue,
-                },
-                Some(Err(error)) => Some(Err(classify(&*error.into()))),
-                None => None,
-            });
-        }
-    }
-
     fn outer(&self) -> Option<Delivery> {
         self.parts.extensions.get().cloned()
     }
 
-    async fn call(mut self, delivery: Delivery) -> Self::Output {
+    fn call(mut self, delivery: Delivery) -> impl Future<Output = Self::Output> {
         let body = VerifiedBody::new(delivery.body().clone());
         self.parts.extensions.insert(delivery);
-        let response = self.service.call(Request::from_parts(self.parts, body)).await?;
-        Ok(response.map(ResponseBody::inner))
+        let call = (self.service, Request::from_parts(*self.parts, body));
+        Call::Ready { call: Some(call) }
     }
 
     fn status(output: &Self::Output) -> Option<u16> {
@@ -95,6 +79,72 @@ where
     }
 }
 
+pin_project! {
+    /// A service that is called when this is first polled. An `async` block would keep the room for the
+    /// request beside that for the service's future.
+    #[project = CallProjection]
+    enum Call<S: Service<Request<VerifiedBody>>> {
+        Ready { call: Option<(S, Request<VerifiedBody>)> },
+        Called { #[pin] future: S::Future },
+    }
+}
+
+impl<S, B> Future for Call<S>
+where
+    S: Service<Request<VerifiedBody>, Response = Response<B>>,
+{
+    type Output = Result<Response<ResponseBody<B>>, S::Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        loop {
+            match self.as_mut().project() {
+                CallProjection::Called { future } => {
+                    return future.poll(cx).map_ok(|response| response.map(ResponseBody::inner));
+                }
+                CallProjection::Ready { call } => match call.take() {
+                    Some((mut service, request)) => {
+                        let future = service.call(request);
+                        self.set(Self::Called { future });
+                    }
+                    // Polled again after a panic of the service, which `Future` leaves open.
+                    None => return Poll::Pending,
+                },
+            }
+        }
+    }
+}
+
+pin_project! {
+    pub(super) struct HttpIncoming<B> {
+        #[pin]
+        pub(super) body: B,
+    }
+}
+
+impl<B> Incoming for HttpIncoming<B>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    fn poll_chunk(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, BodyError>>> {
+        let mut body = self.project().body;
+        loop {
+            return Poll::Ready(match ready!(body.as_mut().poll_frame(cx)) {
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) => Some(Ok(data)),
+                    // Trailers: not signed, and nobody asked for them.
+                    Err(_) => continue,
+                },
+                Some(Err(error)) => Some(Err(classify(&*error.into()))),
+                None => None,
+            });
+        }
+    }
+}
+
 /// A limit that stands around the layer says so in the error or in one of its causes.
 fn classify(error: &(dyn std::error::Error + 'static)) -> BodyError {
     let mut causes = std::iter::successors(Some(error), |error| error.source());
@@ -106,6 +156,11 @@ fn classify(error: &(dyn std::error::Error + 'static)) -> BodyError {
 
 impl Lookup for HeaderMap {
     fn each<'a>(&'a self, name: &str, found: &mut dyn FnMut(&'a [u8])) {
-        self.get_all(name).iter().for_each(|value| found(value.as_bytes()));
+        // Requests have few headers: comparing names is cheaper than hashing one.
+        for (other, value) in self {
+            if other.as_str().eq_ignore_ascii_case(name) {
+                found(value.as_bytes());
+            }
+        }
     }
 }

@@ -9,8 +9,9 @@ use http::Response;
 use http_body::Body;
 use tokio::time::Instant;
 use tower_service::Service;
+use tracing::Instrument;
 
-use super::exchange::{BoxError, HttpExchange};
+use super::exchange::{BoxError, HttpExchange, HttpIncoming};
 use super::{ResponseBody, VerifiedBody};
 use crate::config::Config;
 use crate::observe;
@@ -27,7 +28,8 @@ pub struct ResponseFuture<B, E>(Attended<Run<B, E>>);
 impl<B: Send + 'static, E: Send + 'static> ResponseFuture<B, E> {
     pub(super) fn new<S, P, ReqBody>(
         config: Arc<Config<P>>,
-        exchange: HttpExchange<S, ReqBody>,
+        request: http::Request<ReqBody>,
+        service: S,
     ) -> Self
     where
         S: Service<http::Request<VerifiedBody>, Response = Response<B>, Error = E> + Send + 'static,
@@ -39,8 +41,12 @@ impl<B: Send + 'static, E: Send + 'static> ResponseFuture<B, E> {
         let run = RunState::new(observe::span(config.provider.name()));
         let arrived = Instant::now();
         let deadline = arrived + config.answer_deadline();
-        let received = Box::pin(receive(config, exchange, Arc::clone(&run), arrived));
-        let late = HttpExchange::<S, ReqBody>::answer_late;
+        let (parts, body) = request.into_parts();
+        let (exchange, body) = (HttpExchange::new(parts, service), HttpIncoming { body });
+        let span = run.span().clone();
+        let received = receive(config, exchange, body, Arc::clone(&run), arrived);
+        let received = Box::pin(received.instrument(span));
+        let late = HttpExchange::<S>::answer_late;
         Self(Attended::new(received, run, deadline, spawn, late))
     }
 }

@@ -7,7 +7,7 @@ use http::{Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
-use super::exchange::{BoxError, HttpExchange};
+use super::exchange::BoxError;
 use super::{ResponseBody, ResponseFuture, VerifiedBody};
 use crate::config::Config;
 use crate::provider::Provider;
@@ -50,7 +50,7 @@ where
         // The clone may not be ready; the one that was asked is the one to call.
         let clone = self.inner.clone();
         let ready = std::mem::replace(&mut self.inner, clone);
-        ResponseFuture::new(Arc::clone(&self.config), HttpExchange::new(request, ready))
+        ResponseFuture::new(Arc::clone(&self.config), request, ready)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The default store: this process, forgotten at its end.
 
 mod records;
+mod table;
 
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -119,15 +120,14 @@ impl MemoryStore {
     /// The keys in their order, until one is taken, under one lock. Writes the fences of the keys.
     pub(super) fn claim_keys(
         &self,
-        keys: &[Key],
+        keys: &mut [(Key, Fence)],
         owner: Owner,
         lease: Duration,
         keep: Duration,
-        fences: &mut [Fence],
     ) -> Result<Claims, StoreError> {
         self.verb(|records, now| {
             let mut last = 0;
-            for (place, (key, fence)) in keys.iter().zip(fences).enumerate() {
+            for (place, (key, fence)) in keys.iter_mut().enumerate() {
                 match records.claim(key, owner, lease, keep, now)? {
                     Claim::Acquired { fence: new, attempt } => (*fence, last) = (new, attempt),
                     claim => return Ok(Claims::Taken { place, claim, held: place }),
@@ -137,24 +137,20 @@ impl MemoryStore {
         })
     }
 
-    /// Completes for `keep`, or with `None` releases. Takes out what is told.
-    pub(super) fn settle_keys(
+    /// In their order: completes for `keep`, or with `None` releases.
+    pub(super) fn settle_keys<'a>(
         &self,
-        left: &mut [Option<(Key, Fence)>],
+        keys: impl Iterator<Item = &'a (Key, Fence)>,
         owner: Owner,
         keep: Option<Duration>,
     ) -> Result<Settled, StoreError> {
         self.verb(|records, now| {
             let mut all = Settled::Done;
-            for slot in left {
-                let settled = match (*slot, keep) {
-                    (Some((key, fence)), Some(keep)) => {
-                        records.complete(&key, owner, fence, keep, now)?
-                    }
-                    (Some((key, _)), None) => records.release(&key, owner, now),
-                    (None, _) => continue,
+            for (key, fence) in keys {
+                let settled = match keep {
+                    Some(keep) => records.complete(key, owner, *fence, keep, now)?,
+                    None => records.release(key, owner, now),
                 };
-                *slot = None;
                 if settled == Settled::Lost {
                     all = Settled::Lost;
                 }

@@ -1,16 +1,15 @@
 //! The records of a memory store and the rules by which they change, without the lock and the clock.
 //!
-//! There are two tables, for what runs and for what has ended, each in the order in which its records
-//! expire or are given up. So the record to give up is always the oldest of a table, and nothing is ever
-//! searched or swept. It also makes an ended record, of which there are many, small: it has no owner.
+//! There are two lines, of what runs and of what has ended, each in the order in which its records expire or
+//! are given up. So the record to give up is always the oldest of a line, and nothing is ever searched or
+//! swept.
 
 use std::time::Duration;
 
-use lru::LruCache;
-
 use super::super::{Claim, Fence, Key, Owner, Settled};
+use super::table::{Line, Place, Table};
 
-/// How many expired records of each table leave with one claim. More than the one it adds, so that they
+/// How many expired records of each line leave with one claim. More than the one it adds, so that they
 /// become fewer; few, so that no claim waits for many.
 const LEAVE_AT_ONCE: usize = 4;
 
@@ -34,31 +33,45 @@ impl Now {
 #[derive(Debug)]
 pub(super) struct Full;
 
-/// A record in progress. Times are in nanoseconds since the store was created.
-struct Running {
-    owner: Owner,
+/// What is kept of a key. Times are in nanoseconds since the store was created.
+struct Record {
     fence: u64,
-    lease_until: u64,
     keep_until: u64,
     attempt: u32,
+    state: State,
 }
 
-impl Running {
+enum State {
+    Running {
+        /// As bytes: as a number it would make every record larger.
+        owner: [u8; 16],
+        lease_until: u64,
+    },
+    Completed,
+    Retryable,
+}
+
+// With its key (32 bytes), its links (12), its share of the index (9, at most 7/8 of them used, and at least
+// half of that) and the allocator's own it stays under 128 bytes a record.
+const _: () = assert!(size_of::<Record>() <= 56);
+
+impl Record {
     fn is_leased(&self, now: Now) -> bool {
-        now.nanos < self.lease_until
+        matches!(self.state, State::Running { lease_until, .. } if now.nanos < lease_until)
     }
 
     /// Whether the record still counts; otherwise its key reads as absent.
     fn is_known(&self, now: Now) -> bool {
-        self.is_leased(now) || now.nanos < self.keep_until
+        now.nanos < self.keep_until || self.is_leased(now)
     }
 
-    fn is_held_by(&self, owner: Owner, now: Now) -> bool {
-        self.owner == owner && self.is_known(now)
+    fn is_held_by(&self, by: Owner, now: Now) -> bool {
+        matches!(self.state, State::Running { owner, .. } if owner == by.to_bytes())
+            && self.is_known(now)
     }
 
-    fn past(&self, now: Now) -> Past {
-        Past::new(self.fence, self.attempt, self.is_known(now))
+    fn hold(&mut self, by: Owner, lease_until: u64) {
+        self.state = State::Running { owner: by.to_bytes(), lease_until };
     }
 
     fn acquired(&self) -> Claim {
@@ -66,47 +79,8 @@ impl Running {
     }
 }
 
-/// A record that is completed, or else retryable.
-struct Ended {
-    fence: u64,
-    keep_until: u64,
-    attempt: u32,
-    completed: bool,
-}
-
-impl Ended {
-    fn is_known(&self, now: Now) -> bool {
-        now.nanos < self.keep_until
-    }
-
-    fn past(&self, now: Now) -> Past {
-        Past::new(self.fence, self.attempt, self.is_known(now))
-    }
-}
-
-/// What the next attempt at a key goes on from.
-struct Past {
-    fence: u64,
-    attempt: u32,
-}
-
-impl Past {
-    /// The attempts are counted as far as the store remembers; the fence grows in any case.
-    fn new(fence: u64, attempt: u32, known: bool) -> Self {
-        let attempt = if known { attempt } else { 0 };
-        Self { fence, attempt }
-    }
-}
-
-// With its key (32 bytes), its links (16), its slot in the table (17, at most 7/8 of them used, and at
-// least half of that) and the allocator's own it stays under 128 bytes a record.
-const _: () = assert!(size_of::<Ended>() == 24);
-
 pub(super) struct Records {
-    /// In the order of the last claim or renewal.
-    running: LruCache<Key, Running>,
-    /// In the order in which they ended.
-    ended: LruCache<Key, Ended>,
+    table: Table<Record>,
     capacity: usize,
     evicted: u64,
     /// The largest fence of a record that is no longer kept: its key may come back, and be acquired
@@ -116,18 +90,12 @@ pub(super) struct Records {
 
 impl Records {
     pub(super) fn new(capacity: usize) -> Self {
-        Self {
-            // Bounded here, by `make_room`: the cache's own bound would drop a record in progress.
-            running: LruCache::unbounded(),
-            ended: LruCache::unbounded(),
-            capacity,
-            evicted: 0,
-            forgotten_fence: 0,
-        }
+        let capacity = capacity.min(Table::<Record>::MOST);
+        Self { table: Table::new(), capacity, evicted: 0, forgotten_fence: 0 }
     }
 
     pub(super) fn len(&self) -> usize {
-        self.running.len() + self.ended.len()
+        self.table.len()
     }
 
     /// How many went that still counted.
@@ -145,53 +113,45 @@ impl Records {
     ) -> Result<Claim, Full> {
         self.forget_expired(now);
         let (lease_until, keep_until) = (now.plus(lease), now.plus(keep));
-
-        let mut past = None;
-        if let Some(running) = self.running.peek_mut(key) {
-            if running.is_held_by(owner, now) {
-                (running.lease_until, running.keep_until) = (lease_until, keep_until);
-                let acquired = running.acquired();
-                self.running.promote(key);
-                return Ok(acquired);
-            }
-            if running.is_leased(now) {
-                let retry_after = Duration::from_nanos(running.lease_until - now.nanos);
-                return Ok(Claim::InProgress { retry_after });
-            }
-            past = Some(running.past(now));
-        } else if let Some(ended) = self.ended.peek(key) {
-            if ended.completed && ended.is_known(now) {
-                return Ok(Claim::Completed);
-            }
-            past = Some(ended.past(now));
-            self.ended.pop(key);
-        }
-        if past.is_none() {
+        let Some(place) = self.table.find(key) else {
             self.make_room(now)?;
-        }
-        let past = past.unwrap_or(Past::new(self.forgotten_fence, 0, false));
-        let running = Running {
-            owner,
-            fence: past.fence.saturating_add(1).max(now.unix_millis),
-            lease_until,
-            keep_until,
-            attempt: past.attempt.saturating_add(1),
+            let record = Record {
+                fence: next(self.forgotten_fence, now),
+                keep_until,
+                attempt: 1,
+                state: State::Running { owner: owner.to_bytes(), lease_until },
+            };
+            let acquired = record.acquired();
+            self.table.insert(*key, record, Line::Running);
+            return Ok(acquired);
         };
-        let acquired = running.acquired();
-        // In place of the attempt that it takes over from, if there is one.
-        self.running.put(*key, running);
+        let record = self.table.get_mut(place);
+        if !record.is_held_by(owner, now) {
+            match record.state {
+                State::Running { lease_until, .. } if now.nanos < lease_until => {
+                    let retry_after = Duration::from_nanos(lease_until - now.nanos);
+                    return Ok(Claim::InProgress { retry_after });
+                }
+                State::Completed if record.is_known(now) => return Ok(Claim::Completed),
+                _ => {}
+            }
+            // The attempts are counted as far as the store remembers; the fence grows in any case.
+            let before = if record.is_known(now) { record.attempt } else { 0 };
+            record.attempt = before.saturating_add(1);
+            record.fence = next(record.fence, now);
+        }
+        record.hold(owner, lease_until);
+        record.keep_until = keep_until;
+        let acquired = record.acquired();
+        self.table.requeue(place, Line::Running);
         Ok(acquired)
     }
 
     pub(super) fn renew(&mut self, key: &Key, owner: Owner, lease: Duration, now: Now) -> Settled {
-        match self.running.peek_mut(key) {
-            Some(running) if running.is_held_by(owner, now) => {
-                running.lease_until = now.plus(lease);
-                self.running.promote(key);
-                Settled::Done
-            }
-            _ => Settled::Lost,
-        }
+        let Some(place) = self.held(key, owner, now) else { return Settled::Lost };
+        self.table.get_mut(place).hold(owner, now.plus(lease));
+        self.table.requeue(place, Line::Running);
+        Settled::Done
     }
 
     pub(super) fn complete(
@@ -202,58 +162,49 @@ impl Records {
         keep: Duration,
         now: Now,
     ) -> Result<Settled, Full> {
-        let mut completed =
-            Ended { fence: fence.get(), keep_until: now.plus(keep), attempt: 1, completed: true };
-        let mut settled = Settled::Lost;
-        if let Some(running) = self.running.pop(key) {
-            completed.fence = completed.fence.max(running.fence);
-            completed.attempt = running.attempt;
-            if running.is_held_by(owner, now) {
-                settled = Settled::Done;
-            }
-        } else if let Some(ended) = self.ended.peek(key) {
-            completed.fence = completed.fence.max(ended.fence);
-            completed.attempt = ended.attempt;
-            // Two may have reported it: the longer promise counts.
-            completed.keep_until = completed.keep_until.max(ended.keep_until);
-        } else {
+        let keep_until = now.plus(keep);
+        let Some(place) = self.table.find(key) else {
             self.forget_expired(now);
             self.make_room(now)?;
-            completed.fence = completed.fence.max(self.forgotten_fence);
-        }
-        // Also moves a record that has ended before to the young end.
-        self.ended.put(*key, completed);
-        Ok(settled)
+            let fence = fence.get().max(self.forgotten_fence);
+            let record = Record { fence, keep_until, attempt: 1, state: State::Completed };
+            self.table.insert(*key, record, Line::Ended);
+            return Ok(Settled::Lost);
+        };
+        let record = self.table.get_mut(place);
+        let is_held = record.is_held_by(owner, now);
+        record.fence = record.fence.max(fence.get());
+        record.keep_until = match record.state {
+            State::Running { .. } => keep_until,
+            // Two may have reported it: the longer promise counts.
+            State::Completed | State::Retryable => record.keep_until.max(keep_until),
+        };
+        record.state = State::Completed;
+        // Also one that has ended before.
+        self.table.requeue(place, Line::Ended);
+        Ok(if is_held { Settled::Done } else { Settled::Lost })
     }
 
     pub(super) fn release(&mut self, key: &Key, owner: Owner, now: Now) -> Settled {
-        match self.running.peek(key) {
-            Some(running) if running.is_held_by(owner, now) => {}
-            _ => return Settled::Lost,
-        }
-        if let Some(running) = self.running.pop(key) {
-            let retryable = Ended {
-                fence: running.fence,
-                keep_until: running.keep_until,
-                attempt: running.attempt,
-                completed: false,
-            };
-            self.ended.put(*key, retryable);
-        }
+        let Some(place) = self.held(key, owner, now) else { return Settled::Lost };
+        self.table.get_mut(place).state = State::Retryable;
+        self.table.requeue(place, Line::Ended);
         Settled::Done
     }
 
+    fn held(&self, key: &Key, owner: Owner, now: Now) -> Option<Place> {
+        self.table.find(key).filter(|place| self.table.get(*place).is_held_by(owner, now))
+    }
+
     fn forget_expired(&mut self, now: Now) {
-        for _ in 0..LEAVE_AT_ONCE {
-            match self.ended.peek_lru() {
-                Some((_, oldest)) if !oldest.is_known(now) => self.forget_ended(now),
-                _ => break,
-            }
-        }
-        for _ in 0..LEAVE_AT_ONCE {
-            match self.running.peek_lru() {
-                Some((_, oldest)) if !oldest.is_known(now) => self.forget_running(now),
-                _ => break,
+        for line in [Line::Ended, Line::Running] {
+            for _ in 0..LEAVE_AT_ONCE {
+                match self.table.oldest(line) {
+                    Some(oldest) if !self.table.get(oldest).is_known(now) => {
+                        self.forget(oldest, now);
+                    }
+                    _ => break,
+                }
             }
         }
     }
@@ -263,28 +214,25 @@ impl Records {
         if self.len() < self.capacity {
             return Ok(());
         }
-        match self.running.peek_lru() {
-            Some((_, oldest)) if !oldest.is_leased(now) => self.forget_running(now),
-            _ if !self.ended.is_empty() => self.forget_ended(now),
-            _ => return Err(Full),
+        let abandoned = self.table.oldest(Line::Running);
+        let abandoned = abandoned.filter(|place| !self.table.get(*place).is_leased(now));
+        match abandoned.or_else(|| self.table.oldest(Line::Ended)) {
+            Some(place) => self.forget(place, now),
+            None => return Err(Full),
         }
         Ok(())
     }
 
-    fn forget_running(&mut self, now: Now) {
-        if let Some((_, gone)) = self.running.pop_lru() {
-            self.forget(gone.fence, gone.is_known(now));
-        }
-    }
-
-    fn forget_ended(&mut self, now: Now) {
-        if let Some((_, gone)) = self.ended.pop_lru() {
-            self.forget(gone.fence, gone.is_known(now));
-        }
-    }
-
-    fn forget(&mut self, fence: u64, before_its_time: bool) {
+    fn forget(&mut self, place: Place, now: Now) {
+        let gone = self.table.get(place);
+        let (fence, is_known) = (gone.fence, gone.is_known(now));
         self.forgotten_fence = self.forgotten_fence.max(fence);
-        self.evicted += u64::from(before_its_time);
+        self.evicted += u64::from(is_known);
+        self.table.remove(place);
     }
+}
+
+/// Larger than the one before, also over a restart.
+fn next(fence: u64, now: Now) -> u64 {
+    fence.saturating_add(1).max(now.unix_millis)
 }

@@ -1,0 +1,115 @@
+//! The members of a JSON object, found and not decoded.
+//!
+//! What is found is as it is written, and may be no JSON within: whoever wants it decodes it.
+
+use std::borrow::Cow;
+
+use memchr::memchr2;
+
+/// Calls `found` with each member of the one object that `json` is: its name, and its value as it is
+/// written. `None` if it is no such object, or if `found` says so.
+pub(super) fn members<'a>(
+    json: &'a [u8],
+    mut found: impl FnMut(&[u8], &'a [u8]) -> Option<()>,
+) -> Option<()> {
+    let mut left = Left(json);
+    left.blanks();
+    left.take(b'{')?;
+    left.blanks();
+    if left.take(b'}').is_none() {
+        loop {
+            let name = left.name()?;
+            left.blanks();
+            left.take(b':')?;
+            left.blanks();
+            found(&name, left.value()?)?;
+            left.blanks();
+            if left.take(b',').is_none() {
+                break;
+            }
+            left.blanks();
+        }
+        left.take(b'}')?;
+    }
+    left.blanks();
+    left.0.is_empty().then_some(())
+}
+
+/// What is left of it.
+struct Left<'a>(&'a [u8]);
+
+impl<'a> Left<'a> {
+    fn blanks(&mut self) {
+        while let [b' ' | b'\n' | b'\r' | b'\t', rest @ ..] = self.0 {
+            self.0 = rest;
+        }
+    }
+
+    fn take(&mut self, byte: u8) -> Option<()> {
+        let (first, rest) = self.0.split_first()?;
+        (*first == byte).then(|| self.0 = rest)
+    }
+
+    fn split(&mut self, at: usize) -> &'a [u8] {
+        let (before, after) = self.0.split_at(at);
+        self.0 = after;
+        before
+    }
+
+    /// What a string says.
+    fn name(&mut self) -> Option<Cow<'a, [u8]>> {
+        let (end, is_escaped) = string_end(self.0)?;
+        let written = self.split(end);
+        match is_escaped {
+            false => Some(written[1..end - 1].into()),
+            true => {
+                serde_json::from_slice(written).ok().map(|name: String| name.into_bytes().into())
+            }
+        }
+    }
+
+    fn value(&mut self) -> Option<&'a [u8]> {
+        let end = match self.0.first()? {
+            b'"' => string_end(self.0)?.0,
+            b'{' | b'[' => nested_end(self.0)?,
+            // A word or a number, or nothing that is JSON.
+            _ => self.0.iter().position(|byte| b",}] \n\r\t".contains(byte))?,
+        };
+        (end > 0).then(|| self.split(end))
+    }
+}
+
+/// Behind the string that `json` begins with; and whether anything in it is escaped.
+fn string_end(json: &[u8]) -> Option<(usize, bool)> {
+    let mut at = json.starts_with(b"\"").then_some(1)?;
+    let mut is_escaped = false;
+    loop {
+        at += memchr2(b'"', b'\\', json.get(at..)?)?;
+        if json[at] == b'"' {
+            return Some((at + 1, is_escaped));
+        }
+        // Whatever is escaped is not the end.
+        at += 2;
+        is_escaped = true;
+    }
+}
+
+/// Behind the object or array that `json` begins with. Counted, not followed: no depth is too deep.
+fn nested_end(json: &[u8]) -> Option<usize> {
+    let (mut at, mut depth) = (0, 0_usize);
+    loop {
+        match json.get(at)? {
+            b'"' => {
+                at += string_end(&json[at..])?.0;
+                continue;
+            }
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth -= 1,
+            _ => {}
+        }
+        at += 1;
+        if depth == 0 {
+            return Some(at);
+        }
+    }
+}

@@ -1,0 +1,138 @@
+use time::macros::datetime;
+
+use super::*;
+
+const NOON: OffsetDateTime = datetime!(2026-03-04 12:00:00 UTC);
+
+fn time(value: &str) -> Option<Option<OffsetDateTime>> {
+    let json = format!(r#"{{"other": [1, {{"t": 2}}], "t": {value}, "last": null}}"#);
+    let [field] = fields(json.as_bytes(), ["t"]);
+    field.time()
+}
+
+#[test]
+fn a_time_is_rfc_3339_or_an_integer_and_anything_else_is_none() {
+    let digits = "9".repeat(100_000);
+    let deep = format!("{}{}", "[".repeat(100), "]".repeat(100));
+    for (value, expected) in [
+        (r#""2026-03-04T12:00:00Z""#, Some(Some(NOON))),
+        (r#""2026-03-04\u005412:00:00Z""#, Some(Some(NOON))),
+        ("1772625600", Some(Some(NOON))),
+        (" 1772625600850 ", Some(Some(datetime!(2026-03-04 12:00:00.850 UTC)))),
+        (r#""1772625600""#, Some(None)),
+        ("true", Some(None)),
+        ("1e9", Some(None)),
+        ("1772625600.0", Some(None)),
+        ("18446744073709551615", Some(None)),
+        ("18446744073709551616", Some(None)),
+        ("-9223372036854775808", Some(None)),
+        ("{}", Some(None)),
+        (r#"{"a":[1,{"b":null}]}"#, Some(None)),
+        ("[1772625600]", Some(None)),
+        (&deep, Some(None)),
+        ("null", None),
+        // No JSON to our parser, and then the whole object is none.
+        ("1e400", None),
+        (&digits, None),
+        (r#""\ud800""#, None),
+    ] {
+        assert_eq!(time(value), expected, "{value:.40}");
+    }
+}
+
+#[test]
+fn a_name_that_stands_there_twice_is_unusable() {
+    let twice = br#"{"id": "a", "id": "a", "kind": "k"}"#;
+    assert_eq!(fields(twice, ["id", "kind"]), [Field::Unusable, Field::Text("k".into())]);
+    // Escaped or not, it is the same name.
+    let [field] = fields(br#"{"id": "a", "\u0069d": "b"}"#, ["id"]);
+    assert_eq!(field, Field::Unusable);
+}
+
+#[test]
+fn an_id_is_a_string_or_an_integer() {
+    let [string, integer, float] =
+        fields(br#"{"a": "del_1", "b": 9007199254740993, "c": 1.5}"#, ["a", "b", "c"]);
+    assert_eq!(string.id().as_deref(), Some("del_1"));
+    assert_eq!(integer.id().as_deref(), Some("9007199254740993"));
+    assert_eq!(float.id(), None);
+}
+
+#[test]
+fn what_is_not_one_whole_object_has_no_fields() {
+    let deep = "[".repeat(500_000);
+    let nested = format!(r#"{{"id": "a", "x": {deep}"#);
+    let zeros = format!(r#"{{"id": "a", "x": [{}"#, "0,".repeat(500_000));
+    for json in [
+        &b""[..],
+        b"null",
+        b"[\"id\"]",
+        b"{\"id\": \"a\"",
+        b"{\"id\": \"a\"} {}",
+        b"\xef\xbb\xbf{\"id\": \"a\"}",
+        b"{\"id\": \"\xff\"}",
+        deep.as_bytes(),
+        nested.as_bytes(),
+        zeros.as_bytes(),
+    ] {
+        let [field] = fields(json, ["id"]);
+        assert_eq!(field, Field::Absent, "{:.40}", String::from_utf8_lossy(json));
+    }
+    // Deep nesting under a name that nobody asked for is passed over, not followed.
+    let passed = format!(r#"{{"x": {deep}{}, "id": "a"}}"#, "]".repeat(500_000));
+    assert_eq!(fields(passed.as_bytes(), ["id"]), [Field::Text("a".into())]);
+}
+
+/// Whatever the parser of the ecosystem takes for one whole object, the look at it takes for the same.
+#[test]
+fn what_is_json_reads_as_json() {
+    let values = [
+        "null",
+        "true",
+        "-0.5e+7",
+        "\"\"",
+        r#""a\"b\\""#,
+        r#""\u0022,}""#,
+        "[]",
+        "{}",
+        r#"[1,"]",{"a":"}"}]"#,
+        r#"{"a":[{"b":"\\"}],"kind":"inner"}"#,
+        r#""é\u00e9""#,
+        "18446744073709551616",
+    ];
+    let blanks = ["", " ", "\r\n\t "];
+    for (number, value) in values.iter().enumerate() {
+        for blank in blanks {
+            let other = values[(number + 5) % values.len()];
+            let json = format!(
+                "{blank}{{{blank}\"x\"{blank}:{blank}{value}{blank},{blank}\"kind\":{blank}\"k\"{blank},\
+                 \"y\":{other}{blank}}}{blank}"
+            );
+            let parsed: serde_json::Value = serde_json::from_str(&json).unwrap();
+            let [kind, y] = fields(json.as_bytes(), ["kind", "y"]);
+            assert_eq!(kind.text().as_deref(), parsed["kind"].as_str(), "{json}");
+            assert_eq!(y.text().as_deref(), parsed["y"].as_str(), "{json}");
+        }
+    }
+}
+
+/// Every prefix of an object is none, and every byte that is changed in it is no panic.
+#[test]
+fn what_is_cut_or_changed_is_no_panic() {
+    let json = br#"{"kind":"a\"b","x":[{"y":"}"},2],"t":1772625600 ,"z":{"kind":null}}"#;
+    for cut in 0..json.len() {
+        assert_eq!(fields(&json[..cut], ["kind"]), [Field::Absent], "{cut}");
+    }
+    for at in 0..json.len() {
+        for byte in 0..=u8::MAX {
+            let mut changed = json.to_vec();
+            changed[at] = byte;
+            let [kind, time] = fields(&changed, ["kind", "t"]);
+            if let Ok(parsed) = serde_json::from_slice::<serde_json::Map<_, _>>(&changed) {
+                let strict: Option<&serde_json::Value> = parsed.get("t");
+                assert_eq!(time.time().is_some(), strict.is_some(), "{at} {byte}");
+                assert_eq!(kind.text().is_some(), parsed.contains_key("kind"), "{at} {byte}");
+            }
+        }
+    }
+}
