@@ -123,6 +123,16 @@ async fn an_upstream_that_refuses_connections_is_502() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn without_certificates_on_the_machine_it_forwards_over_http() {
+    let upstream = Upstream::start(&[]).await;
+    let mut command = command();
+    command.args(["--sender", "scrapest", "--forward", &upstream.url()]);
+    command.env("SSL_CERT_FILE", "/not/there").env("SSL_CERT_DIR", "/not/there");
+    let listening = Listening::of(command);
+    assert_eq!(listening.send(&scrapest().sign()).await.status, 204);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_redirect_is_not_followed_but_reaches_the_sender_without_its_location() {
     let elsewhere = Upstream::start(&[]).await;
     let head = format!("307 Temporary Redirect\r\nlocation: {}\r\n", elsewhere.url());

@@ -92,6 +92,21 @@ fn a_receiver_that_is_not_there_is_named_as_such() {
     assert!(ran.stdout.contains("1 × no connection: "), "{ran:?}");
 }
 
+/// As in a container that has nothing but the binary.
+#[test]
+fn without_certificates_on_the_machine_http_works_and_https_says_what_is_missing() {
+    let receiver = Application::start::<Scrapest>();
+    let bare = |url: &str| {
+        let mut command = to(url, "--retries 0");
+        command.env("SSL_CERT_FILE", "/not/there").env("SSL_CERT_DIR", "/not/there");
+        run(&mut command)
+    };
+    assert_eq!(bare(&receiver.url).code, Some(0));
+    let ran = bare(&receiver.url.replace("http", "https"));
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(ran.stderr.starts_with("error: --to: https needs certificates to trust"), "{ran:?}");
+}
+
 #[test]
 fn a_redirect_is_a_failure_and_not_followed() {
     let other = Script::start([Step::Answer(200)]);
@@ -179,6 +194,8 @@ fn the_same_bytes_for_many_deliveries_are_worth_a_note() {
     let ran =
         run(&mut to(&script.url, "--count 2 --file tests/fixtures/scrapest-user-updated.json"));
     assert!(ran.stderr.starts_with("note: all 2 deliveries have the same bytes"), "{ran:?}");
+    let ran = run(&mut to(&script.url, "--count 2 --id d-1"));
+    assert!(ran.stderr.starts_with("note: all 2 deliveries have the same id"), "{ran:?}");
     // And there is no progress bar where there is no terminal.
     let ran = run(&mut to(&script.url, "--count 20"));
     assert_eq!(ran.stderr, "", "{ran:?}");
