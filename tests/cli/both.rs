@@ -113,17 +113,6 @@ fn a_recording_that_was_cut_says_so_and_is_not_signed_anew() {
 }
 
 #[test]
-fn a_wrong_method_is_said() {
-    let listening = Listening::start(&[]);
-    let request =
-        format!("GET {} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n", listening::PATH);
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let answer = runtime.block_on(listening::client::send(listening.address, request.as_bytes()));
-    assert_eq!((answer.status, answer.header("allow")), (405, Some("POST")));
-    listening.says("another method than POST");
-}
-
-#[test]
 fn a_delivery_over_tls_is_trusted_by_the_certificate_that_is_given() {
     let folder = Folder::new();
     let pair = tls::pair(&folder, "a");

@@ -105,7 +105,7 @@ async fn a_failed_upstream_does_not_swallow_the_retry() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upstream_that_hangs_is_504_and_the_retry_reaches_it_again() {
     let upstream = Upstream::start(&[Act::Hang]).await;
-    let listening = forwarding(&upstream, &["--answer-within", "20s", "--forward-timeout", "1s"]);
+    let listening = forwarding(&upstream, &["--answer-within", "20s", "--forward-timeout", "3s"]);
     let request = scrapest().sign();
     assert_eq!(listening.send(&request).await.status, 504);
     assert_eq!(listening.send(&request).await.status, 204);
@@ -120,6 +120,16 @@ async fn an_upstream_that_refuses_connections_is_502() {
     assert_eq!(listening.send(&request).await.status, 502);
     assert!(listening.is_silent());
     listening.says("not forwarded");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_certificates_on_the_machine_it_forwards_over_http() {
+    let upstream = Upstream::start(&[]).await;
+    let mut command = command();
+    command.args(["--sender", "scrapest", "--forward", &upstream.url()]);
+    command.env("SSL_CERT_FILE", "/not/there").env("SSL_CERT_DIR", "/not/there");
+    let listening = Listening::of(command);
+    assert_eq!(listening.send(&scrapest().sign()).await.status, 204);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -212,7 +222,7 @@ async fn a_body_that_is_no_json_is_forwarded_too_and_its_line_has_no_event() {
 async fn a_line_that_nobody_reads_does_not_undo_what_the_upstream_accepted() {
     let upstream = Upstream::start(&[]).await;
     let mut command = command();
-    command.args(["--sender", "scrapest", "--run-limit", "2s", "--answer-within", "20s"]);
+    command.args(["--sender", "scrapest", "--run-limit", "10s", "--answer-within", "20s"]);
     let (listening, _reader) = Unread::start(command.args(["--forward", &upstream.url()]));
     let now = time::OffsetDateTime::now_utc().unix_timestamp();
     for id in 0..3 {

@@ -79,7 +79,9 @@ async fn a_refusal_is_said_by_its_reason_and_nothing_that_came_with_it() {
         listening.says(&format!("request refused status={status} reason=\"{reason}\""));
     }
     let get = format!("GET {PATH} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
-    assert_eq!(client::send(listening.address, get.as_bytes()).await.status, 405);
+    let answer = client::send(listening.address, get.as_bytes()).await;
+    assert_eq!((answer.status, answer.header("allow")), (405, Some("POST")));
+    listening.says("request refused status=405 reason=\"method_not_allowed\"");
     let elsewhere = get.replacen("GET", "POST", 1).replacen(PATH, "/canary_path", 1);
     assert_eq!(client::send(listening.address, elsewhere.as_bytes()).await.status, 404);
     listening.says("another path than --path");
@@ -270,15 +272,15 @@ fn a_setting_that_cannot_work_is_named_by_its_flag() {
     for (flags, expected) in [
         (&["--secret-env", "NOT_SET"][..], "--secret-env NOT_SET: "),
         (&["--secret-file", "/nonexistent"], "--secret-file /nonexistent: "),
-        (&["--secret-env", "SHORT"], "--secret-env or --secret-file: "),
+        (&["--secret-env", "SHORT"], "--secret-env SHORT: secret has 5 bytes"),
         (&["--retention", "1m"], "--retention: is 60s, expected at least"),
         (&["--answer-within", "0s"], "--answer-within: is 0"),
         (&["--run-limit", "0s"], "--run-limit: is 0"),
         (&["--lease", "1ms"], "--lease: is 1ms"),
-        (&["--past-tolerance", "100years"], "--past-tolerance: "),
-        (&["--future-tolerance", "100years"], "--future-tolerance: "),
+        (&["--past-tolerance", "100years"], "--past-tolerance <DURATION>"),
+        (&["--future-tolerance", "100years"], "--future-tolerance <DURATION>"),
         (&["--max-body", "0"], "--max-body: is 0"),
-        (&["--max-body", "65MiB"], "--max-body: "),
+        (&["--max-body", "65MiB"], "at most 64MiB"),
         (&["--max-body", "1GB"], "--max-body <SIZE>"),
         (&["--lease", "soon"], "--lease <DURATION>"),
         (&["--path", "webhooks"], "--path \"webhooks\": "),

@@ -42,12 +42,14 @@ async fn each_request_is_kept_as_it_was_received_the_refused_ones_too() {
     assert_eq!(listening.send(&request).await.status, 200);
     assert_eq!(listening.send(&forged).await.status, 401);
     assert_eq!(client::send(listening.address, unsigned.as_bytes()).await.status, 401);
+    let get = unsigned.replacen("POST", "GET", 1);
+    assert_eq!(client::send(listening.address, get.as_bytes()).await.status, 405);
     let ended = listening.stop();
     assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
 
     let paths = recordings(folder.path());
     let statuses: Vec<_> = paths.iter().map(|path| status(path)).collect();
-    assert_eq!(statuses, ["204", "200", "401", "401"]);
+    assert_eq!(statuses, ["204", "200", "401", "401", "405"]);
     let files: Vec<_> = paths.iter().map(|path| std::fs::read_to_string(path).unwrap()).collect();
     assert!(files[0].starts_with(&format!("POST {PATH} HTTP/1.1\r\n")), "{}", files[0]);
     for (name, value) in request.headers() {
@@ -59,9 +61,11 @@ async fn each_request_is_kept_as_it_was_received_the_refused_ones_too() {
         assert!(head.contains("\r\nscrapest-webhook-received: 2"), "{head}");
         assert!(head.ends_with(&format!("\r\ncontent-length: {}", body.len())), "{head}");
     }
-    // Refused by its headers: nothing of its body was read.
-    assert!(files[3].starts_with(&format!("POST {PATH}?a=b HTTP/1.1\r\n")), "{}", files[3]);
-    assert!(files[3].ends_with("\r\ncontent-length: 0\r\n\r\n"), "{}", files[3]);
+    // Refused by what is before the body: nothing of that was read.
+    for (file, method) in files[3..].iter().zip(["POST", "GET"]) {
+        assert!(file.starts_with(&format!("{method} {PATH}?a=b HTTP/1.1\r\n")), "{file}");
+        assert!(file.ends_with("\r\ncontent-length: 0\r\n\r\n"), "{file}");
+    }
     #[cfg(unix)]
     for path in paths {
         use std::os::unix::fs::PermissionsExt;

@@ -104,7 +104,7 @@ fn an_error_names_the_flag_and_what_to_do() {
         ("--sender scrapest", "--secret-env"),
         ("--sender scrapest --secret-env NOT_SET", "--secret-env NOT_SET: "),
         ("--sender scrapest --secret-file /not/there", "--secret-file /not/there: "),
-        ("--sender scrapest --secret-env SHORT --body-out /dev/null", "--secret-env: secret"),
+        ("--sender scrapest --secret-env SHORT --body-out /dev/null", "--secret-env SHORT: secret"),
         ("--sender scrapest --secret-env SECRET --secret-env SECRET", "2 secrets are given"),
         ("--sender scrapest --secret-env SECRET", "--body-out: is missing"),
         (

@@ -8,7 +8,7 @@ use scrapest_webhook::ConfigError;
 pub(crate) fn named(error: ConfigError) -> anyhow::Error {
     let flag = match error.setting() {
         "secret" => "--secret-env or --secret-file".to_owned(),
-        "body_limit" | "bytes_in_flight" => "--max-body".to_owned(),
+        "body_limit" => "--max-body".to_owned(),
         "answer_deadline" => "--answer-within".to_owned(),
         setting => format!("--{}", setting.replace('_', "-")),
     };
@@ -53,6 +53,9 @@ pub(crate) fn without_password(flag: &str, url: &str) -> Result<()> {
     Ok(())
 }
 
+/// What all bodies together may take of memory: the layer's default, so one body cannot have more.
+const MOST_BODY: usize = 64 * 1024 * 1024;
+
 /// `65536`, `64KiB` or `1MiB`.
 pub(crate) fn size(text: &str) -> Result<usize, String> {
     let (number, unit) = match text.find(|char: char| !char.is_ascii_digit()) {
@@ -66,6 +69,8 @@ pub(crate) fn size(text: &str) -> Result<usize, String> {
         _ => None,
     };
     let bytes = factor.zip(number.parse().ok()).and_then(|(f, n): (usize, usize)| f.checked_mul(n));
-    bytes
-        .ok_or_else(|| "expected a number of bytes, or one with KiB or MiB, like 512KiB".to_owned())
+    bytes.filter(|bytes| *bytes <= MOST_BODY).ok_or_else(|| {
+        "expected a number of bytes, or one with KiB or MiB like 512KiB, of at most 64MiB"
+            .to_owned()
+    })
 }

@@ -5,6 +5,8 @@
 
 #![forbid(unsafe_code)]
 
+mod checks;
+mod client;
 mod flag;
 mod input;
 mod listen;
@@ -43,6 +45,8 @@ enum Command {
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    // One for TLS in both directions and to the stores.
+    _ = rustls::crypto::ring::default_provider().install_default();
     let outcome = match Cli::parse().command {
         Command::Listen(command) => command.run().await,
         Command::Send(command) => command.run().await,

@@ -33,9 +33,6 @@ pub(crate) fn show(time: SystemTime) -> String {
 
 /// A span like `5s`. Nobody means more than ten years, and what is longer overflows the clock.
 pub(crate) fn span(text: &str) -> Result<Duration, String> {
-    let span = humantime::parse_duration(text).map_err(|error| error.to_string())?;
-    match span <= LONGEST {
-        true => Ok(span),
-        false => Err("expected ten years at most".to_owned()),
-    }
+    let span = humantime::parse_duration(text).ok().filter(|span| *span <= LONGEST);
+    span.ok_or_else(|| "expected a time span like 500ms, 5s or 2h, of ten years at most".to_owned())
 }

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
-use scrapest_webhook::{ScrapestWebhookLayer, Secret};
+use scrapest_webhook::{ConfigError, ScrapestWebhookLayer, Secret};
 use zeroize::Zeroizing;
 
 use crate::flag;
@@ -23,15 +23,15 @@ pub(crate) struct SecretArgs {
 }
 
 impl SecretArgs {
-    /// All of them, at least one.
+    /// All of them, at least one, and each such that a receiver would take it.
     pub(crate) fn read(&self) -> Result<Vec<Secret>> {
         let named = self.secret_env.iter().map(|name| {
             let flag = flag::of_variable("--secret-env", name)?;
-            Secret::from_env(name).map_err(|error| flag::of(&flag, &error))
+            usable(&flag, Secret::from_env(name))
         });
         let filed = self.secret_file.iter().map(|path| {
             let flag = format!("--secret-file {}", path.display());
-            Secret::from_file(path).map_err(|error| flag::of(&flag, &error))
+            usable(&flag, Secret::from_file(path))
         });
         named.chain(filed).collect()
     }
@@ -41,14 +41,7 @@ impl SecretArgs {
         let mut secrets = self.read()?;
         let count = secrets.len();
         match secrets.pop() {
-            Some(secret) if count == 1 => {
-                // What no receiver would take as its secret.
-                let flag =
-                    if self.secret_env.is_empty() { "--secret-file" } else { "--secret-env" };
-                ScrapestWebhookLayer::try_new(secret.clone())
-                    .map_err(|error| flag::of(flag, &error))?;
-                Ok(secret)
-            }
+            Some(secret) if count == 1 => Ok(secret),
             _ => bail!(
                 "--secret-env, --secret-file: {count} secrets are given, expected one to sign with"
             ),
@@ -65,4 +58,12 @@ impl SecretArgs {
         let filed = files.filter_map(|path| std::fs::read(path).ok());
         named.chain(filed).map(Zeroizing::new).collect()
     }
+}
+
+fn usable(flag: &str, secret: Result<Secret, ConfigError>) -> Result<Secret> {
+    let checked = secret.and_then(|secret| {
+        ScrapestWebhookLayer::try_new(secret.clone())?;
+        Ok(secret)
+    });
+    checked.map_err(|error| flag::of(flag, &error))
 }

@@ -3,17 +3,16 @@
 use std::fmt;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Result, ensure};
 use axum::http::StatusCode;
 use axum::http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use axum::response::{IntoResponse, Response};
-use reqwest::redirect::Policy;
 use reqwest::{Client, Url};
 use scrapest_webhook::Delivery;
 use time::format_description::well_known::Rfc3339;
 
 use super::settings::Limits;
-use crate::flag;
+use crate::{client, flag, moment};
 
 /// A service may close an idle connection whenever it likes, and a POST that meets that is lost. Those that do
 /// so soonest wait two seconds.
@@ -21,9 +20,6 @@ const IDLE: Duration = Duration::from_secs(1);
 
 /// An id may come from the body and be as long as that; servers allow some 8 KiB for all headers.
 const LONGEST_HEADER: usize = 1_024;
-
-/// What is read of an answer's body, so that its connection can be used again. Nobody gets to see it.
-const DRAINED: usize = 64 * 1024;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ForwardArgs {
@@ -45,7 +41,7 @@ pub(super) struct ForwardArgs {
     ///
     /// A service that needs more than --answer-within may be given more here, up to --run-limit: then the
     /// sender gets 503 in time, the POST goes on, and the retry gets its outcome.
-    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", value_parser = moment::span)]
     forward_timeout: Option<Duration>,
 }
 
@@ -64,19 +60,11 @@ impl ForwardArgs {
                 return Ok(None);
             }
         };
-        let url = Url::parse(&url).map_err(|error| anyhow!("{flag}: is no URL: {error}"))?;
-        ensure!(
-            matches!(url.scheme(), "http" | "https"),
-            "{flag}: expected a URL that begins with http:// or https://"
-        );
-        let client = Client::builder()
-            .redirect(Policy::none())
-            // The URL says where it goes; a variable that was meant for other programs does not.
-            .no_proxy()
+        let url = client::url(&flag, &url)?;
+        let builder = client::builder(&url)
             .pool_idle_timeout(IDLE)
-            .user_agent(concat!("scrapest-webhook/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .context("--forward: no client")?;
+            .user_agent(concat!("scrapest-webhook/", env!("CARGO_PKG_VERSION")));
+        let client = client::build(&flag, builder)?;
         Ok(Some(Forward { client, url, timeout: self.timeout(limits)? }))
     }
 
@@ -147,17 +135,8 @@ fn answered(response: reqwest::Response) -> Answer {
         tracing::warn!(status = status.as_u16(), "forwarded, but not accepted there");
     }
     let retry_after = response.headers().get(RETRY_AFTER).cloned();
-    tokio::spawn(drain(response));
+    tokio::spawn(client::drain(response));
     Answer { status, retry_after }
-}
-
-/// Ends with the answer, with the timeout of the request, or with what is too much.
-async fn drain(mut response: reqwest::Response) {
-    let mut left = DRAINED;
-    while let Ok(Some(chunk)) = response.chunk().await {
-        let Some(rest) = left.checked_sub(chunk.len()) else { return };
-        left = rest;
-    }
 }
 
 /// What the layer found out, for a service that knows nothing of the sender.

@@ -20,18 +20,19 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use axum::Router;
-use axum::http::header::ALLOW;
-use axum::http::{HeaderName, StatusCode};
+use axum::http::StatusCode;
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::routing::post;
-use scrapest_webhook::Provider;
+use axum::routing::any;
 use scrapest_webhook::scrapebadger::ScrapeBadger;
 use scrapest_webhook::scrapest::Scrapest;
+use scrapest_webhook::{Provider, Secret};
 use tokio::net::TcpListener;
 
 use self::handler::Receiver;
 use self::lines::Lines;
 use self::server::{Serving, Signals};
+use crate::checks::CheckArgs;
+use crate::secret::SecretArgs;
 use crate::sender::Sender;
 
 const EXAMPLES: &str = "\
@@ -46,7 +47,8 @@ Examples:
 
 Standard output: first one line `listening on http://ADDR/PATH`, then one line of JSON for each accepted event.
 Standard error: what is refused and why (RUST_LOG=warn for less, RUST_LOG=debug for more).
-SIGTERM and Ctrl-C stop it once what runs has ended; a second one stops it at once.";
+SIGTERM and Ctrl-C stop it once what runs has ended; a second one stops it at once.
+Exit status: 0 when all that ran has ended, 1 when not or when standard output is gone, 2 when it could not start.";
 
 /// Receive webhooks: verified, fresh and only once, as lines of JSON or posted to a service of yours
 ///
@@ -66,6 +68,12 @@ pub(crate) struct Listen {
     /// The path that the sender posts to
     #[arg(long, default_value = "/webhooks")]
     path: String,
+
+    #[command(flatten)]
+    secret: SecretArgs,
+
+    #[command(flatten)]
+    checks: CheckArgs,
 
     #[command(flatten)]
     settings: settings::Settings,
@@ -91,18 +99,18 @@ pub(crate) struct Listen {
 
 impl Listen {
     pub(crate) async fn run(self) -> Result<ExitCode> {
+        // Before there is a log: what is said of a short secret is said by the layer again.
+        let secrets = self.secret.read()?;
         log::start(self.log_format)?;
-        // One for both directions. Somebody who was first would have chosen the same.
-        _ = rustls::crypto::ring::default_provider().install_default();
         match self.sender {
-            Sender::Scrapest => self.receive::<Scrapest>().await,
-            Sender::ScrapeBadger => self.receive::<ScrapeBadger>().await,
+            Sender::Scrapest => self.receive::<Scrapest>(&secrets).await,
+            Sender::ScrapeBadger => self.receive::<ScrapeBadger>(&secrets).await,
         }
     }
 
-    async fn receive<P: Provider + Default>(self) -> Result<ExitCode> {
+    async fn receive<P: Provider + Default>(self, secrets: &[Secret]) -> Result<ExitCode> {
         let path = checked_path(&self.path)?;
-        let layer = self.settings.layer::<P>()?;
+        let layer = self.settings.set_on(self.checks.layer::<P>(secrets)?)?;
         let limits = self.settings.limits::<P>();
         let forward = self.forward.forward(limits)?;
         let tls = match (&self.tls_cert, &self.tls_key) {
@@ -111,7 +119,7 @@ impl Listen {
         };
         let recorder = self.record.recorder::<P>()?;
         let listener = TcpListener::bind(&self.listen).await.with_context(|| {
-            format!("--listen {}: cannot listen there, take another address or port", self.listen)
+            format!("--listen {}: expected a free host and port, like 127.0.0.1:3000", self.listen)
         })?;
         let address = listener.local_addr().context("--listen")?;
 
@@ -126,13 +134,12 @@ impl Listen {
         // Without an upstream the lines are all there is.
         let needed = forward.is_none().then_some(&lines);
         let receiver = Arc::new(Receiver { lines: lines.clone(), forward });
-        let mut route = post(handler::on_delivery)
-            .fallback(wrong_method)
+        let mut route = any(handler::on_delivery)
             .with_state(receiver)
-            .route_layer(layer.clone())
-            .route_layer(from_fn(log::refusals));
+            .layer(layer.clone())
+            .layer(from_fn(log::refusals));
         if let Some(recorder) = &recorder {
-            route = route.route_layer(from_fn_with_state(recorder.clone(), record::record));
+            route = route.layer(from_fn_with_state(recorder.clone(), record::record));
         }
         let app = Router::new().route(path, route).fallback(elsewhere);
 
@@ -149,12 +156,6 @@ impl Listen {
 async fn elsewhere() -> StatusCode {
     tracing::info!(status = 404, "request for another path than --path");
     StatusCode::NOT_FOUND
-}
-
-/// The layer is behind the method.
-async fn wrong_method() -> (StatusCode, [(HeaderName, &'static str); 1]) {
-    tracing::info!(status = 405, "request with another method than POST");
-    (StatusCode::METHOD_NOT_ALLOWED, [(ALLOW, "POST")])
 }
 
 /// What a router takes for a pattern, and what no URL has, is a mistake.

@@ -34,7 +34,7 @@ const CONFIDENTIAL: &[&str] = &["authorization", "cookie", "proxy-authorization"
 
 #[derive(Debug, clap::Args)]
 pub(super) struct RecordArgs {
-    /// Keep each POST to --path as a file in this directory, refused ones too; `verify` and `send --file`
+    /// Keep each request to --path as a file in this directory, refused ones too; `verify` and `send --file`
     /// take them
     ///
     /// A file is named by its time, its status, and a number, and has as much of the body as was read. Whoever can

@@ -2,21 +2,14 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::Result;
 use scrapest_webhook::store::store_from_url;
 use scrapest_webhook::{Provider, WebhookLayer};
 
-use crate::flag;
-use crate::secret::SecretArgs;
-
-/// What all bodies together may take of memory: the layer's default, so one body cannot have more.
-const MOST_BODY: usize = 64 * 1024 * 1024;
+use crate::{flag, moment};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Settings {
-    #[command(flatten)]
-    secret: SecretArgs,
-
     /// Where deliveries are remembered: `memory:`, `sqlite:FILE`, `redis://…`, `postgres://…`
     /// [default: memory:]
     ///
@@ -32,34 +25,21 @@ pub(super) struct Settings {
     #[arg(long, value_name = "NAME")]
     namespace: Option<String>,
 
-    /// The longest body, in bytes or like 64KiB, 1MiB; at most 64MiB [default: 1MiB]
-    #[arg(long, value_name = "SIZE", value_parser = flag::size)]
-    max_body: Option<usize>,
-
-    /// How old a timestamp may be, like 30m; the sender's retries must fit into it [default: 1h, and 5m for
-    /// a signed one of the attempt]
-    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
-    past_tolerance: Option<Duration>,
-
-    /// How far ahead of this clock a timestamp may be [default: 5m]
-    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
-    future_tolerance: Option<Duration>,
-
     /// When the sender is answered at the latest: after that it gets 503, and what runs goes on
     /// [default: 4s for Scrapest, 8s for ScrapeBadger]
-    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", value_parser = moment::span)]
     answer_within: Option<Duration>,
 
     /// How long one attempt at a delivery may run; then it is ended, and the delivery free for the retry
-    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = moment::span)]
     run_limit: Duration,
 
     /// How long a retry has to wait after a crash in the middle of an attempt [default: 15s]
-    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", value_parser = moment::span)]
     lease: Option<Duration>,
 
     /// How long a delivery is remembered [default: 70m in memory, else 24h]
-    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", value_parser = moment::span)]
     retention: Option<Duration>,
 }
 
@@ -71,30 +51,17 @@ pub(super) struct Limits {
 }
 
 impl Settings {
-    /// The layer of these flags. What is wrong with them is said by the flag's name.
-    pub(super) fn layer<P: Provider + Default>(&self) -> Result<WebhookLayer<P>> {
-        let mut secrets = self.secret.read()?.into_iter();
-        let first = secrets.next().context("--secret-env or --secret-file: give one")?;
-        let mut layer = WebhookLayer::<P>::try_new(first).map_err(flag::named)?;
-        for secret in secrets {
-            layer = layer.with_additional_secret(secret).map_err(flag::named)?;
-        }
+    /// The layer with these flags. What is wrong with them is said by the flag's name.
+    pub(super) fn set_on<P: Provider>(
+        &self,
+        mut layer: WebhookLayer<P>,
+    ) -> Result<WebhookLayer<P>> {
         if let Some((flag, url)) = self.store_url()? {
             let store = store_from_url(&url).map_err(|error| flag::of(&flag, &error))?;
             layer = layer.with_store(store);
         }
         if let Some(namespace) = &self.namespace {
             layer = layer.with_namespace(namespace);
-        }
-        if let Some(bytes) = self.max_body {
-            ensure!(bytes <= MOST_BODY, "--max-body: is {bytes} bytes, expected at most 64MiB");
-            layer = layer.with_body_limit(bytes);
-        }
-        if let Some(tolerance) = self.past_tolerance {
-            layer = layer.with_past_tolerance(tolerance);
-        }
-        if let Some(tolerance) = self.future_tolerance {
-            layer = layer.with_future_tolerance(tolerance);
         }
         if let Some(deadline) = self.answer_within {
             layer = layer.with_answer_deadline(deadline);

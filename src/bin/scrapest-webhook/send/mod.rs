@@ -1,25 +1,23 @@
 //! `send`: a sender, well-behaved or not.
 
 mod attack;
-mod client;
+mod post;
 mod run;
 mod summary;
 
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
-use anyhow::{Context, Result, ensure};
-use reqwest::Url;
+use anyhow::Result;
 use scrapest_webhook::testing::WebhookRequest;
 
 use self::attack::AttackArgs;
-use self::client::Client;
+use self::post::Client;
 use self::run::Run;
 use crate::request::RequestArgs;
 use crate::sender::Sender;
-use crate::{flag, moment, output};
+use crate::{client, flag, moment, output};
 
 /// Send deliveries as the sender does, or as an attacker would
 ///
@@ -58,8 +56,8 @@ pub(crate) struct Send {
     rate: Option<f64>,
 
     /// The most deliveries at a time, those that wait for their retry included [default: 10; with --rate 512]
-    #[arg(long, value_name = "N")]
-    concurrency: Option<NonZeroUsize>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    concurrency: Option<u16>,
 
     /// Send each delivery so many times more, at the same time, with the same id and the same bytes
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=1_000), conflicts_with = "AttackArgs")]
@@ -99,20 +97,15 @@ pub(crate) struct Send {
 
 impl Send {
     pub(crate) async fn run(self) -> Result<ExitCode> {
-        let to = receiver(&self.to)?;
+        flag::without_password("--to", &self.to)?;
+        let to = client::url("--to", &self.to)?;
         let attack = self.attack.chosen();
         let request = match attack {
             Some(attack) => attack.read(&self.request)?,
             None => self.request.read()?,
         };
-        // A body of the user's own, or one whose only variable part is its time.
-        let same_bytes = self.request.file.is_some()
-            || (self.request.sender == Sender::ScrapeBadger && self.request.timestamp.is_some());
-        if same_bytes && self.count > 1 && attack.is_none() {
-            output::say(format_args!(
-                "note: all {} deliveries have the same bytes; a receiver that knows a delivery by them handles one",
-                self.count
-            ));
+        if self.count > 1 && attack.is_none() {
+            self.note_what_is_the_same();
         }
         let sender = self.request.sender;
         let client = Client::new(
@@ -131,7 +124,7 @@ impl Send {
             attack,
             count: self.count,
             rate: self.rate,
-            concurrency: self.concurrency.map_or(usual, NonZeroUsize::get),
+            concurrency: self.concurrency.unwrap_or(usual).into(),
             copies: 1 + usize::from(self.duplicates),
             retries: self.retries.unwrap_or_else(|| sender.retries()),
             backoff: self.backoff,
@@ -139,6 +132,22 @@ impl Send {
         let summary = run.finish().await?;
         output::print(if self.json { summary.to_json() } else { summary.to_string() })?;
         Ok(ExitCode::from(u8::from(!summary.is_success())))
+    }
+
+    /// A receiver that knows a delivery by that handles one of them.
+    fn note_what_is_the_same(&self) {
+        // A body of the user's own, or one whose only variable part is its time.
+        let same_bytes = self.request.file.is_some()
+            || (self.request.sender == Sender::ScrapeBadger && self.request.timestamp.is_some());
+        let what = match (&self.request.id, same_bytes) {
+            (Some(_), _) => "id",
+            (None, true) => "bytes",
+            (None, false) => return,
+        };
+        output::say(format_args!(
+            "note: all {} deliveries have the same {what}; a receiver that knows a delivery by it handles one",
+            self.count
+        ));
     }
 }
 
@@ -162,17 +171,6 @@ impl Template {
 
 fn new_id() -> String {
     format!("{:032x}", rand::random::<u128>())
-}
-
-/// Never repeated in an error: it may have a password in it.
-fn receiver(text: &str) -> Result<Url> {
-    flag::without_password("--to", text)?;
-    let url: Url = text.parse().context("--to: is no URL")?;
-    ensure!(
-        matches!(url.scheme(), "http" | "https"),
-        "--to: expected a URL that begins with http:// or https://"
-    );
-    Ok(url)
 }
 
 fn rate(text: &str) -> Result<f64, String> {

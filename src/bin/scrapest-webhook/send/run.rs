@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::Template;
 use super::attack::Attack;
-use super::client::{Answer, Client, Outgoing};
+use super::post::{Answer, Client, Outgoing};
 use super::summary::{End, Summary};
 
 #[derive(Debug)]

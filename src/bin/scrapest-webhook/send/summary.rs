@@ -9,7 +9,7 @@ use hdrhistogram::Histogram;
 use serde_json::json;
 
 use super::attack::Attack;
-use super::client::Answer;
+use super::post::Answer;
 
 /// A day, in microseconds; a longer latency counts as this.
 const LONGEST: u64 = 24 * 3_600 * 1_000_000;

@@ -4,40 +4,44 @@ use std::io::{self, Write};
 
 use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter};
 
-/// Each with what must have happened to it.
-pub(super) fn variants(body: &[u8]) -> Vec<(String, Vec<u8>)> {
-    let mut found = Vec::new();
-    let mut add = |cause: &str, variant: Vec<u8>| {
-        if variant != body {
-            found.push((format!("{cause}: verify the raw bytes as they came"), variant));
-        }
-    };
-    let line_end = "a line end was added to the body";
-    for end in [&b"\r\n"[..], b"\n"] {
-        add(line_end, body.strip_suffix(end).unwrap_or(body).to_vec());
-    }
-    for end in [&b"\n"[..], b"\r\n"] {
-        add("the line end of the body was taken away", [body, end].concat());
-    }
-    add(
-        "a byte order mark was put before the body",
-        body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body).to_vec(),
-    );
-    let bare = without_carriage_returns(body);
-    add("the line ends of the body were changed from CR LF to LF", with_carriage_returns(&bare));
-    add("the line ends of the body were changed from LF to CR LF", bare);
-    for style in STYLES {
-        if let Some(json) = style.written(body) {
-            let cause = format!(
-                "the body was re-serialised: it was signed as {}, and was parsed and written anew since",
-                style.name
-            );
-            add(&cause, [&json[..], b"\n"].concat());
-            add(&cause, json);
-        }
-    }
-    found
+/// Each with what must have happened to it. Made one after the other: a body may be large.
+pub(super) fn variants(body: &[u8]) -> impl Iterator<Item = (String, Vec<u8>)> {
+    let changed = CHANGES.iter().map(|(cause, undo)| ((*cause).to_owned(), undo(body)));
+    let rewritten = STYLES.into_iter().filter_map(|style| {
+        let cause = format!(
+            "the body was re-serialised: it was signed as {}, and was parsed and written anew since",
+            style.name
+        );
+        Some((cause, style.written(body)?))
+    });
+    let rewritten = rewritten.flat_map(|(cause, json)| {
+        let line = [&json[..], b"\n"].concat();
+        [(cause.clone(), line), (cause, json)]
+    });
+    let variants = changed.chain(rewritten).filter(move |(_, variant)| variant != body);
+    variants
+        .map(|(cause, variant)| (format!("{cause}: verify the raw bytes as they came"), variant))
 }
+
+type Undo = fn(&[u8]) -> Vec<u8>;
+
+/// What happens to a body, and how it is undone.
+const CHANGES: [(&str, Undo); 7] = [
+    (LINE_END_ADDED, |body| body.strip_suffix(b"\r\n").unwrap_or(body).to_vec()),
+    (LINE_END_ADDED, |body| body.strip_suffix(b"\n").unwrap_or(body).to_vec()),
+    (LINE_END_LOST, |body| [body, b"\n"].concat()),
+    (LINE_END_LOST, |body| [body, b"\r\n"].concat()),
+    ("a byte order mark was put before the body", |body| {
+        body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body).to_vec()
+    }),
+    ("the line ends of the body were changed from CR LF to LF", |body| {
+        with_carriage_returns(&without_carriage_returns(body))
+    }),
+    ("the line ends of the body were changed from LF to CR LF", without_carriage_returns),
+];
+
+const LINE_END_ADDED: &str = "a line end was added to the body";
+const LINE_END_LOST: &str = "the line end of the body was taken away";
 
 fn without_carriage_returns(body: &[u8]) -> Vec<u8> {
     let mut bare = Vec::with_capacity(body.len());

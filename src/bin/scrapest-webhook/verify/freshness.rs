@@ -36,8 +36,8 @@ pub(super) async fn explain(trial: &Trial) -> Result<(String, Vec<String>)> {
         }
     }
     let mut lenient = trial.clone();
-    lenient.settings.past_tolerance = Some(TEN_YEARS);
-    lenient.settings.future_tolerance = Some(TEN_YEARS);
+    lenient.checks.past_tolerance = Some(TEN_YEARS);
+    lenient.checks.future_tolerance = Some(TEN_YEARS);
     let timestamp = match lenient.run().await? {
         Verdict::Valid(delivery) => delivery.timestamp().map(SystemTime::from),
         _ => None,

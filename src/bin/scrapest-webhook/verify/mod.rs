@@ -14,14 +14,15 @@ use anyhow::Result;
 use scrapest_webhook::RejectionKind;
 
 use self::request::Received;
-use self::trial::{Settings, Trial, Verdict};
+use self::trial::{Trial, Verdict};
+use crate::checks::CheckArgs;
 use crate::secret::SecretArgs;
 use crate::sender::Sender;
 use crate::{moment, output};
 
 /// Say whether a request is valid, or which check fails and why
 ///
-/// Exit status 0 says that it is valid, 1 that it is not.
+/// Exit status: 0 when it is valid, 1 when not, 2 when the command was wrong.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -55,7 +56,7 @@ pub(crate) struct Verify {
     at: Option<SystemTime>,
 
     #[command(flatten)]
-    settings: Settings,
+    checks: CheckArgs,
 }
 
 /// Which check fails, why, and what is likely behind it.
@@ -72,7 +73,7 @@ impl Verify {
         let trial = Trial {
             sender: self.sender,
             secrets: self.secret.read()?,
-            settings: self.settings,
+            checks: self.checks,
             at: self.at.or(recorded_at).unwrap_or_else(SystemTime::now),
             received,
         };

@@ -1,43 +1,26 @@
 //! A request put through the crate's own layer: every answer of this command is found in this way.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use anyhow::{Result, anyhow};
 use axum::Extension;
 use axum::routing::{MethodRouter, any};
 use scrapest_webhook::scrapebadger::ScrapeBadger;
 use scrapest_webhook::scrapest::Scrapest;
-use scrapest_webhook::{
-    ConfigError, Delivery, Provider, Rejection, RejectionKind, Secret, WebhookLayer,
-};
+use scrapest_webhook::{Delivery, Provider, Rejection, RejectionKind, Secret};
 use tower_service::Service;
 
 use super::request::Received;
+use crate::checks::CheckArgs;
+use crate::flag;
 use crate::sender::Sender;
-use crate::{flag, moment};
-
-/// The settings of the receiver whose place this command takes.
-#[derive(Clone, Debug, Default, clap::Args)]
-pub(super) struct Settings {
-    /// How old a timestamp may be [default: as the receiver's]
-    #[arg(long, value_name = "DURATION", value_parser = moment::span)]
-    pub(super) past_tolerance: Option<Duration>,
-
-    /// How far ahead a timestamp may be [default: as the receiver's]
-    #[arg(long, value_name = "DURATION", value_parser = moment::span)]
-    pub(super) future_tolerance: Option<Duration>,
-
-    /// The longest body, in bytes, or with KiB or MiB [default: as the receiver's]
-    #[arg(long, value_name = "BYTES", value_parser = flag::size)]
-    max_body: Option<usize>,
-}
 
 /// One request, and everything that decides on it.
 #[derive(Clone, Debug)]
 pub(super) struct Trial {
     pub(super) sender: Sender,
     pub(super) secrets: Vec<Secret>,
-    pub(super) settings: Settings,
+    pub(super) checks: CheckArgs,
     pub(super) at: SystemTime,
     pub(super) received: Received,
 }
@@ -87,7 +70,9 @@ impl Trial {
 
     /// With a store of its own, so that no trial is the duplicate of another.
     async fn run_as<P: Provider + Default>(&self) -> Result<Verdict> {
-        let layer = self.layer::<P>().map_err(flag::named)?;
+        let at = self.at;
+        let layer = self.checks.layer::<P>(&self.secrets)?;
+        let layer = layer.with_clock(move || at).check().map_err(flag::named)?;
         let mut receiver: MethodRouter =
             any(async |delivery: Delivery| Extension(delivery)).layer(layer);
         let Ok(response) = receiver.call(self.received.to_http()).await;
@@ -100,24 +85,5 @@ impl Trial {
                 Err(anyhow!("the layer answered {} without a reason", response.status()))
             }
         }
-    }
-
-    fn layer<P: Provider + Default>(&self) -> Result<WebhookLayer<P>, ConfigError> {
-        let mut secrets = self.secrets.iter().cloned();
-        let mut layer = WebhookLayer::try_new(secrets.next().unwrap_or_else(|| "".into()))?;
-        for secret in secrets {
-            layer = layer.with_additional_secret(secret)?;
-        }
-        if let Some(tolerance) = self.settings.past_tolerance {
-            layer = layer.with_past_tolerance(tolerance);
-        }
-        if let Some(tolerance) = self.settings.future_tolerance {
-            layer = layer.with_future_tolerance(tolerance);
-        }
-        if let Some(limit) = self.settings.max_body {
-            layer = layer.with_body_limit(limit).with_bytes_in_flight(limit);
-        }
-        let at = self.at;
-        layer.with_clock(move || at).check()
     }
 }

@@ -7,12 +7,10 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use reqwest::redirect::Policy;
 use reqwest::{Certificate, Url};
 use scrapest_webhook::testing::SignedRequest;
 
-/// More of an answer than this is not read: nobody looks at it.
-const MOST_READ: usize = 64 * 1024;
+use crate::client;
 
 #[derive(Clone, Debug)]
 pub(super) struct Client {
@@ -37,13 +35,7 @@ pub(super) enum Answer {
 
 impl Client {
     pub(super) fn new(to: Url, timeout: Duration, ca_cert: Option<&Path>) -> Result<Self> {
-        // An error says that there is one already.
-        _ = rustls::crypto::ring::default_provider().install_default();
-        let mut builder = reqwest::Client::builder()
-            .redirect(Policy::none())
-            // The URL says where it goes; a variable that was meant for other programs does not.
-            .no_proxy()
-            .timeout(timeout);
+        let mut builder = client::builder(&to).timeout(timeout);
         if let Some(path) = ca_cert {
             let flag = || format!("--ca-cert {}", path.display());
             let pem = std::fs::read(path).context("cannot be read").with_context(flag)?;
@@ -57,7 +49,7 @@ impl Client {
             );
             builder = builder.tls_certs_merge(certificates);
         }
-        Ok(Self { http: builder.build().context("the client cannot be made")?, to })
+        Ok(Self { http: client::build("--to", builder)?, to })
     }
 
     pub(super) async fn post(&self, request: &Outgoing) -> Answer {
@@ -67,16 +59,10 @@ impl Client {
             .headers(request.headers.clone())
             .body(request.body.clone());
         match request.send().await {
-            Ok(mut response) => {
+            Ok(response) => {
                 let status = response.status().as_u16();
-                // To its end, so that the connection can be used again; the status stands whatever comes.
-                let mut left = MOST_READ;
-                while let Ok(Some(chunk)) = response.chunk().await {
-                    match left.checked_sub(chunk.len()) {
-                        Some(rest) => left = rest,
-                        None => break,
-                    }
-                }
+                // The status stands whatever comes.
+                client::drain(response).await;
                 Answer::Status(status)
             }
             Err(error) if error.is_timeout() => Answer::Timeout,

@@ -1,0 +1,49 @@
+//! What a receiver checks: the flags that `listen` and `verify` have in common.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use scrapest_webhook::{Provider, Secret, WebhookLayer};
+
+use crate::{flag, moment};
+
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(crate) struct CheckArgs {
+    /// The longest body, in bytes or like 64KiB, 1MiB; at most 64MiB [default: 1MiB]
+    #[arg(long, value_name = "SIZE", value_parser = flag::size)]
+    max_body: Option<usize>,
+
+    /// How old a timestamp may be, like 30m; the sender's retries must fit into it [default: 1h, and 5m for
+    /// a signed one of the attempt]
+    #[arg(long, value_name = "DURATION", value_parser = moment::span)]
+    pub(crate) past_tolerance: Option<Duration>,
+
+    /// How far ahead of this clock a timestamp may be [default: 5m]
+    #[arg(long, value_name = "DURATION", value_parser = moment::span)]
+    pub(crate) future_tolerance: Option<Duration>,
+}
+
+impl CheckArgs {
+    /// The crate's own layer, with these flags and these secrets.
+    pub(crate) fn layer<P>(&self, secrets: &[Secret]) -> Result<WebhookLayer<P>>
+    where
+        P: Provider + Default,
+    {
+        let mut secrets = secrets.iter().cloned();
+        let first = secrets.next().unwrap_or_else(|| "".into());
+        let mut layer = WebhookLayer::<P>::try_new(first).map_err(flag::named)?;
+        for secret in secrets {
+            layer = layer.with_additional_secret(secret).map_err(flag::named)?;
+        }
+        if let Some(bytes) = self.max_body {
+            layer = layer.with_body_limit(bytes);
+        }
+        if let Some(tolerance) = self.past_tolerance {
+            layer = layer.with_past_tolerance(tolerance);
+        }
+        if let Some(tolerance) = self.future_tolerance {
+            layer = layer.with_future_tolerance(tolerance);
+        }
+        Ok(layer)
+    }
+}
