@@ -51,7 +51,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::HeaderMap;
 use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, HttpResponse, ResponseError};
 use bytes::Bytes;
-use futures_util::Stream;
+use futures_util::{Stream, StreamExt, stream};
 use tokio::time::Instant;
 
 use crate::config::Config;
@@ -60,7 +60,7 @@ use crate::event::EventError;
 use crate::event::extract::{delivered, typed};
 use crate::layer::WebhookLayer;
 use crate::observe;
-use crate::pipeline::{Attended, BodyError, Exchange, receive};
+use crate::pipeline::{Attended, BodyError, Exchange, Kept, Tape, receive};
 use crate::provider::{Headers, Lookup, Provider};
 use crate::rejection::Reply;
 use crate::run_state::RunState;
@@ -107,8 +107,10 @@ where
 
     fn call(&self, mut request: ServiceRequest) -> Self::Future {
         let payload = request.take_payload();
-        let exchange = ActixExchange { request, payload, service: Rc::clone(&self.service) };
-        let run = RunState::new(observe::span(self.config.provider.name()));
+        let service = Rc::clone(&self.service);
+        let exchange = ActixExchange { request, payload, tape: Tape::off(), service };
+        let span = observe::span(self.config.provider.name());
+        let run = RunState::new(span, self.config.meters.clone());
         let arrived = Instant::now();
         let deadline = arrived + self.config.answer_deadline();
         let received = receive(Arc::clone(&self.config), exchange, Arc::clone(&run), arrived);
@@ -148,6 +150,7 @@ impl<B> fmt::Debug for ResponseFuture<B> {
 struct ActixExchange<S> {
     request: ServiceRequest,
     payload: Payload,
+    tape: Tape<PayloadError>,
     service: Rc<S>,
 }
 
@@ -167,10 +170,11 @@ where
     }
 
     fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
-        Pin::new(&mut self.payload).poll_next(cx).map_err(|error| match error {
+        let piece = std::task::ready!(Pin::new(&mut self.payload).poll_next(cx));
+        Poll::Ready(self.tape.keep(piece, |error| match error {
             PayloadError::Overflow => BodyError::TooLarge,
             _ => BodyError::Incomplete,
-        })
+        }))
     }
 
     fn outer(&self) -> Option<Delivery> {
@@ -180,6 +184,28 @@ where
     async fn call(mut self, delivery: Delivery) -> Self::Output {
         self.request.set_payload(Payload::from(delivery.body().clone()));
         self.request.extensions_mut().insert(delivery);
+        let response = self.service.call(self.request).await?;
+        Ok(response.map_into_left_body())
+    }
+
+    fn keep_body(&mut self) {
+        self.tape.start();
+    }
+
+    async fn pass(mut self) -> Self::Output {
+        let pieces = |read: Vec<Bytes>| stream::iter(read).map(Ok);
+        let payload = match self.tape.into_kept() {
+            Kept::Whole(bytes) => Payload::from(bytes),
+            Kept::Begun(read) if read.is_empty() => self.payload,
+            Kept::Begun(read) => {
+                Payload::Stream { payload: pieces(read).chain(self.payload).boxed_local() }
+            }
+            Kept::Broken(read, error) => {
+                let error = stream::once(ready(Err(error)));
+                Payload::Stream { payload: pieces(read).chain(error).boxed_local() }
+            }
+        };
+        self.request.set_payload(payload);
         let response = self.service.call(self.request).await?;
         Ok(response.map_into_left_body())
     }

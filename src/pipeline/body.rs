@@ -7,12 +7,13 @@ use tokio::time::Instant;
 
 use super::{BodyError, Exchange};
 use crate::config::Config;
+use crate::provider::Provider;
 use crate::rejection::{RejectionKind, Reply};
-use crate::shared::Body;
+use crate::shared::{Body, Share};
 use crate::timer::timeout_at;
 
 /// One deadline for the whole body: one for each frame is beaten by a byte a second.
-pub(super) async fn collect<P>(
+pub(super) async fn collect<P: Provider>(
     config: &Config<P>,
     exchange: &mut impl Exchange,
     arrived: Instant,
@@ -23,11 +24,11 @@ pub(super) async fn collect<P>(
     }
 }
 
-async fn gather<P>(
+async fn gather<P: Provider>(
     config: &Config<P>,
     exchange: &mut impl Exchange,
 ) -> Result<Body, RejectionKind> {
-    let mut share = None;
+    let mut share = Share::none(config.meters().bytes_in_flight());
     let mut first = Bytes::new();
     let mut rest = BytesMut::new();
     while let Some(chunk) = poll_fn(|cx| exchange.poll_chunk(cx)).await {

@@ -12,7 +12,7 @@ use crate::config::{Config, OnStoreDown};
 use crate::provider::Provider;
 use crate::rejection::{RejectionKind, Reply};
 use crate::run_state::{Phase, RunState};
-use crate::shared::{Body, Running};
+use crate::shared::{Body, Running, Slot};
 use crate::store::{Claim, Claims, Fence, Key, ONE_QUESTION, Owner, StoreError};
 
 /// A delivery that this attempt may run, and alone.
@@ -23,6 +23,7 @@ pub(super) struct Claimed {
     pub(super) deadline: Instant,
     /// What `drain` waits for: a claim goes on without its client, and its handler follows.
     _running: Running,
+    _slot: Slot,
 }
 
 /// Claims every key of the delivery, or says why not. Whoever finds it in progress waits for the end of
@@ -44,15 +45,25 @@ pub(super) async fn acquire<P: Provider>(
         OnStoreDown::ProcessAnyway => arrived + config.answer_deadline() / 2,
     };
     let mut body = Arc::new(body);
-    let mut place = None;
+    let (mut slot, mut place) = (None, None);
     let mut pauses = pauses();
     loop {
         let pause = pauses.next().unwrap_or_default();
+        // Asked for while nothing is held, and kept while that is not known.
+        let run_slot = match slot.take().map_or_else(|| config.shared.slot(), Ok) {
+            Ok(slot) => slot,
+            // The run that it waits for may go on as well.
+            Err(_) if place.is_some() && Instant::now() < deadline => {
+                sleep(min(pause, deadline - Instant::now())).await;
+                continue;
+            }
+            Err(kind) => return Err(kind.into()),
+        };
         // From here on something may be held: if the client leaves, this goes on in a task.
         run.enter(Phase::Held);
         let pause = match attempt(config, message.keys, owner, unsure, patience).await {
             Ok(Attempt::Acquired(held)) => {
-                return Ok(Claimed { held, body, deadline, _running: running });
+                return Ok(Claimed { held, body, deadline, _running: running, _slot: run_slot });
             }
             Ok(Attempt::Completed) => {
                 run.enter(Phase::Idle);
@@ -61,6 +72,7 @@ pub(super) async fn acquire<P: Provider>(
             Ok(Attempt::InProgress { key, retry_after }) => {
                 // Nothing is held while waiting: a client that leaves leaves nothing behind.
                 run.enter(Phase::Idle);
+                drop(run_slot);
                 let left = deadline.saturating_duration_since(Instant::now());
                 if left.is_zero() || run.is_detached() {
                     return Err(Reply::later(RejectionKind::InProgress, retry_after));
@@ -68,7 +80,8 @@ pub(super) async fn acquire<P: Provider>(
                 if place.is_none() {
                     // By the key that is taken: replays of one body have an id each.
                     let joined = config.shared.wait_for(key, &mut body);
-                    place = Some(joined.map_err(|kind| Reply::later(kind, retry_after))?);
+                    let joined = joined.map_err(|kind| Reply::later(kind, retry_after))?;
+                    place = Some((joined, config.meters().waiting()));
                 }
                 // What was given back may be so only later, in the background: as another, it cannot
                 // take away what is claimed from here on.
@@ -83,8 +96,15 @@ pub(super) async fn acquire<P: Provider>(
                     // What was asked may still take effect; nobody shall wait for that lease.
                     settle::release_later(config, message.keys, owner);
                     let held = give_up(config, message, owner, &error, run)?;
-                    return Ok(Claimed { held, body, deadline, _running: running });
+                    return Ok(Claimed {
+                        held,
+                        body,
+                        deadline,
+                        _running: running,
+                        _slot: run_slot,
+                    });
                 }
+                slot = Some(run_slot);
                 tracing::debug!(%error, "delivery store did not answer a claim, asking again");
                 min(pause, left)
             }

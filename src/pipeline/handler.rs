@@ -12,21 +12,24 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::claim::Claimed;
 use super::keys::{Held, Identified, Keys};
-use super::{Exchange, settle};
+use super::settle;
 use crate::config::Config;
 use crate::delivery::{Delivery, Verified};
+use crate::observe::Verb;
 use crate::provider::Provider;
 use crate::rejection::{RejectionKind, Reply};
 use crate::run_state::{Phase, RunState};
 use crate::store::Settled;
 
-pub(super) async fn run<P: Provider, X: Exchange>(
+/// `call` is the handler, `status` what it has answered, if it has.
+pub(super) async fn run<P: Provider, H: Future>(
     config: &Config<P>,
-    exchange: X,
+    call: impl FnOnce(Delivery) -> H,
+    status: impl FnOnce(&H::Output) -> Option<u16>,
     message: Identified,
     claimed: Claimed,
     run: &Arc<RunState>,
-) -> Result<X::Output, Reply> {
+) -> Result<H::Output, Reply> {
     let held = &claimed.held;
     let delivery = Delivery::new(Verified {
         sender: config.provider.name(),
@@ -40,11 +43,11 @@ pub(super) async fn run<P: Provider, X: Exchange>(
         run: Arc::clone(run),
     });
     run.enter(Phase::Running);
-    let ended = guarded(config, exchange.call(delivery), held, run).await;
+    let ended = guarded(config, call(delivery), held, run).await;
     // From here on the handler has spoken: the answer is its own, however long the record takes.
     run.enter(Phase::Held);
     match ended {
-        Ok(output) if X::status(&output).is_some_and(|status| (200..300).contains(&status)) => {
+        Ok(output) if status(&output).is_some_and(|status| (200..300).contains(&status)) => {
             settle::complete(config, held, claimed.deadline).await;
             Ok(output)
         }
@@ -62,6 +65,7 @@ async fn guarded<P: Provider, H: Future>(
     held: &Held,
     run: &RunState,
 ) -> Result<H::Output, RejectionKind> {
+    let _running = config.meters().running();
     let mut handler = pin!(Some(AssertUnwindSafe(handler).catch_unwind()));
     let limit = Instant::now() + config.run_limit;
     let mut overseer = pin!(async { timeout_at(limit, keep_lease(config, held, run)).await });
@@ -113,7 +117,11 @@ async fn keep_lease<P: Provider>(config: &Config<P>, held: &Held, run: &RunState
             }
             Ok(Ok(Settled::Lost)) => true,
             // The store may be back before the lease ends: ask more often.
-            Ok(Err(_)) | Err(_) => Instant::now() >= held_until,
+            Ok(Err(_)) => Instant::now() >= held_until,
+            Err(_) => {
+                config.store.unanswered(Verb::Renew);
+                Instant::now() >= held_until
+            }
         };
         if lost {
             tracing::warn!("handler runs on without its lease; another may run the same delivery");

@@ -8,6 +8,7 @@ mod handler;
 mod handshake;
 mod headers;
 mod keys;
+mod observe_only;
 mod run;
 mod settle;
 mod signature;
@@ -22,6 +23,7 @@ use tracing::Instrument;
 
 use self::claim::Claimed;
 use self::keys::Identified;
+pub(crate) use self::observe_only::{Kept, Tape};
 pub(crate) use self::run::Attended;
 use crate::config::Config;
 use crate::delivery::Delivery;
@@ -29,6 +31,7 @@ use crate::observe::Observation;
 use crate::provider::{Headers, Provider};
 use crate::rejection::Reply;
 use crate::run_state::RunState;
+use crate::shared::Body;
 
 /// What the pipeline asks of a framework: a request that came in, and the handler behind it.
 pub(crate) trait Exchange {
@@ -46,6 +49,13 @@ pub(crate) trait Exchange {
 
     /// Gives the request with its body put back to the handler.
     fn call(self, delivery: Delivery) -> impl Future<Output = Self::Output>;
+
+    /// From now on what is read of the body is kept for [`pass`](Self::pass).
+    fn keep_body(&mut self);
+
+    /// Gives the request to the handler as it came, however much of its body was read, and without a
+    /// delivery.
+    fn pass(self) -> impl Future<Output = Self::Output>;
 
     /// The status of the handler's answer; `None` if it failed without one.
     fn status(output: &Self::Output) -> Option<u16>;
@@ -72,9 +82,14 @@ pub(crate) async fn receive<P: Provider, X: Exchange>(
     run: Arc<RunState>,
     arrived: Instant,
 ) -> X::Output {
-    let seen = Observation::new(config.provider.name(), run.span(), arrived);
-    let admitted =
-        admit(&config, &mut exchange, arrived, &run, &seen).instrument(run.span().clone()).await;
+    if config.observe_only {
+        // Boxed: the usual way is not to carry its size.
+        return Box::pin(observe_only::receive(config, exchange, run, arrived)).await;
+    }
+    let mut seen = Observation::new(&config, run.span(), arrived);
+    let admitted = admit(&config, &mut exchange, arrived, &run, &mut seen)
+        .instrument(run.span().clone())
+        .await;
     let handled = match admitted {
         Err(reply) => {
             seen.rejected(&reply);
@@ -82,7 +97,8 @@ pub(crate) async fn receive<P: Provider, X: Exchange>(
         }
         Ok(Admitted::Before(delivery)) => Ok(exchange.call(delivery).await),
         Ok(Admitted::Now(delivery, claimed)) => {
-            handler::run(&config, exchange, delivery, claimed, &run)
+            let call = |delivery| exchange.call(delivery);
+            handler::run(&config, call, X::status, delivery, claimed, &run)
                 .instrument(run.span().clone())
                 .await
         }
@@ -112,8 +128,23 @@ async fn admit<P: Provider, X: Exchange>(
     exchange: &mut X,
     arrived: Instant,
     run: &RunState,
-    seen: &Observation,
+    seen: &mut Observation<'_>,
 ) -> Result<Admitted, Reply> {
+    let (delivery, body) = authenticate(config, exchange, arrived, seen).await?;
+    if let Some(outer) = exchange.outer().filter(|outer| outer.key() == delivery.keys.main()) {
+        return Ok(Admitted::Before(outer));
+    }
+    let claimed = claim::acquire(config, &delivery, body, arrived, run).await?;
+    Ok(Admitted::Now(delivery, claimed))
+}
+
+/// Steps 1 to 5: an authentic, fresh delivery, that may have come before.
+async fn authenticate<P: Provider, X: Exchange>(
+    config: &Config<P>,
+    exchange: &mut X,
+    arrived: Instant,
+    seen: &mut Observation<'_>,
+) -> Result<(Identified, Body), Reply> {
     let signature = headers::check(config, exchange)?;
     let body = body::collect(config, exchange, arrived).await?;
     seen.body(body.bytes.len());
@@ -123,9 +154,5 @@ async fn admit<P: Provider, X: Exchange>(
     handshake::answer(&envelope, &signed)?;
     let delivery = keys::identify(config, envelope, &signed, timestamp);
     seen.identified(delivery.id.as_deref(), delivery.kind.as_deref());
-    if let Some(outer) = exchange.outer().filter(|outer| outer.key() == delivery.keys.main()) {
-        return Ok(Admitted::Before(outer));
-    }
-    let claimed = claim::acquire(config, &delivery, body, arrived, run).await?;
-    Ok(Admitted::Now(delivery, claimed))
+    Ok((delivery, body))
 }

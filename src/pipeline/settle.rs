@@ -7,6 +7,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::keys::{Held, Keys};
 use crate::config::Config;
+use crate::observe::{Level, MetersOfLayer, Verb};
 use crate::provider::Provider;
 use crate::shared::Running;
 use crate::store::{AnyStore, Fence, Key, Owner, Settled, StoreError};
@@ -22,6 +23,7 @@ struct Settlement {
     keep: Option<Duration>,
     /// In the order in which it is told; with its fence, which a release does not need.
     left: [Option<(Key, Fence)>; Keys::MOST],
+    said_late: bool,
 }
 
 /// Guards first: a crash in between must not leave a body that can be replayed.
@@ -31,7 +33,7 @@ pub(super) async fn complete<P: Provider>(config: &Config<P>, held: &Held, patie
         *place = Some((*key, fence));
     }
     let keep = Some(config.retention());
-    Settlement { owner: held.owner, keep, left }.settle(config, patience).await;
+    Settlement { owner: held.owner, keep, left, said_late: false }.settle(config, patience).await;
 }
 
 /// The first `count` keys, the other way round, so that the guards are the last to open.
@@ -58,19 +60,19 @@ impl Settlement {
         for (place, key) in left.iter_mut().rev().zip(keys.all().iter().take(count)) {
             *place = Some((*key, Fence::new(0)));
         }
-        Self { owner, keep: None, left }
+        Self { owner, keep: None, left, said_late: false }
     }
 
     /// Tells the store once; what it does not take by `patience` goes on in the background.
     async fn settle<P: Provider>(mut self, config: &Config<P>, patience: Instant) {
         // The answer waits for the record, so that a retry finds it; but not for ever.
         let patience = patience.max(Instant::now() + Duration::from_millis(250));
-        let error = match timeout_at(patience, self.tell(&config.store)).await {
+        let error = match timeout_at(patience, self.tell(&config.store, &config.meters)).await {
             Ok(Ok(())) => return,
             Ok(Err(error)) => error,
-            Err(elapsed) => config.store.gave_up(elapsed),
+            Err(elapsed) => config.store.gave_up(self.verb(), elapsed),
         };
-        tracing::debug!(%error, verb = self.verb(), "going on in the background");
+        tracing::debug!(%error, verb = self.verb().as_str(), "going on in the background");
         self.go_on(config);
     }
 
@@ -94,27 +96,35 @@ impl Settlement {
         let running = config.shared.run();
         // Without a runtime there is no store to reach either: the lease's end does it.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(self.persist(config.store.clone(), meaningful, place, running));
+            let pending = (place, config.meters().pending(self.verb()), running);
+            let (store, meters) = (config.store.clone(), config.meters.clone());
+            runtime.spawn(self.persist(store, meters, meaningful, pending));
         }
     }
 
     async fn persist(
         mut self,
         store: AnyStore,
+        meters: MetersOfLayer,
         meaningful: Duration,
-        _place: OwnedSemaphorePermit,
-        _running: Running,
+        _pending: (OwnedSemaphorePermit, Level, Running),
     ) {
         let end = Instant::now() + meaningful;
         let [mut limit, longest] = ONE_QUESTION;
         for pause in pauses().take_while(|_| Instant::now() < end) {
             sleep(pause).await;
-            match timeout(limit, self.tell(&store)).await {
+            match timeout(limit, self.tell(&store, &meters)).await {
                 Ok(Ok(())) => {
-                    return tracing::debug!(verb = self.verb(), "recorded in the background");
+                    return tracing::debug!(
+                        verb = self.verb().as_str(),
+                        "recorded in the background"
+                    );
                 }
                 Ok(Err(_)) => {}
-                Err(_) => limit = longest.min(limit * 2),
+                Err(_) => {
+                    store.unanswered(self.verb());
+                    limit = longest.min(limit * 2);
+                }
             }
         }
         match self.keep {
@@ -123,10 +133,13 @@ impl Settlement {
         }
     }
 
-    async fn tell(&mut self, store: &AnyStore) -> Result<(), StoreError> {
+    async fn tell(&mut self, store: &AnyStore, meters: &MetersOfLayer) -> Result<(), StoreError> {
         while self.left.iter().any(Option::is_some) {
             let settled = store.settle_next(&mut self.left, self.owner, self.keep).await?;
-            if settled == Settled::Lost && self.keep.is_some() {
+            if settled == Settled::Lost && self.keep.is_some() && !self.said_late {
+                // Once, however many keys it had.
+                self.said_late = true;
+                meters.late_success();
                 tracing::warn!(
                     "a handler succeeded after its lease was lost: it may have run twice"
                 );
@@ -135,8 +148,8 @@ impl Settlement {
         Ok(())
     }
 
-    fn verb(&self) -> &'static str {
-        if self.keep.is_some() { "complete" } else { "release" }
+    fn verb(&self) -> Verb {
+        if self.keep.is_some() { Verb::Complete } else { Verb::Release }
     }
 }
 

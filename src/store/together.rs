@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::boxed::BoxFuture;
 use super::{AnyStore, Claim, DeliveryStore, Fence, Key, Owner, Settled, StoreError};
+use crate::observe::Verb;
 use crate::timer::timeout_at;
 
 /// A question that takes longer was lost, and is asked again.
@@ -80,10 +81,12 @@ impl AnyStore {
     ) -> Result<Claims, StoreError> {
         let fences = &mut fences[..keys.len()];
         if let Some(memory) = self.memory() {
-            return self.note(memory.claim_keys(keys, owner, lease, keep, fences));
+            let asked = self.asked();
+            let claims = memory.claim_keys(keys, owner, lease, keep, fences);
+            return self.note(Verb::Claim, asked, claims);
         }
         if let Some(together) = self.together(keys.len()) {
-            let asked = self.noted(together.claim(keys, owner, lease, keep, fences));
+            let asked = self.noted(Verb::Claim, together.claim(keys, owner, lease, keep, fences));
             return self.by(patience, asked).await;
         }
         let mut last = 0;
@@ -104,7 +107,7 @@ impl AnyStore {
         lease: Duration,
     ) -> Result<Settled, StoreError> {
         if let Some(together) = self.together(keys.len()) {
-            return self.noted(together.renew(keys, owner, lease)).await;
+            return self.noted(Verb::Renew, together.renew(keys, owner, lease)).await;
         }
         for key in keys {
             if self.renew(key, owner, lease).await? == Settled::Lost {
@@ -122,12 +125,14 @@ impl AnyStore {
         owner: Owner,
         keep: Option<Duration>,
     ) -> Result<Settled, StoreError> {
+        let verb = if keep.is_some() { Verb::Complete } else { Verb::Release };
         if let Some(memory) = self.memory() {
-            return self.note(memory.settle_keys(left, owner, keep));
+            let asked = self.asked();
+            return self.note(verb, asked, memory.settle_keys(left, owner, keep));
         }
         if let Some(together) = self.together(left.iter().flatten().count()) {
             let keys: Vec<_> = left.iter().flatten().copied().collect();
-            let settled = self.noted(together.settle(&keys, owner, keep)).await?;
+            let settled = self.noted(verb, together.settle(&keys, owner, keep)).await?;
             left.fill(None);
             return Ok(settled);
         }
@@ -153,6 +158,8 @@ impl AnyStore {
         asked: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
         let limit = min(patience, Instant::now() + ONE_QUESTION);
-        timeout_at(limit, asked).await.unwrap_or_else(|elapsed| Err(self.gave_up(elapsed)))
+        timeout_at(limit, asked)
+            .await
+            .unwrap_or_else(|elapsed| Err(self.gave_up(Verb::Claim, elapsed)))
     }
 }

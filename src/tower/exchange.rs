@@ -12,7 +12,7 @@ use tower_service::Service;
 
 use super::{ResponseBody, VerifiedBody};
 use crate::delivery::Delivery;
-use crate::pipeline::{BodyError, Exchange};
+use crate::pipeline::{BodyError, Exchange, Tape};
 use crate::provider::{Headers, Lookup};
 use crate::rejection::Reply;
 
@@ -22,20 +22,21 @@ pub(super) struct HttpExchange<S, B> {
     parts: Parts,
     /// Boxed, so that a body that is not `Unpin` can be polled.
     body: Pin<Box<B>>,
+    tape: Tape<BoxError>,
     service: S,
 }
 
 impl<S, B> HttpExchange<S, B> {
     pub(super) fn new(request: Request<B>, service: S) -> Self {
         let (parts, body) = request.into_parts();
-        Self { parts, body: Box::pin(body), service }
+        Self { parts, body: Box::pin(body), tape: Tape::off(), service }
     }
 }
 
 impl<S, B, ResBody> Exchange for HttpExchange<S, B>
 where
     S: Service<Request<VerifiedBody>, Response = Response<ResBody>>,
-    B: Body<Data = Bytes>,
+    B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
     type Output = Result<Response<ResponseBody<ResBody>>, S::Error>;
@@ -50,15 +51,16 @@ where
 
     fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
         loop {
-            return Poll::Ready(match ready!(self.body.as_mut().poll_frame(cx)) {
+            let piece = match ready!(self.body.as_mut().poll_frame(cx)) {
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(data) => Some(Ok(data)),
                     // Trailers: not signed, and nobody asked for them.
                     Err(_) => continue,
                 },
-                Some(Err(error)) => Some(Err(classify(&*error.into()))),
+                Some(Err(error)) => Some(Err(error.into())),
                 None => None,
-            });
+            };
+            return Poll::Ready(self.tape.keep(piece, |error| classify(&**error)));
         }
     }
 
@@ -69,6 +71,16 @@ where
     async fn call(mut self, delivery: Delivery) -> Self::Output {
         let body = VerifiedBody::new(delivery.body().clone());
         self.parts.extensions.insert(delivery);
+        let response = self.service.call(Request::from_parts(self.parts, body)).await?;
+        Ok(response.map(ResponseBody::inner))
+    }
+
+    fn keep_body(&mut self) {
+        self.tape.start();
+    }
+
+    async fn pass(mut self) -> Self::Output {
+        let body = VerifiedBody::unverified(self.tape.into_kept(), self.body);
         let response = self.service.call(Request::from_parts(self.parts, body)).await?;
         Ok(response.map(ResponseBody::inner))
     }

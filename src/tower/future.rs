@@ -36,7 +36,8 @@ impl<B: Send + 'static, E: Send + 'static> ResponseFuture<B, E> {
         ReqBody: Body<Data = Bytes> + Send + 'static,
         ReqBody::Error: Into<BoxError>,
     {
-        let run = RunState::new(observe::span(config.provider.name()));
+        let span = observe::span(config.provider.name());
+        let run = RunState::new(span, config.meters.clone());
         let arrived = Instant::now();
         let deadline = arrived + config.answer_deadline();
         let received = Box::pin(receive(config, exchange, Arc::clone(&run), arrived));

@@ -109,6 +109,7 @@ pub(super) struct Records {
     ended: LruCache<Key, Ended>,
     capacity: usize,
     evicted: u64,
+    taken_over: u64,
     /// The largest fence of a record that is no longer kept: its key may come back, and be acquired
     /// within the same millisecond.
     forgotten_fence: u64,
@@ -122,6 +123,7 @@ impl Records {
             ended: LruCache::unbounded(),
             capacity,
             evicted: 0,
+            taken_over: 0,
             forgotten_fence: 0,
         }
     }
@@ -133,6 +135,19 @@ impl Records {
     /// How many went that still counted.
     pub(super) fn evicted(&self) -> u64 {
         self.evicted
+    }
+
+    /// How many were claimed anew whose lease had ended without a word.
+    pub(super) fn taken_over(&self) -> u64 {
+        self.taken_over
+    }
+
+    /// When the oldest was claimed: its fence begins with that time. Of what has ended, the first to end.
+    #[cfg(feature = "metrics")]
+    pub(super) fn oldest_unix_millis(&self) -> Option<u64> {
+        let running = self.running.peek_lru().map(|(_, oldest)| oldest.fence);
+        let ended = self.ended.peek_lru().map(|(_, oldest)| oldest.fence);
+        running.into_iter().chain(ended).min()
     }
 
     pub(super) fn claim(
@@ -159,6 +174,7 @@ impl Records {
                 return Ok(Claim::InProgress { retry_after });
             }
             past = Some(running.past(now));
+            self.taken_over += u64::from(running.is_known(now));
         } else if let Some(ended) = self.ended.peek(key) {
             if ended.completed && ended.is_known(now) {
                 return Ok(Claim::Completed);
