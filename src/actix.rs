@@ -51,7 +51,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::HeaderMap;
 use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, HttpResponse, ResponseError};
 use bytes::Bytes;
-use futures_util::Stream;
+use futures_util::{Stream, StreamExt, stream};
 use tokio::time::Instant;
 use tracing::Instrument;
 
@@ -61,7 +61,7 @@ use crate::event::EventError;
 use crate::event::extract::{delivered, typed};
 use crate::layer::WebhookLayer;
 use crate::observe;
-use crate::pipeline::{Attended, BodyError, Exchange, Incoming, receive};
+use crate::pipeline::{Attended, BodyError, Exchange, Kept, Tape, receive};
 use crate::provider::{Headers, Lookup, Provider};
 use crate::rejection::Reply;
 use crate::run_state::RunState;
@@ -108,12 +108,14 @@ where
 
     fn call(&self, mut request: ServiceRequest) -> Self::Future {
         let payload = request.take_payload();
-        let exchange = ActixExchange { request, service: Rc::clone(&self.service) };
-        let run = RunState::new(observe::span(self.config.provider.name()));
+        let service = Rc::clone(&self.service);
+        let exchange = ActixExchange { request, payload, tape: Tape::off(), service };
+        let span = observe::span(self.config.provider.name());
+        let run = RunState::new(span, self.config.meters.clone());
         let arrived = Instant::now();
         let deadline = arrived + self.config.answer_deadline();
-        let (config, body, span) = (Arc::clone(&self.config), Body(payload), run.span().clone());
-        let received = receive(config, exchange, body, Arc::clone(&run), arrived).instrument(span);
+        let (config, span) = (Arc::clone(&self.config), run.span().clone());
+        let received = receive(config, exchange, Arc::clone(&run), arrived).instrument(span);
         // actix does not drop a handler whose client has left; what is late goes on beside it.
         let spawn = |run| drop(actix_web::rt::spawn(run));
         let late = ActixExchange::<S>::answer_late;
@@ -149,6 +151,8 @@ impl<B> fmt::Debug for ResponseFuture<B> {
 /// What the pipeline asks of a framework, answered with actix's types.
 struct ActixExchange<S> {
     request: ServiceRequest,
+    payload: Payload,
+    tape: Tape<PayloadError>,
     service: Rc<S>,
 }
 
@@ -167,6 +171,14 @@ where
         Headers::new(self.request.headers())
     }
 
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+        let piece = std::task::ready!(Pin::new(&mut self.payload).poll_next(cx));
+        Poll::Ready(self.tape.keep(piece, |error| match error {
+            PayloadError::Overflow => BodyError::TooLarge,
+            _ => BodyError::Incomplete,
+        }))
+    }
+
     fn outer(&self) -> Option<Delivery> {
         self.request.extensions().get().cloned()
     }
@@ -174,6 +186,28 @@ where
     async fn call(mut self, delivery: Delivery) -> Self::Output {
         self.request.set_payload(Payload::from(delivery.body().clone()));
         self.request.extensions_mut().insert(delivery);
+        let response = self.service.call(self.request).await?;
+        Ok(response.map_into_left_body())
+    }
+
+    fn keep_body(&mut self) {
+        self.tape.start();
+    }
+
+    async fn pass(mut self) -> Self::Output {
+        let pieces = |read: Vec<Bytes>| stream::iter(read).map(Ok);
+        let payload = match self.tape.into_kept() {
+            Kept::Whole(bytes) => Payload::from(bytes),
+            Kept::Begun(read) if read.is_empty() => self.payload,
+            Kept::Begun(read) => {
+                Payload::Stream { payload: pieces(read).chain(self.payload).boxed_local() }
+            }
+            Kept::Broken(read, error) => {
+                let error = stream::once(ready(Err(error)));
+                Payload::Stream { payload: pieces(read).chain(error).boxed_local() }
+            }
+        };
+        self.request.set_payload(payload);
         let response = self.service.call(self.request).await?;
         Ok(response.map_into_left_body())
     }
@@ -190,20 +224,6 @@ where
     fn answer_late(reply: Reply) -> Self::Output {
         let reason = reply.rejection;
         Err(InternalError::from_response(reason, write(reply)).into())
-    }
-}
-
-struct Body(Payload);
-
-impl Incoming for Body {
-    fn poll_chunk(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Bytes, BodyError>>> {
-        Pin::new(&mut self.0).poll_next(cx).map_err(|error| match error {
-            PayloadError::Overflow => BodyError::TooLarge,
-            _ => BodyError::Incomplete,
-        })
     }
 }
 

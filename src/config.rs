@@ -8,6 +8,7 @@ use hmac::Hmac;
 use sha2::{Digest, Sha256};
 
 use crate::config_error::ConfigError;
+use crate::observe::{Meters, MetersOfLayer};
 use crate::provider::{DedupBy, Provider};
 use crate::secret::Secret;
 use crate::shared::Shared;
@@ -56,11 +57,16 @@ pub(crate) struct Config<P> {
     pub(crate) body_limit: usize,
     pub(crate) body_deadline: Duration,
     bytes_in_flight_limit: usize,
+    max_concurrent_runs: Option<usize>,
     pub(crate) run_limit: Duration,
     pub(crate) on_store_down: OnStoreDown,
     pub(crate) clock: Arc<dyn Fn() -> SystemTime + Send + Sync>,
 
+    /// Refuses nothing, and says what it would have refused.
+    pub(crate) observe_only: bool,
+
     pub(crate) shared: Shared,
+    pub(crate) meters: MetersOfLayer,
 }
 
 impl<P: Provider> Config<P> {
@@ -79,10 +85,13 @@ impl<P: Provider> Config<P> {
             body_limit: 1_048_576,
             body_deadline: Duration::from_secs(5),
             bytes_in_flight_limit,
+            max_concurrent_runs: None,
             run_limit: Duration::from_secs(60),
             on_store_down: OnStoreDown::default(),
             clock: Arc::new(SystemTime::now),
+            observe_only: false,
             shared: Shared::new(bytes_in_flight_limit),
+            meters: MetersOfLayer::default(),
             provider,
         };
         config.set_namespace(config.provider.name());
@@ -110,6 +119,21 @@ impl<P: Provider> Config<P> {
     pub(crate) fn set_bytes_in_flight(&mut self, limit: usize) {
         self.bytes_in_flight_limit = limit;
         self.shared.set_bytes_in_flight(limit);
+    }
+
+    pub(crate) fn set_max_concurrent_runs(&mut self, runs: usize) {
+        self.max_concurrent_runs = Some(runs);
+        self.shared.set_max_concurrent_runs(runs);
+    }
+
+    pub(crate) fn set_provider(&mut self, provider: P) {
+        self.provider = provider;
+        // Its name is a label.
+        self.meters = MetersOfLayer::default();
+    }
+
+    pub(crate) fn meters(&self) -> &Meters {
+        self.meters.get(&self.provider)
     }
 
     pub(crate) fn dedup_by(&self) -> DedupBy {
@@ -205,6 +229,9 @@ impl<P: Provider> Config<P> {
             );
             return Err(ConfigError::new("bytes_in_flight", what));
         }
+        if self.max_concurrent_runs == Some(0) {
+            return Err(ConfigError::new("max_concurrent_runs", "is 0, expected more than 0"));
+        }
         Ok(())
     }
 }
@@ -224,8 +251,10 @@ impl<P: fmt::Debug> fmt::Debug for Config<P> {
             .field("body_limit", &self.body_limit)
             .field("body_deadline", &self.body_deadline)
             .field("bytes_in_flight", &self.bytes_in_flight_limit)
+            .field("max_concurrent_runs", &self.max_concurrent_runs)
             .field("run_limit", &self.run_limit)
             .field("on_store_down", &self.on_store_down)
+            .field("observe_only", &self.observe_only)
             .finish_non_exhaustive()
     }
 }

@@ -1,6 +1,7 @@
 //! The configured receiver: one type for every framework.
 
 mod limits;
+mod observe_only;
 
 use std::fmt;
 use std::sync::Arc;
@@ -104,7 +105,7 @@ impl<P: Provider> WebhookLayer<P> {
     /// ```
     #[must_use]
     pub fn with_provider(self, provider: P) -> Self {
-        self.set(|config| config.provider = provider)
+        self.set(|config| config.set_provider(provider))
     }
 
     /// Where deliveries are remembered. Default: a
@@ -277,6 +278,7 @@ impl<P: Provider> WebhookLayer<P> {
             // Documented: an application must not start with settings that break a promise.
             panic!("{error}");
         }
+        self.warn_if_observe_only();
         Arc::clone(&self.config)
     }
 }

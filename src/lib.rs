@@ -27,6 +27,8 @@ mod wire;
 pub mod actix;
 #[cfg(feature = "axum")]
 mod axum;
+#[cfg(feature = "metrics")]
+pub mod metrics;
 #[cfg(feature = "testing")]
 pub mod testing;
 #[cfg(feature = "tower")]

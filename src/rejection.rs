@@ -44,6 +44,8 @@ macro_rules! rejection_kinds {
             /// All of them, in the order of the pipeline.
             pub const ALL: &[Self] = &[$(Self::$kind),*];
 
+            pub(crate) const COUNT: usize = Self::ALL.len();
+
             /// The status of the answer.
             #[must_use]
             pub const fn status(self) -> u16 {
@@ -92,6 +94,8 @@ rejection_kinds! {
     Challenge 200 "challenge" "";
     /// A duplicate of a completed delivery, or a replay of one.
     Duplicate 200 "duplicate" "";
+    /// As many handlers run as may at one time.
+    TooManyRuns 503 "too_many_runs" "busy, try again";
     /// Another attempt at the delivery was still running when the answer was due.
     InProgress 503 "in_progress" "in progress, try again";
     /// Too many duplicates are waiting for the attempt that runs.
@@ -104,6 +108,14 @@ rejection_kinds! {
     RunLimit 503 "run_limit" "unavailable, try again";
     /// The handler panicked.
     HandlerPanicked 500 "handler_panicked" "internal error";
+}
+
+impl RejectionKind {
+    /// The others are answers in the handler's place, and nothing is wrong.
+    #[cfg_attr(not(feature = "metrics"), allow(dead_code, reason = "the labels of metrics"))]
+    pub(crate) const fn is_refusal(self) -> bool {
+        !matches!(self, Self::Duplicate | Self::Challenge)
+    }
 }
 
 /// An answer of the layer, for an adapter to write in its framework's types.

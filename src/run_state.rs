@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
+use crate::observe::MetersOfLayer;
+
 /// What it would mean to drop the request's future.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -22,11 +24,13 @@ pub(crate) struct RunState {
     lease_lost: AtomicBool,
     detached: AtomicBool,
     span: tracing::Span,
+    meters: MetersOfLayer,
 }
 
 impl RunState {
-    pub(crate) fn new(span: tracing::Span) -> Arc<Self> {
+    pub(crate) fn new(span: tracing::Span, meters: MetersOfLayer) -> Arc<Self> {
         Arc::new(Self {
+            meters,
             phase: AtomicU8::new(Phase::Idle as u8),
             lease_lost: AtomicBool::new(false),
             detached: AtomicBool::new(false),
@@ -36,6 +40,10 @@ impl RunState {
 
     pub(crate) fn span(&self) -> &tracing::Span {
         &self.span
+    }
+
+    pub(crate) fn meters(&self) -> &MetersOfLayer {
+        &self.meters
     }
 
     pub(crate) fn enter(&self, phase: Phase) {

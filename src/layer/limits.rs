@@ -41,6 +41,31 @@ impl<P: Provider> WebhookLayer<P> {
         self.set(|config| config.set_bytes_in_flight(bytes))
     }
 
+    /// How many handlers may run at one time, those included whose sender was answered already; above it
+    /// 503, and the delivery is not claimed. A duplicate that waits takes no place.
+    /// Default: no limit of its own, as their bodies have one.
+    ///
+    /// ```
+    /// # let layer = scrapest_webhook::ScrapestWebhookLayer::new("a-secret-of-some-24-bytes");
+    /// let layer = layer.with_max_concurrent_runs(256);
+    /// ```
+    #[must_use]
+    pub fn with_max_concurrent_runs(self, runs: usize) -> Self {
+        self.set(|config| config.set_max_concurrent_runs(runs))
+    }
+
+    /// How many duplicates may wait for the attempt that runs: so many a delivery, and so many in all;
+    /// above it 503 at once. With 0 nobody waits. Default: 16 and 1,024.
+    ///
+    /// ```
+    /// # let layer = scrapest_webhook::ScrapestWebhookLayer::new("a-secret-of-some-24-bytes");
+    /// let layer = layer.with_max_waiters(4, 100);
+    /// ```
+    #[must_use]
+    pub fn with_max_waiters(self, per_delivery: usize, in_all: usize) -> Self {
+        self.set(|config| config.shared.set_max_waiters(per_delivery, in_all))
+    }
+
     /// How long a handler may run; then it is dropped and the delivery released. Default: 60 s.
     ///
     /// ```

@@ -1,46 +1,39 @@
 //! Step 2: the raw body, within its limit, its deadline, and the cap over all requests.
 
 use std::future::poll_fn;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 
 use bytes::{Bytes, BytesMut};
 use tokio::time::Instant;
 
-use super::{BodyError, Incoming};
+use super::{BodyError, Exchange};
 use crate::config::Config;
+use crate::provider::Provider;
 use crate::rejection::{RejectionKind, Reply};
-use crate::shared::Body;
+use crate::shared::{Body, Share};
 use crate::timer::timeout_at;
 
 /// One deadline for the whole body: one for each frame is beaten by a byte a second.
-pub(super) async fn collect<P>(
+pub(super) async fn collect<P: Provider>(
     config: &Config<P>,
-    mut incoming: Pin<&mut Option<impl Incoming>>,
+    exchange: &mut impl Exchange,
     arrived: Instant,
 ) -> Result<Body, Reply> {
-    let gathered = match incoming.as_mut().as_pin_mut() {
-        Some(pieces) => {
-            let gathered = pin!(gather(config, pieces));
-            timeout_at(|| arrived + config.body_deadline, gathered).await
-        }
-        None => Ok(Ok(Body::default())),
-    };
-    // Read to its end: what it holds of the connection is not kept while the handler runs.
-    incoming.set(None);
-    match gathered {
+    let gathered = pin!(gather(config, exchange));
+    match timeout_at(|| arrived + config.body_deadline, gathered).await {
         Ok(body) => body.map_err(Reply::from),
         Err(_) => Err(RejectionKind::BodyTooSlow.into()),
     }
 }
 
-async fn gather<P>(
+async fn gather<P: Provider>(
     config: &Config<P>,
-    mut incoming: Pin<&mut impl Incoming>,
+    exchange: &mut impl Exchange,
 ) -> Result<Body, RejectionKind> {
-    let mut share = None;
+    let mut share = Share::none(config.meters().bytes_in_flight());
     let mut first = Bytes::new();
     let mut rest = BytesMut::new();
-    while let Some(chunk) = poll_fn(|cx| incoming.as_mut().poll_chunk(cx)).await {
+    while let Some(chunk) = poll_fn(|cx| exchange.poll_chunk(cx)).await {
         // A body that is always ready must not keep the deadline from being looked at.
         tokio::task::coop::consume_budget().await;
         let chunk = chunk.map_err(|error| match error {

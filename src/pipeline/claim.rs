@@ -11,7 +11,7 @@ use crate::config::{Config, OnStoreDown};
 use crate::provider::Provider;
 use crate::rejection::{RejectionKind, Reply};
 use crate::run_state::{Phase, RunState};
-use crate::shared::{Body, Kept, Running};
+use crate::shared::{Body, Running, SharedBody, Slot};
 use crate::store::{Claim, Claims, Fence, Key, ONE_QUESTION, Owner, StoreError};
 
 /// A delivery that this attempt may run, and alone.
@@ -20,11 +20,13 @@ pub(super) struct Claimed {
     pub(super) attempt: u32,
     /// Before the store was asked: the lease runs from no earlier.
     pub(super) since: Instant,
-    pub(super) body: Kept,
+    pub(super) body: SharedBody,
     /// When the sender is to be answered.
     pub(super) deadline: Instant,
     /// What `drain` waits for: a claim goes on without its client, and its handler follows.
     _running: Running,
+    /// Among the handlers that may run at one time. `None` while it waits.
+    slot: Option<Slot>,
 }
 
 /// Claims every key of the delivery and writes their fences, or says why not.
@@ -35,16 +37,17 @@ pub(super) async fn acquire<P: Provider>(
     arrived: Instant,
     run: &RunState,
 ) -> Result<Claimed, Reply> {
-    // From here on something may be held: if the client leaves, this goes on in a task.
-    run.enter(Phase::Held);
     let mut claimed = Claimed {
         owner: Owner::random(),
         attempt: 0,
         since: Instant::now(),
-        body: Kept::Alone(body),
+        body: SharedBody::Alone(body),
         deadline: arrived + config.answer_deadline(),
         _running: config.shared.run(),
+        slot: Some(config.shared.slot()?),
     };
+    // From here on something may be held: if the client leaves, this goes on in a task.
+    run.enter(Phase::Held);
     let (lease, keep) = (config.lease, config.retention());
     match config.store.claim_at_once(keys.all_mut(), claimed.owner, lease, keep) {
         Some(Ok(Claims::Acquired { attempt })) => {
@@ -76,6 +79,18 @@ async fn contend<P: Provider>(
     let mut pauses = pauses();
     loop {
         let pause = pauses.next().unwrap_or_default();
+        // Asked for while nothing is held, and kept while that is not known.
+        if claimed.slot.is_none() {
+            claimed.slot = match config.shared.slot() {
+                Ok(slot) => Some(slot),
+                // The run that it waits for may go on as well.
+                Err(_) if place.is_some() && Instant::now() < claimed.deadline => {
+                    sleep(min(pause, claimed.deadline - Instant::now())).await;
+                    continue;
+                }
+                Err(kind) => return Err(kind.into()),
+            };
+        }
         run.enter(Phase::Held);
         claimed.since = Instant::now();
         let pause = match attempt(config, keys, &claimed, unsure, patience).await {
@@ -87,6 +102,7 @@ async fn contend<P: Provider>(
             Ok(Attempt::InProgress { key, retry_after }) => {
                 // Nothing is held while waiting: a client that leaves leaves nothing behind.
                 run.enter(Phase::Idle);
+                claimed.slot = None;
                 let left = claimed.deadline.saturating_duration_since(Instant::now());
                 if left.is_zero() || run.is_detached() {
                     return Err(Reply::later(RejectionKind::InProgress, retry_after));
@@ -95,7 +111,8 @@ async fn contend<P: Provider>(
                     // By the key that is taken: replays of one body have an id each.
                     let joined = config.shared.wait_for(key, claimed.body);
                     let joined = joined.map_err(|kind| Reply::later(kind, retry_after))?;
-                    (place, claimed.body) = (Some(joined.0), joined.1);
+                    place = Some((joined.0, config.meters().waiting()));
+                    claimed.body = joined.1;
                 }
                 // What was given back may be so only later, in the background: as another, it cannot
                 // take away what is claimed from here on.

@@ -12,9 +12,10 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::claim::Claimed;
 use super::keys::{Identified, Keys};
-use super::{Exchange, settle};
+use super::settle;
 use crate::config::Config;
 use crate::delivery::{Delivery, Verified};
+use crate::observe::Verb;
 use crate::provider::Provider;
 use crate::rejection::{RejectionKind, Reply};
 use crate::run_state::{Phase, RunState};
@@ -22,8 +23,8 @@ use crate::store::Settled;
 
 /// What an attempt holds in the store.
 pub(super) struct Held {
-    keys: Keys,
-    claimed: Claimed,
+    pub(super) keys: Keys,
+    pub(super) claimed: Claimed,
 }
 
 /// What the handler is shown, and what is held while it runs.
@@ -48,13 +49,15 @@ pub(super) fn delivery<P: Provider>(
     (delivery, Some(Held { keys: message.keys, claimed }))
 }
 
-/// `handler` is the call that has yet to begin. With nothing held, someone else watches over it.
-pub(super) async fn run<P: Provider, X: Exchange>(
+/// `handler` is the call that has yet to begin, `status` what it has answered, if it has. With nothing held,
+/// someone else watches over it.
+pub(super) async fn run<P: Provider, H: Future>(
     config: &Config<P>,
-    mut handler: Pin<&mut Option<impl Future<Output = X::Output>>>,
+    mut handler: Pin<&mut Option<H>>,
+    status: impl FnOnce(&H::Output) -> Option<u16>,
     held: Option<&Held>,
     run: &RunState,
-) -> Result<X::Output, Reply> {
+) -> Result<H::Output, Reply> {
     let Some(held) = held else {
         return Ok(poll_fn(|cx| match handler.as_mut().as_pin_mut() {
             Some(handler) => handler.poll(cx),
@@ -66,7 +69,7 @@ pub(super) async fn run<P: Provider, X: Exchange>(
     let ended = guarded(config, handler, held, run).await;
     // From here on the handler has spoken: the answer is its own, however long the record takes.
     run.enter(Phase::Held);
-    let status = ended.as_ref().ok().and_then(X::status);
+    let status = ended.as_ref().ok().and_then(status);
     let Held { keys, claimed } = held;
     match status {
         Some(200..300) => settle::complete(config, keys, claimed.owner, claimed.deadline).await,
@@ -82,6 +85,7 @@ async fn guarded<P: Provider, H: Future>(
     held: &Held,
     run: &RunState,
 ) -> Result<H::Output, RejectionKind> {
+    let _running = config.meters().running();
     let mut overseer = None;
     let ended = poll_fn(|cx| {
         if let Some(handler) = handler.as_mut().as_pin_mut() {
@@ -140,7 +144,11 @@ async fn keep_lease<P: Provider>(
             }
             Ok(Ok(Settled::Lost)) => true,
             // The store may be back before the lease ends: ask more often.
-            Ok(Err(_)) | Err(_) => Instant::now() >= held_until,
+            Ok(Err(_)) => Instant::now() >= held_until,
+            Err(_) => {
+                config.store.unanswered(Verb::Renew);
+                Instant::now() >= held_until
+            }
         };
         if lost {
             tracing::warn!("handler runs on without its lease; another may run the same delivery");

@@ -8,12 +8,13 @@ mod handler;
 mod handshake;
 mod headers;
 mod keys;
+mod observe_only;
 mod run;
 mod settle;
 mod signature;
 
 use std::future::Future;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -22,6 +23,7 @@ use tokio::time::Instant;
 
 use self::claim::Claimed;
 use self::keys::Identified;
+pub(crate) use self::observe_only::{Kept, Tape};
 pub(crate) use self::run::Attended;
 use crate::config::Config;
 use crate::delivery::Delivery;
@@ -29,6 +31,7 @@ use crate::observe::Observation;
 use crate::provider::{Headers, Provider};
 use crate::rejection::Reply;
 use crate::run_state::RunState;
+use crate::shared::Body;
 
 /// What the pipeline asks of a framework: a request that came in, and the handler behind it.
 pub(crate) trait Exchange {
@@ -38,11 +41,21 @@ pub(crate) trait Exchange {
     fn method(&self) -> &str;
     fn headers(&self) -> Headers<'_>;
 
+    /// The next piece of the body as it came, never decoded. Not called again after its end or an error.
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>>;
+
     /// What a layer around this one has handed in with the request.
     fn outer(&self) -> Option<Delivery>;
 
     /// Gives the request with its body put back to the handler, which is called when this is first polled.
     fn call(self, delivery: Delivery) -> impl Future<Output = Self::Output>;
+
+    /// From now on what is read of the body is kept for [`pass`](Self::pass).
+    fn keep_body(&mut self);
+
+    /// Gives the request to the handler as it came, however much of its body was read, and without a
+    /// delivery.
+    fn pass(self) -> impl Future<Output = Self::Output>;
 
     /// The status of the handler's answer; `None` if it failed without one.
     fn status(output: &Self::Output) -> Option<u16>;
@@ -52,15 +65,6 @@ pub(crate) trait Exchange {
 
     /// The same after the request was given to the handler, which did not give it back.
     fn answer_late(reply: Reply) -> Self::Output;
-}
-
-/// The body of a request as it comes in.
-pub(crate) trait Incoming {
-    /// The next piece as it came, never decoded. Not called again after its end or an error.
-    fn poll_chunk(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Bytes, BodyError>>>;
 }
 
 /// Why a body ended early. What the framework says beyond that is the sender's doing, and not kept.
@@ -79,15 +83,16 @@ pub(crate) enum BodyError {
 pub(crate) fn receive<P: Provider, X: Exchange>(
     config: Arc<Config<P>>,
     mut exchange: X,
-    body: impl Incoming,
     run: Arc<RunState>,
     arrived: Instant,
 ) -> impl Future<Output = X::Output> {
     async move {
-        let seen = Observation::new(config.provider.name(), run.span(), arrived);
-        let mut body = pin!(Some(body));
-        let admitted = admit(&config, &mut exchange, body.as_mut(), arrived, &run, &seen).await;
-        let (delivery, held) = match admitted {
+        if config.observe_only {
+            // Boxed: the usual way is not to carry its size.
+            return Box::pin(observe_only::receive(config, exchange, run, arrived)).await;
+        }
+        let mut seen = Observation::new(&config, run.span(), arrived);
+        let (delivery, held) = match admit(&config, &mut exchange, arrived, &run, &mut seen).await {
             Ok(Admitted::Now(message, claimed)) => {
                 handler::delivery(&config, message, claimed, &run)
             }
@@ -98,7 +103,7 @@ pub(crate) fn receive<P: Provider, X: Exchange>(
             }
         };
         let handler = pin!(Some(exchange.call(delivery)));
-        match handler::run::<P, X>(&config, handler, held.as_ref(), &run).await {
+        match handler::run(&config, handler, X::status, held.as_ref(), &run).await {
             Ok(output) => {
                 seen.answered(X::status(&output));
                 output
@@ -122,25 +127,33 @@ enum Admitted {
 async fn admit<P: Provider, X: Exchange>(
     config: &Config<P>,
     exchange: &mut X,
-    body: Pin<&mut Option<impl Incoming>>,
     arrived: Instant,
     run: &RunState,
-    seen: &Observation<'_>,
+    seen: &mut Observation<'_>,
 ) -> Result<Admitted, Reply> {
-    let signature = headers::check(config, exchange)?;
-    let body = body::collect(config, body, arrived).await?;
-    seen.body(body.bytes.len());
-    let mut delivery = {
-        let signed = signature::verify(config, exchange, signature, &body.bytes)?;
-        let envelope = signed.envelope(config, exchange, &body.bytes);
-        let timestamp = freshness::check(config, &envelope, &signed)?;
-        handshake::answer(&envelope, &signed)?;
-        keys::identify(config, envelope, &signed, timestamp)
-    };
-    seen.identified(delivery.id.as_deref(), delivery.kind.as_deref());
+    let (mut delivery, body) = authenticate(config, exchange, arrived, seen).await?;
     if let Some(outer) = exchange.outer().filter(|outer| outer.key() == delivery.keys.main().0) {
         return Ok(Admitted::Before(outer));
     }
     let claimed = claim::acquire(config, &mut delivery.keys, body, arrived, run).await?;
     Ok(Admitted::Now(delivery, claimed))
+}
+
+/// Steps 1 to 5: an authentic, fresh delivery, that may have come before.
+async fn authenticate<P: Provider, X: Exchange>(
+    config: &Config<P>,
+    exchange: &mut X,
+    arrived: Instant,
+    seen: &mut Observation<'_>,
+) -> Result<(Identified, Body), Reply> {
+    let signature = headers::check(config, exchange)?;
+    let body = body::collect(config, exchange, arrived).await?;
+    seen.body(body.bytes.len());
+    let signed = signature::verify(config, exchange, signature, &body.bytes)?;
+    let envelope = signed.envelope(config, exchange, &body.bytes);
+    let timestamp = freshness::check(config, &envelope, &signed)?;
+    handshake::answer(&envelope, &signed)?;
+    let delivery = keys::identify(config, envelope, &signed, timestamp);
+    seen.identified(delivery.id.as_deref(), delivery.kind.as_deref());
+    Ok((delivery, body))
 }

@@ -70,7 +70,7 @@ impl<F: ?Sized + Future> Future for Attended<F> {
         }
         this.detach();
         let reply = Reply::from(RejectionKind::AnswerDeadline);
-        crate::observe::late(this.run.span(), &reply);
+        crate::observe::late(&this.run, &reply);
         Poll::Ready((this.late)(reply))
     }
 }

@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::keys::Keys;
 use crate::config::Config;
+use crate::observe::{Level, MetersOfLayer, Verb};
 use crate::provider::Provider;
 use crate::shared::Running;
 use crate::store::{AnyStore, Fence, Key, Owner, Settled, StoreError};
@@ -24,6 +25,7 @@ struct Settlement {
     keep: Option<Duration>,
     /// In the order in which it is told; with its fence, which a release does not need.
     left: VecDeque<(Key, Fence)>,
+    said_late: bool,
 }
 
 /// Guards first: a crash in between must not leave a body that can be replayed.
@@ -49,7 +51,7 @@ pub(super) fn release<P: Provider>(
 /// All of a claim whose fate is not known; without waiting.
 pub(super) fn release_later<P: Provider>(config: &Config<P>, keys: &Keys, owner: Owner) {
     let left = keys.all().iter().rev().copied().collect();
-    Settlement { owner, keep: None, left }.go_on(config);
+    Settlement { owner, keep: None, left, said_late: false }.go_on(config);
 }
 
 async fn settle<'a, P: Provider>(
@@ -60,19 +62,24 @@ async fn settle<'a, P: Provider>(
     patience: Instant,
 ) {
     match config.store.settle_at_once(keys.clone(), owner, keep) {
-        Some(Ok(settled)) => note(settled, keep),
+        Some(Ok(settled)) => _ = is_late(settled, keep, &config.meters),
         // Boxed: the room for what a slow store needs is not carried by every delivery.
         _ => {
             let left = keys.copied().collect();
-            Box::pin(Settlement { owner, keep, left }.settle(config, patience)).await;
+            Box::pin(Settlement { owner, keep, left, said_late: false }.settle(config, patience))
+                .await;
         }
     }
 }
 
-fn note(settled: Settled, keep: Option<Duration>) {
-    if settled == Settled::Lost && keep.is_some() {
+/// Whether a success came when its lease was lost, which is then said.
+fn is_late(settled: Settled, keep: Option<Duration>, meters: &MetersOfLayer) -> bool {
+    let is_late = settled == Settled::Lost && keep.is_some();
+    if is_late {
+        meters.late_success();
         tracing::warn!("a handler succeeded after its lease was lost: it may have run twice");
     }
+    is_late
 }
 
 impl Settlement {
@@ -80,12 +87,13 @@ impl Settlement {
     async fn settle<P: Provider>(mut self, config: &Config<P>, patience: Instant) {
         // The answer waits for the record, so that a retry finds it; but not for ever.
         let patience = || patience.max(Instant::now() + Duration::from_millis(250));
-        let error = match timeout_at(patience, pin!(self.tell(&config.store))).await {
+        let told = timeout_at(patience, pin!(self.tell(&config.store, &config.meters))).await;
+        let error = match told {
             Ok(Ok(())) => return,
             Ok(Err(error)) => error,
-            Err(elapsed) => config.store.gave_up(elapsed),
+            Err(elapsed) => config.store.gave_up(self.verb(), elapsed),
         };
-        tracing::debug!(%error, verb = self.verb(), "going on in the background");
+        tracing::debug!(%error, verb = self.verb().as_str(), "going on in the background");
         self.go_on(config);
     }
 
@@ -109,27 +117,35 @@ impl Settlement {
         let running = config.shared.run();
         // Without a runtime there is no store to reach either: the lease's end does it.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(self.persist(config.store.clone(), meaningful, place, running));
+            let pending = (place, config.meters().pending(self.verb()), running);
+            let (store, meters) = (config.store.clone(), config.meters.clone());
+            runtime.spawn(self.persist(store, meters, meaningful, pending));
         }
     }
 
     async fn persist(
         mut self,
         store: AnyStore,
+        meters: MetersOfLayer,
         meaningful: Duration,
-        _place: OwnedSemaphorePermit,
-        _running: Running,
+        _pending: (OwnedSemaphorePermit, Level, Running),
     ) {
         let end = Instant::now() + meaningful;
         let [mut limit, longest] = ONE_QUESTION;
         for pause in pauses().take_while(|_| Instant::now() < end) {
             sleep(pause).await;
-            match timeout(limit, self.tell(&store)).await {
+            match timeout(limit, self.tell(&store, &meters)).await {
                 Ok(Ok(())) => {
-                    return tracing::debug!(verb = self.verb(), "recorded in the background");
+                    return tracing::debug!(
+                        verb = self.verb().as_str(),
+                        "recorded in the background"
+                    );
                 }
                 Ok(Err(_)) => {}
-                Err(_) => limit = longest.min(limit * 2),
+                Err(_) => {
+                    store.unanswered(self.verb());
+                    limit = longest.min(limit * 2);
+                }
             }
         }
         match self.keep {
@@ -138,15 +154,19 @@ impl Settlement {
         }
     }
 
-    async fn tell(&mut self, store: &AnyStore) -> Result<(), StoreError> {
+    async fn tell(&mut self, store: &AnyStore, meters: &MetersOfLayer) -> Result<(), StoreError> {
         while !self.left.is_empty() {
-            note(store.settle_next(&mut self.left, self.owner, self.keep).await?, self.keep);
+            let settled = store.settle_next(&mut self.left, self.owner, self.keep).await?;
+            // Once, however many keys it had.
+            if !self.said_late {
+                self.said_late = is_late(settled, self.keep, meters);
+            }
         }
         Ok(())
     }
 
-    fn verb(&self) -> &'static str {
-        if self.keep.is_some() { "complete" } else { "release" }
+    fn verb(&self) -> Verb {
+        if self.keep.is_some() { Verb::Complete } else { Verb::Release }
     }
 }
 

@@ -109,6 +109,12 @@ pub trait Provider: Clone + fmt::Debug + Send + Sync + 'static {
         DedupBy::DeliveryIdAndTag
     }
 
+    /// The kinds of events that metrics may name; any other is counted as `other`, because the kind is a
+    /// stranger's text. Default: none.
+    fn kinds(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// Whether the provider's own settings make sense; asked when the layer is built.
     ///
     /// # Errors

@@ -24,6 +24,10 @@ impl Provider for ScrapeBadger {
         ["x-scrapebadger-signature", "x-signature-256"].into_iter()
     }
 
+    fn kinds(&self) -> &'static [&'static str] {
+        super::event::KINDS
+    }
+
     fn envelope<'a>(&self, message: &Message<'a>) -> Envelope<'a> {
         let [kind_1, kind_2, detected_at] =
             peek::fields(message.body(), ["type", "event", "detected_at"]);

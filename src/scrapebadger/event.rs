@@ -19,6 +19,7 @@ mod tests;
 const TWEET: &str = "tweet";
 const TWEET_DETECTED: &str = "tweet.detected";
 const TEST: &str = "test";
+pub(super) const KINDS: &[&str] = &[TWEET, TWEET_DETECTED, TEST];
 
 /// An event from ScrapeBadger. The kinds are documented by the sender.
 #[derive(Clone, Debug, PartialEq)]

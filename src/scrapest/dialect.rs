@@ -172,6 +172,10 @@ impl Provider for Scrapest {
         super::SENDER
     }
 
+    fn kinds(&self) -> &'static [&'static str] {
+        super::event::KINDS
+    }
+
     fn signature_headers(&self) -> impl Iterator<Item = &str> {
         std::iter::once(&*self.signature_header)
     }

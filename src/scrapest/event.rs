@@ -19,6 +19,8 @@ const TWEET_UPDATED: &str = "tweet.updated";
 const USER_UPDATED: &str = "user.updated";
 const DELIVERY_FAILED: &str = "webhook.delivery_failed";
 const WEBHOOK_VERIFIED: &str = "webhook.verified";
+pub(super) const KINDS: &[&str] =
+    &[TWEET_CREATED, TWEET_UPDATED, USER_UPDATED, DELIVERY_FAILED, WEBHOOK_VERIFIED];
 
 /// An event from Scrapest. The kinds are documented by the sender.
 #[derive(Clone, Debug, PartialEq)]

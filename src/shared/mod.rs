@@ -3,6 +3,7 @@
 mod waiters;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,6 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 pub(crate) use self::waiters::Place;
 use self::waiters::Waiters;
+use crate::observe::Level;
 use crate::rejection::RejectionKind;
 use crate::store::Key;
 
@@ -22,27 +24,30 @@ const PENDING: usize = 10_000;
 pub(crate) struct Shared {
     bytes_in_flight: Arc<Semaphore>,
     waiters: Arc<Waiters>,
+    /// `None`: as many as come.
+    concurrent_runs: Option<Arc<Semaphore>>,
     /// Every run, and every completion in the background, holds a receiver.
     runs: Arc<watch::Sender<()>>,
     pending_completions: Arc<Semaphore>,
     pending_releases: Arc<Semaphore>,
+    warned: Arc<AtomicBool>,
 }
 
 /// A body that was read whole, and its share of the bytes in flight until it is dropped.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Body {
     pub(crate) bytes: Bytes,
-    _share: Option<OwnedSemaphorePermit>,
+    _share: Share,
 }
 
 /// A body that is shared once it has to wait, and not before: most never do.
 #[derive(Debug)]
-pub(crate) enum Kept {
+pub(crate) enum SharedBody {
     Alone(Body),
     Shared(Arc<Body>),
 }
 
-impl Kept {
+impl SharedBody {
     pub(crate) fn bytes(&self) -> &Bytes {
         match self {
             Self::Alone(body) => &body.bytes,
@@ -57,14 +62,32 @@ impl Kept {
         }
     }
 }
+/// Of the bytes in flight, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Share {
+    bytes: Option<OwnedSemaphorePermit>,
+    level: Level,
+}
+
+/// A place among the handlers that may run at one time, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Slot(
+    #[expect(dead_code, reason = "held for its end")] Option<OwnedSemaphorePermit>,
+);
 
 /// What [`drained`](Shared::drained) waits for the end of.
 #[derive(Debug)]
 pub(crate) struct Running(#[expect(dead_code, reason = "held for its end")] watch::Receiver<()>);
 
 impl Body {
-    pub(crate) fn new(bytes: Bytes, share: Option<OwnedSemaphorePermit>) -> Self {
+    pub(crate) fn new(bytes: Bytes, share: Share) -> Self {
         Self { bytes, _share: share }
+    }
+}
+
+impl Share {
+    pub(crate) fn none(level: Level) -> Self {
+        Self { bytes: None, level }
     }
 }
 
@@ -73,9 +96,11 @@ impl Shared {
         Self {
             bytes_in_flight: cap(bytes_in_flight),
             waiters: Arc::default(),
+            concurrent_runs: None,
             runs: Arc::new(watch::Sender::new(())),
             pending_completions: cap(PENDING),
             pending_releases: cap(PENDING),
+            warned: Arc::default(),
         }
     }
 
@@ -84,29 +109,47 @@ impl Shared {
         self.bytes_in_flight = cap(limit);
     }
 
+    /// Likewise.
+    pub(crate) fn set_max_concurrent_runs(&mut self, runs: usize) {
+        self.concurrent_runs = Some(cap(runs));
+    }
+
+    /// Likewise.
+    pub(crate) fn set_max_waiters(&mut self, per_key: usize, in_all: usize) {
+        self.waiters = Arc::new(Waiters::new(per_key, in_all));
+    }
+
     /// Adds so many bytes to the share of a body, if there is room for them.
-    pub(crate) fn take_bytes(
-        &self,
-        share: &mut Option<OwnedSemaphorePermit>,
-        bytes: usize,
-    ) -> Result<(), RejectionKind> {
-        let bytes = u32::try_from(bytes).map_err(|_| RejectionKind::BodyTooLarge)?;
+    pub(crate) fn take_bytes(&self, share: &mut Share, count: usize) -> Result<(), RejectionKind> {
+        let bytes = u32::try_from(count).map_err(|_| RejectionKind::BodyTooLarge)?;
         let more = Arc::clone(&self.bytes_in_flight)
             .try_acquire_many_owned(bytes)
             .map_err(|_| RejectionKind::BytesInFlight)?;
-        match share {
-            Some(share) => share.merge(more),
-            None => *share = Some(more),
+        match &mut share.bytes {
+            Some(bytes) => bytes.merge(more),
+            none => *none = Some(more),
         }
+        share.level.raise(count);
         Ok(())
     }
 
     /// A place among those who wait for `key`, and the body: the one that is held there already, if the
     /// bytes are the same.
-    pub(crate) fn wait_for(&self, key: Key, body: Kept) -> Result<(Place, Kept), RejectionKind> {
+    pub(crate) fn wait_for(
+        &self,
+        key: Key,
+        body: SharedBody,
+    ) -> Result<(Place, SharedBody), RejectionKind> {
         let mut body = body.shared();
         let place = self.waiters.join(key, &mut body)?;
-        Ok((place, Kept::Shared(body)))
+        Ok((place, SharedBody::Shared(body)))
+    }
+
+    /// A place for one more handler, if there is one.
+    pub(crate) fn slot(&self) -> Result<Slot, RejectionKind> {
+        let Some(runs) = &self.concurrent_runs else { return Ok(Slot(None)) };
+        let slot = Arc::clone(runs).try_acquire_owned();
+        slot.map(|slot| Slot(Some(slot))).map_err(|_| RejectionKind::TooManyRuns)
     }
 
     pub(crate) fn run(&self) -> Running {
@@ -123,14 +166,20 @@ impl Shared {
         Arc::clone(&self.pending_releases).try_acquire_owned().ok()
     }
 
+    /// Whether what is to be said once about a layer was not said yet.
+    #[cfg(any(feature = "tower", feature = "actix"))]
+    pub(crate) fn is_first_warning(&self) -> bool {
+        !self.warned.swap(true, Ordering::Relaxed)
+    }
+
     /// Whether within `grace` nothing runs any more.
     pub(crate) async fn drained(&self, grace: Duration) -> bool {
         tokio::time::timeout(grace, self.runs.closed()).await.is_ok()
     }
 }
 
-fn cap(bytes: usize) -> Arc<Semaphore> {
-    Arc::new(Semaphore::new(bytes.min(Semaphore::MAX_PERMITS)))
+fn cap(most: usize) -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)))
 }
 
 #[cfg(test)]

@@ -8,12 +8,12 @@ use super::Body;
 use crate::rejection::RejectionKind;
 use crate::store::Key;
 
-/// More duplicates of one delivery than this at one time are no retries.
-const PER_KEY: usize = 16;
-const IN_ALL: usize = 1_024;
-
-#[derive(Debug, Default)]
-pub(super) struct Waiters(Mutex<Waiting>);
+#[derive(Debug)]
+pub(super) struct Waiters {
+    per_key: usize,
+    in_all: usize,
+    waiting: Mutex<Waiting>,
+}
 
 #[derive(Debug, Default)]
 struct Waiting {
@@ -35,7 +35,18 @@ pub(crate) struct Place {
     key: Key,
 }
 
+impl Default for Waiters {
+    /// More duplicates of one delivery than this at one time are no retries.
+    fn default() -> Self {
+        Self::new(16, 1_024)
+    }
+}
+
 impl Waiters {
+    pub(super) fn new(per_key: usize, in_all: usize) -> Self {
+        Self { per_key, in_all, waiting: Mutex::default() }
+    }
+
     /// Waits for `key`; `body` is exchanged for the one that is held already, if the bytes are the same.
     pub(super) fn join(
         self: &Arc<Self>,
@@ -43,7 +54,7 @@ impl Waiters {
         body: &mut Arc<Body>,
     ) -> Result<Place, RejectionKind> {
         let mut waiting = self.lock();
-        if waiting.in_all >= IN_ALL {
+        if waiting.in_all >= self.in_all || self.per_key == 0 {
             return Err(RejectionKind::TooManyWaiting);
         }
         match waiting.keys.entry(key) {
@@ -52,7 +63,7 @@ impl Waiters {
             }
             Entry::Occupied(group) => {
                 let group = group.into_mut();
-                if group.count >= PER_KEY {
+                if group.count >= self.per_key {
                     return Err(RejectionKind::TooManyWaiting);
                 }
                 group.count += 1;
@@ -68,7 +79,7 @@ impl Waiters {
 
     /// Nothing under the lock can panic half-way, so a poisoned one is as good.
     fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

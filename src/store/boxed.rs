@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::outage::Outage;
 use super::together::{self, Together};
 use super::{Claim, DeliveryStore, Fence, Key, MemoryStore, Owner, Settled, StoreError};
+use crate::observe::{Asked, StoreMeters, Verb};
 
 pub(super) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
 
@@ -85,6 +86,7 @@ pub struct AnyStore {
     /// The same store, where nothing has to be waited for.
     memory: Option<MemoryStore>,
     outage: Arc<Outage>,
+    meters: Arc<StoreMeters>,
 }
 
 impl AnyStore {
@@ -97,6 +99,7 @@ impl AnyStore {
                 together: together::of(&store),
                 store: Arc::new(store),
                 outage: Arc::default(),
+                meters: Arc::default(),
             },
         }
     }
@@ -112,29 +115,48 @@ impl AnyStore {
         self.memory.is_some()
     }
 
-    pub(super) fn memory(&self) -> Option<&MemoryStore> {
+    pub(crate) fn memory(&self) -> Option<&MemoryStore> {
         self.memory.as_ref()
     }
 
     /// For a caller that did not wait for the answer any longer, which then is never noted here.
     pub(crate) fn gave_up(
         &self,
+        verb: Verb,
         limit: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> StoreError {
         let error = StoreError::new(limit);
         self.outage.failed(self, &error);
+        self.meters.gave_up(verb);
         error
+    }
+
+    /// Likewise where that is said elsewhere: counted, and no more.
+    pub(crate) fn unanswered(&self, verb: Verb) {
+        self.meters.gave_up(verb);
+    }
+
+    pub(super) fn asked(&self) -> Asked {
+        self.meters.asked()
     }
 
     /// An answer of the store, taken note of.
     pub(super) async fn noted<T>(
         &self,
-        asked: impl Future<Output = Result<T, StoreError>>,
+        verb: Verb,
+        question: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
-        self.note(asked.await)
+        let asked = self.asked();
+        self.note(verb, asked, question.await)
     }
 
-    pub(super) fn note<T>(&self, answer: Result<T, StoreError>) -> Result<T, StoreError> {
+    pub(super) fn note<T>(
+        &self,
+        verb: Verb,
+        asked: Asked,
+        answer: Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.meters.answered(verb, asked, answer.is_ok());
         self.outage.note(self, answer)
     }
 }
@@ -147,11 +169,11 @@ impl DeliveryStore for AnyStore {
         lease: Duration,
         keep: Duration,
     ) -> Result<Claim, StoreError> {
-        self.noted(self.store.claim(key, owner, lease, keep)).await
+        self.noted(Verb::Claim, self.store.claim(key, owner, lease, keep)).await
     }
 
     async fn renew(&self, key: &Key, owner: Owner, lease: Duration) -> Result<Settled, StoreError> {
-        self.noted(self.store.renew(key, owner, lease)).await
+        self.noted(Verb::Renew, self.store.renew(key, owner, lease)).await
     }
 
     async fn complete(
@@ -161,11 +183,11 @@ impl DeliveryStore for AnyStore {
         fence: Fence,
         keep: Duration,
     ) -> Result<Settled, StoreError> {
-        self.noted(self.store.complete(key, owner, fence, keep)).await
+        self.noted(Verb::Complete, self.store.complete(key, owner, fence, keep)).await
     }
 
     async fn release(&self, key: &Key, owner: Owner) -> Result<Settled, StoreError> {
-        self.noted(self.store.release(key, owner)).await
+        self.noted(Verb::Release, self.store.release(key, owner)).await
     }
 }
 

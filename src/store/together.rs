@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::boxed::BoxFuture;
 use super::{AnyStore, Claim, DeliveryStore, Fence, Key, Owner, Settled, StoreError};
+use crate::observe::Verb;
 use crate::timer::timeout_at;
 
 /// A question that takes longer was lost, and is asked again.
@@ -77,7 +78,9 @@ impl AnyStore {
         lease: Duration,
         keep: Duration,
     ) -> Option<Result<Claims, StoreError>> {
-        self.memory().map(|memory| self.note(memory.claim_keys(keys, owner, lease, keep)))
+        let memory = self.memory()?;
+        let asked = self.asked();
+        Some(self.note(Verb::Claim, asked, memory.claim_keys(keys, owner, lease, keep)))
     }
 
     /// The same of any store, each question at most until `patience`.
@@ -94,8 +97,8 @@ impl AnyStore {
         }
         if let Some(together) = self.together(keys.len()) {
             let (names, mut fences): (Vec<_>, Vec<_>) = keys.iter().copied().unzip();
-            let asked = self.noted(together.claim(&names, owner, lease, keep, &mut fences));
-            let claims = self.by(patience, asked).await;
+            let asked = together.claim(&names, owner, lease, keep, &mut fences);
+            let claims = self.by(patience, self.noted(Verb::Claim, asked)).await;
             keys.iter_mut().zip(fences).for_each(|((_, fence), new)| *fence = new);
             return claims;
         }
@@ -118,7 +121,7 @@ impl AnyStore {
     ) -> Result<Settled, StoreError> {
         if let Some(together) = self.together(keys.len()) {
             let keys: Vec<_> = keys.iter().map(|(key, _)| *key).collect();
-            return self.noted(together.renew(&keys, owner, lease)).await;
+            return self.noted(Verb::Renew, together.renew(&keys, owner, lease)).await;
         }
         for (key, _) in keys {
             if self.renew(key, owner, lease).await? == Settled::Lost {
@@ -136,7 +139,9 @@ impl AnyStore {
         owner: Owner,
         keep: Option<Duration>,
     ) -> Option<Result<Settled, StoreError>> {
-        self.memory().map(|memory| self.note(memory.settle_keys(keys, owner, keep)))
+        let memory = self.memory()?;
+        let asked = self.asked();
+        Some(self.note(settling(keep), asked, memory.settle_keys(keys, owner, keep)))
     }
 
     /// The first of these keys, or all where that is one question or none: completed for `keep`, or with
@@ -154,7 +159,8 @@ impl AnyStore {
             return settled;
         }
         if let Some(together) = self.together(left.len()) {
-            let settled = self.noted(together.settle(left.make_contiguous(), owner, keep)).await?;
+            let asked = together.settle(left.make_contiguous(), owner, keep);
+            let settled = self.noted(settling(keep), asked).await?;
             left.clear();
             return Ok(settled);
         }
@@ -177,6 +183,12 @@ impl AnyStore {
         asked: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
         let limit = || min(patience, Instant::now() + ONE_QUESTION);
-        timeout_at(limit, pin!(asked)).await.unwrap_or_else(|elapsed| Err(self.gave_up(elapsed)))
+        timeout_at(limit, pin!(asked))
+            .await
+            .unwrap_or_else(|elapsed| Err(self.gave_up(Verb::Claim, elapsed)))
     }
+}
+
+fn settling(keep: Option<Duration>) -> Verb {
+    if keep.is_some() { Verb::Complete } else { Verb::Release }
 }

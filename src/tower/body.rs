@@ -1,39 +1,96 @@
 use std::convert::Infallible;
+use std::future::ready;
 use std::pin::Pin;
+use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use futures_util::{StreamExt, stream};
 use http_body::{Body, Frame, SizeHint};
-use http_body_util::Full;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, BodyStream, Full, StreamBody};
 use pin_project_lite::pin_project;
 
-/// The body of a verified request, byte for byte as it was signed.
-#[derive(Clone, Debug, Default)]
-pub struct VerifiedBody(Full<Bytes>);
+use super::exchange::BoxError;
+use crate::pipeline::Kept;
+
+/// The body of a verified request, byte for byte as it was signed. Reading it never fails.
+///
+/// In [observe-only mode](crate::WebhookLayer::with_insecure_observe_only) it is not verified, but as it
+/// came: its end, or its error, may be yet to come.
+#[derive(Debug, Default)]
+pub struct VerifiedBody(Incoming);
+
+#[derive(Debug)]
+enum Incoming {
+    Whole(Full<Bytes>),
+    /// What was read, and what follows. Never locked: it makes the body `Sync`.
+    Begun(Mutex<UnsyncBoxBody<Bytes, BoxError>>),
+}
+
+impl Default for Incoming {
+    fn default() -> Self {
+        Self::Whole(Full::default())
+    }
+}
 
 impl VerifiedBody {
     pub(super) fn new(bytes: Bytes) -> Self {
-        Self(Full::new(bytes))
+        Self(Incoming::Whole(Full::new(bytes)))
+    }
+
+    pub(super) fn unverified<B>(kept: Kept<BoxError>, rest: Pin<Box<B>>) -> Self
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let pieces = |read: Vec<Bytes>| stream::iter(read).map(|bytes| Ok(Frame::data(bytes)));
+        let body = match kept {
+            Kept::Whole(bytes) => return Self::new(bytes),
+            Kept::Begun(read) if read.is_empty() => rest.map_err(Into::into).boxed_unsync(),
+            Kept::Begun(read) => {
+                let rest = BodyStream::new(rest.map_err(Into::into));
+                StreamBody::new(pieces(read).chain(rest)).boxed_unsync()
+            }
+            Kept::Broken(read, error) => {
+                let error = stream::once(ready(Err(error)));
+                StreamBody::new(pieces(read).chain(error)).boxed_unsync()
+            }
+        };
+        Self(Incoming::Begun(Mutex::new(body)))
     }
 }
 
 impl Body for VerifiedBody {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = BoxError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        Pin::new(&mut self.0).poll_frame(cx)
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match &mut self.0 {
+            Incoming::Whole(body) => {
+                Pin::new(body).poll_frame(cx).map_err(|never: Infallible| match never {})
+            }
+            Incoming::Begun(body) => {
+                Pin::new(body.get_mut().unwrap_or_else(PoisonError::into_inner)).poll_frame(cx)
+            }
+        }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.is_end_stream()
+        match &self.0 {
+            Incoming::Whole(body) => body.is_end_stream(),
+            Incoming::Begun(_) => false,
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.0.size_hint()
+        match &self.0 {
+            Incoming::Whole(body) => body.size_hint(),
+            Incoming::Begun(_) => SizeHint::default(),
+        }
     }
 }
 

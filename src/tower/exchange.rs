@@ -14,27 +14,33 @@ use tower_service::Service;
 
 use super::{ResponseBody, VerifiedBody};
 use crate::delivery::Delivery;
-use crate::pipeline::{BodyError, Exchange, Incoming};
+use crate::pipeline::{BodyError, Exchange, Tape};
 use crate::provider::{Headers, Lookup};
 use crate::rejection::Reply;
 
 pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-pub(super) struct HttpExchange<S> {
+pub(super) struct HttpExchange<S, B> {
     /// Boxed: it is moved about on its way to the handler, and large.
     parts: Box<Parts>,
+    /// Boxed, so that a body that is not `Unpin` can be polled.
+    body: Pin<Box<B>>,
+    tape: Tape<BoxError>,
     service: S,
 }
 
-impl<S> HttpExchange<S> {
-    pub(super) fn new(parts: Parts, service: S) -> Self {
-        Self { parts: Box::new(parts), service }
+impl<S, B> HttpExchange<S, B> {
+    pub(super) fn new(request: Request<B>, service: S) -> Self {
+        let (parts, body) = request.into_parts();
+        Self { parts: Box::new(parts), body: Box::pin(body), tape: Tape::off(), service }
     }
 }
 
-impl<S, ResBody> Exchange for HttpExchange<S>
+impl<S, B, ResBody> Exchange for HttpExchange<S, B>
 where
     S: Service<Request<VerifiedBody>, Response = Response<ResBody>>,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
 {
     type Output = Result<Response<ResponseBody<ResBody>>, S::Error>;
 
@@ -46,6 +52,21 @@ where
         Headers::new(&self.parts.headers)
     }
 
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+        loop {
+            let piece = match ready!(self.body.as_mut().poll_frame(cx)) {
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) => Some(Ok(data)),
+                    // Trailers: not signed, and nobody asked for them.
+                    Err(_) => continue,
+                },
+                Some(Err(error)) => Some(Err(error.into())),
+                None => None,
+            };
+            return Poll::Ready(self.tape.keep(piece, |error| classify(&**error)));
+        }
+    }
+
     fn outer(&self) -> Option<Delivery> {
         self.parts.extensions.get().cloned()
     }
@@ -53,8 +74,16 @@ where
     fn call(mut self, delivery: Delivery) -> impl Future<Output = Self::Output> {
         let body = VerifiedBody::new(delivery.body().clone());
         self.parts.extensions.insert(delivery);
-        let call = (self.service, Request::from_parts(*self.parts, body));
-        Call::Ready { call: Some(call) }
+        Call::of(self.service, Request::from_parts(*self.parts, body))
+    }
+
+    fn keep_body(&mut self) {
+        self.tape.start();
+    }
+
+    fn pass(self) -> impl Future<Output = Self::Output> {
+        let body = VerifiedBody::unverified(self.tape.into_kept(), self.body);
+        Call::of(self.service, Request::from_parts(*self.parts, body))
     }
 
     fn status(output: &Self::Output) -> Option<u16> {
@@ -89,6 +118,12 @@ pin_project! {
     }
 }
 
+impl<S: Service<Request<VerifiedBody>>> Call<S> {
+    fn of(service: S, request: Request<VerifiedBody>) -> Self {
+        Self::Ready { call: Some((service, request)) }
+    }
+}
+
 impl<S, B> Future for Call<S>
 where
     S: Service<Request<VerifiedBody>, Response = Response<B>>,
@@ -110,37 +145,6 @@ where
                     None => return Poll::Pending,
                 },
             }
-        }
-    }
-}
-
-pin_project! {
-    pub(super) struct HttpIncoming<B> {
-        #[pin]
-        pub(super) body: B,
-    }
-}
-
-impl<B> Incoming for HttpIncoming<B>
-where
-    B: Body<Data = Bytes>,
-    B::Error: Into<BoxError>,
-{
-    fn poll_chunk(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Bytes, BodyError>>> {
-        let mut body = self.project().body;
-        loop {
-            return Poll::Ready(match ready!(body.as_mut().poll_frame(cx)) {
-                Some(Ok(frame)) => match frame.into_data() {
-                    Ok(data) => Some(Ok(data)),
-                    // Trailers: not signed, and nobody asked for them.
-                    Err(_) => continue,
-                },
-                Some(Err(error)) => Some(Err(classify(&*error.into()))),
-                None => None,
-            });
         }
     }
 }

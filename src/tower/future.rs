@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use tower_service::Service;
 use tracing::Instrument;
 
-use super::exchange::{BoxError, HttpExchange, HttpIncoming};
+use super::exchange::{BoxError, HttpExchange};
 use super::{ResponseBody, VerifiedBody};
 use crate::config::Config;
 use crate::observe;
@@ -38,15 +38,15 @@ impl<B: Send + 'static, E: Send + 'static> ResponseFuture<B, E> {
         ReqBody: Body<Data = Bytes> + Send + 'static,
         ReqBody::Error: Into<BoxError>,
     {
-        let run = RunState::new(observe::span(config.provider.name()));
+        let span = observe::span(config.provider.name());
+        let run = RunState::new(span, config.meters.clone());
         let arrived = Instant::now();
         let deadline = arrived + config.answer_deadline();
-        let (parts, body) = request.into_parts();
-        let (exchange, body) = (HttpExchange::new(parts, service), HttpIncoming { body });
+        let exchange = HttpExchange::new(request, service);
         let span = run.span().clone();
-        let received = receive(config, exchange, body, Arc::clone(&run), arrived);
+        let received = receive(config, exchange, Arc::clone(&run), arrived);
         let received = Box::pin(received.instrument(span));
-        let late = HttpExchange::<S>::answer_late;
+        let late = HttpExchange::<S, ReqBody>::answer_late;
         Self(Attended::new(received, run, deadline, spawn, late))
     }
 }

@@ -19,6 +19,8 @@ mod handshake;
 mod http2;
 mod ids;
 mod json;
+mod limits;
+mod observe_only;
 mod output;
 mod payloads;
 mod promises;

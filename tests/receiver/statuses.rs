@@ -52,6 +52,7 @@ const TABLE: &[Expected] = &[
         r#"{"challenge":"challenge-0001"}"#,
     ),
     (RejectionKind::Duplicate, 200, &[], ""),
+    (RejectionKind::TooManyRuns, 503, &[PLAIN, ("retry-after", "1")], "busy, try again"),
     // What is left of the other's lease of 15 s after the 4 s of waiting.
     (RejectionKind::InProgress, 503, &[PLAIN, ("retry-after", "11")], "in progress, try again"),
     (RejectionKind::TooManyWaiting, 503, &[PLAIN, ("retry-after", "15")], "in progress, try again"),
@@ -187,6 +188,11 @@ pub async fn provoke(kind: RejectionKind) -> Response {
         RejectionKind::Duplicate => {
             assert_eq!(status(&ok, &request).await, 200);
             send(&ok, &request).await
+        }
+        RejectionKind::TooManyRuns => {
+            let app = app(layer().with_max_concurrent_runs(1), &never);
+            running(&app, &genuine().sign()).await;
+            send(&app, &request).await
         }
         RejectionKind::InProgress => {
             let app = app(layer(), &never);

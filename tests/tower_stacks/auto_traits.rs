@@ -32,8 +32,8 @@ fn the_public_types_can_be_shared_sent_and_kept() {
     shared::<RejectionKind>();
     shared::<store::Key>();
     shared::<store::Fence>();
-    shared::<VerifiedBody>();
     owned::<Secret>();
+    owned::<VerifiedBody>();
     in_a_task::<ResponseFuture<Body, Infallible>>();
     in_a_task::<ResponseBody<Body>>();
     error::<ConfigError>();

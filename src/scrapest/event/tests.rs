@@ -350,7 +350,7 @@ fn the_event_of_another_senders_delivery_is_refused() {
             fence: Fence::new(1),
             key: Key::from_bytes([0; 32]),
             body: fixture!("scrapest-tweet-created"),
-            run: crate::run_state::RunState::new(tracing::Span::none()),
+            run: crate::run_state::RunState::new(tracing::Span::none(), Default::default()),
         })
     };
     let event = Event::try_from(&delivery("scrapest")).unwrap();

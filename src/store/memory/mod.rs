@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use self::records::{Full, Now, Records};
 use super::{Claim, Claims, DeliveryStore, Fence, Key, Owner, Settled, StoreError};
+use crate::observe;
 
 /// 1,000 deliveries a minute, kept for 70 minutes, from 3 webhooks, and some more.
 const DELIVERIES: NonZeroUsize = NonZeroUsize::new(250_000).unwrap();
@@ -159,6 +160,17 @@ impl MemoryStore {
         })
     }
 
+    /// How many records there are, and when the oldest was claimed.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn held(&self) -> (usize, Option<SystemTime>) {
+        let records = self.lock();
+        let (count, oldest) = (records.len(), records.oldest_unix_millis());
+        drop(records);
+        // None is older than the store, whatever a foreign fence says.
+        let oldest = oldest.map(|millis| millis.max(self.0.created_unix_millis));
+        (count, oldest.map(|millis| UNIX_EPOCH + Duration::from_millis(millis)))
+    }
+
     fn lock(&self) -> MutexGuard<'_, Records> {
         // Nothing in a verb can panic half-way through a change, so the records are good in any case.
         self.0.records.lock().unwrap_or_else(PoisonError::into_inner)
@@ -170,17 +182,14 @@ impl MemoryStore {
         verb: impl FnOnce(&mut Records, Now) -> Result<T, Full>,
     ) -> Result<T, StoreError> {
         let mut records = self.lock();
-        let evicted_before = records.evicted();
+        let (evicted_before, taken_before) = (records.evicted(), records.taken_over());
         let answer = verb(&mut records, self.now());
-        let evicted = records.evicted();
+        let (evicted, taken_over) = (records.evicted(), records.taken_over());
         drop(records);
 
+        observe::taken_over(taken_over - taken_before);
+        observe::evicted(evicted - evicted_before);
         // Not each time: a store that is full stays full.
-        #[cfg(feature = "metrics")]
-        if evicted > evicted_before {
-            metrics::counter!("scrapest_webhook_evictions_total")
-                .increment(evicted - evicted_before);
-        }
         if evicted > evicted_before && evicted.is_power_of_two() {
             self.warn(evicted);
         }

@@ -83,6 +83,7 @@ pub(super) struct Records {
     table: Table<Record>,
     capacity: usize,
     evicted: u64,
+    taken_over: u64,
     /// The largest fence of a record that is no longer kept: its key may come back, and be acquired
     /// within the same millisecond.
     forgotten_fence: u64,
@@ -91,7 +92,7 @@ pub(super) struct Records {
 impl Records {
     pub(super) fn new(capacity: usize) -> Self {
         let capacity = capacity.min(Table::<Record>::MOST);
-        Self { table: Table::new(), capacity, evicted: 0, forgotten_fence: 0 }
+        Self { table: Table::new(), capacity, evicted: 0, taken_over: 0, forgotten_fence: 0 }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -101,6 +102,19 @@ impl Records {
     /// How many went that still counted.
     pub(super) fn evicted(&self) -> u64 {
         self.evicted
+    }
+
+    /// How many were claimed anew whose lease had ended without a word.
+    pub(super) fn taken_over(&self) -> u64 {
+        self.taken_over
+    }
+
+    /// When the oldest was claimed: its fence begins with that time. Of what has ended, the first to end.
+    #[cfg(feature = "metrics")]
+    pub(super) fn oldest_unix_millis(&self) -> Option<u64> {
+        let running = self.running.peek_lru().map(|(_, oldest)| oldest.fence);
+        let ended = self.ended.peek_lru().map(|(_, oldest)| oldest.fence);
+        running.into_iter().chain(ended).min()
     }
 
     pub(super) fn claim(
@@ -135,6 +149,8 @@ impl Records {
                 State::Completed if record.is_known(now) => return Ok(Claim::Completed),
                 _ => {}
             }
+            let is_abandoned = matches!(record.state, State::Running { .. });
+            self.taken_over += u64::from(is_abandoned && record.is_known(now));
             // The attempts are counted as far as the store remembers; the fence grows in any case.
             let before = if record.is_known(now) { record.attempt } else { 0 };
             record.attempt = before.saturating_add(1);

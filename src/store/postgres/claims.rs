@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::database::{Database, Link};
 use super::statements::{CLAIM, FIND};
 use super::{AT_ONCE, seconds};
+use crate::observe;
 use crate::store::sql::{Asked, Failure, Leader, UNREADABLE, acquired};
 use crate::store::{Claim, Key, Owner};
 
@@ -108,14 +109,15 @@ async fn claim(
 ) -> Result<Vec<(Key, Claim)>, Failure> {
     let keys: Vec<_> = pairs.iter().map(|(key, _)| key.as_bytes().to_vec()).collect();
     let owners: Vec<_> = pairs.iter().map(|(_, owner)| owner.to_bytes().to_vec()).collect();
-    let got: Vec<([u8; 32], i64, i64)> = database
+    let got: Vec<([u8; 32], i64, i64, bool)> = database
         .ask(link, |connection| {
             let query = sqlx::query_as(CLAIM).bind(keys.clone()).bind(owners.clone());
             let query = query.bind(seconds(lease)).bind(seconds(keep));
             Box::pin(query.fetch_all(connection))
         })
         .await?;
-    let acquired = |(key, fence, attempt)| (Key::from_bytes(key), acquired(fence, attempt));
+    observe::taken_over(got.iter().map(|(.., taken_over)| u64::from(*taken_over)).sum());
+    let acquired = |(key, fence, attempt, _)| (Key::from_bytes(key), acquired(fence, attempt));
     Ok(got.into_iter().map(acquired).collect())
 }
 

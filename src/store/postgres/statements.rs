@@ -54,7 +54,9 @@ macro_rules! held_by {
 }
 
 /// Keys and owners as arrays, without two of one key; the lease; the retention. A key that is not to be had
-/// has no row. In the order of the keys, so that two statements do not wait for each other.
+/// has no row. In the order of the keys, so that two statements do not wait for each other. Whether a record was
+/// taken over from an owner whose lease had ended is asked of the record as it was when the statement began,
+/// and only of one that is not new.
 pub(super) const CLAIM: &str = concat!(
     "INSERT INTO scrapest_webhook_deliveries AS r
         (key, version, state, owner, fence, lease_until, keep_until, attempt)
@@ -84,7 +86,10 @@ pub(super) const CLAIM: &str = concat!(
     " OR (r.state = 0 AND r.lease_until <= clock_timestamp())
         OR (r.state = 1 AND r.keep_until <= clock_timestamp())
         OR r.state = 2)
-    RETURNING r.key, r.fence, r.attempt"
+    RETURNING r.key, r.fence, r.attempt, CASE WHEN r.attempt > 1 THEN EXISTS (
+        SELECT FROM scrapest_webhook_deliveries AS old
+        WHERE old.key = r.key AND old.state = 0 AND old.owner <> r.owner
+    ) ELSE false END"
 );
 
 /// Why claims had no row. A statement of its own, after that: within it, a row that another had just

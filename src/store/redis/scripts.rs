@@ -61,9 +61,10 @@ pub(super) fn claimed(answer: &Value, fences: &mut [Fence]) -> Result<Claims, Un
         b"acquired" => {
             let mut last = 0;
             for (place, fence) in fences.iter_mut().enumerate() {
-                *fence = Fence::new(number(1 + 2 * place)?);
-                last = number(2 + 2 * place)?;
+                *fence = Fence::new(number(2 + 2 * place)?);
+                last = number(3 + 2 * place)?;
             }
+            crate::observe::taken_over(number(1)?);
             return Ok(Claims::Acquired { attempt: u32::try_from(last).unwrap_or(u32::MAX) });
         }
         b"in progress" => Claim::InProgress { retry_after: Duration::from_millis(number(2)?) },

@@ -8,6 +8,7 @@ use sqlx::sqlite::SqliteConnection;
 
 use super::file::File;
 use super::statements::{CLAIM, COMPLETE, FIND, FORGET, RELEASE, RENEW};
+use crate::observe;
 use crate::store::sql::{Asked, Failure, Leader, UNREADABLE, Unreadable, acquired, fence_to_sql};
 use crate::store::{Claim, Fence, Key, Owner, Settled, StoreError};
 
@@ -107,7 +108,7 @@ async fn claim(
     now: Now,
 ) -> Result<Claim, sqlx::Error> {
     let Wanted { key, owner, lease, keep } = wanted;
-    let got: Option<(i64, i64)> = sqlx::query_as(CLAIM)
+    let got: Option<(i64, i64, bool)> = sqlx::query_as(CLAIM)
         .bind(&key.as_bytes()[..])
         .bind(&owner.to_bytes()[..])
         .bind(now.0)
@@ -115,7 +116,8 @@ async fn claim(
         .bind(now.plus(keep))
         .fetch_optional(&mut *connection)
         .await?;
-    if let Some((fence, attempt)) = got {
+    if let Some((fence, attempt, taken_over)) = got {
+        observe::taken_over(taken_over.into());
         return Ok(acquired(fence, attempt));
     }
     let (completed, lease_until): (bool, Option<i64>) =

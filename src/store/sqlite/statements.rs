@@ -25,6 +25,9 @@ macro_rules! held {
 }
 
 /// No row if the key is not to be had: ?1 key, ?2 owner, ?3 now, ?4 `lease_until`, ?5 `keep_until`.
+///
+/// What is returned is of the record as it is now. So one that was taken over from an owner whose lease had
+/// ended is kept a millisecond longer, and by that it is known.
 pub(super) const CLAIM: &str = concat!(
     "INSERT INTO scrapest_webhook_deliveries AS r
         (key, version, state, owner, fence, lease_until, keep_until, attempt)
@@ -39,13 +42,15 @@ pub(super) const CLAIM: &str = concat!(
     held!(),
     " THEN r.attempt WHEN r.lease_until > ?3 OR r.keep_until > ?3 THEN r.attempt + 1 ELSE 1 END,
         lease_until = ?4,
-        keep_until = ?5
+        keep_until = ?5 + (NOT ",
+    held!(),
+    " AND r.state = 0 AND r.keep_until > ?3)
     WHERE r.version = 1 AND (",
     held!(),
     " OR (r.state = 0 AND r.lease_until <= ?3)
         OR (r.state = 1 AND r.keep_until <= ?3)
         OR r.state = 2)
-    RETURNING fence, attempt"
+    RETURNING fence, attempt, keep_until > ?5"
 );
 
 /// Why the claim had no row. `lease_until` is of a record in progress that can be read.

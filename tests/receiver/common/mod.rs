@@ -9,6 +9,7 @@ pub mod in_process;
 pub mod logged;
 mod on_actix;
 mod on_axum;
+pub mod plain;
 pub mod raw;
 pub mod scripted;
 pub mod watched;
@@ -29,6 +30,7 @@ pub use self::client::Answer;
 pub use self::direct::InProcess;
 pub use self::on_actix::Actix;
 pub use self::on_axum::Axum;
+pub use self::plain::Plain;
 pub use self::raw::{Raw, nonce, signature};
 
 pub const SECRET: &str = "whsec_canary_7b1d5f0c93aa4e21";
@@ -128,6 +130,12 @@ pub trait Framework {
     fn serve<P: Provider>(
         layer: WebhookLayer<P>,
         handler: Handler,
+    ) -> impl Future<Output = Server> + Send;
+
+    /// The same for a handler that takes the body for itself, as before there was a layer.
+    fn serve_plain<P: Provider>(
+        layer: WebhookLayer<P>,
+        handler: Plain,
     ) -> impl Future<Output = Server> + Send;
 }
 

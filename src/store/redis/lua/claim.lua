@@ -1,6 +1,7 @@
--- All keys or none: { 'acquired', fence, attempt, fence, attempt, … }, or what the first that is taken is.
+-- All keys or none: { 'acquired', how many were taken over, fence, attempt, fence, attempt, … }, or what the
+-- first that is taken is.
 local owner, lease, keep = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
-local records, answer = {}, { 'acquired' }
+local records, answer = {}, { 'acquired', 0 }
 for place, key in ipairs(KEYS) do
   local record = read(key)
   if record.unreadable == 'foreign' then
@@ -17,13 +18,16 @@ for place, key in ipairs(KEYS) do
     if record.state == 'c' and record.known then
       return { 'completed', place }
     end
+    if record.state == 'r' and record.known then
+      answer[2] = answer[2] + 1
+    end
     record.fence = math.max(record.fence + 1, now)
     record.attempt = (record.known and record.attempt or 0) + 1
   end
   record.state, record.owner = 'r', owner
   record.lease, record.keep = now + lease, now + keep
   records[place] = record
-  answer[2 * place], answer[2 * place + 1] = record.fence, record.attempt
+  answer[2 * place + 1], answer[2 * place + 2] = record.fence, record.attempt
 end
 -- Only now is anything written: a server that is full, or read-only, still says what it knows.
 for place, key in ipairs(KEYS) do

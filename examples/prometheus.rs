@@ -1,0 +1,69 @@
+//! Metrics for Prometheus: `/metrics` beside the webhooks of both senders.
+//!
+//! ```sh
+//! SCRAPEST_WEBHOOK_SECRET=whsec_… SCRAPEBADGER_WEBHOOK_SECRET=whsec_… \
+//!     cargo run --example prometheus --features metrics
+//! curl http://127.0.0.1:3002/metrics
+//! ```
+//!
+//! Beside this file stand alert rules, `prometheus-rules.yml`, and a dashboard for Grafana to import,
+//! `grafana-dashboard.json`. To whom `/metrics` is open is for the proxy to say.
+
+use std::time::Duration;
+
+use axum::routing::{get, post};
+use axum::{Router, http::StatusCode};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
+use scrapest_webhook::{
+    ScrapeBadgerWebhookLayer, ScrapestWebhookLayer, Secret, scrapebadger, scrapest,
+};
+
+/// From a handler that is quick to a run that is ended at its limit.
+const SECONDS: &[f64] = &[0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 2.0, 4.0, 8.0, 60.0];
+const BYTES: &[f64] = &[256.0, 1024.0, 4096.0, 16384.0, 65536.0, 262_144.0, 1_048_576.0];
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    // Before the first request, and buckets instead of quantiles, which cannot be added up over machines.
+    let metrics = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), SECONDS)?
+        .set_buckets_for_metric(Matcher::Suffix("_bytes".into()), BYTES)?
+        .install_recorder()?;
+    let upkeep = metrics.clone();
+    tokio::spawn(async move {
+        loop {
+            // While nobody scrapes, what was recorded would pile up.
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            upkeep.run_upkeep();
+        }
+    });
+
+    let scrapest_layer =
+        ScrapestWebhookLayer::try_new(Secret::from_env("SCRAPEST_WEBHOOK_SECRET")?)?.check()?;
+    let scrapebadger_layer =
+        ScrapeBadgerWebhookLayer::try_new(Secret::from_env("SCRAPEBADGER_WEBHOOK_SECRET")?)?
+            .check()?;
+    let app = Router::new()
+        .route("/webhooks/scrapest", post(on_scrapest).route_layer(scrapest_layer.clone()))
+        .route("/webhooks/scrapebadger", post(on_badger).route_layer(scrapebadger_layer.clone()))
+        .route("/metrics", get(async move || metrics.render()));
+
+    let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:3002".into());
+    let listener = tokio::net::TcpListener::bind(address).await?;
+    println!("listening on http://{}", listener.local_addr()?);
+    let stop = async { _ = tokio::signal::ctrl_c().await };
+    axum::serve(listener, app).with_graceful_shutdown(stop).await?;
+    let grace = Duration::from_secs(10);
+    tokio::join!(scrapest_layer.drain(grace), scrapebadger_layer.drain(grace));
+    Ok(())
+}
+
+async fn on_scrapest(event: scrapest::Event) -> StatusCode {
+    println!("{:?}", event.kind());
+    StatusCode::NO_CONTENT
+}
+
+async fn on_badger(event: scrapebadger::Event) -> StatusCode {
+    println!("{:?}", event.kind());
+    StatusCode::NO_CONTENT
+}

@@ -1,0 +1,96 @@
+//! What is counted, through the [`metrics`](https://docs.rs/metrics) facade (feature `metrics`): any exporter of
+//! it will do. `examples/prometheus.rs` serves `/metrics` on axum; beside it stand a Grafana dashboard and alert rules.
+//!
+//! | metric | type | unit | labels | what it says |
+//! |---|---|---|---|---|
+//! | `scrapest_webhook_deliveries_total` | counter | count | `sender`, `kind`, `outcome` | authentic, fresh requests, each once, by how it ended; answered challenges among them |
+//! | `scrapest_webhook_refusals_total` | counter | count | `sender`, `reason` | requests that were refused in the handler's place |
+//! | `scrapest_webhook_would_refuse_total` | counter | count | `sender`, `reason` | requests that the observe-only mode let pass, and why they would not have reached the handler, or not have got its answer |
+//! | `scrapest_webhook_duration_seconds` | histogram | seconds | `sender`, `outcome` | from a request's headers to its end, with what is recorded of it |
+//! | `scrapest_webhook_body_duration_seconds` | histogram | seconds | `sender` | from a request's headers to the end of its body |
+//! | `scrapest_webhook_body_bytes` | histogram | bytes | `sender` | the length of a body that was read whole |
+//! | `scrapest_webhook_handler_duration_seconds` | histogram | seconds | `sender` | how long a handler ran, also one that was late or failed |
+//! | `scrapest_webhook_running_handlers` | gauge | count | `sender` | handlers that run now |
+//! | `scrapest_webhook_waiters` | gauge | count | `sender` | duplicates that wait now for the attempt that runs |
+//! | `scrapest_webhook_bytes_in_flight` | gauge | bytes | `sender` | bodies held now, read or being read |
+//! | `scrapest_webhook_pending_settlements` | gauge | count | `sender`, `verb` | what waits now, in the background, for a store that is down |
+//! | `scrapest_webhook_last_accepted_timestamp_seconds` | gauge | seconds | `sender` | when a handler last succeeded, in Unix time; absent before the first time |
+//! | `scrapest_webhook_late_successes_total` | counter | count | `sender` | handlers that succeeded after their lease was lost: each may have run twice |
+//! | `scrapest_webhook_takeovers_total` | counter | count | | records whose lease had ended without a word and that were claimed anew: two a delivery |
+//! | `scrapest_webhook_store_duration_seconds` | histogram | seconds | `verb` | how long the store took for an answer |
+//! | `scrapest_webhook_store_errors_total` | counter | count | `verb` | questions that the store did not answer, or not in time |
+//! | `scrapest_webhook_records` | gauge | count | `sender` | records in the memory store: two a delivery |
+//! | `scrapest_webhook_oldest_record_timestamp_seconds` | gauge | seconds | `sender` | when the oldest record of the memory store was claimed, in Unix time; now, if there is none |
+//! | `scrapest_webhook_evictions_total` | counter | count | | records that left the memory store before their time, because it was full |
+//!
+//! Labels are from fixed sets:
+//!
+//! * `sender` is the [`name`](crate::Provider::name) of the provider;
+//! * `kind` is one of its [`kinds`](crate::Provider::kinds), else `other`; `unknown` where the request names none;
+//! * `outcome` is `completed` (2xx), `handler_refused` (any other status), `handler_failed` (no answer),
+//!   `would_refuse`, or a reason;
+//! * `reason` is the [`as_str`](crate::RejectionKind::as_str) of a [`RejectionKind`](crate::RejectionKind).
+//!   `stale` (authentic, but late: look at your clock) is told apart from `wrong_signature`. Of refusals
+//!   each is there from the first request, with 0;
+//! * `verb` is `claim`, `renew`, `complete` or `release`.
+//!
+//! A handler that outlives the answer deadline is a refusal at that time, `answer_deadline`, and a
+//! delivery when it ends, by how it ended. So refusals are what the sender was told, and deliveries what came of it.
+//!
+//! Install the recorder before the first request. A layer asks for its metrics, and describes them, when
+//! the first one comes, and keeps to that recorder from then on.
+
+use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
+
+pub(crate) const DELIVERIES: &str = "scrapest_webhook_deliveries_total";
+pub(crate) const REFUSALS: &str = "scrapest_webhook_refusals_total";
+pub(crate) const WOULD_REFUSE: &str = "scrapest_webhook_would_refuse_total";
+pub(crate) const DURATION: &str = "scrapest_webhook_duration_seconds";
+pub(crate) const BODY_DURATION: &str = "scrapest_webhook_body_duration_seconds";
+pub(crate) const BODY_BYTES: &str = "scrapest_webhook_body_bytes";
+pub(crate) const HANDLER_DURATION: &str = "scrapest_webhook_handler_duration_seconds";
+pub(crate) const RUNNING: &str = "scrapest_webhook_running_handlers";
+pub(crate) const WAITERS: &str = "scrapest_webhook_waiters";
+pub(crate) const BYTES_IN_FLIGHT: &str = "scrapest_webhook_bytes_in_flight";
+pub(crate) const PENDING: &str = "scrapest_webhook_pending_settlements";
+pub(crate) const LAST_ACCEPTED: &str = "scrapest_webhook_last_accepted_timestamp_seconds";
+pub(crate) const LATE_SUCCESSES: &str = "scrapest_webhook_late_successes_total";
+pub(crate) const TAKEOVERS: &str = "scrapest_webhook_takeovers_total";
+pub(crate) const STORE_DURATION: &str = "scrapest_webhook_store_duration_seconds";
+pub(crate) const STORE_ERRORS: &str = "scrapest_webhook_store_errors_total";
+pub(crate) const RECORDS: &str = "scrapest_webhook_records";
+pub(crate) const OLDEST_RECORD: &str = "scrapest_webhook_oldest_record_timestamp_seconds";
+pub(crate) const EVICTIONS: &str = "scrapest_webhook_evictions_total";
+
+/// Describes every metric to the recorder that is installed. A layer does so by itself at its first
+/// request; call it for a recorder that should know them before.
+///
+/// ```
+/// # let recorder = metrics_util::debugging::DebuggingRecorder::new();
+/// # metrics::with_local_recorder(&recorder, || {
+/// scrapest_webhook::metrics::describe();
+/// # });
+/// ```
+pub fn describe() {
+    use Unit::{Bytes, Count, Seconds};
+
+    describe_counter!(DELIVERIES, Count, "Authentic, fresh requests, by how they ended");
+    describe_counter!(REFUSALS, Count, "Requests refused in the handler's place");
+    describe_counter!(WOULD_REFUSE, Count, "Requests that observe-only let pass");
+    describe_histogram!(DURATION, Seconds, "From a request's headers to its end");
+    describe_histogram!(BODY_DURATION, Seconds, "From a request's headers to its body's end");
+    describe_histogram!(BODY_BYTES, Bytes, "Length of a body that was read whole");
+    describe_histogram!(HANDLER_DURATION, Seconds, "How long a handler ran");
+    describe_gauge!(RUNNING, Count, "Handlers that run now");
+    describe_gauge!(WAITERS, Count, "Duplicates that wait now for the attempt that runs");
+    describe_gauge!(BYTES_IN_FLIGHT, Bytes, "Bodies held now, read or being read");
+    describe_gauge!(PENDING, Count, "Settlements that wait now for a store that is down");
+    describe_gauge!(LAST_ACCEPTED, Seconds, "When a handler last succeeded, in Unix time");
+    describe_counter!(LATE_SUCCESSES, Count, "Successes of handlers that had lost their lease");
+    describe_counter!(TAKEOVERS, Count, "Records claimed anew after their lease had just ended");
+    describe_histogram!(STORE_DURATION, Seconds, "How long the store took for an answer");
+    describe_counter!(STORE_ERRORS, Count, "Questions that the store did not answer");
+    describe_gauge!(RECORDS, Count, "Records in the memory store");
+    describe_gauge!(OLDEST_RECORD, Seconds, "When the oldest record was claimed, in Unix time");
+    describe_counter!(EVICTIONS, Count, "Records that left a full memory store too early");
+}

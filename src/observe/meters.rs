@@ -1,0 +1,296 @@
+//! The handles of the metrics: asked for once, at a layer's first request, and kept. Where they are many,
+//! each when it is first needed.
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, SystemTime};
+
+use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
+use tokio::time::Instant;
+
+use super::{Outcome, Verb};
+use crate::metrics as names;
+use crate::provider::Provider;
+use crate::rejection::RejectionKind;
+use crate::store::AnyStore;
+
+/// The metrics of one layer; clones are the same.
+#[derive(Clone, Default)]
+pub(crate) struct MetersOfLayer(Arc<OnceLock<Meters>>);
+
+impl MetersOfLayer {
+    pub(crate) fn get<P: Provider>(&self, provider: &P) -> &Meters {
+        self.0.get_or_init(|| Meters::new(provider.name(), provider.kinds()))
+    }
+
+    /// The sender was answered while its handler runs on.
+    pub(crate) fn late(&self, kind: RejectionKind) {
+        if let Some(meters) = self.0.get() {
+            meters.refused(kind);
+        }
+    }
+
+    /// A handler has succeeded that had lost its lease.
+    pub(crate) fn late_success(&self) {
+        if let Some(meters) = self.0.get() {
+            meters.late_successes.increment(1);
+        }
+    }
+}
+
+impl fmt::Debug for MetersOfLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MetersOfLayer")
+    }
+}
+
+pub(crate) struct Meters {
+    sender: &'static str,
+    kinds: &'static [&'static str],
+    /// By kind, and within it by outcome.
+    deliveries: Box<[OnceLock<Counter>]>,
+    durations: [OnceLock<Histogram>; Outcome::COUNT],
+    refusals: [Counter; RejectionKind::COUNT],
+    would_refuse: [OnceLock<Counter>; RejectionKind::COUNT],
+    body_duration: Histogram,
+    body_bytes: Histogram,
+    handler_duration: Histogram,
+    running: Gauge,
+    waiters: Gauge,
+    bytes_in_flight: Gauge,
+    pending: [Gauge; 2],
+    late_successes: Counter,
+    // Without a value until there is one.
+    last_accepted: OnceLock<Gauge>,
+    records: OnceLock<[Gauge; 2]>,
+}
+
+/// The place of a kind among the labels; `None` until it is known.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct KindLabel(Option<usize>);
+
+impl Meters {
+    fn new(sender: &'static str, kinds: &'static [&'static str]) -> Self {
+        names::describe();
+        let refusal = |kind: &RejectionKind| match kind.is_refusal() {
+            true => counter!(names::REFUSALS, "sender" => sender, "reason" => kind.as_str()),
+            false => Counter::noop(),
+        };
+        let pending =
+            |verb: Verb| gauge!(names::PENDING, "sender" => sender, "verb" => verb.as_str());
+        // What the stores count has no sender; from here on it is there, with 0.
+        let _ = (counter!(names::TAKEOVERS), counter!(names::EVICTIONS));
+        Self {
+            sender,
+            kinds,
+            deliveries: (0..(kinds.len() + 2) * Outcome::COUNT).map(|_| OnceLock::new()).collect(),
+            durations: [const { OnceLock::new() }; _],
+            refusals: std::array::from_fn(|place| refusal(&RejectionKind::ALL[place])),
+            would_refuse: [const { OnceLock::new() }; _],
+            body_duration: histogram!(names::BODY_DURATION, "sender" => sender),
+            body_bytes: histogram!(names::BODY_BYTES, "sender" => sender),
+            handler_duration: histogram!(names::HANDLER_DURATION, "sender" => sender),
+            running: gauge!(names::RUNNING, "sender" => sender),
+            waiters: gauge!(names::WAITERS, "sender" => sender),
+            bytes_in_flight: gauge!(names::BYTES_IN_FLIGHT, "sender" => sender),
+            pending: [pending(Verb::Complete), pending(Verb::Release)],
+            late_successes: counter!(names::LATE_SUCCESSES, "sender" => sender),
+            last_accepted: OnceLock::new(),
+            records: OnceLock::new(),
+        }
+    }
+
+    /// The label of a kind that came from outside, and is none itself.
+    pub(crate) fn kind(&self, kind: Option<&str>) -> KindLabel {
+        let known = |kind| self.kinds.iter().position(|known| *known == kind);
+        let other = self.kinds.len();
+        KindLabel(Some(kind.map_or(other + 1, |kind| known(kind).unwrap_or(other))))
+    }
+
+    /// A request has ended; an authentic, fresh one is a delivery, and a challenge.
+    pub(crate) fn ended(&self, kind: KindLabel, outcome: Outcome, duration: Duration) {
+        let place = outcome.place();
+        let histogram = self.durations[place].get_or_init(
+            || histogram!(names::DURATION, "sender" => self.sender, "outcome" => outcome.as_str()),
+        );
+        histogram.record(duration.as_secs_f64());
+        if let Outcome::Rejected(kind) = outcome {
+            self.refused(kind);
+        }
+        let unknown = self.kinds.len() + 1;
+        let kind = match (kind, outcome) {
+            (KindLabel(Some(kind)), _) => kind,
+            (_, Outcome::Rejected(RejectionKind::Challenge)) => unknown,
+            _ => return,
+        };
+        let counter = self.deliveries[kind * Outcome::COUNT + place].get_or_init(|| {
+            let label = match self.kinds.get(kind) {
+                Some(kind) => kind,
+                None if kind == unknown => "unknown",
+                None => "other",
+            };
+            let outcome = outcome.as_str();
+            counter!(names::DELIVERIES, "sender" => self.sender, "kind" => label, "outcome" => outcome)
+        });
+        counter.increment(1);
+    }
+
+    fn refused(&self, kind: RejectionKind) {
+        self.refusals[kind as usize].increment(1);
+    }
+
+    pub(crate) fn would_refuse(&self, kind: RejectionKind) {
+        let counter = self.would_refuse[kind as usize].get_or_init(
+            || counter!(names::WOULD_REFUSE, "sender" => self.sender, "reason" => kind.as_str()),
+        );
+        counter.increment(1);
+    }
+
+    pub(crate) fn body(&self, bytes: usize, arrived: Instant) {
+        self.body_duration.record(arrived.elapsed().as_secs_f64());
+        self.body_bytes.record(float(bytes));
+    }
+
+    pub(crate) fn accepted(&self) {
+        let gauge = self
+            .last_accepted
+            .get_or_init(|| gauge!(names::LAST_ACCEPTED, "sender" => self.sender));
+        gauge.set(unix_seconds(SystemTime::now()));
+    }
+
+    pub(crate) fn bytes_in_flight(&self) -> Level {
+        Level { gauge: self.bytes_in_flight.clone(), height: 0.0 }
+    }
+
+    pub(crate) fn waiting(&self) -> Level {
+        Level::one(&self.waiters)
+    }
+
+    pub(crate) fn pending(&self, verb: Verb) -> Level {
+        Level::one(&self.pending[usize::from(verb == Verb::Release)])
+    }
+
+    pub(crate) fn running(&self) -> Timed {
+        Timed {
+            histogram: self.handler_duration.clone(),
+            began: Instant::now(),
+            _level: Level::one(&self.running),
+        }
+    }
+
+    /// How full the memory store is, if it is one.
+    pub(crate) fn store(&self, store: &AnyStore) {
+        let Some((records, oldest)) = store.memory().map(crate::MemoryStore::held) else { return };
+        let [count, age] = self.records.get_or_init(|| {
+            [names::RECORDS, names::OLDEST_RECORD].map(|name| gauge!(name, "sender" => self.sender))
+        });
+        count.set(float(records));
+        age.set(unix_seconds(oldest.unwrap_or_else(SystemTime::now)));
+    }
+}
+
+/// What a gauge stands higher by until this is dropped.
+pub(crate) struct Level {
+    gauge: Gauge,
+    height: f64,
+}
+
+impl Level {
+    fn one(gauge: &Gauge) -> Self {
+        let mut level = Self { gauge: gauge.clone(), height: 0.0 };
+        level.raise(1);
+        level
+    }
+
+    pub(crate) fn raise(&mut self, by: usize) {
+        self.gauge.increment(float(by));
+        self.height += float(by);
+    }
+}
+
+impl Drop for Level {
+    fn drop(&mut self) {
+        self.gauge.decrement(self.height);
+    }
+}
+
+impl fmt::Debug for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Level({})", self.height)
+    }
+}
+
+/// A run of a handler, until this is dropped.
+pub(crate) struct Timed {
+    histogram: Histogram,
+    began: Instant,
+    _level: Level,
+}
+
+impl Drop for Timed {
+    fn drop(&mut self) {
+        self.histogram.record(self.began.elapsed().as_secs_f64());
+    }
+}
+
+/// What one store is asked, whichever layer asks it.
+#[derive(Default)]
+pub(crate) struct StoreMeters(OnceLock<[(Histogram, Counter); Verb::ALL.len()]>);
+
+/// When a question was put.
+#[derive(Clone, Copy)]
+pub(crate) struct Asked(Instant);
+
+impl StoreMeters {
+    pub(crate) fn asked(&self) -> Asked {
+        Asked(Instant::now())
+    }
+
+    pub(crate) fn answered(&self, verb: Verb, asked: Asked, ok: bool) {
+        let (durations, errors) = self.of(verb);
+        durations.record(asked.0.elapsed().as_secs_f64());
+        errors.increment(u64::from(!ok));
+    }
+
+    pub(crate) fn gave_up(&self, verb: Verb) {
+        self.of(verb).1.increment(1);
+    }
+
+    fn of(&self, verb: Verb) -> &(Histogram, Counter) {
+        let all = self.0.get_or_init(|| {
+            Verb::ALL.map(|verb| {
+                let verb = verb.as_str();
+                let histogram = histogram!(names::STORE_DURATION, "verb" => verb);
+                (histogram, counter!(names::STORE_ERRORS, "verb" => verb))
+            })
+        });
+        &all[verb as usize]
+    }
+}
+
+impl fmt::Debug for StoreMeters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StoreMeters")
+    }
+}
+
+/// Records that were taken over, or that were evicted. What is rare is asked for each time.
+pub(crate) fn taken_over(records: u64) {
+    if records > 0 {
+        counter!(names::TAKEOVERS).increment(records);
+    }
+}
+
+pub(crate) fn evicted(records: u64) {
+    if records > 0 {
+        counter!(names::EVICTIONS).increment(records);
+    }
+}
+
+fn float(number: usize) -> f64 {
+    u32::try_from(number).map_or(f64::MAX, f64::from)
+}
+
+fn unix_seconds(time: SystemTime) -> f64 {
+    time.duration_since(SystemTime::UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
+}

@@ -1,0 +1,249 @@
+//! What is said about a delivery: one span, one event a refusal, and counters.
+//!
+//! Nothing that came unauthenticated goes beyond DEBUG, and nothing that came at all is written unless
+//! it is escaped and cut. Labels of metrics are from fixed sets.
+
+#[cfg(feature = "metrics")]
+mod meters;
+#[cfg(not(feature = "metrics"))]
+#[path = "no_meters.rs"]
+mod meters;
+
+use std::fmt::{self, Write};
+
+use tokio::time::Instant;
+use tracing::field::{Empty, display};
+use tracing::{Span, debug, info, info_span, warn};
+
+use self::meters::KindLabel;
+pub(crate) use self::meters::{
+    Asked, Level, Meters, MetersOfLayer, StoreMeters, evicted, taken_over,
+};
+use crate::config::Config;
+use crate::provider::Provider;
+use crate::rejection::{RejectionKind, Reply};
+use crate::run_state::RunState;
+use crate::store::AnyStore;
+
+/// The longest id or kind in a log, in bytes of what came.
+const LONGEST: usize = 128;
+
+/// The span of one delivery. Its fields are filled in as they become known.
+pub(crate) fn span(sender: &'static str) -> Span {
+    info_span!(
+        "webhook",
+        sender,
+        delivery_id = Empty,
+        kind = Empty,
+        outcome = Empty,
+        status = Empty,
+        body_bytes = Empty,
+        duration_us = Empty,
+    )
+}
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Outcome {
+    Completed,
+    HandlerRefused,
+    HandlerFailed,
+    WouldRefuse,
+    Rejected(RejectionKind),
+}
+
+#[cfg_attr(not(feature = "metrics"), allow(dead_code, reason = "the labels of metrics"))]
+impl Outcome {
+    pub(crate) const COUNT: usize = 4 + RejectionKind::COUNT;
+
+    /// Below [`COUNT`](Self::COUNT).
+    pub(crate) const fn place(self) -> usize {
+        match self {
+            Self::Completed => 0,
+            Self::HandlerRefused => 1,
+            Self::HandlerFailed => 2,
+            Self::WouldRefuse => 3,
+            Self::Rejected(kind) => 4 + kind as usize,
+        }
+    }
+
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::HandlerRefused => "handler_refused",
+            Self::HandlerFailed => "handler_failed",
+            Self::WouldRefuse => "would_refuse",
+            Self::Rejected(kind) => kind.as_str(),
+        }
+    }
+}
+
+/// What a store is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verb {
+    Claim,
+    Renew,
+    Complete,
+    Release,
+}
+
+impl Verb {
+    #[cfg_attr(not(feature = "metrics"), allow(dead_code, reason = "the labels of metrics"))]
+    pub(crate) const ALL: [Self; 4] = [Self::Claim, Self::Renew, Self::Complete, Self::Release];
+
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Claim => "claim",
+            Self::Renew => "renew",
+            Self::Complete => "complete",
+            Self::Release => "release",
+        }
+    }
+}
+
+/// Watches one request from its headers to its end.
+pub(crate) struct Observation<'a> {
+    span: Span,
+    meters: &'a Meters,
+    store: &'a AnyStore,
+    kind: KindLabel,
+    started: Instant,
+}
+
+impl<'a> Observation<'a> {
+    pub(crate) fn new<P: Provider>(config: &'a Config<P>, span: &Span, started: Instant) -> Self {
+        Self {
+            span: span.clone(),
+            meters: config.meters(),
+            store: &config.store,
+            kind: KindLabel::default(),
+            started,
+        }
+    }
+
+    pub(crate) fn body(&self, bytes: usize) {
+        self.span.record("body_bytes", bytes);
+        self.meters.body(bytes, self.started);
+    }
+
+    /// After authentication: the id is not signed, but came with something that is.
+    pub(crate) fn identified(&mut self, id: Option<&str>, kind: Option<&str>) {
+        self.kind = self.meters.kind(kind);
+        if self.span.is_disabled() {
+            return;
+        }
+        if let Some(id) = id {
+            self.span.record("delivery_id", display(Escaped(id)));
+        }
+        if let Some(kind) = kind {
+            self.span.record("kind", display(Escaped(kind)));
+        }
+    }
+
+    pub(crate) fn answered(&self, status: Option<u16>) {
+        let outcome = match status {
+            Some(200..300) => Outcome::Completed,
+            Some(_) => Outcome::HandlerRefused,
+            None => Outcome::HandlerFailed,
+        };
+        if matches!(outcome, Outcome::Completed) {
+            self.meters.accepted();
+        }
+        self.end(outcome, status);
+    }
+
+    pub(crate) fn rejected(&self, reply: &Reply) {
+        let kind = reply.kind();
+        self.span.in_scope(|| say(kind));
+        self.end(Outcome::Rejected(kind), Some(kind.status()));
+    }
+
+    /// The request that is, or was, handed on all the same.
+    pub(crate) fn would_refuse(&self, kind: RejectionKind) {
+        self.would_answer_late(kind);
+        self.end(Outcome::WouldRefuse, None);
+    }
+
+    /// The same where the run has an end of its own to tell.
+    pub(crate) fn would_answer_late(&self, kind: RejectionKind) {
+        let reason = kind.as_str();
+        // Also of what is not authentic, which here is what is looked for. Nothing of it is written.
+        self.span.in_scope(|| match is_authenticated(kind) {
+            true => warn!(reason, "delivery would have been refused, if not for observe-only"),
+            false => info!(reason, "request would have been refused, if not for observe-only"),
+        });
+        self.meters.would_refuse(kind);
+    }
+
+    fn end(&self, outcome: Outcome, status: Option<u16>) {
+        let duration = self.started.elapsed();
+        self.span.record("outcome", outcome.as_str());
+        self.span.record("status", status);
+        self.span.record("duration_us", u64::try_from(duration.as_micros()).unwrap_or(u64::MAX));
+        self.meters.ended(self.kind, outcome, duration);
+        self.meters.store(self.store);
+    }
+}
+
+/// The sender was answered while its handler runs on; the run's own end is still to come.
+pub(crate) fn late(run: &RunState, reply: &Reply) {
+    run.span().in_scope(|| say(reply.kind()));
+    run.meters().late(reply.kind());
+}
+
+fn say(kind: RejectionKind) {
+    let reason = kind.as_str();
+    match kind {
+        RejectionKind::Duplicate | RejectionKind::Challenge => {
+            debug!(reason, "answered without the handler");
+        }
+        // Said already, where more was known: of a store that is down once, not for every request.
+        RejectionKind::Stale | RejectionKind::StoreDown => {}
+        RejectionKind::NoSignedTimestamp => warn!(
+            reason,
+            "authentic request refused: no timestamp is under its signature; if the sender signs none, \
+             the provider's `with_insecure_unsigned_timestamp` lets it pass"
+        ),
+        _ if is_authenticated(kind) => warn!(reason, "delivery refused"),
+        _ => debug!(reason, "request refused"),
+    }
+}
+
+/// Whether a refusal of this kind comes after the signature was verified.
+fn is_authenticated(kind: RejectionKind) -> bool {
+    matches!(
+        kind,
+        RejectionKind::NoSignedTimestamp
+            | RejectionKind::Stale
+            | RejectionKind::TooManyRuns
+            | RejectionKind::InProgress
+            | RejectionKind::TooManyWaiting
+            | RejectionKind::AnswerDeadline
+            | RejectionKind::RunLimit
+            | RejectionKind::HandlerPanicked
+    )
+}
+
+/// Text from outside, with control characters escaped, and cut. Its `Debug` has quotes.
+pub(crate) struct Escaped<'a>(pub(crate) &'a str);
+
+impl fmt::Debug for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{self}\"")
+    }
+}
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut left = LONGEST;
+        for char in self.0.chars() {
+            let Some(rest) = left.checked_sub(char.len_utf8()) else {
+                return f.write_char('…');
+            };
+            left = rest;
+            // `escape_debug` leaves no control character and no ANSI escape as it is.
+            write!(f, "{}", char.escape_debug())?;
+        }
+        Ok(())
+    }
+}

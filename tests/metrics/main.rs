@@ -1,0 +1,288 @@
+//! What is counted, under which names and labels, and that the table of them in the documentation is right.
+
+#![allow(missing_docs, reason = "a test binary is nobody's library")]
+
+#[path = "../receiver/common/scripted.rs"]
+#[allow(dead_code, unreachable_pub, reason = "shared with the tests of the receiver")]
+mod scripted;
+mod table;
+mod takeovers;
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
+
+use axum::body::Body;
+use axum::http::StatusCode;
+use axum::routing::post;
+use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
+use scrapest_webhook::scrapest::Scrapest;
+use scrapest_webhook::store::{Claim, DeliveryStore, Fence, Key, Owner};
+use scrapest_webhook::testing::SignedRequest;
+use scrapest_webhook::{
+    Delivery, MemoryStore, Provider, RejectionKind, ScrapeBadgerWebhookLayer, ScrapestWebhookLayer,
+    WebhookLayer, scrapebadger, scrapest, testing,
+};
+use scripted::{Fault, ScriptedStore, Verb};
+use tokio::time::sleep;
+use tower::ServiceExt;
+
+const SECRET: &str = "whsec_canary_7b1d5f0c93aa4e21";
+const LEASE: Duration = Duration::from_millis(30);
+const KEEP: Duration = Duration::from_secs(4_200);
+
+/// Each name with its labels, and its value; of a histogram how often something was recorded.
+type Seen = BTreeMap<String, f64>;
+
+fn seen(snapshotter: &Snapshotter) -> Seen {
+    let metrics = snapshotter.snapshot().into_vec().into_iter();
+    metrics
+        .map(|(key, _, _, value)| {
+            let key = key.key();
+            let labels: Vec<_> =
+                key.labels().map(|label| format!("{}={}", label.key(), label.value())).collect();
+            let name = key.name().strip_prefix("scrapest_webhook_").unwrap();
+            let value = match value {
+                DebugValue::Counter(count) => count as f64,
+                DebugValue::Histogram(values) => values.len() as f64,
+                DebugValue::Gauge(value) => value.into_inner(),
+            };
+            (format!("{name} {}", labels.join(" ")).trim_end().to_owned(), value)
+        })
+        .collect()
+}
+
+/// Runs it with a recorder of its own, on one thread, and gives what was recorded.
+fn recorded<F: Future<Output = ()>>(run: impl FnOnce(Snapshotter) -> F) -> Snapshotter {
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    metrics::with_local_recorder(&recorder, || runtime.block_on(run(recorder.snapshotter())));
+    snapshotter
+}
+
+fn layer() -> ScrapestWebhookLayer {
+    ScrapestWebhookLayer::new(SECRET)
+}
+
+fn genuine() -> SignedRequest {
+    testing::scrapest(SECRET).sign()
+}
+
+fn forged() -> SignedRequest {
+    testing::scrapest("another secret, or none").sign()
+}
+
+fn stale() -> SignedRequest {
+    let old = SystemTime::now() - Duration::from_secs(7_200);
+    testing::scrapest(SECRET).with_time(old).sign()
+}
+
+fn app<P: Provider, F>(
+    layer: WebhookLayer<P>,
+    handler: impl Fn(Delivery) -> F + Clone + Send + Sync + 'static,
+) -> axum::Router
+where
+    F: Future<Output = StatusCode> + Send + 'static,
+{
+    axum::Router::new().route("/", post(handler).route_layer(layer))
+}
+
+async fn send(app: &axum::Router, request: &SignedRequest) -> u16 {
+    let answer = app.clone().oneshot(request.clone().into_http::<Body>("/"));
+    answer.await.unwrap().status().as_u16()
+}
+
+#[test]
+fn every_request_is_counted_by_how_it_ended() {
+    let seen = seen(&recorded(async |_| {
+        let app = app(layer(), async |_| StatusCode::NO_CONTENT);
+        let once = genuine();
+        for request in [&once, &once, &forged(), &stale()] {
+            send(&app, request).await;
+        }
+    }));
+    let of = "sender=scrapest kind=tweet.created";
+    assert_eq!(seen[&format!("deliveries_total {of} outcome=completed")], 1.0);
+    assert_eq!(seen[&format!("deliveries_total {of} outcome=duplicate")], 1.0);
+    let deliveries = seen.keys().filter(|name| name.starts_with("deliveries_total"));
+    assert_eq!(deliveries.count(), 2, "what is not authentic and fresh is none: {seen:#?}");
+    // Authentic but stale is told from forged, and what did not happen is there as well.
+    for (reason, count) in [("stale", 1.0), ("wrong_signature", 1.0), ("store_down", 0.0)] {
+        assert_eq!(seen[&format!("refusals_total sender=scrapest reason={reason}")], count);
+    }
+    let refusals = seen.keys().filter(|name| name.starts_with("refusals_total"));
+    assert_eq!(
+        refusals.count(),
+        RejectionKind::ALL.len() - 2,
+        "a duplicate and a challenge are none"
+    );
+    for outcome in ["completed", "duplicate", "stale", "wrong_signature"] {
+        assert_eq!(seen[&format!("duration_seconds sender=scrapest outcome={outcome}")], 1.0);
+    }
+    assert_eq!(seen["body_bytes sender=scrapest"], 4.0);
+    assert_eq!(seen["body_duration_seconds sender=scrapest"], 4.0);
+    assert_eq!(seen["handler_duration_seconds sender=scrapest"], 1.0);
+    assert_eq!(seen["store_duration_seconds verb=claim"], 2.0);
+    assert_eq!(seen["store_duration_seconds verb=complete"], 1.0);
+    let now = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs_f64();
+    assert!((now - seen["last_accepted_timestamp_seconds sender=scrapest"]).abs() < 60.0);
+    assert_eq!(seen["records sender=scrapest"], 2.0);
+    assert!((now - seen["oldest_record_timestamp_seconds sender=scrapest"]).abs() < 60.0);
+}
+
+#[test]
+fn a_kind_that_a_stranger_made_up_is_no_label() {
+    let seen = seen(&recorded(async |_| {
+        let app = app(layer(), async |_| StatusCode::NO_CONTENT);
+        for kind in ["tweet.updated", "made.up", "made.up.as.well"] {
+            send(&app, &testing::scrapest(SECRET).with_kind(kind).sign()).await;
+        }
+        let now = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
+        let nameless = format!(r#"{{"detected_at":{now}}}"#);
+        let nameless = testing::scrapebadger(SECRET).with_body(nameless).sign();
+        let badger = ScrapeBadgerWebhookLayer::new(SECRET);
+        assert_eq!(send(&self::app(badger, async |_| StatusCode::OK), &nameless).await, 200);
+        // An answered challenge is a request that came well, too.
+        send(&app, &testing::scrapest(SECRET).with_kind("webhook.verification").sign()).await;
+    }));
+    let count = |kind, outcome| {
+        seen[&format!("deliveries_total sender=scrapest kind={kind} outcome={outcome}")]
+    };
+    assert_eq!(count("tweet.updated", "completed"), 1.0);
+    assert_eq!(count("other", "completed"), 2.0);
+    assert_eq!(seen["deliveries_total sender=scrapebadger kind=unknown outcome=completed"], 1.0);
+    assert_eq!(count("unknown", "challenge"), 1.0);
+}
+
+#[test]
+fn what_runs_waits_and_is_held_now_stands_in_gauges() {
+    const NOW: [&str; 3] = ["running_handlers", "waiters", "bytes_in_flight"];
+    let of = |seen: &Seen| NOW.map(|name| seen[&format!("{name} sender=scrapest")]);
+    let (request, mut midway) = (genuine(), [0.0; 3]);
+    let rest = recorded(async |snapshotter| {
+        let app = app(layer(), async |_| {
+            sleep(Duration::from_millis(300)).await;
+            StatusCode::NO_CONTENT
+        });
+        let look = async {
+            sleep(Duration::from_millis(100)).await;
+            midway = of(&seen(&snapshotter));
+        };
+        let (first, second, ()) = tokio::join!(send(&app, &request), send(&app, &request), look);
+        assert_eq!((first, second), (204, 200));
+    });
+    assert_eq!(midway, [1.0, 1.0, 2.0 * request.body().len() as f64]);
+    // This recorder begins anew with each look: what went up comes down again.
+    assert_eq!(of(&seen(&rest)), midway.map(|height| -height));
+}
+
+#[test]
+fn a_handler_past_the_answer_deadline_is_a_refusal_first_and_a_delivery_in_the_end() {
+    let seen = seen(&recorded(async |_| {
+        let layer = layer().with_answer_deadline(Duration::from_millis(50));
+        let app = app(layer.clone(), async |_| {
+            sleep(Duration::from_millis(150)).await;
+            StatusCode::NO_CONTENT
+        });
+        assert_eq!(send(&app, &genuine()).await, 503);
+        assert!(layer.drain(Duration::from_secs(10)).await);
+    }));
+    assert_eq!(seen["refusals_total sender=scrapest reason=answer_deadline"], 1.0);
+    let delivery = "deliveries_total sender=scrapest kind=tweet.created outcome=completed";
+    assert_eq!(seen[delivery], 1.0);
+}
+
+#[test]
+fn a_store_that_fails_is_counted_by_verb_and_so_is_what_waits_for_it() {
+    let pending = "pending_settlements sender=scrapest verb=complete";
+    let mut first = Seen::new();
+    let seen = seen(&recorded(async |snapshotter| {
+        let store = ScriptedStore::new(|call| match (call.verb, call.nth) {
+            (Verb::Complete, 0..2) => Fault::Error,
+            _ => Fault::None,
+        });
+        let layer = layer().with_store(store);
+        let app = app(layer.clone(), async |_| StatusCode::NO_CONTENT);
+        assert_eq!(send(&app, &genuine()).await, 204);
+        first = seen(&snapshotter);
+        assert!(layer.drain(Duration::from_secs(10)).await);
+    }));
+    // This recorder begins anew with each look.
+    let errors = "store_errors_total verb=complete";
+    assert_eq!((first[errors], first[pending]), (1.0, 1.0));
+    assert_eq!((seen[errors], seen[pending]), (1.0, -1.0));
+    assert_eq!(seen["store_errors_total verb=claim"], 0.0);
+    assert!(!seen.contains_key("records sender=scrapest"), "not of a store that is not in memory");
+}
+
+#[test]
+fn a_success_after_the_lease_was_lost_is_counted_once() {
+    let seen = seen(&recorded(async |_| {
+        let store = MemoryStore::new();
+        let layer = layer().with_lease(LEASE).with_store(store.clone());
+        let app = app(layer, move |delivery: Delivery| {
+            let store = store.clone();
+            async move {
+                // It blocks its thread, so that nobody renews; another takes over meanwhile.
+                std::thread::sleep(2 * LEASE);
+                let other = store.claim(&delivery.key(), Owner::random(), LEASE, KEEP).await;
+                assert!(matches!(other.unwrap(), Claim::Acquired { attempt: 2, .. }));
+                StatusCode::NO_CONTENT
+            }
+        });
+        assert_eq!(send(&app, &genuine()).await, 204);
+    }));
+    assert_eq!(seen["late_successes_total sender=scrapest"], 1.0);
+    assert_eq!(seen["takeovers_total"], 1.0);
+}
+
+#[test]
+fn what_the_observe_only_mode_would_have_refused_is_counted_by_reason() {
+    let seen = seen(&recorded(async |_| {
+        let layer = layer().with_insecure_observe_only().with_body_limit(1_000);
+        let app = axum::Router::new().route("/", post(|| async {}).route_layer(layer.clone()));
+        let once = genuine();
+        let challenge = testing::scrapest(SECRET).with_kind("webhook.verification").sign();
+        let long = testing::scrapest(SECRET).with_body(vec![b' '; 2_000]).sign();
+        for request in [&once, &once, &forged(), &stale(), &challenge, &long] {
+            assert_eq!(send(&app, request).await, 200);
+            assert!(layer.drain(Duration::from_secs(10)).await);
+        }
+    }));
+    for reason in ["duplicate", "wrong_signature", "stale", "challenge", "body_too_large"] {
+        assert_eq!(seen[&format!("would_refuse_total sender=scrapest reason={reason}")], 1.0);
+    }
+    let refused = seen.iter().filter(|(name, count)| name.starts_with("refusals") && **count > 0.0);
+    assert_eq!(refused.count(), 0);
+    let of = "deliveries_total sender=scrapest kind=tweet.created";
+    assert_eq!(seen[&format!("{of} outcome=completed")], 1.0);
+    assert_eq!(seen[&format!("{of} outcome=would_refuse")], 1.0, "the duplicate");
+}
+
+#[test]
+fn what_a_full_store_pushes_out_is_counted() {
+    let seen = seen(&recorded(async |_| push_out().await));
+    // Two records are one delivery.
+    assert_eq!(seen, Seen::from([("evictions_total".to_owned(), 3.0)]));
+}
+
+async fn push_out() {
+    let store = MemoryStore::with_capacity(1.try_into().unwrap());
+    for byte in 0..5 {
+        let (key, owner) = (Key::from_bytes([byte; 32]), Owner::random());
+        store.claim(&key, owner, LEASE, KEEP).await.unwrap();
+        store.complete(&key, owner, Fence::new(1), KEEP).await.unwrap();
+    }
+}
+
+#[test]
+fn the_kinds_of_each_sender_are_those_that_it_has_events_for() {
+    for kind in Scrapest::default().kinds() {
+        let event = scrapest::Event::from_body(Some(kind), &bytes::Bytes::from_static(b"{}"));
+        assert!(!matches!(event, Ok(scrapest::Event::Unknown(_))), "{kind}");
+    }
+    for kind in scrapebadger::ScrapeBadger::default().kinds() {
+        let event = scrapebadger::Event::from_body(Some(kind), &bytes::Bytes::from_static(b"{}"));
+        assert!(!matches!(event, Ok(scrapebadger::Event::Unknown(_))), "{kind}");
+    }
+}

@@ -1,0 +1,71 @@
+//! Takeovers, as every store tells them.
+
+#[path = "../sql/postgres.rs"]
+#[allow(dead_code, unreachable_pub, reason = "shared with the tests of that store")]
+mod postgres;
+#[path = "../redis_store/server.rs"]
+#[allow(dead_code, unreachable_pub, reason = "shared with the tests of that store")]
+mod redis;
+
+use std::time::Duration;
+
+use scrapest_webhook::MemoryStore;
+use scrapest_webhook::store::{
+    AnyStore, Claim, DeliveryStore, Key, Owner, SqliteStore, store_from_url,
+};
+use tokio::time::sleep;
+
+use crate::{KEEP, recorded, seen};
+
+const LEASE: Duration = Duration::from_millis(100);
+
+/// Three attempts whose lease is over: one has died, one had given back, one is asked for again by its owner.
+fn takeovers(store: impl AsyncFnOnce() -> AnyStore) -> f64 {
+    let seen = seen(&recorded(async |_| {
+        let store = store().await;
+        for byte in 0..3 {
+            let (key, owner) = (Key::from_bytes([byte; 32]), Owner::random());
+            let mut claim = store.claim(&key, owner, LEASE, KEEP).await;
+            // A server that has just started may take longer to connect to than a claim waits.
+            while claim.is_err() {
+                sleep(LEASE).await;
+                claim = store.claim(&key, owner, LEASE, KEEP).await;
+            }
+            if byte == 1 {
+                store.release(&key, owner).await.unwrap();
+            }
+            sleep(2 * LEASE).await;
+            let again = if byte == 2 { owner } else { Owner::random() };
+            let claim = store.claim(&key, again, LEASE, KEEP).await.unwrap();
+            assert!(matches!(claim, Claim::Acquired { .. }));
+        }
+    }));
+    seen["takeovers_total"]
+}
+
+#[test]
+fn only_a_lease_that_ended_without_a_word_is_one_in_memory() {
+    assert_eq!(takeovers(async || AnyStore::new(MemoryStore::new())), 1.0);
+}
+
+#[test]
+fn likewise_in_sqlite() {
+    let file = std::env::temp_dir().join(format!("webhook-metrics-{}.db", std::process::id()));
+    let store = SqliteStore::new(file.to_str().unwrap()).unwrap();
+    assert_eq!(takeovers(async || AnyStore::new(store)), 1.0);
+    for end in ["", "-wal", "-shm"] {
+        _ = std::fs::remove_file(format!("{}{end}", file.display()));
+    }
+}
+
+#[test]
+fn likewise_in_redis() {
+    let Some(server) = redis::RedisServer::start(redis::FORGETFUL) else { return };
+    assert_eq!(takeovers(async || store_from_url(&server.url()).unwrap()), 1.0);
+}
+
+#[test]
+fn likewise_in_postgres() {
+    let Some(server) = postgres::Postgres::start(&[]) else { return };
+    assert_eq!(takeovers(async || store_from_url(&server.url()).unwrap()), 1.0);
+}
