@@ -112,9 +112,8 @@ impl Records {
     /// When the oldest was claimed: its fence begins with that time. Of what has ended, the first to end.
     #[cfg(feature = "metrics")]
     pub(super) fn oldest_unix_millis(&self) -> Option<u64> {
-        let running = self.running.peek_lru().map(|(_, oldest)| oldest.fence);
-        let ended = self.ended.peek_lru().map(|(_, oldest)| oldest.fence);
-        running.into_iter().chain(ended).min()
+        let oldest = [Line::Running, Line::Ended].map(|line| self.table.oldest(line));
+        oldest.into_iter().flatten().map(|place| self.table.get(place).fence).min()
     }
 
     pub(super) fn claim(
