@@ -39,6 +39,7 @@
 
 use std::fmt;
 use std::future::{Future, Ready, ready};
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -54,6 +55,7 @@ use bytes::Bytes;
 use futures_util::Stream;
 use tokio::time::Instant;
 
+use crate::access::PeerAddr;
 use crate::config::Config;
 use crate::delivery::Delivery;
 use crate::event::EventError;
@@ -157,6 +159,11 @@ where
     B: MessageBody,
 {
     type Output = Answer<B>;
+
+    fn peer(&self) -> Option<IpAddr> {
+        let told = self.request.extensions().get().map(|PeerAddr(address)| *address);
+        told.or_else(|| self.request.peer_addr().map(|address| address.ip()))
+    }
 
     fn method(&self) -> &str {
         self.request.method().as_str()

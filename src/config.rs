@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use hmac::Hmac;
 use sha2::{Digest, Sha256};
 
+use crate::access::Access;
 use crate::config_error::ConfigError;
 use crate::provider::{DedupBy, Provider};
 use crate::secret::Secret;
@@ -58,6 +59,7 @@ pub(crate) struct Config<P> {
     bytes_in_flight_limit: usize,
     pub(crate) run_limit: Duration,
     pub(crate) on_store_down: OnStoreDown,
+    pub(crate) access: Access,
     pub(crate) clock: Arc<dyn Fn() -> SystemTime + Send + Sync>,
 
     pub(crate) shared: Shared,
@@ -81,6 +83,7 @@ impl<P: Provider> Config<P> {
             bytes_in_flight_limit,
             run_limit: Duration::from_secs(60),
             on_store_down: OnStoreDown::default(),
+            access: Access::default(),
             clock: Arc::new(SystemTime::now),
             shared: Shared::new(bytes_in_flight_limit),
             provider,
@@ -154,6 +157,7 @@ impl<P: Provider> Config<P> {
     /// Whether the settings make sense, each and together.
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
         self.provider.check()?;
+        self.access.check()?;
         let positive = |setting, value: Duration| match value.is_zero() {
             true => Err(ConfigError::new(setting, "is 0, expected more than 0")),
             false => Ok(()),
@@ -226,6 +230,7 @@ impl<P: fmt::Debug> fmt::Debug for Config<P> {
             .field("bytes_in_flight", &self.bytes_in_flight_limit)
             .field("run_limit", &self.run_limit)
             .field("on_store_down", &self.on_store_down)
+            .field("access", &self.access)
             .finish_non_exhaustive()
     }
 }

@@ -1,5 +1,6 @@
 //! The configured receiver: one type for every framework.
 
+mod access;
 mod limits;
 
 use std::fmt;

@@ -64,6 +64,14 @@ macro_rules! rejection_kinds {
 }
 
 rejection_kinds! {
+    /// An allow-list or a limit is set, and the server does not tell who is at the other end.
+    NoPeerAddress 500 "no_peer_address" "internal error";
+    /// A trusted proxy does not say readably whom it speaks for.
+    UnreadableForwarding 403 "unreadable_forwarding" "forbidden";
+    /// The address is not on the allow-list.
+    AddressNotAllowed 403 "address_not_allowed" "forbidden";
+    /// Too many requests from this address failed authentication.
+    Throttled 429 "throttled" "too many requests";
     /// The method is not POST.
     MethodNotAllowed 405 "method_not_allowed" "expected POST";
     /// The body is compressed or otherwise encoded; it is never inflated.

@@ -1,6 +1,7 @@
 //! From a request to a settled delivery, in seven steps. The same code for every framework: it names
 //! none, and no `Send`, so a future is as `Send` as what the framework puts in.
 
+mod access;
 mod body;
 mod claim;
 mod freshness;
@@ -13,6 +14,7 @@ mod settle;
 mod signature;
 
 use std::future::Future;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -34,6 +36,9 @@ use crate::run_state::RunState;
 pub(crate) trait Exchange {
     /// What the framework is given in the end.
     type Output;
+
+    /// Who is at the other end of the connection, if the server tells.
+    fn peer(&self) -> Option<IpAddr>;
 
     fn method(&self) -> &str;
     fn headers(&self) -> Headers<'_>;
@@ -114,13 +119,18 @@ async fn admit<P: Provider, X: Exchange>(
     run: &RunState,
     seen: &Observation,
 ) -> Result<Admitted, Reply> {
-    let signature = headers::check(config, exchange)?;
+    let visitor = access::check(config, exchange)?;
+    let signature = config.access.counted(visitor, headers::check(config, exchange))?;
     let body = body::collect(config, exchange, arrived).await?;
     seen.body(body.bytes.len());
-    let signed = signature::verify(config, exchange, signature, &body.bytes)?;
+    let signed = signature::verify(config, exchange, signature, &body.bytes);
+    let signed = config.access.counted(visitor, signed)?;
     let envelope = signed.envelope(config, exchange, &body.bytes);
     let timestamp = freshness::check(config, &envelope, &signed)?;
-    handshake::answer(&envelope, &signed)?;
+    if signed.authentic {
+        config.access.vouch(visitor);
+    }
+    config.access.counted(visitor, handshake::answer(&envelope, &signed))?;
     let delivery = keys::identify(config, envelope, &signed, timestamp);
     seen.identified(delivery.id.as_deref(), delivery.kind.as_deref());
     if let Some(outer) = exchange.outer().filter(|outer| outer.key() == delivery.keys.main()) {

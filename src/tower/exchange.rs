@@ -1,5 +1,6 @@
 //! What the pipeline asks of a framework, answered with the types of `http`.
 
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -11,6 +12,7 @@ use http_body_util::LengthLimitError;
 use tower_service::Service;
 
 use super::{ResponseBody, VerifiedBody};
+use crate::access::PeerAddr;
 use crate::delivery::Delivery;
 use crate::pipeline::{BodyError, Exchange};
 use crate::provider::{Headers, Lookup};
@@ -39,6 +41,14 @@ where
     B::Error: Into<BoxError>,
 {
     type Output = Result<Response<ResponseBody<ResBody>>, S::Error>;
+
+    fn peer(&self) -> Option<IpAddr> {
+        let extensions = &self.parts.extensions;
+        let told = extensions.get().map(|PeerAddr(address)| *address);
+        #[cfg(feature = "axum")]
+        let told = told.or_else(|| crate::axum::peer(extensions));
+        told
+    }
 
     fn method(&self) -> &str {
         self.parts.method.as_str()

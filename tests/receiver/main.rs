@@ -2,6 +2,7 @@
 
 #![allow(unreachable_pub, dead_code, missing_docs, reason = "a test binary is nobody's library")]
 
+mod access;
 mod authentication;
 mod body;
 mod captures;
@@ -30,6 +31,7 @@ mod senders_settings;
 mod settings;
 mod statuses;
 mod store_faults;
+mod throttle;
 mod timestamps;
 mod transport;
 mod waiting;

@@ -1,4 +1,5 @@
 use std::future::Future;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ impl Framework for Axum {
     async fn serve<P: Provider>(layer: WebhookLayer<P>, handler: Handler) -> Server {
         let app =
             Router::new().route(PATH, post(on_delivery).route_layer(layer)).with_state(handler);
+        let app = app.into_make_service_with_connect_info::<SocketAddr>();
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
