@@ -122,6 +122,7 @@ fn is_authenticated(kind: RejectionKind) -> bool {
             | RejectionKind::Stale
             | RejectionKind::InProgress
             | RejectionKind::TooManyWaiting
+            | RejectionKind::ShuttingDown
             | RejectionKind::AnswerDeadline
             | RejectionKind::RunLimit
             | RejectionKind::HandlerPanicked

@@ -104,6 +104,8 @@ rejection_kinds! {
     InProgress 503 "in_progress" "in progress, try again";
     /// Too many duplicates are waiting for the attempt that runs.
     TooManyWaiting 503 "too_many_waiting" "in progress, try again";
+    /// The receiver is shutting down; or has, before the handler ended.
+    ShuttingDown 503 "shutting_down" "unavailable, try again";
     /// The delivery store did not answer in time.
     StoreDown 503 "store_down" "unavailable, try again";
     /// The handler had not finished when the answer was due; it goes on.

@@ -21,8 +21,8 @@ pub(super) struct Claimed {
     pub(super) body: Arc<Body>,
     /// When the sender is to be answered.
     pub(super) deadline: Instant,
-    /// What `drain` waits for: a claim goes on without its client, and its handler follows.
-    _running: Running,
+    /// What a shutdown waits for: a claim goes on without its client, and its handler follows.
+    pub(super) running: Running,
 }
 
 /// Claims every key of the delivery, or says why not. Whoever finds it in progress waits for the end of
@@ -47,12 +47,19 @@ pub(super) async fn acquire<P: Provider>(
     let mut place = None;
     let mut pauses = pauses();
     loop {
+        if config.shared.is_closed() {
+            run.enter(Phase::Idle);
+            if unsure {
+                settle::release_later(config, message.keys, owner);
+            }
+            return Err(RejectionKind::ShuttingDown.into());
+        }
         let pause = pauses.next().unwrap_or_default();
         // From here on something may be held: if the client leaves, this goes on in a task.
         run.enter(Phase::Held);
         let pause = match attempt(config, message.keys, owner, unsure, patience).await {
             Ok(Attempt::Acquired(held)) => {
-                return Ok(Claimed { held, body, deadline, _running: running });
+                return Ok(Claimed { held, body, deadline, running });
             }
             Ok(Attempt::Completed) => {
                 run.enter(Phase::Idle);
@@ -83,7 +90,7 @@ pub(super) async fn acquire<P: Provider>(
                     // What was asked may still take effect; nobody shall wait for that lease.
                     settle::release_later(config, message.keys, owner);
                     let held = give_up(config, message, owner, &error, run)?;
-                    return Ok(Claimed { held, body, deadline, _running: running });
+                    return Ok(Claimed { held, body, deadline, running });
                 }
                 tracing::debug!(%error, "delivery store did not answer a claim, asking again");
                 min(pause, left)

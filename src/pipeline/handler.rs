@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use futures_util::future::{Either, select};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::claim::Claimed;
@@ -40,7 +41,7 @@ pub(super) async fn run<P: Provider, X: Exchange>(
         run: Arc::clone(run),
     });
     run.enter(Phase::Running);
-    let ended = guarded(config, exchange.call(delivery), held, run).await;
+    let ended = guarded(config, exchange.call(delivery), &claimed, run).await;
     // From here on the handler has spoken: the answer is its own, however long the record takes.
     run.enter(Phase::Held);
     match ended {
@@ -59,32 +60,38 @@ pub(super) async fn run<P: Provider, X: Exchange>(
 async fn guarded<P: Provider, H: Future>(
     config: &Config<P>,
     handler: H,
-    held: &Held,
+    claimed: &Claimed,
     run: &RunState,
 ) -> Result<H::Output, RejectionKind> {
     let mut handler = pin!(Some(AssertUnwindSafe(handler).catch_unwind()));
     let limit = Instant::now() + config.run_limit;
-    let mut overseer = pin!(async { timeout_at(limit, keep_lease(config, held, run)).await });
+    let mut overseer = pin!(async {
+        let kept = pin!(timeout_at(limit, keep_lease(config, &claimed.held, run)));
+        match select(kept, pin!(claimed.running.is_to_end())).await {
+            Either::Left(_) => RejectionKind::RunLimit,
+            Either::Right(_) => RejectionKind::ShuttingDown,
+        }
+    });
     let ended = poll_fn(|cx| {
         if let Some(handler) = handler.as_mut().as_pin_mut()
             && let std::task::Poll::Ready(ended) = handler.poll(cx)
         {
-            return std::task::Poll::Ready(Some(ended));
+            return std::task::Poll::Ready(Ok(ended));
         }
-        overseer.as_mut().poll(cx).map(|_| None)
+        overseer.as_mut().poll(cx).map(Err)
     })
     .await;
     match ended {
-        Some(Ok(output)) => Ok(output),
-        Some(Err(payload)) => {
+        Ok(Ok(output)) => Ok(output),
+        Ok(Err(payload)) => {
             dispose(|| drop(payload));
             Err(RejectionKind::HandlerPanicked)
         }
-        None => {
+        Err(kind) => {
             if !dispose(|| handler.set(None)) {
-                tracing::warn!("handler panicked while it was ended at its run limit");
+                tracing::warn!(reason = kind.as_str(), "handler panicked while it was ended");
             }
-            Err(RejectionKind::RunLimit)
+            Err(kind)
         }
     }
 }

@@ -1,13 +1,16 @@
 //! What all requests of a layer, and of its clones, have in common: their limits and their end.
 
+mod runs;
 mod waiters;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+pub(crate) use self::runs::Running;
+use self::runs::Runs;
 pub(crate) use self::waiters::Place;
 use self::waiters::Waiters;
 use crate::rejection::RejectionKind;
@@ -22,8 +25,7 @@ const PENDING: usize = 10_000;
 pub(crate) struct Shared {
     bytes_in_flight: Arc<Semaphore>,
     waiters: Arc<Waiters>,
-    /// Every run, and every completion in the background, holds a receiver.
-    runs: Arc<watch::Sender<()>>,
+    runs: Arc<Runs>,
     pending_completions: Arc<Semaphore>,
     pending_releases: Arc<Semaphore>,
 }
@@ -34,10 +36,6 @@ pub(crate) struct Body {
     pub(crate) bytes: Bytes,
     _share: Option<OwnedSemaphorePermit>,
 }
-
-/// What [`drained`](Shared::drained) waits for the end of.
-#[derive(Debug)]
-pub(crate) struct Running(#[expect(dead_code, reason = "held for its end")] watch::Receiver<()>);
 
 impl Body {
     pub(crate) fn new(bytes: Bytes, share: Option<OwnedSemaphorePermit>) -> Self {
@@ -50,7 +48,7 @@ impl Shared {
         Self {
             bytes_in_flight: cap(bytes_in_flight),
             waiters: Arc::default(),
-            runs: Arc::new(watch::Sender::new(())),
+            runs: Runs::new(),
             pending_completions: cap(PENDING),
             pending_releases: cap(PENDING),
         }
@@ -85,7 +83,7 @@ impl Shared {
     }
 
     pub(crate) fn run(&self) -> Running {
-        Running(self.runs.subscribe())
+        self.runs.begin()
     }
 
     /// A place for a completion that is to be told to the store later, if there is one.
@@ -100,7 +98,21 @@ impl Shared {
 
     /// Whether within `grace` nothing runs any more.
     pub(crate) async fn drained(&self, grace: Duration) -> bool {
-        tokio::time::timeout(grace, self.runs.closed()).await.is_ok()
+        self.runs.drained(grace).await
+    }
+
+    /// From now on nothing begins.
+    pub(crate) fn close(&self) {
+        self.runs.close();
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.runs.is_closed()
+    }
+
+    /// What still runs is ended, and released.
+    pub(crate) fn end_runs(&self) {
+        self.runs.end();
     }
 }
 

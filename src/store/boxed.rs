@@ -11,6 +11,9 @@ use super::outage::Outage;
 use super::together::{self, Together};
 use super::{Claim, DeliveryStore, Fence, Key, MemoryStore, Owner, Settled, StoreError};
 
+/// Whoever asks for health waits no longer than this.
+const READY_LIMIT: Duration = Duration::from_secs(1);
+
 pub(super) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
 
 trait DynStore: fmt::Debug + Send + Sync {
@@ -98,6 +101,24 @@ impl AnyStore {
                 store: Arc::new(store),
                 outage: Arc::default(),
             },
+        }
+    }
+
+    /// Whether the store could take a delivery now, found out by writing a record that is kept for 1 ms. For a
+    /// health endpoint; takes 1 s at most. Memory is always ready.
+    ///
+    /// # Errors
+    ///
+    /// Why it could not.
+    pub async fn ready(&self) -> Result<(), StoreError> {
+        if self.memory.is_some() {
+            return Ok(());
+        }
+        let (probe, keep) = (Key::from_bytes([0; 32]), Duration::from_millis(1));
+        let asked = DeliveryStore::complete(self, &probe, Owner::random(), Fence::new(0), keep);
+        match tokio::time::timeout(READY_LIMIT, asked).await {
+            Ok(answer) => answer.map(drop),
+            Err(elapsed) => Err(self.gave_up(elapsed)),
         }
     }
 

@@ -29,6 +29,7 @@ mod secrets;
 mod senders;
 mod senders_settings;
 mod settings;
+mod shutdown;
 mod statuses;
 mod store_faults;
 mod throttle;

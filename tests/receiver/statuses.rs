@@ -59,6 +59,7 @@ const TABLE: &[Expected] = &[
     // What is left of the other's lease of 15 s after the 4 s of waiting.
     (RejectionKind::InProgress, 503, &[PLAIN, ("retry-after", "11")], "in progress, try again"),
     (RejectionKind::TooManyWaiting, 503, &[PLAIN, ("retry-after", "15")], "in progress, try again"),
+    (RejectionKind::ShuttingDown, 503, &[PLAIN, ("retry-after", "1")], "unavailable, try again"),
     (RejectionKind::StoreDown, 503, &[PLAIN, ("retry-after", "1")], "unavailable, try again"),
     (RejectionKind::AnswerDeadline, 503, &[PLAIN, ("retry-after", "1")], "in progress, try again"),
     (RejectionKind::RunLimit, 503, &[PLAIN, ("retry-after", "1")], "unavailable, try again"),
@@ -227,6 +228,11 @@ pub async fn provoke(kind: RejectionKind) -> Response {
             let store = Watched::default();
             store.set_down(true);
             send(&app(layer().with_store(store), &Handler::ok()), &request).await
+        }
+        RejectionKind::ShuttingDown => {
+            let layer = layer();
+            assert!(layer.shutdown(Duration::ZERO).await);
+            send(&app(layer, &Handler::ok()), &request).await
         }
         RejectionKind::AnswerDeadline => send(&app(layer(), &never), &request).await,
         RejectionKind::RunLimit => {
