@@ -38,6 +38,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             .app_data(web::Data::new(shared.clone()))
     })
     .shutdown_signal(stop)
+    .shutdown_timeout(5)
     .bind(env::var("LISTEN").unwrap_or("127.0.0.1:3001".into()))?;
     println!("listening on http://{}/webhooks/scrapest", server.addrs()[0]);
     server.run().await?;

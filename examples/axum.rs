@@ -8,6 +8,7 @@
 mod signals;
 
 use std::env;
+use std::future::IntoFuture;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -32,12 +33,22 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let address = env::var("LISTEN").unwrap_or("127.0.0.1:3000".into());
     let listener = tokio::net::TcpListener::bind(address).await?;
     println!("listening on http://{}/webhooks/scrapest", listener.local_addr()?);
+    let (tell, told) = tokio::sync::oneshot::channel();
     let stop = async move {
         signals::terminated().await;
         // Nothing begins any more; what runs has 20 s to end. Then the server stops.
         webhook.shutdown(Duration::from_secs(20)).await;
+        _ = tell.send(());
     };
-    axum::serve(listener, app).with_graceful_shutdown(stop).await?;
+    // Whoever holds a connection open does not hold up the process: nothing runs there any more.
+    let late = async move {
+        _ = told.await;
+        tokio::time::sleep(Duration::from_secs(5)).await;
+    };
+    tokio::select! {
+        ended = axum::serve(listener, app).with_graceful_shutdown(stop).into_future() => ended?,
+        () = late => {}
+    }
     Ok(())
 }
 

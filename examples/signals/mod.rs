@@ -1,5 +1,5 @@
 /// Waits for Ctrl-C, or for what systemd, Docker and Kubernetes send.
-pub async fn terminated() {
+pub(crate) async fn terminated() {
     let interrupted = async { _ = tokio::signal::ctrl_c().await };
     #[cfg(unix)]
     let told = async {
