@@ -1,34 +1,55 @@
 //! What an actix-web application needs: a secret, the layer around the resource, a handler that takes the
-//! event.
+//! event; and what it needs in production: a store, a health check, an end in order.
 //!
 //! ```sh
-//! SCRAPEST_WEBHOOK_SECRET=whsec_… cargo run --example actix --features actix
+//! SCRAPEST_WEBHOOK_SECRET=whsec_… STORE=sqlite:deliveries.db cargo run --example actix --features actix,sqlite
 //! ```
 
+mod signals;
+
+use std::env;
 use std::time::Duration;
 
 use actix_web::{App, HttpResponse, HttpServer, web};
+use scrapest_webhook::store::store_from_url;
 use scrapest_webhook::{Delivery, ScrapestWebhookLayer, Secret, scrapest};
 
 #[actix_web::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let secret = Secret::from_env("SCRAPEST_WEBHOOK_SECRET")?;
-    let webhook = ScrapestWebhookLayer::try_new(secret)?.check()?;
+    let store = store_from_url(&env::var("STORE").unwrap_or("memory:".into()))?;
+    let webhook = ScrapestWebhookLayer::try_new(secret)?.with_store(store).check()?;
 
     let shared = webhook.clone();
+    let stop = async move {
+        signals::terminated().await;
+        // Nothing begins any more; what runs has 20 s to end. Then the server stops, and its workers.
+        webhook.shutdown(Duration::from_secs(20)).await;
+    };
     let server = HttpServer::new(move || {
         // A clone for each worker: all share one store and one configuration.
         let resource = web::resource("/webhooks/scrapest")
             .route(web::post().to(on_event))
             .wrap(shared.clone());
-        App::new().route("/health", web::get().to(|| async { "ok" })).service(resource)
+        App::new()
+            .service(resource)
+            .route("/health", web::get().to(|| async { "ok" }))
+            .route("/ready", web::get().to(ready))
+            .app_data(web::Data::new(shared.clone()))
     })
-    .bind(("127.0.0.1", 3001))?;
+    .shutdown_signal(stop)
+    .shutdown_timeout(5)
+    .bind(env::var("LISTEN").unwrap_or("127.0.0.1:3001".into()))?;
     println!("listening on http://{}/webhooks/scrapest", server.addrs()[0]);
     server.run().await?;
-    // Handlers that outlived their answer run on; let them finish.
-    webhook.drain(Duration::from_secs(10)).await;
     Ok(())
+}
+
+async fn ready(webhook: web::Data<ScrapestWebhookLayer>) -> HttpResponse {
+    match webhook.is_ready().await {
+        true => HttpResponse::Ok().finish(),
+        false => HttpResponse::ServiceUnavailable().finish(),
+    }
 }
 
 async fn on_event(delivery: Delivery, event: scrapest::Event) -> HttpResponse {

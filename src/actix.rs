@@ -39,6 +39,7 @@
 
 use std::fmt;
 use std::future::{Future, Ready, ready};
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -55,6 +56,7 @@ use futures_util::{Stream, StreamExt, stream};
 use tokio::time::Instant;
 use tracing::Instrument;
 
+use crate::access::PeerAddr;
 use crate::config::Config;
 use crate::delivery::Delivery;
 use crate::event::EventError;
@@ -162,6 +164,11 @@ where
     B: MessageBody,
 {
     type Output = Answer<B>;
+
+    fn peer(&self) -> Option<IpAddr> {
+        let told = self.request.extensions().get().map(|PeerAddr(address)| *address);
+        told.or_else(|| self.request.peer_addr().map(|address| address.ip()))
+    }
 
     fn method(&self) -> &str {
         self.request.method().as_str()

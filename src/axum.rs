@@ -2,15 +2,25 @@
 //!
 //! `Bytes`, `Json<T>` and the like go on working behind the layer: the body is handed on as it was.
 
-use axum_core::extract::FromRequestParts;
-use axum_core::response::{IntoResponse, Response};
-use http::StatusCode;
+use std::net::{IpAddr, SocketAddr};
+
+use axum::extract::FromRequestParts;
+use axum::extract::connect_info::{ConnectInfo, MockConnectInfo};
+use axum::response::{IntoResponse, Response};
 use http::request::Parts;
+use http::{Extensions, StatusCode};
 
 use crate::delivery::Delivery;
 use crate::event::EventError;
 use crate::event::extract::{delivered, typed};
 use crate::{scrapebadger, scrapest};
+
+/// The address of the other end, where the server was told to keep it; or that of a test.
+pub(crate) fn peer(extensions: &Extensions) -> Option<IpAddr> {
+    let connected = extensions.get().map(|ConnectInfo(address): &ConnectInfo<SocketAddr>| address);
+    let mocked = || extensions.get().map(|MockConnectInfo(address)| address);
+    connected.or_else(mocked).map(SocketAddr::ip)
+}
 
 /// 500 if the handler does not sit behind a [`WebhookLayer`](crate::WebhookLayer).
 impl<S: Sync> FromRequestParts<S> for Delivery {

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use hmac::Hmac;
 use sha2::{Digest, Sha256};
 
+use crate::access::Access;
 use crate::config_error::ConfigError;
 use crate::observe::{Meters, MetersOfLayer};
 use crate::provider::{DedupBy, Provider};
@@ -60,6 +61,7 @@ pub(crate) struct Config<P> {
     max_concurrent_runs: Option<usize>,
     pub(crate) run_limit: Duration,
     pub(crate) on_store_down: OnStoreDown,
+    pub(crate) access: Access,
     pub(crate) clock: Arc<dyn Fn() -> SystemTime + Send + Sync>,
 
     /// Refuses nothing, and says what it would have refused.
@@ -88,6 +90,7 @@ impl<P: Provider> Config<P> {
             max_concurrent_runs: None,
             run_limit: Duration::from_secs(60),
             on_store_down: OnStoreDown::default(),
+            access: Access::default(),
             clock: Arc::new(SystemTime::now),
             observe_only: false,
             shared: Shared::new(bytes_in_flight_limit),
@@ -178,6 +181,7 @@ impl<P: Provider> Config<P> {
     /// Whether the settings make sense, each and together.
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
         self.provider.check()?;
+        self.access.check()?;
         let positive = |setting, value: Duration| match value.is_zero() {
             true => Err(ConfigError::new(setting, "is 0, expected more than 0")),
             false => Ok(()),
@@ -254,6 +258,7 @@ impl<P: fmt::Debug> fmt::Debug for Config<P> {
             .field("max_concurrent_runs", &self.max_concurrent_runs)
             .field("run_limit", &self.run_limit)
             .field("on_store_down", &self.on_store_down)
+            .field("access", &self.access)
             .field("observe_only", &self.observe_only)
             .finish_non_exhaustive()
     }

@@ -1,7 +1,9 @@
 //! The configured receiver: one type for every framework.
 
+mod access;
 mod limits;
 mod observe_only;
+mod shutdown;
 
 use std::fmt;
 use std::sync::Arc;
@@ -248,21 +250,6 @@ impl<P: Provider> WebhookLayer<P> {
     /// ```
     pub fn check(self) -> Result<Self, ConfigError> {
         self.config.check().map(|()| self)
-    }
-
-    /// Waits until no handler of this layer runs any more and every success is recorded, at most for
-    /// `grace`. To be awaited once the server has stopped accepting, so that runs whose client is gone
-    /// reach their end too. Says whether all did.
-    ///
-    /// ```
-    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
-    /// # let layer = scrapest_webhook::ScrapestWebhookLayer::new("a-secret-of-some-24-bytes");
-    /// # use std::time::Duration;
-    /// assert!(layer.drain(Duration::from_secs(10)).await);
-    /// # }
-    /// ```
-    pub async fn drain(&self, grace: Duration) -> bool {
-        self.config.shared.drained(grace).await
     }
 
     fn set(mut self, change: impl FnOnce(&mut Config<P>)) -> Self {

@@ -4,6 +4,7 @@
 // The core alone has nobody who calls it.
 #![cfg_attr(not(any(feature = "tower", feature = "actix")), allow(dead_code, unused_imports))]
 
+mod access;
 mod config;
 mod config_error;
 mod delivery;
@@ -34,6 +35,7 @@ pub mod testing;
 #[cfg(feature = "tower")]
 pub mod tower;
 
+pub use self::access::PeerAddr;
 pub use self::config::OnStoreDown;
 pub use self::config_error::ConfigError;
 pub use self::delivery::Delivery;

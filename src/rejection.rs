@@ -66,6 +66,14 @@ macro_rules! rejection_kinds {
 }
 
 rejection_kinds! {
+    /// An allow-list or a limit is set, and the server does not tell who is at the other end.
+    NoPeerAddress 500 "no_peer_address" "internal error";
+    /// A trusted proxy does not say readably whom it speaks for.
+    UnreadableForwarding 403 "unreadable_forwarding" "forbidden";
+    /// The address is not on the allow-list.
+    AddressNotAllowed 403 "address_not_allowed" "forbidden";
+    /// Too many requests from this address failed authentication.
+    Throttled 429 "throttled" "too many requests";
     /// The method is not POST.
     MethodNotAllowed 405 "method_not_allowed" "expected POST";
     /// The body is compressed or otherwise encoded; it is never inflated.
@@ -100,6 +108,8 @@ rejection_kinds! {
     InProgress 503 "in_progress" "in progress, try again";
     /// Too many duplicates are waiting for the attempt that runs.
     TooManyWaiting 503 "too_many_waiting" "in progress, try again";
+    /// The receiver is shutting down; or has, before the handler ended.
+    ShuttingDown 503 "shutting_down" "unavailable, try again";
     /// The delivery store did not answer in time.
     StoreDown 503 "store_down" "unavailable, try again";
     /// The handler had not finished when the answer was due; it goes on.

@@ -218,6 +218,7 @@ fn is_authenticated(kind: RejectionKind) -> bool {
             | RejectionKind::TooManyRuns
             | RejectionKind::InProgress
             | RejectionKind::TooManyWaiting
+            | RejectionKind::ShuttingDown
             | RejectionKind::AnswerDeadline
             | RejectionKind::RunLimit
             | RejectionKind::HandlerPanicked

@@ -23,8 +23,8 @@ pub(super) struct Claimed {
     pub(super) body: SharedBody,
     /// When the sender is to be answered.
     pub(super) deadline: Instant,
-    /// What `drain` waits for: a claim goes on without its client, and its handler follows.
-    _running: Running,
+    /// What a shutdown waits for: a claim goes on without its client, and its handler follows.
+    pub(super) running: Running,
     /// Among the handlers that may run at one time. `None` while it waits.
     slot: Option<Slot>,
 }
@@ -37,13 +37,16 @@ pub(super) async fn acquire<P: Provider>(
     arrived: Instant,
     run: &RunState,
 ) -> Result<Claimed, Reply> {
+    if config.shared.is_closed() {
+        return Err(RejectionKind::ShuttingDown.into());
+    }
     let mut claimed = Claimed {
         owner: Owner::random(),
         attempt: 0,
         since: Instant::now(),
         body: SharedBody::Alone(body),
         deadline: arrived + config.answer_deadline(),
-        _running: config.shared.run(),
+        running: config.shared.run(),
         slot: Some(config.shared.slot()?),
     };
     // From here on something may be held: if the client leaves, this goes on in a task.
@@ -70,7 +73,8 @@ async fn contend<P: Provider>(
     run: &RunState,
 ) -> Result<Claimed, Reply> {
     // Whether a question went unanswered, so that it is not known what the owner holds.
-    let mut unsure = false;
+    // A store in memory was asked once already.
+    let mut unsure = config.store.is_immediate();
     let patience = match config.on_store_down {
         OnStoreDown::Refuse => claimed.deadline,
         OnStoreDown::ProcessAnyway => arrived + config.answer_deadline() / 2,
@@ -78,6 +82,13 @@ async fn contend<P: Provider>(
     let mut place = None;
     let mut pauses = pauses();
     loop {
+        if config.shared.is_closed() {
+            run.enter(Phase::Idle);
+            if unsure {
+                settle::release_later(config, keys, claimed.owner);
+            }
+            return Err(RejectionKind::ShuttingDown.into());
+        }
         let pause = pauses.next().unwrap_or_default();
         // Asked for while nothing is held, and kept while that is not known.
         if claimed.slot.is_none() {

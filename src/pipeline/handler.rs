@@ -3,11 +3,12 @@
 use std::convert::Infallible;
 use std::future::{Future, pending, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use futures_util::future::{Either, select};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::claim::Claimed;
@@ -90,16 +91,13 @@ async fn guarded<P: Provider, H: Future>(
     let ended = poll_fn(|cx| {
         if let Some(handler) = handler.as_mut().as_pin_mut() {
             match catch_unwind(AssertUnwindSafe(|| handler.poll(cx))) {
-                Ok(Poll::Ready(output)) => return Poll::Ready(Some(Ok(output))),
+                Ok(Poll::Ready(output)) => return Poll::Ready(Ok(Ok(output))),
                 Ok(Poll::Pending) => {}
-                Err(payload) => return Poll::Ready(Some(Err(payload))),
+                Err(payload) => return Poll::Ready(Ok(Err(payload))),
             }
         }
-        let overseer = overseer.get_or_insert_with(|| {
-            let limit = Instant::now() + config.run_limit;
-            Box::pin(timeout_at(limit, keep_lease(config, held, run)))
-        });
-        overseer.as_mut().poll(cx).map(|_| None)
+        let overseer = overseer.get_or_insert_with(|| Box::pin(oversee(config, held, run)));
+        overseer.as_mut().poll(cx).map(Err)
     })
     .await;
     // Whatever it holds goes before the delivery is settled and may run again.
@@ -107,12 +105,22 @@ async fn guarded<P: Provider, H: Future>(
         tracing::warn!("handler panicked while it was dropped");
     }
     match ended {
-        Some(Ok(output)) => Ok(output),
-        Some(Err(payload)) => {
+        Ok(Ok(output)) => Ok(output),
+        Ok(Err(payload)) => {
             dispose(|| drop(payload));
             Err(RejectionKind::HandlerPanicked)
         }
-        None => Err(RejectionKind::RunLimit),
+        Err(kind) => Err(kind),
+    }
+}
+
+/// Keeps the lease of a handler that lasts, until that is to end.
+async fn oversee<P: Provider>(config: &Config<P>, held: &Held, run: &RunState) -> RejectionKind {
+    let limit = Instant::now() + config.run_limit;
+    let kept = pin!(timeout_at(limit, keep_lease(config, held, run)));
+    match select(kept, pin!(held.claimed.running.is_to_end())).await {
+        Either::Left(_) => RejectionKind::RunLimit,
+        Either::Right(_) => RejectionKind::ShuttingDown,
     }
 }
 

@@ -1,6 +1,7 @@
 //! From a request to a settled delivery, in seven steps. The same code for every framework: it names
 //! none, and no `Send`, so a future is as `Send` as what the framework puts in.
 
+mod access;
 mod body;
 mod claim;
 mod freshness;
@@ -14,6 +15,7 @@ mod settle;
 mod signature;
 
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -37,6 +39,9 @@ use crate::shared::Body;
 pub(crate) trait Exchange {
     /// What the framework is given in the end.
     type Output;
+
+    /// Who is at the other end of the connection, if the server tells.
+    fn peer(&self) -> Option<IpAddr>;
 
     fn method(&self) -> &str;
     fn headers(&self) -> Headers<'_>;
@@ -146,13 +151,18 @@ async fn authenticate<P: Provider, X: Exchange>(
     arrived: Instant,
     seen: &mut Observation<'_>,
 ) -> Result<(Identified, Body), Reply> {
-    let signature = headers::check(config, exchange)?;
+    let visitor = access::check(config, exchange)?;
+    let signature = config.access.counted(visitor, headers::check(config, exchange))?;
     let body = body::collect(config, exchange, arrived).await?;
     seen.body(body.bytes.len());
-    let signed = signature::verify(config, exchange, signature, &body.bytes)?;
+    let signed = signature::verify(config, exchange, signature, &body.bytes);
+    let signed = config.access.counted(visitor, signed)?;
     let envelope = signed.envelope(config, exchange, &body.bytes);
     let timestamp = freshness::check(config, &envelope, &signed)?;
-    handshake::answer(&envelope, &signed)?;
+    if signed.authentic {
+        config.access.vouch(visitor);
+    }
+    config.access.counted(visitor, handshake::answer(&envelope, &signed))?;
     let delivery = keys::identify(config, envelope, &signed, timestamp);
     seen.identified(delivery.id.as_deref(), delivery.kind.as_deref());
     Ok((delivery, body))

@@ -1,5 +1,6 @@
 //! What all requests of a layer, and of its clones, have in common: their limits and their end.
 
+mod runs;
 mod waiters;
 
 use std::sync::Arc;
@@ -7,8 +8,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+pub(crate) use self::runs::Running;
+use self::runs::Runs;
 pub(crate) use self::waiters::Place;
 use self::waiters::Waiters;
 use crate::observe::Level;
@@ -26,8 +29,7 @@ pub(crate) struct Shared {
     waiters: Arc<Waiters>,
     /// `None`: as many as come.
     concurrent_runs: Option<Arc<Semaphore>>,
-    /// Every run, and every completion in the background, holds a receiver.
-    runs: Arc<watch::Sender<()>>,
+    runs: Arc<Runs>,
     pending_completions: Arc<Semaphore>,
     pending_releases: Arc<Semaphore>,
     warned: Arc<AtomicBool>,
@@ -62,6 +64,7 @@ impl SharedBody {
         }
     }
 }
+
 /// Of the bytes in flight, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Share {
@@ -74,10 +77,6 @@ pub(crate) struct Share {
 pub(crate) struct Slot(
     #[expect(dead_code, reason = "held for its end")] Option<OwnedSemaphorePermit>,
 );
-
-/// What [`drained`](Shared::drained) waits for the end of.
-#[derive(Debug)]
-pub(crate) struct Running(#[expect(dead_code, reason = "held for its end")] watch::Receiver<()>);
 
 impl Body {
     pub(crate) fn new(bytes: Bytes, share: Share) -> Self {
@@ -97,7 +96,7 @@ impl Shared {
             bytes_in_flight: cap(bytes_in_flight),
             waiters: Arc::default(),
             concurrent_runs: None,
-            runs: Arc::new(watch::Sender::new(())),
+            runs: Runs::new(),
             pending_completions: cap(PENDING),
             pending_releases: cap(PENDING),
             warned: Arc::default(),
@@ -153,7 +152,7 @@ impl Shared {
     }
 
     pub(crate) fn run(&self) -> Running {
-        Running(self.runs.subscribe())
+        self.runs.begin()
     }
 
     /// A place for a completion that is to be told to the store later, if there is one.
@@ -174,7 +173,21 @@ impl Shared {
 
     /// Whether within `grace` nothing runs any more.
     pub(crate) async fn drained(&self, grace: Duration) -> bool {
-        tokio::time::timeout(grace, self.runs.closed()).await.is_ok()
+        self.runs.drained(grace).await
+    }
+
+    /// From now on nothing begins.
+    pub(crate) fn close(&self) {
+        self.runs.close();
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.runs.is_closed()
+    }
+
+    /// What still runs is ended, and released.
+    pub(crate) fn end_runs(&self) {
+        self.runs.end();
     }
 }
 

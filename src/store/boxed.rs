@@ -12,6 +12,9 @@ use super::together::{self, Together};
 use super::{Claim, DeliveryStore, Fence, Key, MemoryStore, Owner, Settled, StoreError};
 use crate::observe::{Asked, StoreMeters, Verb};
 
+/// Whoever asks for health waits no longer than this.
+const READY_LIMIT: Duration = Duration::from_secs(1);
+
 pub(super) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
 
 trait DynStore: fmt::Debug + Send + Sync {
@@ -101,6 +104,24 @@ impl AnyStore {
                 outage: Arc::default(),
                 meters: Arc::default(),
             },
+        }
+    }
+
+    /// Whether the store could take a delivery now, found out by writing a record that is kept for 1 ms. For a
+    /// health endpoint; takes 1 s at most. Memory is always ready.
+    ///
+    /// # Errors
+    ///
+    /// Why it could not.
+    pub async fn ready(&self) -> Result<(), StoreError> {
+        if self.memory.is_some() {
+            return Ok(());
+        }
+        let (probe, keep) = (Key::from_bytes([0; 32]), Duration::from_millis(1));
+        let asked = DeliveryStore::complete(self, &probe, Owner::random(), Fence::new(0), keep);
+        match tokio::time::timeout(READY_LIMIT, asked).await {
+            Ok(answer) => answer.map(drop),
+            Err(elapsed) => Err(self.gave_up(Verb::Complete, elapsed)),
         }
     }
 

@@ -1,6 +1,7 @@
 //! What the pipeline asks of a framework, answered with the types of `http`.
 
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -13,6 +14,7 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::{ResponseBody, VerifiedBody};
+use crate::access::PeerAddr;
 use crate::delivery::Delivery;
 use crate::pipeline::{BodyError, Exchange, Tape};
 use crate::provider::{Headers, Lookup};
@@ -43,6 +45,14 @@ where
     B::Error: Into<BoxError>,
 {
     type Output = Result<Response<ResponseBody<ResBody>>, S::Error>;
+
+    fn peer(&self) -> Option<IpAddr> {
+        let extensions = &self.parts.extensions;
+        let told = extensions.get().map(|PeerAddr(address)| *address);
+        #[cfg(feature = "axum")]
+        let told = told.or_else(|| crate::axum::peer(extensions));
+        told
+    }
 
     fn method(&self) -> &str {
         self.parts.method.as_str()

@@ -42,6 +42,11 @@ fn table() -> Vec<(ScrapestWebhookLayer, &'static str, &'static str)> {
             "lease: is 29ms, expected at least 30ms",
         ),
         (
+            layer().with_failed_auth_limit(0),
+            "failed_auth_limit",
+            "failed_auth_limit: is 0, expected at least 1 a minute: the genuine sender may fail once, too",
+        ),
+        (
             layer().with_retention(SECONDS(4_019)),
             "retention",
             "retention: is 4019s, expected at least 4020s: past tolerance + future tolerance + 2 × 60s \

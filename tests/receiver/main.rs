@@ -2,6 +2,7 @@
 
 #![allow(unreachable_pub, dead_code, missing_docs, reason = "a test binary is nobody's library")]
 
+mod access;
 mod authentication;
 mod body;
 mod captures;
@@ -30,8 +31,10 @@ mod secrets;
 mod senders;
 mod senders_settings;
 mod settings;
+mod shutdown;
 mod statuses;
 mod store_faults;
+mod throttle;
 mod timestamps;
 mod transport;
 mod waiting;

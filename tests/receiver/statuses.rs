@@ -15,7 +15,7 @@ use scrapest_webhook::testing::SignedRequest;
 use scrapest_webhook::{Rejection, RejectionKind, ScrapestWebhookLayer};
 use tower::ServiceExt;
 
-use crate::common::in_process::{app, http, send, status, text};
+use crate::common::in_process::{app, http, send, send_from, status, text};
 use crate::common::watched::Watched;
 use crate::common::{Handler, genuine, layer, seconds_ago};
 
@@ -24,6 +24,10 @@ const PLAIN: (&str, &str) = ("content-type", "text/plain; charset=utf-8");
 type Expected = (RejectionKind, u16, &'static [(&'static str, &'static str)], &'static str);
 
 const TABLE: &[Expected] = &[
+    (RejectionKind::NoPeerAddress, 500, &[PLAIN], "internal error"),
+    (RejectionKind::UnreadableForwarding, 403, &[PLAIN], "forbidden"),
+    (RejectionKind::AddressNotAllowed, 403, &[PLAIN], "forbidden"),
+    (RejectionKind::Throttled, 429, &[PLAIN, ("retry-after", "60")], "too many requests"),
     (RejectionKind::MethodNotAllowed, 405, &[PLAIN, ("allow", "POST")], "expected POST"),
     (
         RejectionKind::ContentEncoding,
@@ -56,6 +60,7 @@ const TABLE: &[Expected] = &[
     // What is left of the other's lease of 15 s after the 4 s of waiting.
     (RejectionKind::InProgress, 503, &[PLAIN, ("retry-after", "11")], "in progress, try again"),
     (RejectionKind::TooManyWaiting, 503, &[PLAIN, ("retry-after", "15")], "in progress, try again"),
+    (RejectionKind::ShuttingDown, 503, &[PLAIN, ("retry-after", "1")], "unavailable, try again"),
     (RejectionKind::StoreDown, 503, &[PLAIN, ("retry-after", "1")], "unavailable, try again"),
     (RejectionKind::AnswerDeadline, 503, &[PLAIN, ("retry-after", "1")], "in progress, try again"),
     (RejectionKind::RunLimit, 503, &[PLAIN, ("retry-after", "1")], "unavailable, try again"),
@@ -136,6 +141,25 @@ pub async fn provoke(kind: RejectionKind) -> Response {
     let (ok, request) = (app(layer(), &Handler::ok()), genuine().sign());
     let never = Handler::new(|_, _| pending());
     match kind {
+        RejectionKind::NoPeerAddress => {
+            let layer = layer().with_allowed_ips(["192.0.2.1"]).unwrap();
+            send(&app(layer, &Handler::ok()), &request).await
+        }
+        RejectionKind::UnreadableForwarding => {
+            let layer = layer().with_allowed_ips(["192.0.2.1"]).unwrap();
+            let layer = layer.with_trusted_proxies(["192.0.2.2"]).unwrap();
+            send_from("192.0.2.2", &app(layer, &Handler::ok()), &request).await
+        }
+        RejectionKind::AddressNotAllowed => {
+            let layer = layer().with_allowed_ips(["192.0.2.1"]).unwrap();
+            send_from("192.0.2.2", &app(layer, &Handler::ok()), &request).await
+        }
+        RejectionKind::Throttled => {
+            let app = app(layer().with_failed_auth_limit(1), &Handler::ok());
+            let forged = request.clone().with_body("{}");
+            assert_eq!(send_from("192.0.2.2", &app, &forged).await.status(), 401);
+            send_from("192.0.2.2", &app, &request).await
+        }
         RejectionKind::MethodNotAllowed => {
             let mut request = http(&request);
             *request.method_mut() = Method::PUT;
@@ -210,6 +234,11 @@ pub async fn provoke(kind: RejectionKind) -> Response {
             let store = Watched::default();
             store.set_down(true);
             send(&app(layer().with_store(store), &Handler::ok()), &request).await
+        }
+        RejectionKind::ShuttingDown => {
+            let layer = layer();
+            assert!(layer.shutdown(Duration::ZERO).await);
+            send(&app(layer, &Handler::ok()), &request).await
         }
         RejectionKind::AnswerDeadline => send(&app(layer(), &never), &request).await,
         RejectionKind::RunLimit => {

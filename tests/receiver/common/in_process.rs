@@ -7,7 +7,7 @@ use axum::response::Response;
 use axum::routing::any;
 use http_body_util::BodyExt;
 use scrapest_webhook::testing::SignedRequest;
-use scrapest_webhook::{Delivery, Provider, WebhookLayer};
+use scrapest_webhook::{Delivery, PeerAddr, Provider, WebhookLayer};
 use tower::ServiceExt;
 
 use super::Handler;
@@ -28,6 +28,13 @@ pub fn http(request: &SignedRequest) -> Request<Body> {
 
 pub async fn send(app: &Router, request: &SignedRequest) -> Response {
     app.clone().oneshot(http(request)).await.unwrap()
+}
+
+/// The same from the other end of a connection.
+pub async fn send_from(peer: &str, app: &Router, request: &SignedRequest) -> Response {
+    let mut request = http(request);
+    request.extensions_mut().insert(PeerAddr(peer.parse().unwrap()));
+    app.clone().oneshot(request).await.unwrap()
 }
 
 pub async fn status(app: &Router, request: &SignedRequest) -> u16 {

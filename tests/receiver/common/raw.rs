@@ -87,6 +87,10 @@ impl Raw {
         self.headers.iter().any(|(present, _)| present.eq_ignore_ascii_case(name))
     }
 
+    pub fn headers(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.headers.iter().map(|(name, value)| (name.as_str(), value.as_slice()))
+    }
+
     pub fn body(&self) -> &[u8] {
         &self.body
     }

@@ -1,0 +1,77 @@
+//! Whether deliveries can be taken, and the end of it.
+
+use std::time::Duration;
+
+use super::WebhookLayer;
+use crate::provider::Provider;
+
+/// What the store is given to take note of those who were ended.
+const RELEASES: Duration = Duration::from_secs(2);
+
+impl<P: Provider> WebhookLayer<P> {
+    /// Whether a delivery could be taken now, for a readiness endpoint: the store can be written to, and
+    /// [`shutdown`](Self::shutdown) was not called. Takes 1 s at most.
+    ///
+    /// ```
+    /// use axum::http::StatusCode;
+    /// use scrapest_webhook::ScrapestWebhookLayer;
+    ///
+    /// async fn ready(webhook: ScrapestWebhookLayer) -> StatusCode {
+    ///     if webhook.is_ready().await { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
+    /// }
+    /// ```
+    pub async fn is_ready(&self) -> bool {
+        !self.config.shared.is_closed() && self.config.store.ready().await.is_ok()
+    }
+
+    /// Ends the receiver, in order: from now on it is not ready, and a delivery that has not begun, one that waits for
+    /// another included, gets 503 and comes again later. What runs has `grace` to reach its end, its
+    /// record included. What does not is ended as at the run limit, and released, so that its retry need not
+    /// wait for the lease; the store has 2 s for that. Says whether everything reached its end.
+    ///
+    /// Await it when the process is told to stop and before the server is: where both take the
+    /// signal as a future, that is a line in it. A handler that blocks its thread cannot be ended; its lease does it.
+    /// Clones, and the layer wherever it stands, end together, for good.
+    ///
+    /// ```no_run
+    /// # #[tokio::main] async fn main() -> std::io::Result<()> {
+    /// # let webhook = scrapest_webhook::ScrapestWebhookLayer::new("a-secret-of-some-24-bytes");
+    /// # let (app, listener) = (axum::Router::new(), tokio::net::TcpListener::bind("127.0.0.1:0").await?);
+    /// let stop = async move {
+    ///     _ = tokio::signal::ctrl_c().await;
+    ///     webhook.shutdown(std::time::Duration::from_secs(20)).await;
+    /// };
+    /// axum::serve(listener, app).with_graceful_shutdown(stop).await
+    /// # }
+    /// ```
+    pub async fn shutdown(&self, grace: Duration) -> bool {
+        let shared = &self.config.shared;
+        shared.close();
+        if shared.drained(grace).await {
+            return true;
+        }
+        shared.end_runs();
+        let is_released = shared.drained(RELEASES).await;
+        tracing::warn!(
+            ?grace,
+            is_released,
+            "handlers had not ended at shutdown; their deliveries run again at the retry"
+        );
+        false
+    }
+
+    /// Waits until no handler of this layer runs any more and every success is recorded, at most for
+    /// `grace`, and says whether so it is. It ends nothing: new deliveries are taken meanwhile, and for
+    /// the end of a process there is [`shutdown`](Self::shutdown).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// # let layer = scrapest_webhook::ScrapestWebhookLayer::new("a-secret-of-some-24-bytes");
+    /// # use std::time::Duration;
+    /// assert!(layer.drain(Duration::from_secs(10)).await);
+    /// # }
+    /// ```
+    pub async fn drain(&self, grace: Duration) -> bool {
+        self.config.shared.drained(grace).await
+    }
+}
