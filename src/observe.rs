@@ -4,6 +4,8 @@
 //! it is escaped and cut. Labels of metrics are from fixed sets.
 
 use std::fmt::{self, Write};
+use std::sync::Arc;
+
 use tokio::time::Instant;
 use tracing::field::{Empty, display};
 use tracing::{Span, debug, info_span, warn};
@@ -18,6 +20,8 @@ pub(crate) fn span(sender: &'static str) -> Span {
     info_span!(
         "webhook",
         sender,
+        webhook_id = Empty,
+        signed_with = Empty,
         delivery_id = Empty,
         kind = Empty,
         outcome = Empty,
@@ -46,6 +50,21 @@ impl Observation {
         #[cfg(feature = "metrics")]
         metrics::histogram!("scrapest_webhook_body_bytes", "sender" => self.sender)
             .record(u32::try_from(bytes).map_or(f64::MAX, f64::from));
+    }
+
+    /// By the label of the secret that fitted, which is one of those that were configured.
+    pub(crate) fn verified(&self, label: Option<&Arc<str>>, webhook_id: Option<&str>) {
+        let Some(label) = label else { return };
+        self.span.record("signed_with", display(Escaped(label)));
+        if let Some(id) = webhook_id {
+            self.span.record("webhook_id", display(Escaped(id)));
+        }
+        #[cfg(feature = "metrics")]
+        {
+            let label = metrics::SharedString::from_shared(Arc::clone(label));
+            let labels = [("sender", self.sender.into()), ("signed_with", label)];
+            metrics::counter!("scrapest_webhook_verified_total", &labels).increment(1);
+        }
     }
 
     /// After authentication: the id is not signed, but came with something that is.

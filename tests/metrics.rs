@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use axum::routing::post;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 use scrapest_webhook::store::{DeliveryStore, Key, Owner};
-use scrapest_webhook::{MemoryStore, ScrapestWebhookLayer, testing};
+use scrapest_webhook::{MemoryStore, ScrapestWebhookLayer, Secret, Secrets, testing};
 use tower::ServiceExt;
 
 const SECRET: &str = "whsec_canary_7b1d5f0c93aa4e21";
@@ -63,6 +63,33 @@ fn requests_are_counted_by_sender_and_outcome() {
         assert!(counted.contains(&(duration, 1)), "{outcome}: {counted:#?}");
     }
     assert!(counted.contains(&("scrapest_webhook_body_bytes sender=scrapest".into(), 4)));
+}
+
+#[test]
+fn authentic_requests_are_counted_by_the_label_of_the_secret_that_fitted() {
+    const OLD: &str = "whsec_canary_7b1d5f0c93aa4e21_old";
+    let counted = counted(async {
+        let labelled = |secret: &str, label: &str| Secret::from(secret).with_label(label);
+        let secrets = Secrets::new([OLD]).unwrap();
+        let layer = ScrapestWebhookLayer::from_secrets(secrets.clone());
+        let handler = || async { StatusCode::NO_CONTENT };
+        let app = axum::Router::new().route("/", post(handler).route_layer(layer));
+        let send = async |secret: &str| {
+            let request = testing::scrapest(secret).sign().into_http::<Body>("/");
+            app.clone().oneshot(request).await.unwrap();
+        };
+        send(OLD).await;
+        secrets.replace([labelled(SECRET, "2026-11"), labelled(OLD, "2026-05")]).unwrap();
+        for secret in [OLD, SECRET, SECRET, "another secret, or none"] {
+            send(secret).await;
+        }
+    });
+    let of: Vec<_> =
+        counted.iter().filter(|(name, _)| name.starts_with("scrapest_webhook_verified")).collect();
+    let total = |label: &str, count| {
+        (format!("scrapest_webhook_verified_total sender=scrapest signed_with={label}"), count)
+    };
+    assert_eq!(of, [&total("1", 1), &total("2026-05", 1), &total("2026-11", 2)]);
 }
 
 #[test]

@@ -30,6 +30,7 @@ pub(super) async fn run<P: Provider, X: Exchange>(
     let held = &claimed.held;
     let delivery = Delivery::new(Verified {
         sender: config.provider.name(),
+        webhook: message.webhook,
         id: message.id,
         kind: message.kind,
         timestamp: message.timestamp,

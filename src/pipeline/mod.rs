@@ -36,6 +36,7 @@ pub(crate) trait Exchange {
     type Output;
 
     fn method(&self) -> &str;
+    fn path(&self) -> &str;
     fn headers(&self) -> Headers<'_>;
 
     /// The next piece of the body as it came, never decoded. Not called again after its end or an error.
@@ -117,11 +118,11 @@ async fn admit<P: Provider, X: Exchange>(
     let signature = headers::check(config, exchange)?;
     let body = body::collect(config, exchange, arrived).await?;
     seen.body(body.bytes.len());
-    let signed = signature::verify(config, exchange, signature, &body.bytes)?;
+    let signed = signature::verify(config, exchange, signature, &body.bytes, seen)?;
     let envelope = signed.envelope(config, exchange, &body.bytes);
     let timestamp = freshness::check(config, &envelope, &signed)?;
     handshake::answer(&envelope, &signed)?;
-    let delivery = keys::identify(config, envelope, &signed, timestamp);
+    let delivery = keys::identify(config, envelope, signed, timestamp);
     seen.identified(delivery.id.as_deref(), delivery.kind.as_deref());
     if let Some(outer) = exchange.outer().filter(|outer| outer.key() == delivery.keys.main()) {
         return Ok(Admitted::Before(outer));

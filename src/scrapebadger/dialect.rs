@@ -1,7 +1,7 @@
 //! How ScrapeBadger signs and labels its requests.
 
 use crate::peek;
-use crate::provider::{Envelope, Message, Provider, Timestamp};
+use crate::provider::{Envelope, Headers, Message, Provider, Timestamp};
 
 /// ScrapeBadger's two published contracts, both behind one layer. It has no settings: everything that is
 /// needed is documented by the sender.
@@ -22,6 +22,11 @@ impl Provider for ScrapeBadger {
 
     fn signature_headers(&self) -> impl Iterator<Item = &str> {
         ["x-scrapebadger-signature", "x-signature-256"].into_iter()
+    }
+
+    /// Contract 1 names none.
+    fn webhook_id<'a>(&self, headers: Headers<'a>) -> Option<&'a [u8]> {
+        headers.get("x-webhook-id")
     }
 
     fn envelope<'a>(&self, message: &Message<'a>) -> Envelope<'a> {

@@ -5,17 +5,21 @@ use actix_web::http::StatusCode;
 use actix_web::{App, HttpResponse, HttpServer, web};
 use scrapest_webhook::{Delivery, Provider, WebhookLayer};
 
-use super::{Framework, Handler, PATH, Server, Stop};
+use super::{Framework, Handler, Server, Stop};
 
 pub struct Actix;
 
 impl Framework for Actix {
     const CONTINUES_BY_ITSELF: bool = true;
 
-    async fn serve<P: Provider>(layer: WebhookLayer<P>, handler: Handler) -> Server {
+    async fn serve_on<P: Provider>(
+        path: &'static str,
+        layer: WebhookLayer<P>,
+        handler: Handler,
+    ) -> Server {
         let server = HttpServer::new(move || {
             let resource =
-                web::resource(PATH).route(web::post().to(on_delivery)).wrap(layer.clone());
+                web::resource(path).route(web::post().to(on_delivery)).wrap(layer.clone());
             App::new().app_data(web::Data::new(handler.clone())).service(resource)
         })
         .workers(2)

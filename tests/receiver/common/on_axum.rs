@@ -10,16 +10,20 @@ use scrapest_webhook::{Delivery, Provider, WebhookLayer};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use super::{Framework, Handler, PATH, Server, Stop};
+use super::{Framework, Handler, Server, Stop};
 
 pub struct Axum;
 
 impl Framework for Axum {
     const CONTINUES_BY_ITSELF: bool = false;
 
-    async fn serve<P: Provider>(layer: WebhookLayer<P>, handler: Handler) -> Server {
+    async fn serve_on<P: Provider>(
+        path: &'static str,
+        layer: WebhookLayer<P>,
+        handler: Handler,
+    ) -> Server {
         let app =
-            Router::new().route(PATH, post(on_delivery).route_layer(layer)).with_state(handler);
+            Router::new().route(path, post(on_delivery).route_layer(layer)).with_state(handler);
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
