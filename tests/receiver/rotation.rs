@@ -141,6 +141,14 @@ async fn a_request_is_settled_under_the_set_that_it_was_verified_with<F: Framewo
     assert_eq!((answer.status, answer.body.len(), handler.runs()), (200, 0, 1));
 }
 
+struct Over(Arc<AtomicBool>);
+
+impl Drop for Over {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 async fn exchanges_under_load_lose_nothing_and_double_nothing<F: Framework>() {
     const SENDERS: usize = 4;
     const EACH: usize = 60;
@@ -148,6 +156,8 @@ async fn exchanges_under_load_lose_nothing_and_double_nothing<F: Framework>() {
     let handler = Handler::ok();
     let server = Arc::new(F::serve(layer.with_store(MemoryStore::new()), handler.clone()).await);
     let over = Arc::new(AtomicBool::new(false));
+    // Also if the test fails, or it would never end.
+    let end = Over(Arc::clone(&over));
     let exchanging = {
         let over = Arc::clone(&over);
         tokio::task::spawn_blocking(move || {
@@ -180,7 +190,7 @@ async fn exchanges_under_load_lose_nothing_and_double_nothing<F: Framework>() {
     for sender in senders.collect::<Vec<_>>() {
         sender.await.unwrap();
     }
-    over.store(true, Ordering::Relaxed);
+    drop(end);
     let exchanges = exchanging.await.unwrap();
     assert!(exchanges > EACH, "{exchanges}");
     assert_eq!(handler.runs(), SENDERS * EACH);
