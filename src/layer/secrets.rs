@@ -34,7 +34,8 @@ impl<P: Provider + Default> WebhookLayer<P> {
     /// whoever likes could keep busy. An unknown webhook is no hurry: the request is held against
     /// a random key of the layer's own, and gets the 401 of a wrong signature at the same expense. So that
     /// time does not tell them apart either, every request is tried with as many keys as the webhook with the
-    /// most secrets has had.
+    /// most secrets has had. What is left is the time of `resolve` itself: a `HashMap` takes some nanoseconds more for
+    /// an id that it has.
     ///
     /// Give **each webhook secrets of its own**: the id is not under the signature, and with a secret
     /// that two share, a captured request could be sent once more under the id of the other. Deliveries of

@@ -51,9 +51,11 @@ pub(super) fn verify<P: Provider>(
             let fit = computed.ct_eq(&signature) & Choice::from(u8::from(counts));
             fitting.conditional_assign(&place, fit & !fits);
             fits |= fit;
-            *tag = counts.then_some(computed);
+            *tag = Some(computed);
         }
         if fits.into() {
+            // Those of decoys are no tags of the delivery.
+            tags[candidates.len()..].fill(None);
             seen.verified(candidates.label(fitting), candidates.webhook_id());
             let webhook = candidates.into_webhook();
             let prefix_signed = !prefix.is_empty();

@@ -99,6 +99,11 @@ impl Candidates<'_> {
         self.set.keys().map(|key| (key, self.known)).chain(fill)
     }
 
+    /// How many of the keys count, the first ones, if they do.
+    pub(crate) fn len(&self) -> usize {
+        self.set.len()
+    }
+
     /// Of the one in this place of [`keys`](Self::keys).
     pub(crate) fn label(&self, place: u8) -> Option<&Arc<str>> {
         self.set.labels().nth(place.into())

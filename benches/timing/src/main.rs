@@ -3,7 +3,6 @@
 //!
 //! `cargo run --release --manifest-path benches/timing/Cargo.toml`; `SAMPLES` for another number of them.
 
-use std::collections::HashMap;
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::pin;
@@ -33,11 +32,14 @@ fn two_secrets() -> ScrapestWebhookLayer {
     layer.with_additional_secret(SECRETS[1]).expect("a good secret")
 }
 
-/// One of which is known.
+/// One of which is known. How long it takes to look one up is the application's: this takes as long for each.
 fn webhooks() -> ScrapestWebhookLayer {
     let secrets = Secrets::new([SECRETS[0]]).expect("a good secret");
-    let webhooks = HashMap::from([(KNOWN, Webhook::new(KNOWN, secrets))]);
-    ScrapestWebhookLayer::for_webhooks(move |request| webhooks.get(request.id()?).cloned())
+    let webhook = Webhook::new(KNOWN, secrets);
+    ScrapestWebhookLayer::for_webhooks(move |request| {
+        let known = request.id()?.bytes().zip(KNOWN.bytes()).fold(0, |odd, (a, b)| odd | (a ^ b));
+        (std::hint::black_box(known) == 0).then(|| webhook.clone())
+    })
 }
 
 /// The handler is never reached.
