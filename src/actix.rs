@@ -174,6 +174,10 @@ where
         self.request.method().as_str()
     }
 
+    fn path(&self) -> &str {
+        self.request.path()
+    }
+
     fn headers(&self) -> Headers<'_> {
         Headers::new(self.request.headers())
     }

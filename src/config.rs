@@ -4,14 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use hmac::Hmac;
 use sha2::{Digest, Sha256};
 
 use crate::access::Access;
 use crate::config_error::ConfigError;
 use crate::observe::{Meters, MetersOfLayer};
 use crate::provider::{DedupBy, Provider};
-use crate::secret::Secret;
+use crate::secret::Source;
 use crate::shared::Shared;
 use crate::store::{AnyStore, MemoryStore};
 
@@ -24,8 +23,8 @@ const LASTING_RETENTION: Duration = Duration::from_secs(24 * 3_600);
 /// Nobody means more than ten years; what means «for ever» would overflow the clock.
 const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 3_600);
 
-/// More secrets than this at one time are no rotation; each is one HMAC and one record a delivery.
-pub(crate) const MOST_SECRETS: usize = 4;
+/// Keeps apart what shares a store.
+pub(crate) type Namespace = [u8; 16];
 
 /// What happens to an authentic, fresh delivery while the store does not answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,10 +43,10 @@ pub enum OnStoreDown {
 #[derive(Clone)]
 pub(crate) struct Config<P> {
     pub(crate) provider: P,
-    pub(crate) keys: Vec<Hmac<Sha256>>,
+    pub(crate) secrets: Source,
     pub(crate) store: AnyStore,
     /// Ahead of everything that is hashed into a store's key.
-    pub(crate) namespace: [u8; 16],
+    pub(crate) namespace: Namespace,
     // `None`: as the provider says.
     pub(crate) dedup_by: Option<DedupBy>,
     pub(crate) past_tolerance: Option<Duration>,
@@ -72,10 +71,10 @@ pub(crate) struct Config<P> {
 }
 
 impl<P: Provider> Config<P> {
-    pub(crate) fn new(provider: P, secret: &Secret) -> Result<Self, ConfigError> {
+    pub(crate) fn new(provider: P, secrets: Source) -> Self {
         let bytes_in_flight_limit = 64 * 1024 * 1024;
         let mut config = Self {
-            keys: vec![secret.key_state()?],
+            secrets,
             store: AnyStore::new(MemoryStore::default()),
             namespace: [0; 16],
             dedup_by: None,
@@ -98,16 +97,7 @@ impl<P: Provider> Config<P> {
             provider,
         };
         config.set_namespace(config.provider.name());
-        Ok(config)
-    }
-
-    pub(crate) fn add_secret(&mut self, secret: &Secret) -> Result<(), ConfigError> {
-        if self.keys.len() >= MOST_SECRETS {
-            let what = format!("is one of more than {MOST_SECRETS}, expected no more at one time");
-            return Err(ConfigError::new("secret", what));
-        }
-        self.keys.push(secret.key_state()?);
-        Ok(())
+        config
     }
 
     pub(crate) fn set_namespace(&mut self, namespace: &str) {
@@ -244,7 +234,7 @@ impl<P: fmt::Debug> fmt::Debug for Config<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Config")
             .field("provider", &self.provider)
-            .field("secrets", &format_args!("{} <redacted>", self.keys.len()))
+            .field("secrets", &self.secrets)
             .field("store", &self.store)
             .field("dedup_by", &self.dedup_by)
             .field("past_tolerance", &self.past_tolerance)

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::path::Path;
 
 /// A setting that cannot work: which one, what it was, what would do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +15,11 @@ impl ConfigError {
     /// An error of `setting`; the message goes on from its name, lower case, without a full stop.
     pub fn new(setting: &'static str, message: impl Into<String>) -> Self {
         Self { setting, message: message.into() }
+    }
+
+    /// The same, of what stands in this file.
+    pub(crate) fn of_file(self, path: &Path) -> Self {
+        Self { message: format!("file {path:?}: {}", self.message), ..self }
     }
 
     /// The name of the setting.

@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 use crate::event::{self, EventError};
 use crate::observe::Escaped;
 use crate::run_state::RunState;
+use crate::secret::Webhook;
 use crate::store::{Fence, Key};
 
 /// A verified delivery: what the sender said of it, and its raw body.
@@ -22,6 +23,7 @@ pub struct Delivery(Arc<Verified>);
 /// What the pipeline found out, in one allocation for all clones.
 pub(crate) struct Verified {
     pub(crate) sender: &'static str,
+    pub(crate) webhook: Option<Webhook>,
     pub(crate) id: Option<String>,
     pub(crate) kind: Option<String>,
     pub(crate) timestamp: Option<OffsetDateTime>,
@@ -41,6 +43,13 @@ impl Delivery {
     #[must_use]
     pub fn sender(&self) -> &'static str {
         self.0.sender
+    }
+
+    /// Which webhook it was sent by: the [`id`](Webhook::id) of the one whose secret fitted. `None` unless the
+    /// layer stands [for several](crate::WebhookLayer::for_webhooks).
+    #[must_use]
+    pub fn webhook_id(&self) -> Option<&str> {
+        self.0.webhook.as_ref().map(Webhook::id)
     }
 
     /// The delivery id as the sender wrote it, if it wrote one. Neither sender is known to sign it: for
@@ -112,6 +121,7 @@ impl fmt::Debug for Delivery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Delivery")
             .field("sender", &self.0.sender)
+            .field("webhook_id", &self.webhook_id().map(Escaped))
             .field("id", &self.id().map(Escaped))
             .field("kind", &self.kind().map(Escaped))
             .field("timestamp", &self.0.timestamp)

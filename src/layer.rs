@@ -3,6 +3,7 @@
 mod access;
 mod limits;
 mod observe_only;
+mod secrets;
 mod shutdown;
 
 use std::fmt;
@@ -12,7 +13,7 @@ use std::time::{Duration, SystemTime};
 use crate::config::{Config, OnStoreDown};
 use crate::config_error::ConfigError;
 use crate::provider::{DedupBy, Provider};
-use crate::secret::Secret;
+use crate::secret::{Secret, Source};
 use crate::store::{AnyStore, DeliveryStore};
 
 /// Receives the webhooks of one sender: verifies, bounds, dates, deduplicates, and hands on.
@@ -73,31 +74,15 @@ impl<P: Provider + Default> WebhookLayer<P> {
     /// assert!(error.to_string().contains("secret is blank"));
     /// ```
     pub fn try_new(secret: impl Into<Secret>) -> Result<Self, ConfigError> {
-        Ok(Self { config: Arc::new(Config::new(P::default(), &secret.into())?) })
+        Source::fixed(secret.into()).map(Self::of)
+    }
+
+    fn of(secrets: Source) -> Self {
+        Self { config: Arc::new(Config::new(P::default(), secrets)) }
     }
 }
 
 impl<P: Provider> WebhookLayer<P> {
-    /// Another secret that is valid too, while one is being replaced. All are tried for every request.
-    /// Default: only the one of [`new`](Self::new).
-    ///
-    /// # Errors
-    ///
-    /// If the secret is empty, blank, or shorter than 8 bytes, or if it is the fifth.
-    ///
-    /// ```
-    /// # let layer = scrapest_webhook::ScrapestWebhookLayer::new("a-secret-of-some-24-bytes");
-    /// let layer = layer.with_additional_secret("the-one-of-last-month-24")?;
-    /// # Ok::<(), scrapest_webhook::ConfigError>(())
-    /// ```
-    pub fn with_additional_secret(
-        mut self,
-        secret: impl Into<Secret>,
-    ) -> Result<Self, ConfigError> {
-        Arc::make_mut(&mut self.config).add_secret(&secret.into())?;
-        Ok(self)
-    }
-
     /// The sender's own settings. Default: `P::default()`.
     ///
     /// ```

@@ -43,7 +43,7 @@ pub use self::event::{EventError, EventErrorKind, UnknownEvent};
 pub use self::layer::WebhookLayer;
 pub use self::provider::{DedupBy, Provider};
 pub use self::rejection::{Rejection, RejectionKind};
-pub use self::secret::Secret;
+pub use self::secret::{Secret, Secrets, Webhook, WebhookRef};
 pub use self::store::{DeliveryStore, MemoryStore};
 
 /// The receiver for Scrapest. See [`WebhookLayer`] for its settings and

@@ -4,6 +4,7 @@
 //! | metric | type | unit | labels | what it says |
 //! |---|---|---|---|---|
 //! | `scrapest_webhook_deliveries_total` | counter | count | `sender`, `kind`, `outcome` | authentic, fresh requests, each once, by how it ended; answered challenges among them |
+//! | `scrapest_webhook_verified_total` | counter | count | `sender`, `signed_with` | requests whose signature was right, by the secret that fitted: when the old one can go |
 //! | `scrapest_webhook_refusals_total` | counter | count | `sender`, `reason` | requests that were refused in the handler's place |
 //! | `scrapest_webhook_would_refuse_total` | counter | count | `sender`, `reason` | requests that the observe-only mode let pass, and why they would not have reached the handler, or not have got its answer |
 //! | `scrapest_webhook_duration_seconds` | histogram | seconds | `sender`, `outcome` | from a request's headers to its end, with what is recorded of it |
@@ -32,6 +33,7 @@
 //! * `reason` is the [`as_str`](crate::RejectionKind::as_str) of a [`RejectionKind`](crate::RejectionKind).
 //!   `stale` (authentic, but late: look at your clock) is told apart from `wrong_signature`. Of refusals
 //!   each is there from the first request, with 0;
+//! * `signed_with` is the [label](crate::Secret::with_label) of a configured secret;
 //! * `verb` is `claim`, `renew`, `complete` or `release`.
 //!
 //! A handler that outlives the answer deadline is a refusal at that time, `answer_deadline`, and a
@@ -43,6 +45,7 @@
 use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
 
 pub(crate) const DELIVERIES: &str = "scrapest_webhook_deliveries_total";
+pub(crate) const VERIFIED: &str = "scrapest_webhook_verified_total";
 pub(crate) const REFUSALS: &str = "scrapest_webhook_refusals_total";
 pub(crate) const WOULD_REFUSE: &str = "scrapest_webhook_would_refuse_total";
 pub(crate) const DURATION: &str = "scrapest_webhook_duration_seconds";
@@ -75,6 +78,7 @@ pub fn describe() {
     use Unit::{Bytes, Count, Seconds};
 
     describe_counter!(DELIVERIES, Count, "Authentic, fresh requests, by how they ended");
+    describe_counter!(VERIFIED, Count, "Requests whose signature was right, by secret");
     describe_counter!(REFUSALS, Count, "Requests refused in the handler's place");
     describe_counter!(WOULD_REFUSE, Count, "Requests that observe-only let pass");
     describe_histogram!(DURATION, Seconds, "From a request's headers to its end");

@@ -92,6 +92,8 @@ rejection_kinds! {
     BodyIncomplete 400 "body_incomplete" "body incomplete";
     /// The bodies in flight together exceed their cap.
     BytesInFlight 503 "bytes_in_flight" "busy, try again";
+    /// No webhook is known by the id or the path that the request names, where a layer stands for several.
+    UnknownWebhook 401 "unknown_webhook" "unauthorized";
     /// The signature is of other bytes or of another secret.
     WrongSignature 401 "wrong_signature" "unauthorized";
     /// Authentic, but no timestamp is under the signature.

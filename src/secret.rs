@@ -1,21 +1,28 @@
-//! The shared secret of a webhook: where it comes from, and that it never shows.
+//! The shared secret of a webhook: where it comes from, how it changes, and that it never shows.
+
+mod file;
+mod handle;
+mod set;
+mod source;
+mod webhook;
 
 use std::ffi::OsStr;
 use std::fmt;
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
+use std::sync::Arc;
 
 use hmac::{Hmac, KeyInit};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
+pub use self::handle::Secrets;
+pub(crate) use self::set::{MOST_SECRETS, SecretSet};
+pub(crate) use self::source::Source;
+pub use self::webhook::{Webhook, WebhookRef};
 use crate::config_error::ConfigError;
 
 /// Fewer bytes than this can be guessed: an error. Scrapest allows no fewer either.
 const SHORTEST: usize = 8;
-/// More bytes than this in a file are not a secret, but a mistake.
-const LONGEST_FILE: usize = 4_096;
 /// Fewer bytes than this deserve a warning: 24 random characters are about 128 bits.
 const ADVISED: usize = 24;
 
@@ -32,7 +39,10 @@ const ADVISED: usize = 24;
 /// assert!(Secret::from_env("NOT_SET_ANYWHERE").is_err());
 /// ```
 #[derive(Clone)]
-pub struct Secret(pub(crate) Zeroizing<Vec<u8>>);
+pub struct Secret {
+    pub(crate) bytes: Zeroizing<Vec<u8>>,
+    label: Option<Arc<str>>,
+}
 
 impl Secret {
     /// The value of the environment variable `name`, its bytes as they are.
@@ -62,37 +72,33 @@ impl Secret {
     ///
     /// When the file cannot be read, or is longer than 4,096 bytes. That the secret is long enough is checked when a layer takes it.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
-        let path = path.as_ref();
-        // Of its final size at once: what is moved leaves a copy behind.
-        let mut bytes = Zeroizing::new(Vec::with_capacity(LONGEST_FILE + 1));
-        let read = File::open(path)
-            .and_then(|file| file.take(LONGEST_FILE as u64 + 1).read_to_end(&mut bytes));
-        if let Err(error) = read {
-            return Err(ConfigError::new(
-                "secret",
-                format!("file {path:?} cannot be read: {error}"),
-            ));
-        }
-        if bytes.len() > LONGEST_FILE {
-            let what =
-                format!("file {path:?} is of more than {LONGEST_FILE} bytes, expected a secret");
-            return Err(ConfigError::new("secret", what));
-        }
-        if bytes.ends_with(b"\n") {
-            bytes.pop();
-            if bytes.ends_with(b"\r") {
-                bytes.pop();
-            }
-        }
-        Ok(Self(bytes))
+        file::read(path.as_ref()).map(Self::of)
+    }
+
+    /// What the span and the metrics call the secret that a request was signed with, so that one knows
+    /// when an old one can go. It is shown, so no part of the secret: the month that it is of, say. Default, and in
+    /// place of an empty one: its place among the active secrets, from `1`.
+    ///
+    /// ```
+    /// let secret = scrapest_webhook::Secret::from("whsec_3fb1c8a0d94e4a7fb2c6");
+    /// let secret = secret.with_label("2026-11");
+    /// ```
+    #[must_use]
+    pub fn with_label(self, label: impl Into<String>) -> Self {
+        let label = Some(label.into()).filter(|label| !label.is_empty());
+        Self { label: label.map(Arc::from), ..self }
+    }
+
+    fn of(bytes: Zeroizing<Vec<u8>>) -> Self {
+        Self { bytes, label: None }
     }
 
     /// The key state, computed once: two of the hash's blocks that no request has to pay for.
     pub(crate) fn key_state(&self) -> Result<Hmac<Sha256>, ConfigError> {
         // HMAC fills a short key up with zero bytes: those at its end protect nothing.
-        let length = self.0.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
-        if is_blank(&self.0[..length]) {
-            let what = if self.0.is_empty() { "empty" } else { "blank" };
+        let length = self.bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+        if is_blank(&self.bytes[..length]) {
+            let what = if self.bytes.is_empty() { "empty" } else { "blank" };
             return Err(ConfigError::new(
                 "secret",
                 format!("secret is {what}, expected the one the webhook was created with"),
@@ -109,7 +115,8 @@ impl Secret {
                 "the webhook's secret has fewer than {ADVISED} bytes; a longer random one is harder to guess"
             );
         }
-        Hmac::new_from_slice(&self.0).map_err(|error| ConfigError::new("secret", error.to_string()))
+        Hmac::new_from_slice(&self.bytes)
+            .map_err(|error| ConfigError::new("secret", error.to_string()))
     }
 }
 
@@ -127,7 +134,7 @@ impl fmt::Debug for Secret {
 
 impl From<Vec<u8>> for Secret {
     fn from(bytes: Vec<u8>) -> Self {
-        Self(Zeroizing::new(bytes))
+        Self::of(Zeroizing::new(bytes))
     }
 }
 

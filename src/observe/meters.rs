@@ -2,10 +2,10 @@
 //! each when it is first needed.
 
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
-use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
+use metrics::{Counter, Gauge, Histogram, SharedString, counter, gauge, histogram};
 use tokio::time::Instant;
 
 use super::{Outcome, Verb};
@@ -60,6 +60,8 @@ pub(crate) struct Meters {
     bytes_in_flight: Gauge,
     pending: [Gauge; 2],
     late_successes: Counter,
+    /// By the labels of secrets, which may change while it runs; few.
+    verified: RwLock<Vec<(Arc<str>, Counter)>>,
     // Without a value until there is one.
     last_accepted: OnceLock<Gauge>,
     records: OnceLock<[Gauge; 2]>,
@@ -95,6 +97,7 @@ impl Meters {
             bytes_in_flight: gauge!(names::BYTES_IN_FLIGHT, "sender" => sender),
             pending: [pending(Verb::Complete), pending(Verb::Release)],
             late_successes: counter!(names::LATE_SUCCESSES, "sender" => sender),
+            verified: RwLock::default(),
             last_accepted: OnceLock::new(),
             records: OnceLock::new(),
         }
@@ -149,6 +152,20 @@ impl Meters {
     pub(crate) fn body(&self, bytes: usize, arrived: Instant) {
         self.body_duration.record(arrived.elapsed().as_secs_f64());
         self.body_bytes.record(float(bytes));
+    }
+
+    pub(crate) fn verified(&self, label: &Arc<str>) {
+        let known = self.verified.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, counter)) = known.iter().find(|(known, _)| known == label) {
+            return counter.increment(1);
+        }
+        drop(known);
+        let signed_with = SharedString::from_shared(Arc::clone(label));
+        let labels = [("sender", self.sender.into()), ("signed_with", signed_with)];
+        let counter = counter!(names::VERIFIED, &labels);
+        counter.increment(1);
+        let mut known = self.verified.write().unwrap_or_else(PoisonError::into_inner);
+        known.push((Arc::clone(label), counter));
     }
 
     pub(crate) fn accepted(&self) {

@@ -10,6 +10,7 @@ mod meters;
 mod meters;
 
 use std::fmt::{self, Write};
+use std::sync::Arc;
 
 use tokio::time::Instant;
 use tracing::field::{Empty, display};
@@ -33,6 +34,8 @@ pub(crate) fn span(sender: &'static str) -> Span {
     info_span!(
         "webhook",
         sender,
+        webhook_id = Empty,
+        signed_with = Empty,
         delivery_id = Empty,
         kind = Empty,
         outcome = Empty,
@@ -124,6 +127,19 @@ impl<'a> Observation<'a> {
     pub(crate) fn body(&self, bytes: usize) {
         self.span.record("body_bytes", bytes);
         self.meters.body(bytes, self.started);
+    }
+
+    /// By the label of the secret that fitted, which is one of those that were configured.
+    pub(crate) fn verified(&self, label: Option<&Arc<str>>, webhook_id: Option<&str>) {
+        let Some(label) = label else { return };
+        self.meters.verified(label);
+        if self.span.is_disabled() {
+            return;
+        }
+        self.span.record("signed_with", display(Escaped(label)));
+        if let Some(id) = webhook_id {
+            self.span.record("webhook_id", display(Escaped(id)));
+        }
     }
 
     /// After authentication: the id is not signed, but came with something that is.

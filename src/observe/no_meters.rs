@@ -1,5 +1,6 @@
 //! The same without the feature `metrics`: nothing, and no reading of a clock.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -47,6 +48,8 @@ impl Meters {
     pub(crate) fn would_refuse(&self, _: RejectionKind) {}
 
     pub(crate) fn body(&self, _: usize, _: Instant) {}
+
+    pub(crate) fn verified(&self, _: &Arc<str>) {}
 
     pub(crate) fn accepted(&self) {}
 

@@ -57,9 +57,8 @@ pub(super) async fn acquire<P: Provider>(
             claimed.attempt = attempt;
             Ok(claimed)
         }
-        // Asked once more by the same owner, the store says the same. Boxed: what it takes to wait is not
-        // carried by every delivery.
-        _ => Box::pin(contend(config, keys, claimed, arrived, run)).await,
+        // Boxed: what it takes to wait is not carried by every delivery.
+        asked => Box::pin(contend(config, keys, claimed, asked, arrived, run)).await,
     }
 }
 
@@ -69,12 +68,13 @@ async fn contend<P: Provider>(
     config: &Config<P>,
     keys: &mut Keys,
     mut claimed: Claimed,
+    // What the store has said already, if it was asked.
+    mut asked: Option<Result<Claims, StoreError>>,
     arrived: Instant,
     run: &RunState,
 ) -> Result<Claimed, Reply> {
     // Whether a question went unanswered, so that it is not known what the owner holds.
-    // A store in memory was asked once already.
-    let mut unsure = config.store.is_immediate();
+    let mut unsure = false;
     let patience = match config.on_store_down {
         OnStoreDown::Refuse => claimed.deadline,
         OnStoreDown::ProcessAnyway => arrived + config.answer_deadline() / 2,
@@ -84,7 +84,7 @@ async fn contend<P: Provider>(
     loop {
         if config.shared.is_closed() {
             run.enter(Phase::Idle);
-            if unsure {
+            if unsure || asked.is_some() {
                 settle::release_later(config, keys, claimed.owner);
             }
             return Err(RejectionKind::ShuttingDown.into());
@@ -103,8 +103,11 @@ async fn contend<P: Provider>(
             };
         }
         run.enter(Phase::Held);
-        claimed.since = Instant::now();
-        let pause = match attempt(config, keys, &claimed, unsure, patience).await {
+        if asked.is_none() {
+            claimed.since = Instant::now();
+        }
+        let asked = asked.take();
+        let pause = match attempt(config, keys, &claimed, asked, unsure, patience).await {
             Ok(Attempt::Acquired(attempt)) => return Ok(Claimed { attempt, ..claimed }),
             Ok(Attempt::Completed) => {
                 run.enter(Phase::Idle);
@@ -166,14 +169,18 @@ async fn attempt<P: Provider>(
     config: &Config<P>,
     keys: &mut Keys,
     claimed: &Claimed,
+    mut asked: Option<Result<Claims, StoreError>>,
     mut unsure: bool,
     patience: Instant,
 ) -> Result<Attempt, StoreError> {
     let (owner, lease, keep) = (claimed.owner, config.lease, config.retention());
     let mut last = 0;
     for _ in 0..2 {
-        let asked = config.store.claim_all(keys.all_mut(), owner, lease, keep, patience);
-        match asked.await? {
+        let claims = match asked.take() {
+            Some(claims) => claims,
+            None => config.store.claim_all(keys.all_mut(), owner, lease, keep, patience).await,
+        };
+        match claims? {
             Claims::Acquired { attempt } => last = attempt,
             Claims::Taken { place, claim, held } => {
                 let held = if unsure { keys.all() } else { &keys.all()[..held] };

@@ -38,6 +38,7 @@ pub(super) fn delivery<P: Provider>(
     let (key, fence) = message.keys.main();
     let delivery = Delivery::new(Verified {
         sender: config.provider.name(),
+        webhook: message.webhook,
         id: message.id,
         kind: message.kind,
         timestamp: message.timestamp,

@@ -4,14 +4,16 @@ use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
 use super::signature::Signed;
-use crate::config::{Config, MOST_SECRETS};
+use crate::config::{Config, Namespace};
 use crate::provider::{DedupBy, Envelope, Provider};
+use crate::secret::{MOST_SECRETS, Webhook};
 use crate::store::{Fence, Key};
 
 /// An authentic, fresh request, and what it is filed under.
 #[derive(Debug)]
 pub(super) struct Identified {
     pub(super) keys: Keys,
+    pub(super) webhook: Option<Webhook>,
     pub(super) id: Option<String>,
     pub(super) kind: Option<String>,
     pub(super) timestamp: Option<OffsetDateTime>,
@@ -74,30 +76,35 @@ impl Keys {
 pub(super) fn identify<P: Provider>(
     config: &Config<P>,
     envelope: Envelope<'_>,
-    signed: &Signed,
+    signed: Signed,
     timestamp: Option<OffsetDateTime>,
 ) -> Identified {
+    let namespace = match &signed.webhook {
+        Some(webhook) => namespace_of(config.namespace, webhook),
+        None => config.namespace,
+    };
     // The same signed bytes under a new id are a replay: their tags are claimed first, and only who has
     // them may take the id. A test event sends the same bytes each time and counts by its id; in a room of
     // its own, so that a captured one cannot take the id of a delivery that is yet to come.
-    let mut guards = signed.tags.map(|tag| tag.map(|tag| hash(config, b't', &tag)));
+    let mut guards = signed.tags.map(|tag| tag.map(|tag| hash(namespace, b't', &tag)));
     let main = match (&envelope.id, config.dedup_by()) {
         (Some(id), _) if envelope.test => {
             guards = [None; MOST_SECRETS];
-            hash(config, b'e', id)
+            hash(namespace, b'e', id)
         }
         (Some(id), DedupBy::DeliveryId) => {
             guards = [None; MOST_SECRETS];
-            hash(config, b'd', id)
+            hash(namespace, b'd', id)
         }
-        (Some(id), DedupBy::DeliveryIdAndTag) => hash(config, b'd', id),
+        (Some(id), DedupBy::DeliveryIdAndTag) => hash(namespace, b'd', id),
         // Something authentic has a tag under the first secret, if under any.
         (None, _) | (_, DedupBy::Tag) => {
-            guards[0].take().unwrap_or_else(|| hash(config, b't', &[]))
+            guards[0].take().unwrap_or_else(|| hash(namespace, b't', &[]))
         }
     };
     Identified {
         keys: Keys::new(guards, main),
+        webhook: signed.webhook,
         id: envelope.id.map(|id| text(&id)),
         kind: envelope.kind.map(std::borrow::Cow::into_owned),
         timestamp,
@@ -112,8 +119,14 @@ fn text(id: &[u8]) -> String {
 }
 
 /// A namespace, a letter and a tag together fit into one block of the hash.
-fn hash<P>(config: &Config<P>, room: u8, name: &[u8]) -> Key {
-    let digest =
-        Sha256::new().chain_update(config.namespace).chain_update([room]).chain_update(name);
+fn hash(namespace: Namespace, room: u8, name: &[u8]) -> Key {
+    let digest = Sha256::new().chain_update(namespace).chain_update([room]).chain_update(name);
     Key::from_bytes(digest.finalize().into())
+}
+
+/// By the id that it was found under, never by what the request says, which anyone could change.
+fn namespace_of(of_layer: Namespace, webhook: &Webhook) -> Namespace {
+    let mut namespace = of_layer;
+    namespace.copy_from_slice(&hash(of_layer, b'w', webhook.id().as_bytes()).as_bytes()[..16]);
+    namespace
 }

@@ -44,6 +44,7 @@ pub(crate) trait Exchange {
     fn peer(&self) -> Option<IpAddr>;
 
     fn method(&self) -> &str;
+    fn path(&self) -> &str;
     fn headers(&self) -> Headers<'_>;
 
     /// The next piece of the body as it came, never decoded. Not called again after its end or an error.
@@ -155,7 +156,7 @@ async fn authenticate<P: Provider, X: Exchange>(
     let signature = config.access.counted(visitor, headers::check(config, exchange))?;
     let body = body::collect(config, exchange, arrived).await?;
     seen.body(body.bytes.len());
-    let signed = signature::verify(config, exchange, signature, &body.bytes);
+    let signed = signature::verify(config, exchange, signature, &body.bytes, seen);
     let signed = config.access.counted(visitor, signed)?;
     let envelope = signed.envelope(config, exchange, &body.bytes);
     let timestamp = freshness::check(config, &envelope, &signed)?;
@@ -163,7 +164,7 @@ async fn authenticate<P: Provider, X: Exchange>(
         config.access.vouch(visitor);
     }
     config.access.counted(visitor, handshake::answer(&envelope, &signed))?;
-    let delivery = keys::identify(config, envelope, &signed, timestamp);
+    let delivery = keys::identify(config, envelope, signed, timestamp);
     seen.identified(delivery.id.as_deref(), delivery.kind.as_deref());
     Ok((delivery, body))
 }

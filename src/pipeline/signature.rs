@@ -1,51 +1,71 @@
 //! Step 3: that the sender wrote these bytes.
 
 use hmac::Mac;
-use subtle::{Choice, ConstantTimeEq};
+use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
 use super::Exchange;
-use crate::config::{Config, MOST_SECRETS};
+use crate::config::Config;
+use crate::observe::Observation;
 use crate::provider::{Envelope, Message, Provider};
 use crate::rejection::{RejectionKind, Reply};
+use crate::secret::{MOST_SECRETS, Webhook, WebhookRef};
 
 /// What the signature vouches for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Signed {
     /// The tags that we compute of the signed bytes under each active secret: the same whichever of them
     /// an attempt is signed with, and however its header spells the tag.
     pub(super) tags: [Option<[u8; 32]>; MOST_SECRETS],
+    /// Whose secret it was, in a layer of several.
+    pub(super) webhook: Option<Webhook>,
     prefix_signed: bool,
     /// `false` only for what may turn out to be a challenge that the settings answer unsigned.
     pub(super) authentic: bool,
 }
 
 /// Every active secret is tried without an early exit, so that neither time nor answer tells which one
-/// fitted. Which bytes are signed is no secret: the next prefix is tried only if the one before fails.
+/// fitted; its label is looked up only once one has. Which bytes are signed is no secret: the next prefix is
+/// tried only if the one before fails.
 pub(super) fn verify<P: Provider>(
     config: &Config<P>,
     exchange: &impl Exchange,
     signature: Option<[u8; 32]>,
     body: &[u8],
+    seen: &Observation<'_>,
 ) -> Result<Signed, Reply> {
     let mut tags = [None; MOST_SECRETS];
     let Some(signature) = signature else {
-        return Ok(Signed { tags, prefix_signed: false, authentic: false });
+        return Ok(Signed { tags, webhook: None, prefix_signed: false, authentic: false });
     };
+    let candidates = config.secrets.now(|| {
+        let id = config.provider.webhook_id(exchange.headers());
+        WebhookRef::new(id, exchange.path())
+    });
     for prefix in config.provider.signed_prefixes(exchange.headers()) {
-        let mut fits = Choice::from(0);
-        for (tag, key) in tags.iter_mut().zip(&config.keys) {
+        let (mut fits, mut fitting) = (Choice::from(0), 0);
+        for ((place, tag), (key, counts)) in (0_u8..).zip(&mut tags).zip(candidates.keys()) {
             let mut mac = key.clone();
             mac.update(&prefix);
             mac.update(body);
             let computed: [u8; 32] = mac.finalize().into_bytes().into();
-            fits |= computed.ct_eq(&signature);
+            let fit = computed.ct_eq(&signature) & Choice::from(u8::from(counts));
+            fitting.conditional_assign(&place, fit & !fits);
+            fits |= fit;
             *tag = Some(computed);
         }
         if fits.into() {
-            return Ok(Signed { tags, prefix_signed: !prefix.is_empty(), authentic: true });
+            // Those of decoys are no tags of the delivery.
+            tags[candidates.len()..].fill(None);
+            seen.verified(candidates.label(fitting), candidates.webhook_id());
+            let webhook = candidates.into_webhook();
+            let prefix_signed = !prefix.is_empty();
+            return Ok(Signed { tags, webhook, prefix_signed, authentic: true });
         }
     }
-    Err(RejectionKind::WrongSignature.into())
+    Err(match candidates.are_known() {
+        true => RejectionKind::WrongSignature.into(),
+        false => RejectionKind::UnknownWebhook.into(),
+    })
 }
 
 impl Signed {

@@ -73,6 +73,14 @@ pub trait Provider: Clone + fmt::Debug + Send + Sync + 'static {
         std::iter::once(Cow::Borrowed(&[][..]))
     }
 
+    /// Which webhook the request says it is of, where a layer stands for several
+    /// ([`for_webhooks`](crate::WebhookLayer::for_webhooks)). Not verified: it only finds the secrets that the
+    /// request is then held against. Default: none, there is only the path to go by.
+    fn webhook_id<'a>(&self, headers: Headers<'a>) -> Option<&'a [u8]> {
+        let _ = headers;
+        None
+    }
+
     /// What the request says of itself: id, kind, timestamps, challenge. Called only after the
     /// signature was verified, except where [`answers_unsigned_challenge`](Self::answers_unsigned_challenge).
     fn envelope<'a>(&self, message: &Message<'a>) -> Envelope<'a>;

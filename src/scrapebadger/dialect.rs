@@ -1,7 +1,7 @@
 //! How ScrapeBadger signs and labels its requests.
 
 use crate::peek;
-use crate::provider::{Envelope, Message, Provider, Timestamp};
+use crate::provider::{Envelope, Headers, Message, Provider, Timestamp};
 
 /// ScrapeBadger's two published contracts, both behind one layer. It has no settings: everything that is
 /// needed is documented by the sender.
@@ -26,6 +26,11 @@ impl Provider for ScrapeBadger {
 
     fn kinds(&self) -> &'static [&'static str] {
         super::event::KINDS
+    }
+
+    /// Contract 1 names none.
+    fn webhook_id<'a>(&self, headers: Headers<'a>) -> Option<&'a [u8]> {
+        headers.get("x-webhook-id")
     }
 
     fn envelope<'a>(&self, message: &Message<'a>) -> Envelope<'a> {

@@ -21,6 +21,7 @@ pub struct Scrapest {
     timestamp_header: Cow<'static, str>,
     delivery_id_header: Cow<'static, str>,
     event_header: Cow<'static, str>,
+    webhook_id_header: Cow<'static, str>,
     signed_content: SignedContent,
     timestamp_field: Cow<'static, str>,
     delivery_id_fields: [Cow<'static, str>; 2],
@@ -52,6 +53,7 @@ impl Default for Scrapest {
             timestamp_header: "x-scrapest-timestamp".into(),
             delivery_id_header: "x-scrapest-delivery-id".into(),
             event_header: "x-scrapest-event".into(),
+            webhook_id_header: "x-scrapest-webhook-id".into(),
             signed_content: SignedContent::default(),
             timestamp_field: "timestamp".into(),
             delivery_id_fields: ["delivery_id".into(), "id".into()],
@@ -90,6 +92,14 @@ impl Scrapest {
     #[must_use]
     pub fn with_event_header(self, name: impl Into<Name>) -> Self {
         Self { event_header: name.into(), ..self }
+    }
+
+    /// The header that finds the secrets where a layer stands for several webhooks
+    /// ([`for_webhooks`](crate::WebhookLayer::for_webhooks)). Default: `X-Scrapest-Webhook-Id`. The body's
+    /// `webhook_id` does not: it is not read before it was verified. Without such a header take the path.
+    #[must_use]
+    pub fn with_webhook_id_header(self, name: impl Into<Name>) -> Self {
+        Self { webhook_id_header: name.into(), ..self }
     }
 
     /// Which bytes are signed. Default: [`SignedContent::Either`].
@@ -192,6 +202,10 @@ impl Provider for Scrapest {
         body.into_iter().chain(prefix)
     }
 
+    fn webhook_id<'a>(&self, headers: Headers<'a>) -> Option<&'a [u8]> {
+        headers.get(&self.webhook_id_header)
+    }
+
     fn envelope<'a>(&self, message: &Message<'a>) -> Envelope<'a> {
         let [time, id_1, id_2, kind_1, kind_2, challenge @ ..] = peek::fields(
             message.body(),
@@ -250,6 +264,7 @@ impl Provider for Scrapest {
             ("timestamp_header", &self.timestamp_header),
             ("delivery_id_header", &self.delivery_id_header),
             ("event_header", &self.event_header),
+            ("webhook_id_header", &self.webhook_id_header),
         ] {
             // A token of RFC 9110 §5.6.2; any other name could never be found.
             let token =

@@ -85,7 +85,7 @@ impl WebhookRequest {
     fn new(sender: Sender, secret: Secret) -> Self {
         Self {
             sender,
-            secret: secret.0,
+            secret: secret.bytes,
             kind: None,
             body: None,
             delivery_id: format!("{:032x}", rand::random::<u128>()),

@@ -58,6 +58,10 @@ where
         self.parts.method.as_str()
     }
 
+    fn path(&self) -> &str {
+        self.parts.uri.path()
+    }
+
     fn headers(&self) -> Headers<'_> {
         Headers::new(&self.parts.headers)
     }

@@ -20,7 +20,7 @@ use scrapest_webhook::store::{Claim, DeliveryStore, Fence, Key, Owner};
 use scrapest_webhook::testing::SignedRequest;
 use scrapest_webhook::{
     Delivery, MemoryStore, Provider, RejectionKind, ScrapeBadgerWebhookLayer, ScrapestWebhookLayer,
-    WebhookLayer, scrapebadger, scrapest, testing,
+    Secret, Secrets, WebhookLayer, scrapebadger, scrapest, testing,
 };
 use scripted::{Fault, ScriptedStore, Verb};
 use tokio::time::sleep;
@@ -128,6 +128,33 @@ fn every_request_is_counted_by_how_it_ended() {
     assert!((now - seen["last_accepted_timestamp_seconds sender=scrapest"]).abs() < 60.0);
     assert_eq!(seen["records sender=scrapest"], 2.0);
     assert!((now - seen["oldest_record_timestamp_seconds sender=scrapest"]).abs() < 60.0);
+}
+
+#[test]
+fn authentic_requests_are_counted_by_the_label_of_the_secret_that_fitted() {
+    const OLD: &str = "whsec_canary_7b1d5f0c93aa4e21_old";
+    let seen = seen(&recorded(async |_| {
+        let labelled = |secret: &str, label: &str| Secret::from(secret).with_label(label);
+        let secrets = Secrets::new([OLD]).unwrap();
+        let layer = ScrapestWebhookLayer::from_secrets(secrets.clone());
+        let app = app(layer, async |_| StatusCode::NO_CONTENT);
+        send(&app, &testing::scrapest(OLD).sign()).await;
+        secrets.replace([labelled(SECRET, "2026-11"), labelled(OLD, "2026-05")]).unwrap();
+        for secret in [OLD, SECRET, SECRET, "another secret, or none"] {
+            send(&app, &testing::scrapest(secret).sign()).await;
+        }
+    }));
+    let of = seen.iter().filter(|(name, _)| name.starts_with("verified_total"));
+    let of: Vec<_> = of.map(|(name, count)| (name.as_str(), *count)).collect();
+    let total = "verified_total sender=scrapest signed_with=";
+    assert_eq!(
+        of,
+        [
+            (format!("{total}1").as_str(), 1.0),
+            (format!("{total}2026-05").as_str(), 1.0),
+            (format!("{total}2026-11").as_str(), 2.0),
+        ]
+    );
 }
 
 #[test]

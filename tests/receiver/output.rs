@@ -121,6 +121,7 @@ fn each_refusal_is_one_event_at_debug_before_authentication_and_at_warn_after_it
             | Kind::BodyTooSlow
             | Kind::BodyIncomplete
             | Kind::BytesInFlight
+            | Kind::UnknownWebhook
             | Kind::WrongSignature => Level::DEBUG,
             // Nothing is wrong with these two.
             Kind::Challenge | Kind::Duplicate => Level::DEBUG,

@@ -42,6 +42,7 @@ const TABLE: &[Expected] = &[
     (RejectionKind::BodyTooSlow, 408, &[PLAIN], "body too slow"),
     (RejectionKind::BodyIncomplete, 400, &[PLAIN], "body incomplete"),
     (RejectionKind::BytesInFlight, 503, &[PLAIN, ("retry-after", "1")], "busy, try again"),
+    (RejectionKind::UnknownWebhook, 401, &[PLAIN], "unauthorized"),
     (RejectionKind::WrongSignature, 401, &[PLAIN], "unauthorized"),
     (RejectionKind::NoSignedTimestamp, 401, &[PLAIN], "unauthorized"),
     (RejectionKind::Stale, 401, &[PLAIN], "unauthorized"),
@@ -111,7 +112,7 @@ async fn all_refusals_for_want_of_authenticity_are_one_and_the_same_answer() {
             ));
         }
     }
-    assert_eq!(answers.len(), 6);
+    assert_eq!(answers.len(), 7);
     assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
 }
 
@@ -202,6 +203,9 @@ pub async fn provoke(kind: RejectionKind) -> Response {
             let app = app(layer, &never);
             running(&app, &request).await;
             send(&app, &genuine().sign()).await
+        }
+        RejectionKind::UnknownWebhook => {
+            send(&app(ScrapestWebhookLayer::for_webhooks(|_| None), &Handler::ok()), &request).await
         }
         RejectionKind::WrongSignature => send(&ok, &request.with_body("{}")).await,
         RejectionKind::NoSignedTimestamp => send(&ok, &genuine().with_body("{}").sign()).await,

@@ -13,9 +13,8 @@ use dudect_bencher::rand::RngExt;
 use dudect_bencher::{BenchRng, Class, CtRunner, ctbench_main};
 use http::{HeaderValue, Request, Response};
 use http_body_util::Full;
-use scrapest_webhook::ScrapestWebhookLayer;
-use scrapest_webhook::testing;
 use scrapest_webhook::tower::VerifiedBody;
+use scrapest_webhook::{ScrapestWebhookLayer, Secrets, Webhook, testing};
 use tower::util::BoxCloneSyncService;
 use tower::{Layer, Service};
 
@@ -28,10 +27,23 @@ fn samples() -> usize {
     std::env::var("SAMPLES").map_or(1_000_000, |text| text.parse().expect("a number"))
 }
 
-/// With both secrets. The handler is never reached.
-fn receiver() -> Receiver {
+fn two_secrets() -> ScrapestWebhookLayer {
     let layer = ScrapestWebhookLayer::new(SECRETS[0]);
-    let layer = layer.with_additional_secret(SECRETS[1]).expect("a good secret");
+    layer.with_additional_secret(SECRETS[1]).expect("a good secret")
+}
+
+/// One of which is known. How long it takes to look one up is the application's: this takes as long for each.
+fn webhooks() -> ScrapestWebhookLayer {
+    let secrets = Secrets::new([SECRETS[0]]).expect("a good secret");
+    let webhook = Webhook::new(KNOWN, secrets);
+    ScrapestWebhookLayer::for_webhooks(move |request| {
+        let known = request.id()?.bytes().zip(KNOWN.bytes()).fold(0, |odd, (a, b)| odd | (a ^ b));
+        (std::hint::black_box(known) == 0).then(|| webhook.clone())
+    })
+}
+
+/// The handler is never reached.
+fn receiver(layer: ScrapestWebhookLayer) -> Receiver {
     BoxCloneSyncService::new(layer.layer(tower::service_fn(
         async |_: Request<VerifiedBody>| -> Result<Response<Full<Bytes>>, Infallible> {
             panic!("a forged request has run")
@@ -45,15 +57,21 @@ struct Forgery {
     secret: usize,
     digit: usize,
     by: &'static [u8],
+    webhook: &'static str,
 }
 
+const KNOWN: &str = "wh_2fc11f0be4c2";
 const HEX: &[u8] = b"0123456789abcdef";
-const FIRST_WRONG: Forgery = Forgery { secret: 0, digit: 0, by: HEX };
+const FIRST_WRONG: Forgery = Forgery { secret: 0, digit: 0, by: HEX, webhook: KNOWN };
 const LAST_WRONG: Forgery = Forgery { digit: 63, ..FIRST_WRONG };
 const LAST_WRONG_BY_SECRET_2: Forgery = Forgery { secret: 1, ..LAST_WRONG };
+const UNKNOWN: Forgery = Forgery { webhook: "wh_4b6a95be20aa", ..LAST_WRONG };
 const NO_DIGIT: Forgery = Forgery { by: b"g", ..LAST_WRONG };
 
-fn forged(Forgery { secret, digit, by }: Forgery, rng: &mut BenchRng) -> Request<Full<Bytes>> {
+fn forged(
+    Forgery { secret, digit, by, webhook }: Forgery,
+    rng: &mut BenchRng,
+) -> Request<Full<Bytes>> {
     // A body of its own for each, or the two classes would differ in the text of their signatures, which
     // is no secret and takes its time to decode.
     let time = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_772_625_600);
@@ -67,15 +85,21 @@ fn forged(Forgery { secret, digit, by }: Forgery, rng: &mut BenchRng) -> Request
     }
     let value = HeaderValue::from_bytes(&value).expect("a header's value");
     request.headers_mut().insert("x-scrapest-signature", value);
+    request.headers_mut().insert("x-scrapest-webhook-id", HeaderValue::from_static(webhook));
     request
 }
 
 /// The layer's whole answer to each of the requests, which is the one 401.
-fn measure(runner: &mut CtRunner, rng: &mut BenchRng, left: Forgery, right: Forgery) {
+fn measure(
+    runner: &mut CtRunner,
+    rng: &mut BenchRng,
+    layer: ScrapestWebhookLayer,
+    [left, right]: [Forgery; 2],
+) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
     let runtime = runtime.expect("a runtime");
     let _entered = runtime.enter();
-    let receiver = receiver();
+    let receiver = receiver(layer);
     for _ in 0..samples() {
         let (class, forgery) = match rng.random() {
             true => (Class::Left, left),
@@ -95,20 +119,25 @@ fn measure(runner: &mut CtRunner, rng: &mut BenchRng, left: Forgery, right: Forg
 }
 
 fn first_against_last_byte_wrong(runner: &mut CtRunner, rng: &mut BenchRng) {
-    measure(runner, rng, FIRST_WRONG, LAST_WRONG);
+    measure(runner, rng, two_secrets(), [FIRST_WRONG, LAST_WRONG]);
 }
 
 fn nearly_right_by_secret_1_against_secret_2(runner: &mut CtRunner, rng: &mut BenchRng) {
-    measure(runner, rng, LAST_WRONG, LAST_WRONG_BY_SECRET_2);
+    measure(runner, rng, two_secrets(), [LAST_WRONG, LAST_WRONG_BY_SECRET_2]);
+}
+
+fn known_webhook_against_unknown(runner: &mut CtRunner, rng: &mut BenchRng) {
+    measure(runner, rng, webhooks(), [LAST_WRONG, UNKNOWN]);
 }
 
 /// That a difference would be seen: this one is refused by its header, and no secret is touched.
 fn wrong_against_malformed_which_differs(runner: &mut CtRunner, rng: &mut BenchRng) {
-    measure(runner, rng, LAST_WRONG, NO_DIGIT);
+    measure(runner, rng, two_secrets(), [LAST_WRONG, NO_DIGIT]);
 }
 
 ctbench_main!(
     first_against_last_byte_wrong,
     nearly_right_by_secret_1_against_secret_2,
+    known_webhook_against_unknown,
     wrong_against_malformed_which_differs
 );

@@ -343,6 +343,7 @@ fn the_event_of_another_senders_delivery_is_refused() {
     let delivery = |sender| {
         Delivery::new(Verified {
             sender,
+            webhook: None,
             id: None,
             kind: text(TWEET_CREATED),
             timestamp: None,

@@ -130,6 +130,15 @@ pub trait Framework {
     fn serve<P: Provider>(
         layer: WebhookLayer<P>,
         handler: Handler,
+    ) -> impl Future<Output = Server> + Send {
+        Self::serve_on(PATH, layer, handler)
+    }
+
+    /// On a path of one's own, which may have parameters, like `/{id}`.
+    fn serve_on<P: Provider>(
+        path: &'static str,
+        layer: WebhookLayer<P>,
+        handler: Handler,
     ) -> impl Future<Output = Server> + Send;
 
     /// The same for a handler that takes the body for itself, as before there was a layer.

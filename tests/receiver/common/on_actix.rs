@@ -13,22 +13,27 @@ pub struct Actix;
 impl Framework for Actix {
     const CONTINUES_BY_ITSELF: bool = true;
 
-    async fn serve<P: Provider>(layer: WebhookLayer<P>, handler: Handler) -> Server {
-        start(layer, handler, || web::post().to(on_delivery))
+    async fn serve_on<P: Provider>(
+        path: &'static str,
+        layer: WebhookLayer<P>,
+        handler: Handler,
+    ) -> Server {
+        start(path, layer, handler, || web::post().to(on_delivery))
     }
 
     async fn serve_plain<P: Provider>(layer: WebhookLayer<P>, handler: Plain) -> Server {
-        start(layer, handler, || web::route().to(on_request))
+        start(PATH, layer, handler, || web::route().to(on_request))
     }
 }
 
 fn start<P: Provider, H: Clone + Send + 'static>(
+    path: &'static str,
     layer: WebhookLayer<P>,
     handler: H,
     route: fn() -> Route,
 ) -> Server {
     let server = HttpServer::new(move || {
-        let resource = web::resource(PATH).route(route()).wrap(layer.clone());
+        let resource = web::resource(path).route(route()).wrap(layer.clone());
         App::new()
             .app_data(web::PayloadConfig::new(usize::MAX))
             .app_data(web::Data::new(handler.clone()))

@@ -22,8 +22,12 @@ pub struct Axum;
 impl Framework for Axum {
     const CONTINUES_BY_ITSELF: bool = false;
 
-    async fn serve<P: Provider>(layer: WebhookLayer<P>, handler: Handler) -> Server {
-        start(Router::new().route(PATH, post(on_delivery).route_layer(layer)).with_state(handler))
+    async fn serve_on<P: Provider>(
+        path: &'static str,
+        layer: WebhookLayer<P>,
+        handler: Handler,
+    ) -> Server {
+        start(Router::new().route(path, post(on_delivery).route_layer(layer)).with_state(handler))
             .await
     }
 
@@ -39,6 +43,7 @@ impl Framework for Axum {
 }
 
 async fn start(app: Router) -> Server {
+    let app = app.into_make_service_with_connect_info::<SocketAddr>();
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
     let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();

@@ -1,0 +1,98 @@
+//! Secrets in files: read with care, and followed as they change.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Weak;
+use std::time::Duration;
+
+use tokio::time::sleep;
+use zeroize::Zeroizing;
+
+use super::handle::{Shared, put};
+use super::{Secret, SecretSet};
+use crate::config_error::ConfigError;
+
+/// More bytes than this in a file are not a secret, but a mistake.
+const LONGEST: usize = 4_096;
+/// Who writes a file in pieces does not pause for longer between them.
+const SETTLED: Duration = Duration::from_secs(1);
+
+type Content = Zeroizing<Vec<u8>>;
+
+/// The content, less exactly one final newline.
+pub(super) fn read(path: &Path) -> Result<Content, ConfigError> {
+    // Of its final size at once: what is moved leaves a copy behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(LONGEST + 1));
+    let read =
+        File::open(path).and_then(|file| file.take(LONGEST as u64 + 1).read_to_end(&mut bytes));
+    if let Err(error) = read {
+        return Err(unreadable(path, error));
+    }
+    if bytes.len() > LONGEST {
+        let what = format!("file {path:?} is of more than {LONGEST} bytes, expected a secret");
+        return Err(ConfigError::new("secret", what));
+    }
+    if bytes.ends_with(b"\n") {
+        bytes.pop();
+        if bytes.ends_with(b"\r") {
+            bytes.pop();
+        }
+    }
+    Ok(bytes)
+}
+
+fn unreadable(path: &Path, error: impl std::fmt::Display) -> ConfigError {
+    ConfigError::new("secret", format!("file {path:?} cannot be read: {error}"))
+}
+
+/// One a line.
+pub(super) fn secrets(path: &Path, content: &[u8]) -> Result<SecretSet, ConfigError> {
+    let lines = content.split(|byte| *byte == b'\n');
+    let lines = lines.map(|line| Secret::from(line.strip_suffix(b"\r").unwrap_or(line)));
+    SecretSet::new(lines).map_err(|error| error.of_file(path))
+}
+
+/// Follows the file until nobody has a handle any more. `first` is what the handle was made of.
+pub(super) async fn watch(shared: Weak<Shared>, path: PathBuf, every: Duration, first: Content) {
+    // What the last look found, so that nothing is said twice.
+    let (mut last, mut in_use) = (Ok(first.clone()), first);
+    while shared.strong_count() > 0 {
+        sleep(every).await;
+        let found = look(&path).await;
+        if found == last {
+            continue;
+        }
+        sleep(every.min(SETTLED)).await;
+        if look(&path).await != found {
+            continue;
+        }
+        match &found {
+            Ok(content) if *content == in_use => {
+                tracing::info!(?path, "the file has again the webhook's secrets that are in use");
+            }
+            Ok(content) => match secrets(&path, content) {
+                Ok(set) => {
+                    let Some(shared) = shared.upgrade() else { return };
+                    tracing::info!(?path, secrets = ?set, "the webhook's secrets were exchanged");
+                    put(&shared, set);
+                    in_use = content.clone();
+                }
+                Err(error) => refuse(&error),
+            },
+            Err(error) => refuse(error),
+        }
+        last = found;
+    }
+}
+
+fn refuse(error: &ConfigError) {
+    tracing::warn!(%error, "the webhook's secrets stay as they are: their file is no good");
+}
+
+/// A disk may be slow, and a network drive hang.
+async fn look(path: &Path) -> Result<Content, ConfigError> {
+    let of = path.to_owned();
+    let read = tokio::task::spawn_blocking(move || read(&of));
+    read.await.unwrap_or_else(|error| Err(unreadable(path, error)))
+}

@@ -1,0 +1,136 @@
+//! Secrets that are exchanged while the receiver runs.
+
+use std::fmt;
+use std::future::Future;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use super::{Secret, SecretSet, file};
+use crate::config_error::ConfigError;
+
+/// The active secrets of a layer, or of one [`Webhook`](crate::Webhook), one to four, to be exchanged at
+/// run time. Clones are one and the same; so are the layers that were built
+/// [from it](crate::WebhookLayer::from_secrets).
+///
+/// An exchange is one atomic step, without a restart and without a pause: a request is held against the
+/// set from before or the set from after it, whole, until it is settled. **Keep the old secret beside the
+/// new one** until the sender has changed over and its last retry is over: what is signed with a
+/// secret that is gone gets 401. Which one a request was signed with stands in the span and in a metric, by
+/// its [label](Secret::with_label).
+///
+/// ```
+/// use scrapest_webhook::{ScrapestWebhookLayer, Secret, Secrets};
+///
+/// # fn main() -> Result<(), scrapest_webhook::ConfigError> {
+/// let old = || Secret::from("whsec_old_2fc11f0be4c24b6a").with_label("2026-05");
+/// let secrets = Secrets::new([old()])?;
+/// let layer = ScrapestWebhookLayer::from_secrets(secrets.clone());
+///
+/// // Later, while it runs:
+/// let new = Secret::from("whsec_3fb1c8a0d94e4a7fb2c6").with_label("2026-11");
+/// secrets.replace([new, old()])?;
+/// assert!(secrets.replace([""]).is_err(), "and the two from before stay");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Secrets(pub(super) Arc<Shared>);
+
+/// The lock is held to take the set or to put another there, never while anything is computed.
+pub(super) type Shared = RwLock<Arc<SecretSet>>;
+
+impl Secrets {
+    /// One to four secrets, all valid, in any order.
+    ///
+    /// # Errors
+    ///
+    /// If one is empty, blank, or shorter than 8 bytes, if there is none or a fifth, or if two have one
+    /// label.
+    pub fn new<S: Into<Secret>>(secrets: impl IntoIterator<Item = S>) -> Result<Self, ConfigError> {
+        Ok(Self::of(SecretSet::new(secrets)?))
+    }
+
+    /// The secrets in the file at `path`, one a line, and a future that follows it: it looks `every` so
+    /// often, and takes over what has changed. To be spawned; it ends when nobody has a clone of the
+    /// handle any more.
+    ///
+    /// The file may be replaced, written over, or be a link that is changed, as Kubernetes does it. A change counts
+    /// once it was read twice alike, a second apart (or `every`, if that is less), so that no half of it
+    /// is. While what is there cannot be read or is no good (no file, empty, a blank line, too short), the
+    /// secrets from before stay, and one line at WARN says so and why. Needs a tokio runtime with
+    /// time enabled.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), scrapest_webhook::ConfigError> {
+    /// use std::time::Duration;
+    /// use scrapest_webhook::{ScrapestWebhookLayer, Secrets};
+    ///
+    /// let every = Duration::from_secs(10);
+    /// let (secrets, watch) = Secrets::from_watched_file("/run/secrets/webhook", every)?;
+    /// tokio::spawn(watch);
+    /// let layer = ScrapestWebhookLayer::from_secrets(secrets);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read, is longer than 4,096 bytes, or holds no good secrets, as in
+    /// [`new`](Self::new); when `every` is 0.
+    pub fn from_watched_file(
+        path: impl Into<PathBuf>,
+        every: Duration,
+    ) -> Result<Watched, ConfigError> {
+        if every.is_zero() {
+            let what = "is looked at every 0s, expected more than 0";
+            return Err(ConfigError::new("secret", what));
+        }
+        let path = path.into();
+        let content = file::read(&path)?;
+        let secrets = Self::of(file::secrets(&path, &content)?);
+        let watch = file::watch(Arc::downgrade(&secrets.0), path, every, content);
+        Ok((secrets, Box::pin(watch)))
+    }
+
+    /// From now on these, all of them and no other; as for [`new`](Self::new).
+    ///
+    /// # Errors
+    ///
+    /// As for [`new`](Self::new). The secrets from before then stay as they were.
+    pub fn replace<S: Into<Secret>>(
+        &self,
+        secrets: impl IntoIterator<Item = S>,
+    ) -> Result<(), ConfigError> {
+        put(&self.0, SecretSet::new(secrets)?);
+        Ok(())
+    }
+
+    pub(super) fn of(set: SecretSet) -> Self {
+        Self(Arc::new(RwLock::new(Arc::new(set))))
+    }
+
+    pub(super) fn current(&self) -> Arc<SecretSet> {
+        // Nothing can panic while it is locked.
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// The handle, and what follows the file.
+type Watched = (Secrets, Pin<Box<dyn Future<Output = ()> + Send>>);
+
+pub(super) fn put(shared: &Shared, set: SecretSet) {
+    let mut place = shared.write().unwrap_or_else(PoisonError::into_inner);
+    let old = std::mem::replace(&mut *place, Arc::new(set));
+    drop(place);
+    // Zeroized here, or by the last request that is held against it.
+    drop(old);
+}
+
+/// The labels alone.
+impl fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Secrets({:?})", self.current())
+    }
+}

@@ -1,0 +1,83 @@
+//! The secrets that are valid at one moment: each with its key state and its label.
+
+use std::fmt;
+use std::sync::Arc;
+
+use hmac::{Hmac, KeyInit};
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+use super::Secret;
+use crate::config_error::ConfigError;
+
+/// More secrets than this at one time are no rotation; each is one HMAC and one record a delivery.
+pub(crate) const MOST_SECRETS: usize = 4;
+
+/// One to [`MOST_SECRETS`] of them. What is changed at run time is which set is looked at, never a set.
+#[derive(Clone)]
+pub(crate) struct SecretSet(Vec<Active>);
+
+#[derive(Clone)]
+struct Active {
+    key: Hmac<Sha256>,
+    label: Arc<str>,
+}
+
+impl SecretSet {
+    pub(crate) fn new<S: Into<Secret>>(
+        secrets: impl IntoIterator<Item = S>,
+    ) -> Result<Self, ConfigError> {
+        // Of its final size at once: what is moved leaves a copy behind.
+        let mut set = Self(Vec::with_capacity(MOST_SECRETS));
+        for secret in secrets {
+            set.add(&secret.into())?;
+        }
+        match set.0.is_empty() {
+            true => Err(ConfigError::new("secret", "is missing, expected at least one")),
+            false => Ok(set),
+        }
+    }
+
+    /// Of one key that nobody knows.
+    pub(super) fn decoy() -> Self {
+        let bytes = Zeroizing::new(rand::random::<[u8; 64]>());
+        // In memory like any other, down to where in its lines it lies.
+        let mut set = Vec::with_capacity(MOST_SECRETS);
+        set.push(Active { key: Hmac::new((&*bytes).into()), label: "0".into() });
+        Self(set)
+    }
+
+    pub(crate) fn add(&mut self, secret: &Secret) -> Result<(), ConfigError> {
+        if self.0.len() >= MOST_SECRETS {
+            let what = format!("is one of more than {MOST_SECRETS}, expected no more at one time");
+            return Err(ConfigError::new("secret", what));
+        }
+        let label = secret.label.clone();
+        let label = label.unwrap_or_else(|| (self.0.len() + 1).to_string().into());
+        if self.labels().any(|other| *other == label) {
+            let what = format!("label {label:?} is that of another, expected one for each");
+            return Err(ConfigError::new("secret", what));
+        }
+        self.0.push(Active { key: secret.key_state()?, label });
+        Ok(())
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn keys(&self) -> impl Iterator<Item = &Hmac<Sha256>> {
+        self.0.iter().map(|active| &active.key)
+    }
+
+    pub(super) fn labels(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.0.iter().map(|active| &active.label)
+    }
+}
+
+/// The labels alone.
+impl fmt::Debug for SecretSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} <redacted>", self.labels().collect::<Vec<_>>())
+    }
+}

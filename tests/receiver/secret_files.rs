@@ -1,0 +1,228 @@
+//! A file of secrets that is followed: what is good is taken over, and nothing else is.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use scrapest_webhook::{ScrapestWebhookLayer, Secrets, testing};
+use tokio::time::sleep;
+use tracing::Level;
+
+use crate::common::in_process::{app, status};
+use crate::common::logged::{self, Logged};
+use crate::common::{Framework, Handler, Server, eventually as in_time, nonce};
+
+const ONE: &str = "whsec_canary_7b1d5f0c93aa4e21_one";
+const TWO: &str = "whsec_canary_7b1d5f0c93aa4e21_two";
+const EVERY: Duration = Duration::from_millis(20);
+/// Long enough for ten looks and the second look at a change.
+const LOOKED: Duration = Duration::from_millis(400);
+
+/// A folder that goes with the test.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Self {
+        let name = format!("webhook-secrets-{}-{}", std::process::id(), nonce());
+        let path = std::env::temp_dir().join(name);
+        fs::create_dir(&path).unwrap();
+        Self(path)
+    }
+
+    fn join(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    /// As Kubernetes mounts a secret: `key` → `..data/key`, `..data` → a folder of each version.
+    fn publish(&self, version: &str, content: &str) {
+        let folder = self.join(version);
+        fs::create_dir(&folder).unwrap();
+        fs::write(folder.join("key"), content).unwrap();
+        symlink(version, self.join("..data_tmp")).unwrap();
+        fs::rename(self.join("..data_tmp"), self.join("..data")).unwrap();
+        if !self.join("key").is_symlink() {
+            symlink("..data/key", self.join("key")).unwrap();
+        }
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+async fn serve<F: Framework>(file: &Path) -> (Secrets, Server) {
+    logged::trace_if_asked();
+    let (secrets, watch) = Secrets::from_watched_file(file, EVERY).unwrap();
+    tokio::spawn(watch);
+    let server = F::serve(ScrapestWebhookLayer::from_secrets(secrets.clone()), Handler::ok()).await;
+    (secrets, server)
+}
+
+async fn statuses(server: &Server) -> [u16; 2] {
+    let send = async |secret: &str| server.send(&testing::scrapest(secret).sign()).await.status;
+    [send(ONE).await, send(TWO).await]
+}
+
+async fn eventually(server: &Server, expected: [u16; 2]) {
+    for _ in 0..500 {
+        if statuses(server).await == expected {
+            return;
+        }
+        sleep(EVERY).await;
+    }
+    panic!("{expected:?} in 10 s, not {:?}", statuses(server).await);
+}
+
+async fn a_file_that_changes_changes_the_secrets<F: Framework>() {
+    let folder = Folder::new();
+    let file = folder.join("secret");
+    fs::write(&file, format!("{ONE}\n")).unwrap();
+    let (_secrets, server) = serve::<F>(&file).await;
+    assert_eq!(statuses(&server).await, [200, 401]);
+    // Two of them, written over; then one, by a rename.
+    fs::write(&file, format!("{TWO}\r\n{ONE}\r\n")).unwrap();
+    eventually(&server, [200, 200]).await;
+    fs::write(folder.join("next"), TWO).unwrap();
+    fs::rename(folder.join("next"), &file).unwrap();
+    eventually(&server, [401, 200]).await;
+}
+
+async fn a_link_that_is_changed_as_kubernetes_does_it_changes_the_secrets<F: Framework>() {
+    let folder = Folder::new();
+    folder.publish("..2026_05", ONE);
+    let (_secrets, server) = serve::<F>(&folder.join("key")).await;
+    assert_eq!(statuses(&server).await, [200, 401]);
+    folder.publish("..2026_11", &format!("{ONE}\n{TWO}"));
+    fs::remove_dir_all(folder.join("..2026_05")).unwrap();
+    eventually(&server, [200, 200]).await;
+    folder.publish("..2026_12", TWO);
+    eventually(&server, [401, 200]).await;
+}
+
+async fn a_file_that_is_no_good_leaves_the_secrets_as_they_were<F: Framework>() {
+    let folder = Folder::new();
+    let file = folder.join("secret");
+    fs::write(&file, ONE).unwrap();
+    let (_secrets, server) = serve::<F>(&file).await;
+    for bad in no_good() {
+        bad(&file);
+        sleep(LOOKED).await;
+        assert_eq!(statuses(&server).await, [200, 401]);
+    }
+    fs::write(&file, TWO).unwrap();
+    eventually(&server, [401, 200]).await;
+}
+
+/// At once, so that nobody finds it half written.
+fn put(file: &Path, content: impl AsRef<[u8]>) {
+    let next = file.with_extension("next");
+    fs::write(&next, content).unwrap();
+    fs::rename(next, file).unwrap();
+}
+
+/// Ways to spoil a file; at the end there is none.
+fn no_good() -> [fn(&Path); 8] {
+    [
+        |file| put(file, ""),
+        |file| put(file, "\n\n"),
+        |file| put(file, " \t \n"),
+        |file| put(file, "whsec_c"),
+        |file| put(file, format!("{TWO}\n\n{ONE}\n")),
+        |file| put(file, format!("{TWO}\n").repeat(5)),
+        |file| put(file, "x".repeat(5_000)),
+        |file| fs::remove_file(file).unwrap(),
+    ]
+}
+
+async fn a_file_that_is_written_in_pieces_counts_once_it_is_whole<F: Framework>() {
+    let folder = Folder::new();
+    let file = folder.join("secret");
+    fs::write(&file, ONE).unwrap();
+    let (secrets, watch) = Secrets::from_watched_file(&file, Duration::from_secs(1)).unwrap();
+    tokio::spawn(watch);
+    let server = F::serve(ScrapestWebhookLayer::from_secrets(secrets), Handler::ok()).await;
+    // Each piece is a good secret in itself, and there for a look but not for two.
+    for pieces in 9..TWO.len() {
+        fs::write(&file, &TWO[..pieces]).unwrap();
+        sleep(Duration::from_millis(100)).await;
+        assert_eq!(statuses(&server).await, [200, 401], "{pieces} bytes");
+    }
+    fs::write(&file, TWO).unwrap();
+    eventually(&server, [401, 200]).await;
+}
+
+#[test]
+fn a_file_that_cannot_be_begun_with_is_an_error() {
+    let folder = Folder::new();
+    let file = folder.join("secret");
+    let error = || Secrets::from_watched_file(&file, EVERY).map(drop).unwrap_err().to_string();
+    assert!(error().contains("cannot be read"), "{}", error());
+    for (content, text) in [
+        ("", "secret is empty"),
+        (" ", "secret is blank"),
+        ("1234567", "secret has 7 bytes"),
+        ("a secret of some length\n\n", "secret is empty"),
+    ] {
+        fs::write(&file, content).unwrap();
+        let error = error();
+        assert!(error.contains(text) && error.contains(file.to_str().unwrap()), "{error}");
+    }
+    fs::write(&file, ONE).unwrap();
+    let error = Secrets::from_watched_file(&file, Duration::ZERO).map(drop).unwrap_err();
+    assert_eq!(error.to_string(), "secret: is looked at every 0s, expected more than 0");
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_good_is_said_once_and_so_is_its_end() {
+    let folder = Folder::new();
+    let file = folder.join("secret");
+    fs::write(&file, ONE).unwrap();
+    let (secrets, watch) = Secrets::from_watched_file(&file, EVERY).unwrap();
+    let app = app(ScrapestWebhookLayer::from_secrets(secrets), &Handler::ok());
+    // With one subscriber alone, an event that another test's thread comes to first is off for all.
+    let _other = Logged::begin();
+    let (logged, _guard) = Logged::begin();
+    let watching = tokio::spawn(watch);
+    let said = || {
+        let lines = logged.lines().into_iter().filter(|line| line.is_event);
+        let lines = lines.filter(|line| line.level <= Level::INFO);
+        lines.map(|line| (line.level, line.fields["message"].clone())).collect::<Vec<_>>()
+    };
+    sleep(LOOKED).await;
+    assert_eq!(said(), [], "nothing happened");
+    let mut expected = 0;
+    for bad in no_good() {
+        bad(&file);
+        expected += 1;
+        in_time("it is said", || said().len() == expected).await;
+        sleep(LOOKED).await;
+        let said = said();
+        assert_eq!((said.len(), said[expected - 1].0), (expected, Level::WARN), "{said:?}");
+    }
+    let last = logged.values("error").pop().unwrap();
+    assert!(last.contains(file.to_str().unwrap()), "{last}");
+    // Good again, with what it had before; and then with something else.
+    for secret in [ONE, TWO] {
+        put(&file, secret);
+        expected += 1;
+        in_time("it is said", || said().len() == expected).await;
+        assert_eq!(said()[expected - 1].0, Level::INFO);
+        assert_eq!(status(&app, &testing::scrapest(secret).sign()).await, 200);
+    }
+    assert!(!logged.text(Level::TRACE).contains("canary"));
+    drop(app);
+    tokio::time::timeout(Duration::from_secs(10), watching)
+        .await
+        .expect("nobody is left to tell")
+        .unwrap();
+}
+
+crate::for_each_framework! {
+    a_file_that_changes_changes_the_secrets,
+    a_link_that_is_changed_as_kubernetes_does_it_changes_the_secrets,
+    a_file_that_is_no_good_leaves_the_secrets_as_they_were,
+    a_file_that_is_written_in_pieces_counts_once_it_is_whole,
+}

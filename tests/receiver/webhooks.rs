@@ -1,0 +1,294 @@
+//! Several webhooks behind one layer, on one route: each has its own secrets and its own deliveries, and
+//! one that is unknown is told from none of them.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, RwLock};
+
+use scrapest_webhook::testing::{self, SignedRequest};
+use scrapest_webhook::{
+    DedupBy, RejectionKind, ScrapeBadgerWebhookLayer, ScrapestWebhookLayer, Secrets, Webhook,
+    scrapest::Scrapest,
+};
+use tracing::Level;
+
+use crate::common::in_process::{app, status};
+use crate::common::logged::{self, Logged};
+use crate::common::scripted::ScriptedStore;
+use crate::common::{Framework, Handler, InProcess, PATH, Raw, Server, client};
+
+type Webhooks = Arc<RwLock<HashMap<String, Webhook>>>;
+
+fn secret(id: &str) -> String {
+    format!("whsec_canary_7b1d5f0c93aa4e21_of_{id}")
+}
+
+fn webhook(id: &str) -> Webhook {
+    Webhook::new(id, Secrets::new([secret(id)]).unwrap())
+}
+
+fn webhooks(ids: impl IntoIterator<Item = impl AsRef<str>>) -> Webhooks {
+    logged::trace_if_asked();
+    let ids = ids.into_iter();
+    let all = ids.map(|id| (id.as_ref().to_owned(), webhook(id.as_ref())));
+    Arc::new(RwLock::new(all.collect()))
+}
+
+fn badger(webhooks: &Webhooks) -> ScrapeBadgerWebhookLayer {
+    let webhooks = Arc::clone(webhooks);
+    ScrapeBadgerWebhookLayer::for_webhooks(move |request| {
+        webhooks.read().unwrap().get(request.id()?).cloned()
+    })
+}
+
+/// By the last segment of the path.
+fn by_path(webhooks: &Webhooks) -> ScrapestWebhookLayer {
+    let webhooks = Arc::clone(webhooks);
+    ScrapestWebhookLayer::for_webhooks(move |request| {
+        let (_, id) = request.path().rsplit_once('/')?;
+        webhooks.read().unwrap().get(id).cloned()
+    })
+}
+
+/// Signed by one webhook, and said to be of another.
+fn said_to_be(of: &str, by: &str, delivery_id: &str) -> SignedRequest {
+    let request = testing::scrapebadger_contract_2(secret(by)).with_delivery_id(delivery_id);
+    request.sign().with_header("x-webhook-id", of)
+}
+
+fn from(id: &str, delivery_id: &str) -> SignedRequest {
+    said_to_be(id, id, delivery_id)
+}
+
+async fn send_to(server: &Server, path: &str, request: &Raw) -> u16 {
+    let text = String::from_utf8(request.text()).unwrap().replacen(PATH, path, 1);
+    client::send(server.address, text.as_bytes()).await.status
+}
+
+async fn fifty_webhooks_share_one_route<F: Framework>() {
+    let ids: Vec<_> = (0..50).map(|nth| format!("wh_{nth}")).collect();
+    let handler = Handler::ok();
+    let server = F::serve(badger(&webhooks(&ids)), handler.clone()).await;
+    for (nth, id) in ids.iter().enumerate() {
+        let another = &ids[(nth + 7) % 50];
+        assert_eq!(server.send(&said_to_be(id, another, "del_1")).await.status, 401);
+        for _ in 0..2 {
+            assert_eq!(server.send(&from(id, "del_1")).await.status, 200);
+        }
+        assert_eq!(handler.runs(), nth + 1, "one id under each webhook is a delivery of each");
+        assert_eq!(handler.deliveries()[nth].webhook_id(), Some(id.as_str()));
+    }
+    let keys: HashSet<_> = handler.deliveries().iter().map(|delivery| delivery.key()).collect();
+    assert_eq!(keys.len(), 50);
+}
+
+async fn an_unknown_webhook_gets_the_answer_of_a_wrong_signature<F: Framework>() {
+    let all = webhooks(["wh_1", "wh_2"]);
+    let handler = Handler::ok();
+    let store = ScriptedStore::recording();
+    let server = F::serve(badger(&all).with_store(store.clone()), handler.clone()).await;
+    let good = from("wh_1", "del_1");
+    let bare = || Raw::from(good.clone()).without("x-webhook-id");
+    let mut answers = vec![server.send(&said_to_be("wh_1", "wh_2", "del_1")).await.without_date()];
+    for request in [
+        Raw::from(from("wh_3", "del_1")),
+        Raw::from(said_to_be("wh_3", "wh_1", "del_1")),
+        Raw::from(said_to_be("WH_1", "wh_1", "del_1")),
+        Raw::from(said_to_be("", "wh_1", "del_1")),
+        // The key of HMAC that stands for none.
+        Raw::from(testing::scrapebadger_contract_2("").sign().with_header("x-webhook-id", "wh_3")),
+        bare(),
+        bare().with("x-webhook-id", b"wh_1\xff"),
+        bare().with("x-webhook-id", "wh_1, wh_2"),
+        bare().with("x-webhook-id", "w".repeat(5_000)),
+        // The first counts.
+        bare().with("x-webhook-id", "wh_2").with("x-webhook-id", "wh_1"),
+    ] {
+        answers.push(server.raw(&request).await.without_date());
+    }
+    assert_eq!(answers[0].status, 401);
+    assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:#?}");
+    assert_eq!((handler.runs(), store.calls().len()), (0, 0), "and nothing was touched");
+
+    assert_eq!(server.send(&good).await.status, 200);
+    // Known a moment later, without a restart; and forgotten again.
+    all.write().unwrap().insert("wh_3".into(), webhook("wh_3"));
+    assert_eq!(server.send(&from("wh_3", "del_1")).await.status, 200);
+    all.write().unwrap().remove("wh_1");
+    assert_eq!(server.send(&from("wh_1", "del_2")).await.status, 401);
+    assert_eq!(handler.runs(), 2);
+}
+
+async fn what_was_captured_of_one_webhook_is_of_no_use_under_another<F: Framework>() {
+    let all = webhooks(["wh_1", "wh_2"]);
+    // Told by the path: what the header says of the webhook is then anyone's to change.
+    let handler = Handler::ok();
+    let server = F::serve_on("/webhooks/{id}", by_path(&all), handler.clone()).await;
+    let captured = Raw::from(testing::scrapest(secret("wh_1")).sign());
+    assert_eq!(send_to(&server, "/webhooks/wh_1", &captured).await, 200);
+    for (path, status) in [
+        ("/webhooks/wh_1", 200),
+        ("/webhooks/wh_1?any=thing", 200),
+        ("/webhooks/wh_2", 401),
+        ("/webhooks/wh_3", 401),
+        ("/webhooks/wh%5f1", 401),
+    ] {
+        for replay in [
+            captured.clone(),
+            captured.clone().with("x-scrapest-webhook-id", "wh_2"),
+            captured.clone().with("x-scrapest-webhook-id", "any"),
+            captured.clone().replacing("x-scrapest-delivery-id", "another"),
+        ] {
+            assert_eq!(send_to(&server, path, &replay).await, status, "{path}");
+        }
+    }
+    assert_eq!(handler.runs(), 1);
+    assert_eq!(handler.deliveries()[0].webhook_id(), Some("wh_1"));
+}
+
+async fn each_webhook_has_its_own_deliveries_however_they_are_told_apart<F: Framework>() {
+    for dedup_by in [DedupBy::DeliveryIdAndTag, DedupBy::DeliveryId, DedupBy::Tag] {
+        let handler = Handler::ok();
+        let layer = badger(&webhooks(["wh_1", "wh_2"])).with_dedup_by(dedup_by);
+        let server = F::serve(layer, handler.clone()).await;
+        for kind in ["tweet.detected", "test"] {
+            let before = handler.runs();
+            for id in ["wh_1", "wh_2"] {
+                let request = testing::scrapebadger_contract_2(secret(id)).with_delivery_id(kind);
+                let request = request.with_kind(kind).sign().with_header("x-webhook-id", id);
+                for _ in 0..2 {
+                    assert_eq!(server.send(&request).await.status, 200);
+                }
+            }
+            assert_eq!(handler.runs() - before, 2, "{dedup_by:?}, {kind}");
+        }
+    }
+}
+
+async fn the_secrets_of_one_webhook_are_exchanged_and_no_others<F: Framework>() {
+    let all = webhooks(["wh_1", "wh_2"]);
+    let handler = Handler::new(|_, before| async move { if before == 0 { 500 } else { 200 } });
+    let server = F::serve(badger(&all), handler.clone()).await;
+    let secrets = all.read().unwrap()["wh_1"].secrets().clone();
+    let new = secret("new");
+    let by_new = |delivery_id: &str| {
+        let request = testing::scrapebadger_contract_2(new.as_str()).with_delivery_id(delivery_id);
+        request.sign().with_header("x-webhook-id", "wh_1")
+    };
+    let (one, two) = (from("wh_1", "del_1"), from("wh_2", "del_2"));
+    assert_eq!(server.send(&one).await.status, 500);
+    assert_eq!(server.send(&by_new("del_1")).await.status, 401);
+    secrets.replace([new.as_str(), &secret("wh_1")]).unwrap();
+    assert_eq!(server.send(&by_new("del_1")).await.status, 200);
+    assert_eq!(server.send(&one).await.status, 200, "a duplicate");
+    assert_eq!(server.send(&two).await.status, 200);
+    assert_eq!(server.send(&from("wh_3", "del_1")).await.status, 401);
+    secrets.replace([new.as_str()]).unwrap();
+    assert_eq!(server.send(&from("wh_1", "del_3")).await.status, 401);
+    assert_eq!(server.send(&by_new("del_3")).await.status, 200);
+    assert_eq!(server.send(&from("wh_2", "del_3")).await.status, 200);
+    assert_eq!(handler.runs(), 5);
+}
+
+async fn a_webhook_id_in_the_body_finds_no_secret<F: Framework>() {
+    let all = webhooks(["wh_1"]);
+    let by_id = |all: &Webhooks| {
+        let all = Arc::clone(all);
+        ScrapestWebhookLayer::for_webhooks(move |request| {
+            all.read().unwrap().get(request.id()?).cloned()
+        })
+    };
+    let handler = Handler::ok();
+    let server = F::serve(by_id(&all), handler.clone()).await;
+    let time = time::OffsetDateTime::now_utc();
+    let time = time.format(&time::format_description::well_known::Rfc3339).unwrap();
+    let body = format!(
+        r#"{{"id":"1","event":"tweet.created","webhook_id":"wh_1","timestamp":"{time}","data":{{"id":"1"}}}}"#
+    );
+    let signed = Raw::from(testing::scrapest(secret("wh_1")).with_body(body).sign());
+    assert_eq!(server.raw(&signed).await.status, 401);
+    assert_eq!(server.raw(&signed.clone().with("x-hook", "wh_1")).await.status, 401);
+    assert_eq!(server.raw(&signed.clone().with("x-scrapest-webhook-id", "wh_1")).await.status, 200);
+    // Whatever it turns out to be called.
+    let named = Scrapest::default().with_webhook_id_header("X-Hook");
+    let server = F::serve(by_id(&all).with_provider(named), handler.clone()).await;
+    assert_eq!(server.raw(&signed.clone().with("x-scrapest-webhook-id", "wh_1")).await.status, 401);
+    assert_eq!(server.raw(&signed.with("x-hook", "wh_1")).await.status, 200);
+    assert_eq!(handler.runs(), 2);
+}
+
+async fn a_challenge_is_answered_for_the_webhook_that_signs_it<F: Framework>() {
+    let handler = Handler::ok();
+    let all = webhooks(["wh_1"]);
+    let challenge = |by: &str| {
+        let request = testing::scrapest(secret(by)).with_kind("webhook.verification").sign();
+        Raw::from(request)
+    };
+    let server = F::serve_on("/webhooks/{id}", by_path(&all), handler.clone()).await;
+    assert_eq!(send_to(&server, "/webhooks/wh_1", &challenge("wh_1")).await, 200);
+    assert_eq!(send_to(&server, "/webhooks/wh_1", &challenge("wh_2")).await, 401);
+    assert_eq!(send_to(&server, "/webhooks/wh_2", &challenge("wh_2")).await, 401);
+    let unsigned = Scrapest::default().with_insecure_unsigned_challenge(true);
+    let layer = by_path(&all).with_provider(unsigned);
+    let server = F::serve_on("/webhooks/{id}", layer, handler.clone()).await;
+    let bare = challenge("wh_2").without("x-scrapest-signature");
+    assert_eq!(send_to(&server, "/webhooks/wh_2", &bare).await, 200);
+    assert_eq!(send_to(&server, "/webhooks/wh_2", &challenge("wh_2")).await, 401);
+    assert_eq!(handler.runs(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_log_says_which_webhook_it_was_once_that_is_verified() {
+    let all = webhooks(["wh_1"]);
+    let (logged, _guard) = Logged::begin();
+    let receiver = InProcess::new(&badger(&all), Handler::ok());
+    for (request, reason) in [
+        (from("wh_1", "del_1"), None),
+        (said_to_be("wh_1", "wh_2", "del_2"), Some(RejectionKind::WrongSignature)),
+        (from("m4rk3r", "del_3"), Some(RejectionKind::UnknownWebhook)),
+    ] {
+        assert_eq!(receiver.ask(&request).await.1, reason);
+    }
+    assert_eq!(logged.values("webhook_id"), ["wh_1"]);
+    assert_eq!(logged.values("signed_with"), ["1"]);
+    assert_eq!(logged.values("outcome"), ["completed", "wrong_signature", "unknown_webhook"]);
+    assert!(!logged.text(Level::TRACE).contains("m4rk3r"), "what is not verified is not said");
+    assert!(!logged.text(Level::TRACE).contains("canary"));
+    let debug = format!("{:?} {:?}", badger(&all), all.read().unwrap()["wh_1"]);
+    assert!(debug.contains("wh_1") && !debug.contains("canary"), "{debug}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_webhook_with_an_id_of_any_characters_is_said_escaped() {
+    let evil = "\u{1b}[31m\r\n".repeat(100);
+    let webhook = Webhook::new(evil, Secrets::new([secret("wh_1")]).unwrap());
+    let layer = ScrapestWebhookLayer::for_webhooks(move |_| Some(webhook.clone()));
+    let (logged, _guard) = Logged::begin();
+    let handler = Handler::ok();
+    assert_eq!(status(&app(layer, &handler), &testing::scrapest(secret("wh_1")).sign()).await, 200);
+    let delivery = handler.deliveries().pop().unwrap();
+    for said in [logged.values("webhook_id").pop().unwrap(), format!("{delivery:?}")] {
+        assert!(!said.contains(char::is_control) && said.len() < 1_500, "{said:?}");
+    }
+}
+
+#[test]
+fn a_layer_for_several_webhooks_takes_no_secret_of_its_own() {
+    let error = badger(&webhooks(["wh_1"])).with_additional_secret(secret("x")).unwrap_err();
+    assert!(error.to_string().contains("`Secrets`"), "{error}");
+    let named = Scrapest::default().with_webhook_id_header("x hook");
+    let error = by_path(&webhooks(["wh_1"])).with_provider(named).check().unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "webhook_id_header: is \"x hook\", expected the name of a header"
+    );
+}
+
+crate::for_each_framework! {
+    fifty_webhooks_share_one_route,
+    an_unknown_webhook_gets_the_answer_of_a_wrong_signature,
+    what_was_captured_of_one_webhook_is_of_no_use_under_another,
+    each_webhook_has_its_own_deliveries_however_they_are_told_apart,
+    the_secrets_of_one_webhook_are_exchanged_and_no_others,
+    a_webhook_id_in_the_body_finds_no_secret,
+    a_challenge_is_answered_for_the_webhook_that_signs_it,
+}
