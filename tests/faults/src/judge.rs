@@ -208,12 +208,13 @@ impl Case<'_> {
         }
     }
 
-    /// Whether the first run could not renew its lease, because its process or the store stood still, for so
-    /// long that another may have taken over.
+    /// Whether the first run could not renew its lease or record its success, because its process or the store
+    /// stood still, for so long that another may have taken over.
     fn lost_its_lease(&self, earlier: &Run, later: &Run) -> bool {
         // It is renewed at each third: what is left of it when all stops is two thirds at least.
         let least_left = self.terms.lease * 2 / 3;
-        let end = earlier.over.unwrap_or(u64::MAX);
+        // What nobody has heard of may not have been recorded when all stopped.
+        let end = self.delivery.acknowledged().unwrap_or(u64::MAX);
         self.interruptions(&earlier.receiver)
             .into_iter()
             .any(|(from, to)| from < end && to > earlier.begin && later.begin >= from + least_left)

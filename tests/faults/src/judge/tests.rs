@@ -94,6 +94,10 @@ fn two_runs_at_one_time_need_a_process_that_stood_still_for_most_of_a_lease() {
     assert_eq!(found(&verdict("overlap", &overlap)), ["double", "overlap"]);
     let zombie = verdict("zombie", &format!("{overlap}\n25 stopped r0\n2500 continued r0"));
     assert_eq!((found(&zombie), zombie.zombies), (vec![], 2));
+    let unrecorded = format!("{TWICE}\n40 over a r0 1\n45 stopped r0\n2500 continued r0");
+    assert_eq!(found(&verdict("unrecorded", &unrecorded)), [""; 0]);
+    let heard = unrecorded.replace("45 stopped", "43 answered a 200\n45 stopped");
+    assert_eq!(found(&verdict("heard, then stopped", &heard)), ["double"]);
     let too_short = format!("{overlap}\n1900 stopped r0\n2500 continued r0");
     assert_eq!(found(&verdict("too short", &too_short)), ["double", "overlap"]);
 }
