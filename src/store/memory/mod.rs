@@ -5,9 +5,14 @@ mod table;
 
 use std::fmt;
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
+#[cfg(not(scrapest_webhook_loom))]
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+// For `tests/interleavings`.
+#[cfg(scrapest_webhook_loom)]
+use loom::sync::{Arc, Mutex, MutexGuard};
 use tokio::time::Instant;
 
 use self::records::{Full, Now, Records};

@@ -28,6 +28,8 @@ pub struct Terms {
     pub takeover_slack: u64,
     /// A store that dies with its receiver.
     pub forgets: bool,
+    /// A store that stands still while a receiver is stopped that was writing to it: a file, and its lock.
+    pub stops_with_a_receiver: bool,
 }
 
 #[derive(Debug, Default)]
@@ -149,7 +151,7 @@ impl Case<'_> {
     /// so had to succeed.
     fn is_fair(&self, attempt: &Attempt) -> bool {
         let answered = attempt.answered.unwrap_or(u64::MAX);
-        let outages = self.history.interruptions(&attempt.receiver);
+        let outages = self.interruptions(&attempt.receiver);
         let up = outages.iter().all(|&(from, to)| {
             from > answered || to.saturating_add(self.terms.recovery) < attempt.sent
         });
@@ -206,14 +208,14 @@ impl Case<'_> {
         }
     }
 
-    /// Whether the first run could not renew its lease, because its process or the store stood still, for so
-    /// long that another may have taken over.
+    /// Whether the first run could not renew its lease or record its success, because its process or the store
+    /// stood still, for so long that another may have taken over.
     fn lost_its_lease(&self, earlier: &Run, later: &Run) -> bool {
         // It is renewed at each third: what is left of it when all stops is two thirds at least.
         let least_left = self.terms.lease * 2 / 3;
-        let end = earlier.over.unwrap_or(u64::MAX);
-        self.history
-            .interruptions(&earlier.receiver)
+        // What nobody has heard of may not have been recorded when all stopped.
+        let end = self.delivery.acknowledged().unwrap_or(u64::MAX);
+        self.interruptions(&earlier.receiver)
             .into_iter()
             .any(|(from, to)| from < end && to > earlier.begin && later.begin >= from + least_left)
     }
@@ -235,6 +237,17 @@ impl Case<'_> {
         if next.begin > due + self.terms.takeover_slack {
             verdict.late_takeovers.push(format!("{id} ({:.2} s)", took as f64 / 1e6));
         }
+    }
+
+    /// When a receiver could not renew a lease: it stood still, or the store was away.
+    fn interruptions(&self, receiver: &str) -> Vec<(u64, u64)> {
+        let stops = self
+            .history
+            .stops
+            .iter()
+            .filter(|(stopped, _)| *stopped == receiver || self.terms.stops_with_a_receiver);
+        let stops = stops.flat_map(|(_, stops)| stops);
+        self.history.outages.iter().chain(stops).copied().collect()
     }
 
     fn killed(&self, run: &Run) -> Option<u64> {

@@ -129,6 +129,7 @@ impl Site {
             recovery: 3_000_000,
             takeover_slack: 2_000_000,
             forgets: self.store == Store::Memory,
+            stops_with_a_receiver: self.store == Store::Sqlite,
         }
     }
 

@@ -22,8 +22,38 @@ use crate::site::Site;
 /// 64 MiB, and the layer's default cap on the bytes in flight.
 const GROWTH: u64 = (64 + 64) * 1024 * 1024;
 const CUT: Duration = Duration::from_secs(6);
+/// Of the genuine deliveries.
+const P99: Duration = Duration::from_secs(1);
 /// Genuine deliveries a second.
 const RATE: u64 = 50;
+
+struct Size {
+    length: Duration,
+    slow_bodies: u64,
+    slow_headers: u32,
+    /// Of endless bodies and of huge ones.
+    large: u32,
+    forged_a_second: u32,
+    /// What is allowed of the times. A machine that does other things too is not held to the goals.
+    leeway: u32,
+}
+
+const FULL: Size = Size {
+    length: Duration::from_secs(60),
+    slow_bodies: 1_000,
+    slow_headers: 200,
+    large: 20,
+    forged_a_second: 2_000,
+    leeway: 1,
+};
+const SHORT: Size = Size {
+    length: Duration::from_secs(8),
+    slow_bodies: 100,
+    slow_headers: 20,
+    large: 4,
+    forged_a_second: 100,
+    leeway: 3,
+};
 
 pub async fn run(options: &Options) -> Result<Violations> {
     let mut violations = Vec::new();
@@ -34,7 +64,7 @@ pub async fn run(options: &Options) -> Result<Violations> {
 }
 
 async fn one(options: &Options, framework: Framework) -> Result<Violations> {
-    let length = Duration::from_secs(if options.full { 60 } else { 8 });
+    let size = if options.full { FULL } else { SHORT };
     let mut site = tokio::task::block_in_place(|| Site::new(Store::Memory, framework, 1, 0))?;
     site.setup.journal = None;
     tokio::task::block_in_place(|| site.start(0, None))?;
@@ -44,7 +74,7 @@ async fn one(options: &Options, framework: Framework) -> Result<Violations> {
     let before = site.receivers[0].memory()?;
     let seen = Arc::new(Seen::default());
     let mut hostile = JoinSet::new();
-    for place in 0..1_000 {
+    for place in 0..size.slow_bodies {
         let seen = Arc::clone(&seen);
         hostile.spawn(async move {
             // Not all in one instant: what the kernel does with more than it queues is not the question.
@@ -52,21 +82,21 @@ async fn one(options: &Options, framework: Framework) -> Result<Violations> {
             attacks::slow_body(address, seen).await;
         });
     }
-    for _ in 0..200 {
+    for _ in 0..size.slow_headers {
         hostile.spawn(attacks::slow_headers(address));
     }
-    for _ in 0..20 {
+    for _ in 0..size.large {
         hostile.spawn(attacks::endless_chunks(address, Arc::clone(&seen)));
         hostile.spawn(attacks::huge_length(address, Arc::clone(&seen)));
     }
-    hostile.spawn(attacks::forged(address, 2_000, Arc::clone(&seen)));
+    hostile.spawn(attacks::forged(address, size.forged_a_second, Arc::clone(&seen)));
     hostile.spawn(attacks::connections(address));
     if framework == Framework::Axum {
         // actix is served without HTTP/2 here.
         hostile.spawn(attacks::rapid_reset(address, Arc::clone(&seen)));
     }
     let (mut most, began) = (before, Instant::now());
-    let genuine = genuine(&site, length);
+    let genuine = genuine(&site, size.length);
     tokio::pin!(genuine);
     let (latency, refused) = loop {
         tokio::select! {
@@ -87,11 +117,11 @@ async fn one(options: &Options, framework: Framework) -> Result<Violations> {
         mib(grown),
         latency.len(),
     );
-    let mut violations = seen.violations(CUT);
+    let mut violations = seen.violations(CUT * size.leeway);
     if grown > GROWTH {
         violations.push(format!("memory grew by {:.1} MiB", mib(grown)));
     }
-    if refused > 0 || p99 > Duration::from_secs(1) {
+    if refused > 0 || p99 > P99 * size.leeway {
         violations.push(format!("{refused} genuine deliveries not answered 200, p99 {p99:?}"));
     }
     Ok(violations.into_iter().map(|found| format!("f6 {framework:?}: {found}")).collect())

@@ -56,30 +56,40 @@ async fn one(options: &Options, store: Store) -> Result<Violations> {
     let proxy = Proxy::start(port).await;
     site.setup.url = site.server.url_through(proxy.port);
     tokio::task::block_in_place(|| site.start_all())?;
-    let mut sent = Vec::new();
     for &phase in Phase::value_variants() {
         if options.phase.is_none_or(|chosen| chosen == phase) {
-            sent.push(endure(phase, &mut site, &proxy).await);
-            sleep(Duration::from_secs(3)).await;
+            // Until the last retry, so that no delivery meets two of them.
+            endure(phase, &mut site, &proxy).await.await?;
+            sleep(Duration::from_secs(1)).await;
         }
-    }
-    for sending in sent {
-        sending.await?;
     }
 
     let history = site.history()?;
     let verdict = judge(&history, site.terms());
     let mut violations = report("f8", &site, options, &verdict)?;
+    // What the small size is told in, a half second or less, a machine that stands still uses up by itself.
+    let told_only = !options.full && history.stalls > 0;
+    if told_only {
+        println!(
+            "f8 {store:?}: the machine stood still {} times: only losses count",
+            history.stalls
+        );
+    }
     // Every one of them: its schedule is longer than the outage that it met.
-    if !verdict.unreachable.is_empty() {
+    if !verdict.unreachable.is_empty() && !told_only {
         let some = verdict.unreachable.iter().take(5).cloned().collect::<Vec<_>>().join(", ");
-        violations.push(format!("f8 {store:?}: {} gave up: {some}", verdict.unreachable.len()));
+        let journal = site.keep("f8", options)?;
+        violations.push(format!(
+            "f8 {store:?}: {} gave up: {some}; the journal is {}",
+            verdict.unreachable.len(),
+            journal.display()
+        ));
     }
     let recoveries = history.recoveries();
     let seconds: Vec<_> = recoveries.iter().map(|&after| after as f64 / 1e6).collect();
     println!("f8 {store:?}: first success after each recovery, in s: {seconds:.2?}");
     let slowest = recoveries.into_iter().max().unwrap_or(u64::MAX);
-    if slowest > RECOVERY {
+    if slowest > RECOVERY && !told_only {
         violations.push(format!("f8 {store:?}: first success {slowest} µs after recovery"));
     }
     Ok(violations)

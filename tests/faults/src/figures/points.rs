@@ -67,8 +67,14 @@ async fn die(
         .context("the point was never passed")??;
     tokio::task::block_in_place(|| site.start(0, None))?;
     let request = delivering.await?;
-    // Once more, as after an acknowledgement that got lost.
-    let again = sender.send(SCRAPEST, &id, &request, 0, "ok").await;
+    // Once more, as after an acknowledgement that got lost; again where a busy machine gave no answer in time.
+    let mut again = 0;
+    for _ in 0..20 {
+        again = sender.send(SCRAPEST, &id, &request, 0, "ok").await;
+        if again != 0 {
+            break;
+        }
+    }
 
     let history = site.history()?;
     let verdict = judge(&history, site.terms());

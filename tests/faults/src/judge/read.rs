@@ -13,6 +13,8 @@ pub struct History {
     pub(super) outages: Vec<(u64, u64)>,
     /// Of receivers that were stopped and continued.
     pub(super) stops: HashMap<String, Vec<(u64, u64)>>,
+    /// How often the machine stood still for one of them.
+    pub stalls: usize,
 }
 
 #[derive(Debug, Default)]
@@ -106,6 +108,7 @@ impl History {
             ["stalled", receiver, from] => {
                 let stops = self.stops.entry(receiver.to_owned()).or_default();
                 stops.push((from.parse()?, at));
+                self.stalls += 1;
             }
             ["store-down"] => self.outages.push((at, u64::MAX)),
             ["store-up"] => self.outages.last_mut().context("up, not down")?.1 = at,
@@ -126,12 +129,6 @@ impl History {
             .rev()
             .find(|it| it.receiver == receiver && it.fence == fence && it.over.is_none());
         run.context("no such run")
-    }
-
-    /// When a receiver could not renew a lease: it stood still, or the store was away.
-    pub(super) fn interruptions(&self, receiver: &str) -> Vec<(u64, u64)> {
-        let stops = self.stops.get(receiver).into_iter().flatten();
-        self.outages.iter().chain(stops).copied().collect()
     }
 
     /// For each end of an outage that the next one left the time for: from there to the first success that a

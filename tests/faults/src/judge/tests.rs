@@ -2,15 +2,25 @@
 
 use super::{History, Terms, Verdict, judge};
 
-const TERMS: Terms = Terms { lease: 1_000, recovery: 100, takeover_slack: 200, forgets: false };
+const TERMS: Terms = Terms {
+    lease: 1_000,
+    recovery: 100,
+    takeover_slack: 200,
+    forgets: false,
+    stops_with_a_receiver: false,
+};
 
 fn verdict(name: &str, journal: &str) -> Verdict {
+    verdict_on(TERMS, name, journal)
+}
+
+fn verdict_on(terms: Terms, name: &str, journal: &str) -> Verdict {
     let path = std::env::temp_dir().join(format!("judged-{}-{name}", std::process::id()));
     let lines: Vec<_> = journal.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     std::fs::write(&path, lines.join("\n")).unwrap();
     let history = History::read(&path).unwrap();
     std::fs::remove_file(&path).unwrap();
-    judge(&history, TERMS)
+    judge(&history, terms)
 }
 
 fn found(verdict: &Verdict) -> Vec<&'static str> {
@@ -84,8 +94,21 @@ fn two_runs_at_one_time_need_a_process_that_stood_still_for_most_of_a_lease() {
     assert_eq!(found(&verdict("overlap", &overlap)), ["double", "overlap"]);
     let zombie = verdict("zombie", &format!("{overlap}\n25 stopped r0\n2500 continued r0"));
     assert_eq!((found(&zombie), zombie.zombies), (vec![], 2));
+    let unrecorded = format!("{TWICE}\n40 over a r0 1\n45 stopped r0\n2500 continued r0");
+    assert_eq!(found(&verdict("unrecorded", &unrecorded)), [""; 0]);
+    let heard = unrecorded.replace("45 stopped", "43 answered a 200\n45 stopped");
+    assert_eq!(found(&verdict("heard, then stopped", &heard)), ["double"]);
     let too_short = format!("{overlap}\n1900 stopped r0\n2500 continued r0");
     assert_eq!(found(&verdict("too short", &too_short)), ["double", "overlap"]);
+}
+
+#[test]
+fn a_receiver_that_is_stopped_in_mid_write_holds_up_who_shares_its_file() {
+    let journal = TWICE.replace("2000 sent", "40 over a r0 1\n45 answered a 503\n2000 sent");
+    let journal = format!("{journal}\n25 stopped r1\n1990 continued r1");
+    assert_eq!(found(&verdict("server", &journal)), ["double"]);
+    let file = verdict_on(Terms { stops_with_a_receiver: true, ..TERMS }, "file", &journal);
+    assert_eq!((found(&file), file.zombies), (vec![], 1));
 }
 
 #[test]
