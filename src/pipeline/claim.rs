@@ -13,7 +13,7 @@ use crate::provider::Provider;
 use crate::rejection::{RejectionKind, Reply};
 use crate::run_state::{Phase, RunState};
 use crate::shared::{Body, Running};
-use crate::store::{Claim, Claims, Fence, Key, ONE_QUESTION, Owner, StoreError};
+use crate::store::{Claim, Claims, Key, ONE_QUESTION, Owner, StoreError};
 
 /// A delivery that this attempt may run, and alone.
 pub(super) struct Claimed {
@@ -93,6 +93,7 @@ pub(super) async fn acquire<P: Provider>(
     }
 }
 
+#[expect(clippy::large_enum_variant, reason = "moved once, and nearly always the large one")]
 enum Attempt {
     Acquired(Held),
     /// One of the keys is held by another.
@@ -113,7 +114,7 @@ async fn attempt<P: Provider>(
 ) -> Result<Attempt, StoreError> {
     let began = Instant::now();
     let (lease, keep) = (config.lease, config.retention());
-    let mut held = unclaimed(keys, owner);
+    let mut held = Held::unclaimed(keys, owner, keep);
     for _ in 0..2 {
         let fences = &mut held.fences;
         let asked = config.store.claim_all(keys.all(), owner, lease, keep, fences, patience);
@@ -141,10 +142,6 @@ async fn attempt<P: Provider>(
     Ok(Attempt::Acquired(held))
 }
 
-fn unclaimed(keys: Keys, owner: Owner) -> Held {
-    Held { keys, owner, fences: [Fence::new(0); Keys::MOST], attempt: 0 }
-}
-
 fn give_up<P: Provider>(
     config: &Config<P>,
     message: &Identified,
@@ -155,7 +152,7 @@ fn give_up<P: Provider>(
     match config.on_store_down {
         OnStoreDown::ProcessAnyway => {
             tracing::warn!(%error, "delivery is processed without a claim, as on_store_down says");
-            Ok(unclaimed(message.keys, owner))
+            Ok(Held::unclaimed(message.keys, owner, config.retention()))
         }
         OnStoreDown::Refuse => {
             run.enter(Phase::Idle);

@@ -33,9 +33,7 @@ pub(super) async fn run<P: Provider, X: Exchange>(
         id: message.id,
         kind: message.kind,
         timestamp: message.timestamp,
-        attempt: held.attempt,
-        fence: held.fence(),
-        key: held.keys.main(),
+        held: *held,
         body: claimed.body.bytes.clone(),
         run: Arc::clone(run),
     });

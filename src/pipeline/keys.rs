@@ -1,5 +1,7 @@
 //! What makes two requests the same delivery: the keys under which it is claimed.
 
+use std::time::Duration;
+
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
@@ -22,13 +24,13 @@ pub(super) struct Identified {
 /// First the guards: the same signed bytes, once for each active secret, which is one but for a change
 /// of secrets. Last the main key, whose fence and attempt are the delivery's.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Keys {
+pub(crate) struct Keys {
     keys: [Key; Self::MOST],
     count: usize,
 }
 
 impl Keys {
-    pub(super) const MOST: usize = MOST_SECRETS + 1;
+    pub(crate) const MOST: usize = MOST_SECRETS + 1;
 
     fn new(guards: [Option<Key>; MOST_SECRETS], main: Key) -> Self {
         let (mut keys, mut count) = ([main; Self::MOST], 0);
@@ -40,28 +42,42 @@ impl Keys {
         Self { keys, count: count + 1 }
     }
 
-    pub(super) fn main(&self) -> Key {
+    pub(crate) fn main(&self) -> Key {
         self.keys[self.count - 1]
     }
 
-    pub(super) fn all(&self) -> &[Key] {
+    pub(crate) fn all(&self) -> &[Key] {
         &self.keys[..self.count]
     }
 }
 
 /// What the store has given to this attempt.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Held {
-    pub(super) keys: Keys,
-    pub(super) owner: Owner,
+pub(crate) struct Held {
+    pub(crate) keys: Keys,
+    pub(crate) owner: Owner,
     /// Of the keys in their order.
-    pub(super) fences: [Fence; Keys::MOST],
-    pub(super) attempt: u32,
+    pub(crate) fences: [Fence; Keys::MOST],
+    /// 0: it runs without a claim.
+    pub(crate) attempt: u32,
+    /// For how long a success is recorded.
+    pub(crate) keep: Duration,
 }
 
 impl Held {
+    pub(crate) fn unclaimed(keys: Keys, owner: Owner, keep: Duration) -> Self {
+        Self { keys, owner, fences: [Fence::new(0); Keys::MOST], attempt: 0, keep }
+    }
+
+    /// The first attempt at a delivery of one key.
+    #[cfg(test)]
+    pub(crate) fn first() -> Self {
+        let keys = Keys::new([None; MOST_SECRETS], Key::from_bytes([0; 32]));
+        Self { attempt: 1, ..Self::unclaimed(keys, Owner::random(), Duration::ZERO) }
+    }
+
     /// Of the main key.
-    pub(super) fn fence(&self) -> Fence {
+    pub(crate) fn fence(&self) -> Fence {
         self.fences[self.keys.count - 1]
     }
 }

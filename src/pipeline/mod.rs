@@ -21,6 +21,7 @@ use tokio::time::Instant;
 use tracing::Instrument;
 
 use self::claim::Claimed;
+pub(crate) use self::keys::Held;
 use self::keys::Identified;
 pub(crate) use self::run::Attended;
 use crate::config::Config;

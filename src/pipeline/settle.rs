@@ -30,7 +30,7 @@ pub(super) async fn complete<P: Provider>(config: &Config<P>, held: &Held, patie
     for (place, (key, fence)) in left.iter_mut().zip(held.keys.all().iter().zip(held.fences)) {
         *place = Some((*key, fence));
     }
-    let keep = Some(config.retention());
+    let keep = Some(held.keep);
     Settlement { owner: held.owner, keep, left }.settle(config, patience).await;
 }
 
