@@ -54,6 +54,27 @@ on_both_stores! {
         as a_transaction_on_another_database_is_refused;
 }
 
+mod serializable {
+    async fn server() -> Option<(crate::Postgres, crate::Database)> {
+        let server = crate::Postgres::start(&[])?;
+        let setting = "&options=-cdefault_transaction_isolation%3Dserializable";
+        let database = crate::Database::create(&(server.url() + setting)).await;
+        Some((server, database))
+    }
+
+    #[tokio::test]
+    async fn of_two_at_once_the_second_is_told_so_by_the_server() {
+        let Some((_server, database)) = server().await else { return };
+        crate::zombies::two_at_once_are_told_apart_by_the_server(database).await;
+    }
+
+    #[tokio::test]
+    async fn a_renewal_within_the_transaction_costs_an_attempt() {
+        let Some((_server, database)) = server().await else { return };
+        crate::zombies::a_renewal_within_the_transaction_costs_an_attempt(database).await;
+    }
+}
+
 /// Not a test: what the tests start as a process of its own.
 #[tokio::test]
 async fn a_receiver_of_its_own() {

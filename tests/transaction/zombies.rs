@@ -100,8 +100,29 @@ pub(crate) async fn one_that_was_taken_over_may_still_be_the_first(database: Dat
 }
 
 pub(crate) async fn two_at_once_wait_for_each_other(database: Database) {
+    assert_eq!(two_at_once(&database).await, (204, 409));
+    assert_eq!(database.effects().await, ["one"]);
+}
+
+pub(crate) async fn two_at_once_are_told_apart_by_the_server(database: Database) {
+    assert_eq!(two_at_once(&database).await, (204, 500));
+    assert_eq!(database.effects().await, ["one"]);
+}
+
+pub(crate) async fn a_renewal_within_the_transaction_costs_an_attempt(database: Database) {
+    let gate = Gate::at(Point::AfterEffect);
+    let (app, request, first) = hung(&database, &gate).await;
+    // As a renewal does, it changes the rows.
+    database.end_all_leases().await;
+    gate.open();
+    assert_eq!(first.await.unwrap(), 500);
+    assert_eq!(send(&app, &request).await.unwrap(), 204);
+    assert_eq!(database.effects().await, ["one"]);
+}
+
+/// The second is let in, overtaken by the first, and waits for it: the statuses of both.
+async fn two_at_once(database: &Database) -> (u16, u16) {
     let (early, late) = (Gate::at(Point::BeforeCommit), Gate::at(Point::BeforeEffect));
-    // The second is let in first, and overtaken when the first holds the rows.
     let layer = || database.layer().with_answer_deadline(Duration::from_secs(20));
     let before = Gate::at(Point::BeforeEffect);
     let at: At = {
@@ -116,11 +137,10 @@ pub(crate) async fn two_at_once_wait_for_each_other(database: Database) {
         })
     };
     let request = delivery("one").sign();
-    let first = send(&app(&database, layer(), at, Record::InTransaction), &request);
+    let first = send(&app(database, layer(), at, Record::InTransaction), &request);
     before.is_reached().await;
     database.end_all_leases().await;
-    let second =
-        send(&app(&database, layer(), late.of_attempt(2), Record::InTransaction), &request);
+    let second = send(&app(database, layer(), late.of_attempt(2), Record::InTransaction), &request);
     late.is_reached().await;
     before.open();
     early.is_reached().await;
@@ -128,9 +148,7 @@ pub(crate) async fn two_at_once_wait_for_each_other(database: Database) {
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert!(!second.is_finished(), "it does not know yet");
     early.open();
-    assert_eq!(first.await.unwrap(), 204);
-    assert_eq!(second.await.unwrap(), 409);
-    assert_eq!(database.effects().await, ["one"]);
+    (first.await.unwrap(), second.await.unwrap())
 }
 
 pub(crate) async fn an_error_after_the_commit_undoes_nothing(database: Database) {
@@ -141,6 +159,8 @@ pub(crate) async fn an_error_after_the_commit_undoes_nothing(database: Database)
     let request = delivery("one").sign();
     assert_eq!(send(&app, &request).await.unwrap(), 500);
     assert_eq!(send(&app, &request).await.unwrap(), 200, "a duplicate");
+    let replay = request.with_header("x-scrapest-delivery-id", "another");
+    assert_eq!(send(&app, &replay).await.unwrap(), 200, "a replay");
     assert_eq!(database.effects().await, ["one"]);
 }
 

@@ -27,7 +27,7 @@ impl SqliteStore {
     /// [`CompletionErrorKind`](crate::store::CompletionErrorKind) says which: another attempt has committed,
     /// the transaction is on another file, or SQLite refused. Nothing is to be committed then.
     ///
-    /// `cargo run --example transaction --features sqlite` shows it.
+    /// `cargo run --example transaction` shows it.
     ///
     /// ```no_run
     /// # async fn record(
