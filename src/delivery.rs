@@ -9,6 +9,7 @@ use time::OffsetDateTime;
 
 use crate::event::{self, EventError};
 use crate::observe::Escaped;
+use crate::pipeline::Held;
 use crate::run_state::RunState;
 use crate::secret::Webhook;
 use crate::store::{Fence, Key};
@@ -27,9 +28,7 @@ pub(crate) struct Verified {
     pub(crate) id: Option<String>,
     pub(crate) kind: Option<String>,
     pub(crate) timestamp: Option<OffsetDateTime>,
-    pub(crate) attempt: u32,
-    pub(crate) fence: Fence,
-    pub(crate) key: Key,
+    pub(crate) held: Held,
     pub(crate) body: Bytes,
     pub(crate) run: Arc<RunState>,
 }
@@ -76,20 +75,20 @@ impl Delivery {
     /// 2 says that a handler failed or died before.
     #[must_use]
     pub fn attempt(&self) -> u32 {
-        self.0.attempt
+        self.0.held.attempt
     }
 
     /// A number that is larger in every later attempt at this delivery. See [`Fence`].
     #[must_use]
     pub fn fence(&self) -> Fence {
-        self.0.fence
+        self.0.held.keys.main().1
     }
 
     /// The same for every attempt at this delivery, and different for any other: file the effect under
     /// it (a unique column, an `Idempotency-Key`) and a run after a crash does no harm.
     #[must_use]
     pub fn key(&self) -> Key {
-        self.0.key
+        self.0.held.keys.main().0
     }
 
     /// The body, byte for byte as it was signed.
@@ -105,6 +104,11 @@ impl Delivery {
     /// [`EventError`], which names the path of the field, when the body is not of this type.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, EventError> {
         event::decode(self.body())
+    }
+
+    /// What is claimed for this attempt, for a store that completes it by itself.
+    pub(crate) fn held(&self) -> &Held {
+        &self.0.held
     }
 
     /// Whether this attempt has surely lost its lease (the store could not be reached to renew it, or
@@ -125,8 +129,8 @@ impl fmt::Debug for Delivery {
             .field("id", &self.id().map(Escaped))
             .field("kind", &self.kind().map(Escaped))
             .field("timestamp", &self.0.timestamp)
-            .field("attempt", &self.0.attempt)
-            .field("fence", &self.0.fence)
+            .field("attempt", &self.attempt())
+            .field("fence", &self.fence())
             .field("body", &format_args!("{} bytes", self.0.body.len()))
             .finish_non_exhaustive()
     }

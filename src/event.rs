@@ -5,12 +5,14 @@ use std::fmt;
 
 use bytes::Bytes;
 use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::{Deserialize, Serialize};
 
 use crate::observe::Escaped;
 use crate::peek::Legible;
 
 #[cfg(any(feature = "axum", feature = "actix"))]
 pub(crate) mod extract;
+pub(crate) mod raw;
 #[cfg(test)]
 mod tests;
 
@@ -18,12 +20,13 @@ mod tests;
 ///
 /// Services add kinds: a handler should log this one, and answer with a success unless it wants the
 /// sender to try again.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct UnknownEvent {
     /// What the body calls it, like `mention.created`; `None` when the body does not say.
     pub kind: Option<String>,
     /// The body, byte for byte as it was signed.
+    #[serde(with = "raw")]
     pub raw: Bytes,
 }
 

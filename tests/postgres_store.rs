@@ -5,11 +5,13 @@
 
 mod sql;
 
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use scrapest_webhook::store::{
-    AnyStore, Claim, DeliveryStore, Fence, Key, Owner, PostgresStore, Settled, store_from_url,
+    AnyStore, Claim, DeliveryStore, Fence, Key, MemoryStore, Owner, PostgresStore, Settled,
+    store_from_url,
 };
 use sql::folder::Folder;
 use sql::logged::log;
@@ -26,29 +28,30 @@ const RECOVERY: Duration = Duration::from_secs(2);
 
 /// All clauses at once against one server, each with connections of its own.
 mod contract {
-    use std::sync::OnceLock;
+    scrapest_webhook::store_contract_tests!(super::contract_store("").await);
+}
 
-    use scrapest_webhook::store::{AnyStore, MemoryStore, PostgresStore};
+/// The same where the application's pool, or the database, wants every transaction serializable.
+mod contract_at_serializable {
+    const SETTING: &str = "&options=-cdefault_transaction_isolation%3Dserializable";
 
-    use super::sql::postgres::Postgres;
+    scrapest_webhook::store_contract_tests!(super::contract_store(SETTING).await);
+}
 
-    async fn store() -> AnyStore {
-        static SERVER: OnceLock<Option<Postgres>> = OnceLock::new();
-        // Each of 36 tests at once may have 4 connections.
-        let server = SERVER.get_or_init(|| Postgres::start(&["max_connections=200"]));
-        match server {
-            Some(server) => {
-                let store = PostgresStore::new(&server.url()).unwrap();
-                // So many at once may take longer to connect than a claim waits for.
-                super::recovers(|| store.ready()).await;
-                AnyStore::new(store)
-            }
-            // It was said that this is skipped.
-            None => AnyStore::new(MemoryStore::new()),
+async fn contract_store(parameters: &str) -> AnyStore {
+    static SERVER: OnceLock<Option<Postgres>> = OnceLock::new();
+    // Each of 72 tests at once may have 4 connections.
+    let server = SERVER.get_or_init(|| Postgres::start(&["max_connections=400"]));
+    match server {
+        Some(server) => {
+            let store = PostgresStore::new(&(server.url() + parameters)).unwrap();
+            // So many at once may take longer to connect than a claim waits for.
+            recovers(|| store.ready()).await;
+            AnyStore::new(store)
         }
+        // It was said that this is skipped.
+        None => AnyStore::new(MemoryStore::new()),
     }
-
-    scrapest_webhook::store_contract_tests!(store().await);
 }
 
 #[tokio::test]

@@ -94,3 +94,38 @@ fn deep_nesting_overflows_no_stack() {
     let error = decode::<Order>(ignored.as_bytes()).unwrap_err().to_string();
     assert!(error.starts_with("items[0]: missing field `count`"), "{error}");
 }
+
+/// What is sent is not what is stored; but what is stored comes back.
+#[test]
+fn every_event_comes_back_from_json_as_it_was() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures");
+    let mut events = 0;
+    for file in std::fs::read_dir(folder).unwrap() {
+        let path = file.unwrap().path();
+        let body = Bytes::from(std::fs::read(&path).unwrap());
+        let fields: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        let kind = fields["event"].as_str().or(fields["type"].as_str());
+        match path.file_name().unwrap().to_str().unwrap() {
+            name if name.starts_with("scrapest-") => {
+                comes_back(crate::scrapest::Event::from_body(kind, &body).unwrap());
+            }
+            _ => comes_back(crate::scrapebadger::Event::from_body(kind, &body).unwrap()),
+        }
+        events += 1;
+    }
+    assert!(events >= 11, "{events} fixtures");
+    // Of what is skipped while an unknown event is read, nothing is checked.
+    let odd = Bytes::from_static(b"{\"event\": \"mention.created\", \"text\": \"\xff\"}");
+    comes_back(crate::scrapest::Event::from_body(Some("mention.created"), &odd).unwrap());
+    comes_back(crate::scrapebadger::Event::from_body(Some("test"), &odd).unwrap());
+}
+
+fn comes_back<T: serde::Serialize + serde::de::DeserializeOwned + PartialEq + fmt::Debug>(
+    event: T,
+) {
+    let stored = serde_json::to_string(&event).unwrap();
+    assert_eq!(serde_json::from_str::<T>(&stored).unwrap(), event, "{stored}");
+    // A queue may take it apart.
+    let value = serde_json::to_value(&event).unwrap();
+    assert_eq!(serde_json::from_value::<T>(value).unwrap(), event);
+}

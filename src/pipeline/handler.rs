@@ -12,7 +12,7 @@ use futures_util::future::{Either, select};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::claim::Claimed;
-use super::keys::{Identified, Keys};
+use super::keys::{Held, Identified};
 use super::settle;
 use crate::config::Config;
 use crate::delivery::{Delivery, Verified};
@@ -22,10 +22,10 @@ use crate::rejection::{RejectionKind, Reply};
 use crate::run_state::{Phase, RunState};
 use crate::store::Settled;
 
-/// What an attempt holds in the store.
-pub(super) struct Held {
-    pub(super) keys: Keys,
-    pub(super) claimed: Claimed,
+/// A delivery that is handled under its claim.
+pub(super) struct Handled {
+    delivery: Delivery,
+    claimed: Claimed,
 }
 
 /// What the handler is shown, and what is held while it runs.
@@ -34,21 +34,19 @@ pub(super) fn delivery<P: Provider>(
     message: Identified,
     claimed: Claimed,
     run: &Arc<RunState>,
-) -> (Delivery, Option<Held>) {
-    let (key, fence) = message.keys.main();
+) -> (Delivery, Option<Handled>) {
+    let keep = config.retention();
     let delivery = Delivery::new(Verified {
         sender: config.provider.name(),
         webhook: message.webhook,
         id: message.id,
         kind: message.kind,
         timestamp: message.timestamp,
-        attempt: claimed.attempt,
-        fence,
-        key,
+        held: Held { keys: message.keys, owner: claimed.owner, attempt: claimed.attempt, keep },
         body: claimed.body.bytes().clone(),
         run: Arc::clone(run),
     });
-    (delivery, Some(Held { keys: message.keys, claimed }))
+    (delivery.clone(), Some(Handled { delivery, claimed }))
 }
 
 /// `handler` is the call that has yet to begin, `status` what it has answered, if it has. With nothing held,
@@ -57,10 +55,10 @@ pub(super) async fn run<P: Provider, H: Future>(
     config: &Config<P>,
     mut handler: Pin<&mut Option<H>>,
     status: impl FnOnce(&H::Output) -> Option<u16>,
-    held: Option<&Held>,
+    handled: Option<&Handled>,
     run: &RunState,
 ) -> Result<H::Output, Reply> {
-    let Some(held) = held else {
+    let Some(handled) = handled else {
         return Ok(poll_fn(|cx| match handler.as_mut().as_pin_mut() {
             Some(handler) => handler.poll(cx),
             None => Poll::Pending,
@@ -68,14 +66,14 @@ pub(super) async fn run<P: Provider, H: Future>(
         .await);
     };
     run.enter(Phase::Running);
-    let ended = guarded(config, handler, held, run).await;
+    let ended = guarded(config, handler, handled, run).await;
     // From here on the handler has spoken: the answer is its own, however long the record takes.
     run.enter(Phase::Held);
     let status = ended.as_ref().ok().and_then(status);
-    let Held { keys, claimed } = held;
+    let (held, patience) = (handled.delivery.held(), handled.claimed.deadline);
     match status {
-        Some(200..300) => settle::complete(config, keys, claimed.owner, claimed.deadline).await,
-        _ => settle::release(config, keys.all(), claimed.owner, claimed.deadline).await,
+        Some(200..300) => settle::complete(config, held, patience).await,
+        _ => settle::release(config, held.keys.all(), held.owner, patience).await,
     }
     ended.map_err(Reply::from)
 }
@@ -84,7 +82,7 @@ pub(super) async fn run<P: Provider, H: Future>(
 async fn guarded<P: Provider, H: Future>(
     config: &Config<P>,
     mut handler: Pin<&mut Option<H>>,
-    held: &Held,
+    handled: &Handled,
     run: &RunState,
 ) -> Result<H::Output, RejectionKind> {
     let _running = config.meters().running();
@@ -97,7 +95,7 @@ async fn guarded<P: Provider, H: Future>(
                 Err(payload) => return Poll::Ready(Ok(Err(payload))),
             }
         }
-        let overseer = overseer.get_or_insert_with(|| Box::pin(oversee(config, held, run)));
+        let overseer = overseer.get_or_insert_with(|| Box::pin(oversee(config, handled, run)));
         overseer.as_mut().poll(cx).map(Err)
     })
     .await;
@@ -116,10 +114,14 @@ async fn guarded<P: Provider, H: Future>(
 }
 
 /// Keeps the lease of a handler that lasts, until that is to end.
-async fn oversee<P: Provider>(config: &Config<P>, held: &Held, run: &RunState) -> RejectionKind {
+async fn oversee<P: Provider>(
+    config: &Config<P>,
+    handled: &Handled,
+    run: &RunState,
+) -> RejectionKind {
     let limit = Instant::now() + config.run_limit;
-    let kept = pin!(timeout_at(limit, keep_lease(config, held, run)));
-    match select(kept, pin!(held.claimed.running.is_to_end())).await {
+    let kept = pin!(timeout_at(limit, keep_lease(config, handled, run)));
+    match select(kept, pin!(handled.claimed.running.is_to_end())).await {
         Either::Left(_) => RejectionKind::RunLimit,
         Either::Right(_) => RejectionKind::ShuttingDown,
     }
@@ -134,17 +136,18 @@ fn dispose(of: impl FnOnce()) -> bool {
 /// Renews the lease at each third of it, and tells the handler when it is surely lost.
 async fn keep_lease<P: Provider>(
     config: &Config<P>,
-    Held { keys, claimed }: &Held,
+    handled: &Handled,
     run: &RunState,
 ) -> Infallible {
-    let mut held_until = claimed.since + config.lease;
+    let held = handled.delivery.held();
+    let mut held_until = handled.claimed.since + config.lease;
     let mut pause = config.renewal();
     loop {
         sleep(pause).await;
         let asked = Instant::now();
         // An answer that was lost leaves the time to ask once more.
         let limit = held_until.min(asked + config.renewal());
-        let renewed = config.store.renew_all(keys.all(), claimed.owner, config.lease);
+        let renewed = config.store.renew_all(held.keys.all(), held.owner, config.lease);
         let lost = match timeout_at(limit, renewed).await {
             Ok(Ok(Settled::Done)) => {
                 held_until = asked + config.lease;

@@ -1,5 +1,7 @@
 //! What makes two requests the same delivery: the keys under which it is claimed.
 
+use std::time::Duration;
+
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
@@ -7,7 +9,7 @@ use super::signature::Signed;
 use crate::config::{Config, Namespace};
 use crate::provider::{DedupBy, Envelope, Provider};
 use crate::secret::{MOST_SECRETS, Webhook};
-use crate::store::{Fence, Key};
+use crate::store::{Fence, Key, Owner};
 
 /// An authentic, fresh request, and what it is filed under.
 #[derive(Debug)]
@@ -27,7 +29,7 @@ pub(super) struct Identified {
 /// Each with the fence that the store gives to it. One guard is the rule, and kept in place: this is moved
 /// about with every delivery.
 #[derive(Clone, Debug)]
-pub(super) enum Keys {
+pub(crate) enum Keys {
     Main([(Key, Fence); 1]),
     Guarded([(Key, Fence); 2]),
     GuardedBySeveral(Box<[(Key, Fence)]>),
@@ -48,7 +50,7 @@ impl Keys {
         }
     }
 
-    pub(super) fn all(&self) -> &[(Key, Fence)] {
+    pub(crate) fn all(&self) -> &[(Key, Fence)] {
         match self {
             Self::Main(keys) => keys,
             Self::Guarded(keys) => keys,
@@ -65,11 +67,31 @@ impl Keys {
     }
 
     /// The main key, and its fence.
-    pub(super) fn main(&self) -> (Key, Fence) {
+    pub(crate) fn main(&self) -> (Key, Fence) {
         match self {
             Self::Main([main]) | Self::Guarded([_, main]) => *main,
             Self::GuardedBySeveral(keys) => keys[keys.len() - 1],
         }
+    }
+}
+
+/// What the store has given to this attempt.
+#[derive(Clone, Debug)]
+pub(crate) struct Held {
+    pub(crate) keys: Keys,
+    pub(crate) owner: Owner,
+    /// 0: it runs without a claim.
+    pub(crate) attempt: u32,
+    /// For how long a success is recorded.
+    pub(crate) keep: Duration,
+}
+
+impl Held {
+    /// The first attempt at a delivery of one key.
+    #[cfg(test)]
+    pub(crate) fn first() -> Self {
+        let keys = Keys::new([None; MOST_SECRETS], Key::from_bytes([0; 32]));
+        Self { keys, owner: Owner::random(), attempt: 1, keep: Duration::ZERO }
     }
 }
 

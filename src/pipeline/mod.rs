@@ -24,6 +24,7 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use self::claim::Claimed;
+pub(crate) use self::keys::Held;
 use self::keys::Identified;
 pub(crate) use self::observe_only::{Kept, Tape};
 pub(crate) use self::run::Attended;

@@ -49,7 +49,7 @@ pub(super) async fn receive<P: Provider, X: Exchange>(
 /// Steps 6 and 7, with what the handler has said, once it has, in the handler's place.
 async fn rehearse<P: Provider>(
     config: Arc<Config<P>>,
-    delivery: Identified,
+    mut delivery: Identified,
     body: Body,
     outer: Arc<RunState>,
     arrived: Instant,
@@ -59,14 +59,14 @@ async fn rehearse<P: Provider>(
     let run = RunState::new(outer.span().clone(), outer.meters().clone());
     let mut seen = Observation::new(&config, run.span(), arrived);
     seen.identified(delivery.id.as_deref(), delivery.kind.as_deref());
-    let mut keys = delivery.keys;
-    let handled = match claim::acquire(&config, &mut keys, body, arrived, &run).await {
+    let claimed = claim::acquire(&config, &mut delivery.keys, body, arrived, &run).await;
+    let handled = match claimed {
         Err(reply) => Err(reply),
         Ok(claimed) => {
             // A handler that is dropped with its client, or panics, says nothing.
             let said = pin!(Some(async { told.await.unwrap_or_default() }));
-            let held = handler::Held { keys, claimed };
-            handler::run(&config, said, |status| *status, Some(&held), &run).await
+            let (_, held) = handler::delivery(&config, delivery, claimed, &run);
+            handler::run(&config, said, |status| *status, held.as_ref(), &run).await
         }
     };
     match handled {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::keys::Keys;
+use super::keys::{Held, Keys};
 use crate::config::Config;
 use crate::observe::{Level, MetersOfLayer, Verb};
 use crate::provider::Provider;
@@ -31,11 +31,10 @@ struct Settlement {
 /// Guards first: a crash in between must not leave a body that can be replayed.
 pub(super) fn complete<P: Provider>(
     config: &Config<P>,
-    keys: &Keys,
-    owner: Owner,
+    held: &Held,
     patience: Instant,
 ) -> impl Future<Output = ()> {
-    settle(config, keys.all().iter(), owner, Some(config.retention()), patience)
+    settle(config, held.keys.all().iter(), held.owner, Some(held.keep), patience)
 }
 
 /// The other way round, so that the guards are the last to open.

@@ -3,14 +3,14 @@
 use std::fmt;
 
 use bytes::Bytes;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use time::OffsetDateTime;
 use time::serde::rfc3339;
 
 use super::SENDER;
 use crate::Delivery;
-use crate::event::{EventError, UnknownEvent};
+use crate::event::{EventError, UnknownEvent, raw};
 
 mod body;
 #[cfg(test)]
@@ -22,7 +22,11 @@ const TEST: &str = "test";
 pub(super) const KINDS: &[&str] = &[TWEET, TWEET_DETECTED, TEST];
 
 /// An event from ScrapeBadger. The kinds are documented by the sender.
-#[derive(Clone, Debug, PartialEq)]
+///
+/// Serialized, it has a form of its own, for a queue or a table: `{"tweet": {…}}`, with the fields of the
+/// event as they are named here. It comes back from JSON as it was. For a body as it was sent take
+/// [`from_body`](Self::from_body).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 #[expect(
     clippy::large_enum_variant,
@@ -30,10 +34,13 @@ pub(super) const KINDS: &[&str] = &[TWEET, TWEET_DETECTED, TEST];
 )]
 pub enum Event {
     /// `"type": "tweet"`, or `"event": "tweet.detected"`: a monitor or a filter rule has found a tweet.
+    #[serde(rename = "tweet")]
     Tweet(TweetEvent),
     /// `"type": "test"`: somebody has asked the sender to try the webhook out.
+    #[serde(rename = "test")]
     Test(TestEvent),
     /// Any other kind. A known kind that cannot be read is an error, never this.
+    #[serde(rename = "unknown")]
     Unknown(UnknownEvent),
 }
 
@@ -92,7 +99,7 @@ impl TryFrom<&Delivery> for Event {
 
 /// A monitor or a filter rule has found a tweet. The fields are documented by the sender, except where
 /// it says otherwise.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct TweetEvent {
     /// The monitor that found it (`monitor_id`).
@@ -110,10 +117,10 @@ pub struct TweetEvent {
     /// The handle of who tweeted it, without `@` (`author_username`).
     pub author_username: Option<String>,
     /// When it was tweeted (`tweet_published_at`), in UTC.
-    #[serde(serialize_with = "rfc3339::option::serialize")]
+    #[serde(default, with = "rfc3339::option")]
     pub tweet_published_at: Option<OffsetDateTime>,
     /// When the sender first saw it (`detected_at`), in UTC; the same in every attempt at the delivery.
-    #[serde(serialize_with = "rfc3339::option::serialize")]
+    #[serde(default, with = "rfc3339::option")]
     pub detected_at: Option<OffsetDateTime>,
     /// From the one to the other in milliseconds (`latency_ms`), as the sender measured it.
     pub latency_ms: Option<i64>,
@@ -123,7 +130,7 @@ pub struct TweetEvent {
 
 /// A tweet. The fields are documented by the sender; of those with two sources, which belong to the two
 /// contracts, the first named is taken.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Tweet {
     /// The tweet's id (`id`), exactly; an integer on the wire is written out in decimal.
@@ -131,7 +138,7 @@ pub struct Tweet {
     /// The text (`text`, or `tweet_text` beside the tweet).
     pub text: Option<String>,
     /// When it was tweeted (`created_at`), in UTC.
-    #[serde(serialize_with = "rfc3339::option::serialize")]
+    #[serde(default, with = "rfc3339::option")]
     pub created_at: Option<OffsetDateTime>,
     /// The id of who tweeted it (`user_id`, or `user.id`).
     pub user_id: Option<String>,
@@ -147,18 +154,22 @@ pub struct Tweet {
     pub reply_count: Option<u64>,
     /// Pictures and videos (`media`), as sent: the shape of an item is not published. An integer beyond
     /// 64 bits is rounded here; the raw body has it exactly.
+    #[serde(default)]
     pub media: Vec<Value>,
     /// Links (`urls`), as sent: as for [`media`](Self::media).
+    #[serde(default)]
     pub urls: Vec<Value>,
     /// Hashtags (`hashtags`), as sent: as for [`media`](Self::media).
+    #[serde(default)]
     pub hashtags: Vec<Value>,
 }
 
 /// Somebody has asked the sender to try the webhook out. What else is in its body is not published.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct TestEvent {
     /// The body, byte for byte as it was signed.
+    #[serde(with = "raw")]
     pub raw: Bytes,
 }
 

@@ -1,7 +1,7 @@
 //! The events, as a handler gets them.
 
 use bytes::Bytes;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use time::OffsetDateTime;
 use time::serde::rfc3339;
@@ -23,20 +23,30 @@ pub(super) const KINDS: &[&str] =
     &[TWEET_CREATED, TWEET_UPDATED, USER_UPDATED, DELIVERY_FAILED, WEBHOOK_VERIFIED];
 
 /// An event from Scrapest. The kinds are documented by the sender.
-#[derive(Clone, Debug, PartialEq)]
+///
+/// Serialized, it has a form of its own, for a queue or a table: `{"tweet.created": {…}}`, with the fields of the
+/// event as they are named here. It comes back from JSON as it was. For a body as it was sent take
+/// [`from_body`](Self::from_body).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Event {
     /// `tweet.created`: somebody who is watched has tweeted.
+    #[serde(rename = "tweet.created")]
     TweetCreated(TweetEvent),
     /// `tweet.updated`: a tweet, or what is counted about it, has changed.
+    #[serde(rename = "tweet.updated")]
     TweetUpdated(TweetEvent),
     /// `user.updated`: somebody who is watched has changed his profile.
+    #[serde(rename = "user.updated")]
     UserUpdated(UserEvent),
     /// `webhook.delivery_failed`: the sender gave up a delivery to a webhook.
+    #[serde(rename = "webhook.delivery_failed")]
     DeliveryFailed(WebhookEvent),
     /// `webhook.verified`: a webhook has passed its verification challenge and is active.
+    #[serde(rename = "webhook.verified")]
     WebhookVerified(WebhookEvent),
     /// Any other kind. A known kind that cannot be read is an error, never this.
+    #[serde(rename = "unknown")]
     Unknown(UnknownEvent),
 }
 
@@ -100,13 +110,13 @@ impl TryFrom<&Delivery> for Event {
 }
 
 /// A tweet was created or updated. The fields beside the tweet are an assumption, like the tweet's own.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct TweetEvent {
     /// The event's id (`id`).
     pub id: Option<String>,
     /// The event's time (`timestamp`), in UTC.
-    #[serde(serialize_with = "rfc3339::option::serialize")]
+    #[serde(default, with = "rfc3339::option")]
     pub timestamp: Option<OffsetDateTime>,
     /// The webhook that the event was sent to (`webhook_id`).
     pub webhook_id: Option<String>,
@@ -115,13 +125,13 @@ pub struct TweetEvent {
 }
 
 /// A user's profile has changed. The fields beside the user are an assumption, like the user's own.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct UserEvent {
     /// The event's id (`id`).
     pub id: Option<String>,
     /// The event's time (`timestamp`), in UTC.
-    #[serde(serialize_with = "rfc3339::option::serialize")]
+    #[serde(default, with = "rfc3339::option")]
     pub timestamp: Option<OffsetDateTime>,
     /// The webhook that the event was sent to (`webhook_id`).
     pub webhook_id: Option<String>,
@@ -130,13 +140,13 @@ pub struct UserEvent {
 }
 
 /// Something happened to a webhook. The fields beside it are an assumption, like its own.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct WebhookEvent {
     /// The event's id (`id`).
     pub id: Option<String>,
     /// The event's time (`timestamp`), in UTC.
-    #[serde(serialize_with = "rfc3339::option::serialize")]
+    #[serde(default, with = "rfc3339::option")]
     pub timestamp: Option<OffsetDateTime>,
     /// The webhook that the event was sent to (`webhook_id`), which need not be the one it is about.
     pub webhook_id: Option<String>,
@@ -145,7 +155,7 @@ pub struct WebhookEvent {
 }
 
 /// A tweet. Which fields there are is an assumption; of those with two sources the first named is taken.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Tweet {
     /// The tweet's id (`id`), exactly; an integer on the wire is written out in decimal.
@@ -153,7 +163,7 @@ pub struct Tweet {
     /// The text (`text`).
     pub text: Option<String>,
     /// When it was tweeted (`created_at`), in UTC.
-    #[serde(serialize_with = "rfc3339::option::serialize")]
+    #[serde(default, with = "rfc3339::option")]
     pub created_at: Option<OffsetDateTime>,
     /// The language (`lang`), as the sender writes it, like `en`.
     pub lang: Option<String>,
@@ -177,7 +187,7 @@ pub struct Tweet {
 }
 
 /// Who tweeted. Which fields there are is an assumption, and all are optional.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Author {
     /// The user's id (`id`).
@@ -193,7 +203,7 @@ pub struct Author {
 }
 
 /// A user. Which fields there are is an assumption, and only the id is required.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct User {
     /// The user's id (`id`), exactly; an integer on the wire is written out in decimal.
@@ -210,7 +220,7 @@ pub struct User {
 
 /// A webhook, as an event about it describes it. Which fields there are is an assumption, and all are
 /// optional.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Webhook {
     /// The webhook's id (`webhook_id`).

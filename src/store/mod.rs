@@ -40,6 +40,8 @@ pub use self::memory::MemoryStore;
 pub use self::postgres::PostgresStore;
 #[cfg(feature = "redis")]
 pub use self::redis::RedisStore;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub use self::sql::{CompletionError, CompletionErrorKind};
 #[cfg(feature = "sqlite")]
 pub use self::sqlite::SqliteStore;
 pub(crate) use self::together::{Claims, ONE_QUESTION};

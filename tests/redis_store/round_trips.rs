@@ -101,29 +101,78 @@ async fn a_replay_and_a_refreshed_duplicate_leave_nothing_behind() {
     assert_eq!(handler.runs(), runs + 1, "the id that the replay named was not used up");
 }
 
+/// The kinds differ in what Redis says of them: a text is read, anything else is an error of `GET`.
 #[tokio::test]
 async fn a_foreign_value_under_one_key_keeps_no_success_from_the_other() {
     let Some(redis) = RedisServer::start(FORGETFUL) else { return };
     let (first, url) = (Handler::ok(), redis.url());
     let server = warmed_up(&redis, &first).await;
-    redis.ask(&["FLUSHALL"]).unwrap();
-    let request = genuine().sign();
-    let vandal = Handler::new(move |delivery, _| {
-        let name = format!("scrapest-webhook:{}", delivery.key());
+    for command in ["SET", "RPUSH"] {
+        for vandalized in [Vandalized::Main, Vandalized::Guard] {
+            redis.ask(&["FLUSHALL"]).unwrap();
+            let vandal = vandal(url.clone(), command, vandalized);
+            let other = warmed_up(&redis, &vandal).await;
+            redis.ask(&["FLUSHALL"]).unwrap();
+            let (request, runs) = (genuine().with_delivery_id("one").sign(), first.runs());
+            assert_eq!(other.send(&request).await.status, 200);
+            let again = match vandalized {
+                // The same bytes under another id, and another body under the same.
+                Vandalized::Main => request.with_header("x-scrapest-delivery-id", "another"),
+                Vandalized::Guard => {
+                    genuine().with_delivery_id("one").with_kind("user.updated").sign()
+                }
+            };
+            assert_eq!(server.send(&again).await.status, 200, "a duplicate of what was done");
+            assert_eq!(first.runs(), runs, "{command} under one key keeps the other incomplete");
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Vandalized {
+    Main,
+    Guard,
+}
+
+/// A handler that puts something foreign in the place of one of its delivery's records.
+fn vandal(url: String, command: &'static str, vandalized: Vandalized) -> Handler {
+    Handler::new(move |delivery, _| {
+        let main = format!("scrapest-webhook:{}", delivery.key());
         let client = redis::Client::open(&*url).unwrap();
+        let is_victim = delivery.id() == Some("one");
         async move {
+            if !is_victim {
+                return 200;
+            }
             let mut connection = client.get_connection().unwrap();
-            redis::cmd("SET").arg(name).arg("foreign").exec(&mut connection).unwrap();
+            let keys: Vec<String> = redis::cmd("KEYS").arg("*").query(&mut connection).unwrap();
+            let is_meant = |key: &String| (*key == main) == matches!(vandalized, Vandalized::Main);
+            for key in keys.into_iter().filter(is_meant) {
+                redis::cmd("DEL").arg(&key).exec(&mut connection).unwrap();
+                redis::cmd(command).arg(&key).arg("foreign").exec(&mut connection).unwrap();
+            }
             200
         }
-    });
-    let other = warmed_up(&redis, &vandal).await;
-    redis.ask(&["FLUSHALL"]).unwrap();
-    let runs = first.runs();
-    assert_eq!(other.send(&request).await.status, 200);
-    let replay = request.with_header("x-scrapest-delivery-id", "another");
-    assert_eq!(server.send(&replay).await.status, 200, "a replay of what was done");
-    assert_eq!(first.runs(), runs, "its bytes are known to be done");
+    })
+}
+
+#[tokio::test]
+async fn a_claim_that_finds_only_the_second_key_taken_gives_the_first_back() {
+    let Some(redis) = RedisServer::start(FORGETFUL) else { return };
+    let handler = Handler::new(|_, before| async move { if before == 3 { 500 } else { 200 } });
+    let server = receiver(RedisStore::new(&redis.url()).unwrap(), &handler).await;
+    for _ in 0..3 {
+        assert_eq!(server.send(&genuine().sign()).await.status, 200);
+    }
+    // The first attempt fails: its id is known, with the attempt; other bytes are new.
+    assert_eq!(server.send(&genuine().with_delivery_id("one").sign()).await.status, 500);
+    let refreshed = genuine().with_delivery_id("one").with_kind("user.updated").sign();
+    assert_eq!(server.send(&refreshed).await.status, 200);
+    assert_eq!(handler.deliveries().last().unwrap().attempt(), 2);
+    let kept = records(&redis);
+    let refreshed = genuine().with_delivery_id("one").with_kind("tweet.updated").sign();
+    assert_eq!(server.send(&refreshed).await.status, 200, "a duplicate");
+    assert_eq!((handler.runs(), records(&redis)), (5, kept));
 }
 
 #[tokio::test]

@@ -4,7 +4,6 @@ use time::macros::datetime;
 use super::*;
 use crate::delivery::Verified;
 use crate::event::EventErrorKind;
-use crate::store::{Fence, Key};
 
 macro_rules! fixture {
     ($name:literal) => {
@@ -310,9 +309,7 @@ fn the_event_of_another_senders_delivery_is_refused() {
             id: None,
             kind: text(TWEET),
             timestamp: None,
-            attempt: 1,
-            fence: Fence::new(1),
-            key: Key::from_bytes([0; 32]),
+            held: crate::pipeline::Held::first(),
             body: fixture!("scrapebadger-tweet"),
             run: crate::run_state::RunState::new(tracing::Span::none(), Default::default()),
         })

@@ -23,8 +23,8 @@ const ACQUIRE: Duration = Duration::from_millis(500);
 pub(super) const CONNECT: Duration = Duration::from_secs(3);
 /// How long an answer may take: `statement_timeout` and the network.
 const ANSWER: Duration = Duration::from_millis(1_500);
-/// How many connections that broke one question replaces: all of the pool's, after a restart of the server.
-const REPLACE: u32 = 8;
+/// How often one question is put again: after a restart of the server all of the pool's connections are replaced.
+const TRIES: u32 = 8;
 
 /// Expired records leave so many at a time, and at the latest after half as many claims.
 const LEAVE_AT_ONCE: u32 = 1_000;
@@ -62,7 +62,7 @@ impl Database {
         link: &mut Link,
         question: impl for<'c> Fn(&'c mut PgConnection) -> BoxFuture<'c, Result<T, sqlx::Error>>,
     ) -> Result<T, Failure> {
-        let mut replaced = 0;
+        let mut tries = 0;
         let mut deadline = None;
         loop {
             if link.is_none() {
@@ -82,13 +82,14 @@ impl Database {
             };
             match verdict(&error) {
                 Verdict::Answered => return Err(self.failure(error)),
+                Verdict::Again => {}
                 // Somebody dropped it, or restored a database without it.
                 Verdict::NoTable => self.migrated.store(false, Ordering::Relaxed),
                 // Not back to the pool, which would wait for what it has to say.
                 Verdict::Broken => drop(link.take().map(PoolConnection::detach)),
             }
-            replaced += 1;
-            if replaced > REPLACE || Instant::now() >= deadline {
+            tries += 1;
+            if tries > TRIES || Instant::now() >= deadline {
                 return Err(self.failure(error));
             }
         }
@@ -193,6 +194,8 @@ impl Database {
 enum Verdict {
     /// The server has answered: with an error.
     Answered,
+    /// It could not be done beside what others did, as happens in a pool that is not at `READ COMMITTED`.
+    Again,
     NoTable,
     /// The connection is of no use any more.
     Broken,
@@ -204,6 +207,7 @@ fn verdict(error: &sqlx::Error) -> Verdict {
     match error.as_database_error().map(|error| error.code()) {
         None if matches!(error, Io(_) | Protocol(_) | Tls(_) | WorkerCrashed) => Verdict::Broken,
         Some(Some(code)) => match &*code {
+            "40001" | "40P01" => Verdict::Again,
             "42P01" => Verdict::NoTable,
             // The server shuts down, crashed, starts, or ends this connection.
             "57P01" | "57P02" | "57P03" | "57P05" => Verdict::Broken,

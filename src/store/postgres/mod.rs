@@ -4,6 +4,7 @@ mod claims;
 mod completions;
 mod database;
 mod statements;
+mod transaction;
 
 use std::fmt;
 use std::str::FromStr;

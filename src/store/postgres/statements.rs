@@ -133,6 +133,16 @@ pub(super) const COMPLETE: &str = concat!(
     RETURNING r.key, r.owner IS NOT NULL AND r.attempt > 0"
 );
 
+/// Keys. Their rows are held until the end of the transaction, taken in the order of the keys as by every
+/// other statement, and read as they are then.
+pub(super) const HOLD: &str = "SELECT
+        CASE
+            WHEN version <> 1 OR state NOT IN (0, 1, 2) THEN 'unreadable'
+            WHEN state = 1 AND keep_until > clock_timestamp() THEN 'completed'
+            ELSE 'open'
+        END
+    FROM scrapest_webhook_deliveries WHERE key = ANY($1) ORDER BY key FOR UPDATE";
+
 /// Key, owner, lease.
 pub(super) const RENEW: &str = concat!(
     "UPDATE scrapest_webhook_deliveries AS r

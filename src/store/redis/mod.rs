@@ -48,14 +48,14 @@ const PREFIX: &str = "scrapest-webhook:";
 ///
 /// # What is stored
 ///
-/// One string a key, of some 40 to 90 bytes, under `scrapest-webhook:` and the key in hex; a delivery
+/// One string a key, of 5 to 100 bytes, under `scrapest-webhook:` and the key in hex; a delivery
 /// has two. With all that the server adds, a record takes some 250 bytes of its memory. Each verb is one Lua
 /// script that takes the time from the server. At a server that says of itself (`INFO`) that it stands alone, one script
 /// takes both keys of a delivery: a round trip to claim, one to settle. In a cluster, or where the server
 /// does not say, as behind a proxy that shards, each script touches one key. The server drops a record by itself at the end of its retention, or of its lease if that is later. A value of anybody
 /// else under such a key is an error and is never overwritten.
 ///
-/// The user needs the commands `EVALSHA`, `EVAL`, `GET`, `SET` and `TIME` on the keys of the prefix, and
+/// The user needs the commands `EVALSHA`, `EVAL`, `GET`, `SET`, `DEL`, `PTTL` and `TIME` on the keys of the prefix, and
 /// `INFO` for the warning.
 ///
 /// # Example

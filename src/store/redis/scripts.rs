@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ::redis::{Cmd, Value};
 
-use crate::store::{Claim, Claims, Fence, Settled};
+use crate::store::{Claim, Claims, Fence, Key, Owner, Settled};
 
 /// A script and its name at the server.
 pub(super) struct Script {
@@ -15,43 +15,87 @@ pub(super) struct Script {
 }
 
 macro_rules! script {
-    ($file:literal) => {
+    ($($part:literal),+) => {
         Script {
-            source: concat!(include_str!("lua/record.lua"), include_str!($file)),
+            source: concat!($(include_str!($part)),+),
             sha: LazyLock::new(|| {
-                let source = concat!(include_str!("lua/record.lua"), include_str!($file));
+                let source = concat!($(include_str!($part)),+);
                 ::redis::Script::new(source).get_hash().to_owned()
             }),
         }
     };
 }
 
-pub(super) static CLAIM: Script = script!("lua/claim.lua");
-pub(super) static RENEW: Script = script!("lua/renew.lua");
-pub(super) static COMPLETE: Script = script!("lua/complete.lua");
-pub(super) static RELEASE: Script = script!("lua/release.lua");
+pub(super) static CLAIM: Script =
+    script!("lua/clock.lua", "lua/claim.lua", "lua/record.lua", "lua/claim_known.lua");
+pub(super) static RENEW: Script = script!("lua/clock.lua", "lua/record.lua", "lua/renew.lua");
+pub(super) static COMPLETE: Script =
+    script!("lua/complete.lua", "lua/clock.lua", "lua/record.lua", "lua/complete_rest.lua");
+pub(super) static RELEASE: Script = script!("lua/clock.lua", "lua/record.lua", "lua/release.lua");
+
+/// Room for the names of two keys and the arguments, so that a command is one allocation.
+const ROOM: usize = 384;
 
 impl Script {
     /// By its name, which a server that was restarted does not know.
-    pub(super) fn by_name(&self, keys: &[String], arguments: &[String]) -> Cmd {
-        Self::command("EVALSHA", &self.sha, keys, arguments)
+    pub(super) fn by_name(&self) -> Call<'_> {
+        Call { verb: "EVALSHA", script: &self.sha }
     }
 
     /// Whole; the server then knows its name. One round trip where loading first would be two, and in a
     /// cluster it goes where the key is.
-    pub(super) fn whole(&self, keys: &[String], arguments: &[String]) -> Cmd {
-        Self::command("EVAL", self.source, keys, arguments)
+    pub(super) fn whole(&self) -> Call<'_> {
+        Call { verb: "EVAL", script: self.source }
     }
+}
 
-    fn command(verb: &str, script: &str, keys: &[String], arguments: &[String]) -> Cmd {
-        let mut command = ::redis::cmd(verb);
-        command.arg(script).arg(keys.len()).arg(keys).arg(arguments);
+/// A script as it is called.
+pub(super) struct Call<'a> {
+    verb: &'static str,
+    script: &'a str,
+}
+
+impl Call<'_> {
+    /// Over these keys, each with the prefix before it.
+    pub(super) fn command(
+        &self,
+        prefix: &str,
+        keys: impl ExactSizeIterator<Item = Key>,
+        owner: Owner,
+        durations: &[u64],
+    ) -> Cmd {
+        let mut command = Cmd::with_capacity(4 + keys.len() + durations.len(), ROOM);
+        command.arg(self.verb).arg(self.script).arg(keys.len());
+        let mut name = String::with_capacity(prefix.len() + 64);
+        for key in keys {
+            name.clear();
+            name.push_str(prefix);
+            push_hex(&mut name, key.as_bytes());
+            command.arg(&name);
+        }
+        name.clear();
+        push_hex(&mut name, &owner.to_bytes());
+        command.arg(&name).arg(durations);
         command
+    }
+}
+
+/// Quicker than through a formatter, which a key goes through digit by digit.
+fn push_hex(text: &mut String, bytes: &[u8]) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for byte in bytes {
+        text.push(DIGITS[usize::from(byte >> 4)].into());
+        text.push(DIGITS[usize::from(byte & 15)].into());
     }
 }
 
 /// What the script of a claim returned; writes the fence of each key.
 pub(super) fn claimed(answer: &Value, fences: &mut [Fence]) -> Result<Claims, Unreadable> {
+    // All were new.
+    if let Value::Int(fence) = answer {
+        fences.fill(Fence::new(u64::try_from(*fence).map_err(|_| Unreadable::Answer)?));
+        return Ok(Claims::Acquired { attempt: 1 });
+    }
     let Value::Array(fields) = answer else { return Err(Unreadable::Answer) };
     let number = |place: usize| match fields.get(place) {
         Some(Value::Int(number)) => u64::try_from(*number).map_err(|_| Unreadable::Answer),
@@ -78,23 +122,15 @@ pub(super) fn claimed(answer: &Value, fences: &mut [Fence]) -> Result<Claims, Un
     Ok(Claims::Taken { place, claim, held: 0 })
 }
 
-/// What any other script returned: a word for each key. [`Settled::Lost`] if one was lost.
-pub(super) fn settled(answer: &Value, keys: usize) -> Result<Settled, Unreadable> {
-    let Value::Array(words) = answer else { return Err(Unreadable::Answer) };
-    if words.len() != keys {
-        return Err(Unreadable::Answer);
+/// What any other script returned: the worst standing of its keys, as `record.lua` numbers them.
+pub(super) fn settled(answer: &Value) -> Result<Settled, Unreadable> {
+    match answer {
+        Value::Int(0) => Ok(Settled::Done),
+        Value::Int(1) => Ok(Settled::Lost),
+        Value::Int(2) => Err(Unreadable::Newer),
+        Value::Int(3) => Err(Unreadable::Foreign),
+        _ => Err(Unreadable::Answer),
     }
-    let mut settled = Settled::Done;
-    for answer in words {
-        match word(Some(answer))? {
-            b"done" => {}
-            b"lost" => settled = Settled::Lost,
-            b"foreign" => return Err(Unreadable::Foreign),
-            b"newer" => return Err(Unreadable::Newer),
-            _ => return Err(Unreadable::Answer),
-        }
-    }
-    Ok(settled)
 }
 
 fn word(value: Option<&Value>) -> Result<&[u8], Unreadable> {

@@ -1,5 +1,6 @@
 //! The verbs: one script each, over one key or several.
 
+use std::iter;
 use std::slice;
 use std::time::Duration;
 
@@ -7,16 +8,13 @@ use ::redis::{ServerErrorKind, Value};
 use tokio::time::Instant;
 
 use super::link::Failure;
-use super::scripts::{self, Script};
+use super::scripts::{self, Call, Script};
 use super::{OPERATION_LIMIT, RedisStore};
 use crate::store::boxed::BoxFuture;
 use crate::store::together::Together;
 use crate::store::{Claim, Claims, DeliveryStore, Fence, Key, Owner, Settled, StoreError};
 
-/// Scripts count in doubles, which are exact up to here: 285,000 years of fences.
-const EXACT: u64 = (1 << 53) - 1;
-
-/// Longer than anything is kept; added to the time it is still exact.
+/// Longer than anything is kept. Scripts count in doubles: added to the time, this is still exact.
 const LONGEST_MILLIS: u64 = 1 << 45;
 
 impl RedisStore {
@@ -28,8 +26,9 @@ impl RedisStore {
         keep: Duration,
         fences: &mut [Fence],
     ) -> Result<Claims, StoreError> {
-        let arguments = [hex(owner), millis(lease), millis(keep)];
-        let answer = self.run(&scripts::CLAIM, keys, &arguments).await?;
+        let (lease, keep) = (millis(lease), millis(keep));
+        let durations = [lease, keep, lease.max(keep)];
+        let answer = self.run(&scripts::CLAIM, keys.iter().copied(), owner, &durations).await?;
         scripts::claimed(&answer, fences).map_err(StoreError::new)
     }
 
@@ -39,48 +38,47 @@ impl RedisStore {
         owner: Owner,
         lease: Duration,
     ) -> Result<Settled, StoreError> {
-        self.settle(&scripts::RENEW, keys, &[hex(owner), millis(lease)]).await
+        self.settle(&scripts::RENEW, keys.iter().copied(), owner, &[millis(lease)]).await
     }
 
-    async fn complete_keys(
+    /// Completes for `keep`, or with `None` releases.
+    async fn settle_keys(
         &self,
-        keys: &[(Key, Fence)],
+        keys: impl ExactSizeIterator<Item = Key> + Clone,
         owner: Owner,
-        keep: Duration,
+        keep: Option<Duration>,
     ) -> Result<Settled, StoreError> {
-        let (keys, fences): (Vec<_>, Vec<_>) = keys.iter().copied().unzip();
-        let fences = fences.into_iter().map(|fence| fence.get().min(EXACT).to_string());
-        let arguments: Vec<_> = [hex(owner), millis(keep)].into_iter().chain(fences).collect();
-        self.settle(&scripts::COMPLETE, &keys, &arguments).await
-    }
-
-    async fn release_keys(&self, keys: &[Key], owner: Owner) -> Result<Settled, StoreError> {
-        self.settle(&scripts::RELEASE, keys, &[hex(owner)]).await
+        match keep {
+            Some(keep) => self.settle(&scripts::COMPLETE, keys, owner, &[millis(keep)]).await,
+            None => self.settle(&scripts::RELEASE, keys, owner, &[]).await,
+        }
     }
 
     async fn settle(
         &self,
         script: &Script,
-        keys: &[Key],
-        arguments: &[String],
+        keys: impl ExactSizeIterator<Item = Key> + Clone,
+        owner: Owner,
+        durations: &[u64],
     ) -> Result<Settled, StoreError> {
-        let answer = self.run(script, keys, arguments).await?;
-        scripts::settled(&answer, keys.len()).map_err(StoreError::new)
+        let answer = self.run(script, keys, owner, durations).await?;
+        scripts::settled(&answer).map_err(StoreError::new)
     }
 
     async fn run(
         &self,
         script: &Script,
-        keys: &[Key],
-        arguments: &[String],
+        keys: impl ExactSizeIterator<Item = Key> + Clone,
+        owner: Owner,
+        durations: &[u64],
     ) -> Result<Value, StoreError> {
         let deadline = Instant::now() + OPERATION_LIMIT;
-        let keys: Vec<_> = keys.iter().map(|key| format!("{}{key}", self.prefix)).collect();
-        let mut answer = self.link.call(&script.by_name(&keys, arguments), deadline).await;
+        let command = |call: Call<'_>| call.command(&self.prefix, keys.clone(), owner, durations);
+        let mut answer = self.link.call(&command(script.by_name()), deadline).await;
         if let Err(Failure::Driver(error)) = &answer
             && error.kind() == ServerErrorKind::NoScript.into()
         {
-            answer = self.link.call(&script.whole(&keys, arguments), deadline).await;
+            answer = self.link.call(&command(script.whole()), deadline).await;
         }
         answer.map_err(StoreError::new)
     }
@@ -110,14 +108,14 @@ impl DeliveryStore for RedisStore {
         &self,
         key: &Key,
         owner: Owner,
-        fence: Fence,
+        _fence: Fence,
         keep: Duration,
     ) -> Result<Settled, StoreError> {
-        self.complete_keys(&[(*key, fence)], owner, keep).await
+        self.settle_keys(iter::once(*key), owner, Some(keep)).await
     }
 
     async fn release(&self, key: &Key, owner: Owner) -> Result<Settled, StoreError> {
-        self.release_keys(slice::from_ref(key), owner).await
+        self.settle_keys(iter::once(*key), owner, None).await
     }
 }
 
@@ -153,24 +151,12 @@ impl Together for RedisStore {
         owner: Owner,
         keep: Option<Duration>,
     ) -> BoxFuture<'a, Settled> {
-        Box::pin(async move {
-            match keep {
-                Some(keep) => self.complete_keys(keys, owner, keep).await,
-                None => {
-                    let keys: Vec<_> = keys.iter().map(|(key, _)| *key).collect();
-                    self.release_keys(&keys, owner).await
-                }
-            }
-        })
+        Box::pin(self.settle_keys(keys.iter().map(|(key, _)| *key), owner, keep))
     }
 }
 
-fn hex(owner: Owner) -> String {
-    format!("{:032x}", u128::from_be_bytes(owner.to_bytes()))
-}
-
 /// Full milliseconds, rounded up: what is promised is kept for at least as long.
-fn millis(duration: Duration) -> String {
+fn millis(duration: Duration) -> u64 {
     let millis = duration.as_nanos().div_ceil(1_000_000);
-    millis.min(u128::from(LONGEST_MILLIS)).to_string()
+    millis.try_into().unwrap_or(u64::MAX).min(LONGEST_MILLIS)
 }

@@ -1,11 +1,14 @@
 //! What the two SQL stores share.
 
+mod completion;
 mod lane;
 
 use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
+pub use self::completion::{CompletionError, CompletionErrorKind};
+pub(super) use self::completion::{Standing, judge};
 pub(super) use self::lane::{Asked, Lane, Leader};
 
 /// The version of the records that this code writes, and the only one that it reads.

@@ -129,7 +129,7 @@ async fn claim(
     })
 }
 
-async fn settle(
+pub(super) async fn settle(
     connection: &mut SqliteConnection,
     key: &Key,
     owner: Owner,
@@ -187,15 +187,15 @@ impl Job {
 
 /// Milliseconds since 1970.
 #[derive(Clone, Copy)]
-struct Now(i64);
+pub(super) struct Now(pub(super) i64);
 
 impl Now {
-    fn read() -> Self {
+    pub(super) fn read() -> Self {
         // A clock before 1970 reads as 1970.
         Self(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, millis))
     }
 
-    fn plus(self, duration: Duration) -> i64 {
+    pub(super) fn plus(self, duration: Duration) -> i64 {
         self.0.saturating_add(millis(duration))
     }
 

@@ -3,6 +3,7 @@
 mod batch;
 mod file;
 mod statements;
+mod transaction;
 
 use std::fmt;
 use std::path::Path;

@@ -59,6 +59,12 @@ pub(super) const FIND: &str = "SELECT
         CASE WHEN version = 1 AND state = 0 THEN CAST(lease_until AS INTEGER) END
     FROM scrapest_webhook_deliveries WHERE key = ?1";
 
+/// ?1 key, ?2 now. Whether the record can be read, and whether it is completed.
+pub(super) const STANDING: &str = "SELECT
+        version IS 1 AND state IN (0, 1, 2),
+        state IS 1 AND keep_until > ?2
+    FROM scrapest_webhook_deliveries WHERE key = ?1";
+
 /// ?1 key, ?2 owner, ?3 now, ?4 `lease_until`.
 pub(super) const RENEW: &str = concat!(
     "UPDATE scrapest_webhook_deliveries AS r SET lease_until = ?4

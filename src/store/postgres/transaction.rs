@@ -1,0 +1,100 @@
+//! A delivery that is completed in the transaction of its handler.
+
+use sqlx::{Postgres, Transaction};
+
+use super::statements::{COMPLETE, HOLD};
+use super::{PostgresStore, seconds};
+use crate::Delivery;
+use crate::store::sql::{CompletionError, Standing, fence_to_sql, judge};
+
+impl PostgresStore {
+    /// Completes the delivery in a transaction of the handler's own, so that what the handler writes in it and
+    /// the record of its success are committed together: the effect happens **exactly once**, whatever
+    /// crashes when, and whether or not the lease was lost meanwhile.
+    ///
+    /// Call it last, commit, and answer 2xx. On an error roll back, which dropping the transaction does, and
+    /// answer something else, so that the sender tries again. What the handler answers after the
+    /// commit cannot undo it: a retry then gets 200.
+    ///
+    /// The transaction must be on the database of the store; make the store
+    /// [`from_pool`](Self::from_pool) of the one that the handler uses. It is made durable, as by
+    /// `synchronous_commit=on`.
+    ///
+    /// The delivery's two rows are locked from here to the commit. A second attempt waits for that, and is
+    /// then refused; so do a renewal and a duplicate, for at most the `statement_timeout` of the store's
+    /// connections, and what shares a statement with them. So nothing slow belongs in between.
+    ///
+    /// `READ COMMITTED`, the default, is enough. At `REPEATABLE READ` and `SERIALIZABLE` the renewal of the
+    /// lease, after a third of it, is a concurrent update of those rows: begin such a transaction once
+    /// the slow part of the handler is done, and expect error 40001, upon which the handler may begin it anew.
+    ///
+    /// # Errors
+    ///
+    /// [`CompletionErrorKind`](crate::store::CompletionErrorKind) says which: another attempt has committed,
+    /// the transaction is on another database, or the database refused. Nothing is to be committed then.
+    ///
+    /// ```
+    /// use axum::{extract::State, http::StatusCode};
+    /// use scrapest_webhook::{Delivery, scrapest, store::PostgresStore};
+    /// use sqlx::PgPool;
+    ///
+    /// # #[derive(Clone)]
+    /// struct App { pool: PgPool, store: PostgresStore }
+    ///
+    /// async fn on_event(State(app): State<App>, delivery: Delivery, event: scrapest::Event) -> StatusCode {
+    ///     match record(&app, &delivery, &event).await {
+    ///         Ok(()) => StatusCode::NO_CONTENT,
+    ///         Err(error) => {
+    ///             tracing::error!(%error, "rolled back");
+    ///             StatusCode::INTERNAL_SERVER_ERROR
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// async fn record(app: &App, delivery: &Delivery, event: &scrapest::Event) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    ///     let mut transaction = app.pool.begin().await?;
+    ///     sqlx::query("INSERT INTO tweets (text) VALUES ($1)")
+    ///         .bind(event.tweet().and_then(|tweet| tweet.text.as_deref()))
+    ///         .execute(&mut *transaction)
+    ///         .await?;
+    ///     app.store.complete_in(&mut transaction, delivery).await?;
+    ///     transaction.commit().await?;
+    ///     Ok(())
+    /// }
+    /// # let _: axum::routing::MethodRouter<App> = axum::routing::post(on_event);
+    /// ```
+    pub async fn complete_in(
+        &self,
+        transaction: &mut Transaction<'_, Postgres>,
+        delivery: &Delivery,
+    ) -> Result<(), CompletionError> {
+        let held = delivery.held();
+        let keys: Vec<_> = held.keys.all().iter().map(|(key, _)| key.as_bytes().to_vec()).collect();
+        let owners = vec![held.owner.to_bytes().to_vec(); keys.len()];
+        let fences: Vec<_> =
+            held.keys.all().iter().map(|(_, fence)| fence_to_sql(*fence)).collect();
+
+        let found: Vec<String> = sqlx::query_scalar(HOLD)
+            .bind(&keys)
+            .fetch_all(&mut **transaction)
+            .await
+            .map_err(CompletionError::database)?;
+        let standings: Vec<_> = found
+            .iter()
+            .map(|state| match state.as_str() {
+                "open" => Standing::Open,
+                "completed" => Standing::Completed,
+                _ => Standing::Unreadable,
+            })
+            .collect();
+        judge(&standings, keys.len())?;
+
+        let query = sqlx::query(COMPLETE).bind(keys).bind(owners).bind(fences);
+        query
+            .bind(seconds(held.keep))
+            .execute(&mut **transaction)
+            .await
+            .map_err(CompletionError::database)?;
+        Ok(())
+    }
+}

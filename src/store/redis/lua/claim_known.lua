@@ -1,0 +1,36 @@
+-- Where a key is not new. Answers with { 'acquired', how many were taken over, fence, attempt, fence, attempt, … },
+-- or with what the first that is taken is.
+local records, answer = {}, { 'acquired', 0 }
+for place, key in ipairs(KEYS) do
+  local text = get(key)
+  if text == 'sw1 c' then
+    return { 'completed', place }
+  end
+  local record = text and parse(text)
+  if text and not record then
+    if standing(text, owner) == FOREIGN then
+      return { 'foreign' }
+    end
+    -- Whoever wrote it knows when it ends; we only know not to touch it.
+    return { 'in progress', place, tonumber(lease) }
+  end
+  record = record or { fence = 0, attempt = 0, lease = 0 }
+  if record.owner ~= owner then
+    if now < record.lease then
+      return { 'in progress', place, record.lease - now }
+    end
+    if record.owner then
+      answer[2] = answer[2] + 1
+    end
+    record.fence = math.max(record.fence + 1, now)
+    record.attempt = record.attempt + 1
+  end
+  record.owner, record.lease, record.keep = owner, now + lease, now + keep
+  records[place] = record
+  answer[2 * place + 1], answer[2 * place + 2] = record.fence, record.attempt
+end
+-- Only now is anything written that stays: a server that is full, or read-only, still says what it knows.
+for place, key in ipairs(KEYS) do
+  put(key, records[place], now)
+end
+return answer

@@ -1,0 +1,82 @@
+//! Exactly once: a handler that commits its own row together with the record of its delivery. Judged by the rows
+//! of that table, which nothing keeps from having two of one delivery.
+
+#![allow(missing_docs, reason = "a test binary is nobody's library")]
+
+#[path = "../sql/mod.rs"]
+mod sql;
+
+mod application;
+mod killed;
+mod zombies;
+
+use application::Database;
+use sql::folder::Folder;
+use sql::postgres::Postgres;
+
+/// Runs a test against both stores.
+macro_rules! on_both_stores {
+    ($($test:path as $name:ident;)*) => {
+        mod sqlite {
+            $(#[tokio::test] async fn $name() {
+                let folder = crate::Folder::new();
+                $test(crate::Database::create(&format!("sqlite:{}", folder.file("app.db"))).await).await;
+            })*
+        }
+
+        mod postgres {
+            $(#[tokio::test] async fn $name() {
+                let Some(server) = crate::Postgres::start(&[]) else { return };
+                $test(crate::Database::create(&server.url()).await).await;
+            })*
+        }
+    };
+}
+
+on_both_stores! {
+    crate::killed::before_the_effect as a_receiver_killed_before_the_effect;
+    crate::killed::after_the_effect as a_receiver_killed_after_the_effect;
+    crate::killed::before_the_commit as a_receiver_killed_before_the_commit;
+    crate::killed::after_the_commit as a_receiver_killed_after_the_commit;
+    crate::killed::after_an_answer as a_receiver_killed_after_an_answer;
+    crate::killed::without_the_record_a_kill_after_the_commit_is_seen_as_a_double
+        as without_the_record_a_kill_after_the_commit_is_seen_as_a_double;
+    crate::zombies::one_that_was_taken_over_rolls_back_when_it_comes_late
+        as one_that_was_taken_over_rolls_back_when_it_comes_late;
+    crate::zombies::one_that_was_taken_over_may_still_be_the_first
+        as one_that_was_taken_over_may_still_be_the_first;
+    crate::zombies::two_at_once_wait_for_each_other as two_at_once_wait_for_each_other;
+    crate::zombies::an_error_after_the_commit_undoes_nothing
+        as an_error_after_the_commit_undoes_nothing;
+    crate::zombies::a_rollback_leaves_the_delivery_to_the_retry
+        as a_rollback_leaves_the_delivery_to_the_retry;
+    crate::zombies::a_transaction_on_another_database_is_refused
+        as a_transaction_on_another_database_is_refused;
+}
+
+mod serializable {
+    async fn server() -> Option<(crate::Postgres, crate::Database)> {
+        let server = crate::Postgres::start(&[])?;
+        let setting = "&options=-cdefault_transaction_isolation%3Dserializable";
+        let database = crate::Database::create(&(server.url() + setting)).await;
+        Some((server, database))
+    }
+
+    #[tokio::test]
+    async fn of_two_at_once_the_second_is_told_so_by_the_server() {
+        let Some((_server, database)) = server().await else { return };
+        crate::zombies::two_at_once_are_told_apart_by_the_server(database).await;
+    }
+
+    #[tokio::test]
+    async fn a_renewal_within_the_transaction_costs_an_attempt() {
+        let Some((_server, database)) = server().await else { return };
+        crate::zombies::a_renewal_within_the_transaction_costs_an_attempt(database).await;
+    }
+}
+
+/// Not a test: what the tests start as a process of its own.
+#[tokio::test]
+async fn a_receiver_of_its_own() {
+    killed::serve_if_told().await;
+}
