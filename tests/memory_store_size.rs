@@ -17,6 +17,7 @@ async fn a_completed_record_takes_at_most_128_bytes() {
     }
     let full = resident_bytes();
     let record = (full - before) / store.len();
+    println!("{record} bytes a record");
     assert!(record <= 128, "{record} bytes a record");
 
     for number in 500_000..1_000_000 {
