@@ -5,6 +5,8 @@
 
 #![allow(missing_docs, reason = "a benchmark is nobody's library")]
 
+#[path = "../tests/ports/mod.rs"]
+mod ports;
 #[path = "../tests/sql/mod.rs"]
 mod sql;
 

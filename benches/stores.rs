@@ -34,6 +34,8 @@ use server::{FORGETFUL, RedisServer};
 use tokio::runtime::Runtime;
 use tower::{Layer, ServiceExt, service_fn};
 
+#[path = "../tests/ports/mod.rs"]
+mod ports;
 #[allow(dead_code, unreachable_pub, reason = "the tests use the rest")]
 #[path = "../tests/redis_store/server.rs"]
 mod server;

@@ -3,6 +3,7 @@
 
 #![cfg(feature = "postgres")]
 
+mod ports;
 mod sql;
 
 use std::sync::OnceLock;

@@ -4,12 +4,16 @@
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use ports::free_port;
 use serde_json::Value;
+
+#[path = "ports/mod.rs"]
+mod ports;
 
 const SECRET: &str = "whsec_canary_7b1d5f0c93aa4e21";
 
@@ -32,10 +36,6 @@ fn is_installed() -> bool {
 
 fn root(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
 }
 
 /// A process that ends with this test, however that ends.

@@ -6,6 +6,7 @@
 #[allow(unused_imports, reason = "one framework will do")]
 #[path = "receiver/common/mod.rs"]
 mod common;
+mod ports;
 #[path = "redis_store/server.rs"]
 mod server;
 

@@ -2,6 +2,8 @@
 
 #![cfg(feature = "sqlite")]
 
+#[cfg(feature = "postgres")]
+mod ports;
 mod sql;
 
 use std::time::Duration;

@@ -3,6 +3,7 @@
 use scrapest_webhook::scrapebadger::ScrapeBadger;
 use scrapest_webhook::scrapest::Scrapest;
 
+use crate::ports::free_port;
 use crate::receiving::{Application, Ran, Script, Step, command, run};
 
 const ATTACKS: [(&str, &str); 5] = [
@@ -86,9 +87,9 @@ fn a_replay_sends_the_same_signed_bytes_under_a_new_id() {
 
 #[test]
 fn an_attack_that_nobody_answers_proves_nothing() {
-    let closed = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap();
+    let nobody = format!("http://127.0.0.1:{}", free_port());
     for flag in ["--forge", "--replay-new-id", "--oversize"] {
-        let ran = send("scrapest", &format!("http://{closed}"), flag);
+        let ran = send("scrapest", &nobody, flag);
         assert_eq!(ran.code, Some(1), "{ran:?}");
         assert!(ran.stdout.contains("nothing is proved"), "{ran:?}");
     }

@@ -6,6 +6,7 @@ use scrapest_webhook::testing;
 use serde_json::json;
 
 use crate::listening::{Listening, SECRET, Unread, command, refused, scrapest};
+use crate::ports::free_port;
 use crate::upstream::{Act, Upstream};
 
 fn forwarding(upstream: &Upstream, flags: &[&str]) -> Listening {
@@ -114,8 +115,8 @@ async fn an_upstream_that_hangs_is_504_and_the_retry_reaches_it_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upstream_that_refuses_connections_is_502() {
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let listening = Listening::start(&["--forward", &format!("http://{free}/")]);
+    let nobody = format!("http://127.0.0.1:{}/", free_port());
+    let listening = Listening::start(&["--forward", &nobody]);
     let request = scrapest().sign();
     assert_eq!(listening.send(&request).await.status, 502);
     assert!(listening.is_silent());

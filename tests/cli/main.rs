@@ -8,6 +8,8 @@ mod forward;
 mod listen;
 mod listening;
 mod no_panic;
+#[path = "../ports/mod.rs"]
+mod ports;
 mod receiving;
 mod record;
 mod send;

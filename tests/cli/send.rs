@@ -8,6 +8,7 @@ use scrapest_webhook::scrapebadger::ScrapeBadger;
 use scrapest_webhook::scrapest::Scrapest;
 use serde_json::Value;
 
+use crate::ports::free_port;
 use crate::receiving::{
     Application, Ran, SECRET, Script, Step, command, run, run_with_input, spawn,
 };
@@ -86,8 +87,8 @@ fn a_delivery_is_given_up_after_the_senders_retries() {
 
 #[test]
 fn a_receiver_that_is_not_there_is_named_as_such() {
-    let closed = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap();
-    let ran = run(&mut to(&format!("http://{closed}"), "--retries 0"));
+    let nobody = format!("http://127.0.0.1:{}", free_port());
+    let ran = run(&mut to(&nobody, "--retries 0"));
     assert_eq!(ran.code, Some(1), "{ran:?}");
     assert!(ran.stdout.contains("1 × no connection: "), "{ran:?}");
 }

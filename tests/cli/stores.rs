@@ -1,6 +1,7 @@
 //! `listen --store`: what is remembered, and through what.
 
 use crate::listening::{Listening, PATH, command, refused, scrapest};
+use crate::ports::free_port;
 use crate::upstream::{Act, Upstream};
 
 #[path = "../sql/folder.rs"]
@@ -61,8 +62,7 @@ async fn postgres_remembers_through_a_restart() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_that_is_down_is_a_503_and_not_an_event() {
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let store = format!("redis://{free}");
+    let store = format!("redis://127.0.0.1:{}", free_port());
     let listening = Listening::start(&["--store", &store, "--answer-within", "500ms"]);
     let answer = listening.send(&scrapest().sign()).await;
     assert_eq!(answer.status, 503);

@@ -9,6 +9,8 @@ mod tls;
 
 #[path = "../receiver/common/client.rs"]
 mod client;
+#[path = "../ports/mod.rs"]
+mod ports;
 #[path = "../redis_store/server.rs"]
 mod server;
 

@@ -2,6 +2,8 @@
 
 #![allow(missing_docs, reason = "a test binary is nobody's library")]
 
+#[path = "../ports/mod.rs"]
+mod ports;
 #[path = "../receiver/common/scripted.rs"]
 #[allow(dead_code, unreachable_pub, reason = "shared with the tests of the receiver")]
 mod scripted;

@@ -7,6 +7,8 @@
 mod common;
 
 mod faults;
+#[path = "../ports/mod.rs"]
+mod ports;
 mod processes;
 mod proxy;
 mod records;

@@ -1,12 +1,14 @@
 //! A Redis of one's own: started on a free port, killed, frozen, and gone with the test process.
 
 use std::io::{BufRead, BufReader, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
+
+use crate::ports::free_port;
 
 /// Runs the command until standard input ends, so that it does not outlive the test process however
 /// that ends. Its id is the first line.
@@ -92,7 +94,10 @@ impl RedisServer {
         self.running = Some((leash, id.trim().parse().unwrap()));
         let began = Instant::now();
         while !self.answers() {
-            assert!(began.elapsed() < Duration::from_secs(10), "redis-server does not start");
+            if began.elapsed() > Duration::from_secs(10) {
+                let log = std::fs::read_to_string(self.directory.join("log")).unwrap_or_default();
+                panic!("redis-server does not start: {log}");
+            }
             std::thread::sleep(Duration::from_millis(5));
         }
     }
@@ -140,8 +145,4 @@ impl Drop for RedisServer {
         self.kill();
         _ = std::fs::remove_dir_all(&self.directory);
     }
-}
-
-pub fn free_port() -> u16 {
-    TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
 }

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use scrapest_webhook::store::{Claim, DeliveryStore, Key, Owner, RedisStore, StoreError};
 use tokio::time::sleep;
 
-use crate::server::{DURABLE, FORGETFUL, RedisServer, free_port};
+use crate::ports::free_port;
+use crate::server::{DURABLE, FORGETFUL, RedisServer};
 
 const LONG: Duration = Duration::from_secs(4_200);
 

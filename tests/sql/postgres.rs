@@ -6,6 +6,8 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use crate::ports::free_port;
+
 pub const PASSWORD: &str = "canary_4f1d09b7";
 
 /// Where its programs are. Without them the tests that need it pass, and one line says that they did nothing.
@@ -101,8 +103,7 @@ impl Postgres {
 
     pub fn stopped(settings: &[&str]) -> Option<Self> {
         programs()?;
-        let port =
-            std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let data = format!("{}-{port}", template());
         let copied = shell(r#"cp -a "$1" "$2""#, &[template(), &data]).status().unwrap();
         assert!(copied.success());

@@ -3,6 +3,8 @@
 
 #![allow(missing_docs, reason = "a test binary is nobody's library")]
 
+#[path = "../ports/mod.rs"]
+mod ports;
 #[path = "../sql/mod.rs"]
 mod sql;
 

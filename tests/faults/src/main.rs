@@ -5,6 +5,8 @@
 mod figures;
 mod journal;
 mod judge;
+#[path = "../../ports/mod.rs"]
+mod ports;
 mod process;
 mod receiver;
 mod sender;
