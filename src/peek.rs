@@ -6,6 +6,7 @@ use std::fmt;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use time::OffsetDateTime;
 
+use self::scan::Found;
 use crate::wire;
 
 mod scan;
@@ -70,20 +71,25 @@ impl<'a> Field<'a> {
     }
 }
 
-/// The fields of these names. All absent if `json` is anything but one whole object.
+/// The fields of these names, up to where they are `enough`: senders write them before the event itself, which
+/// then is not looked at. All absent if `json` is anything but one whole object, as far as it is read.
 ///
-/// Only what is asked for is read; the rest is passed over, to whoever decodes the event. That is most of
-/// the body, and reading it twice would cost more than everything else that is done with a request.
-pub(crate) fn fields<'a, const N: usize>(json: &'a [u8], names: [&str; N]) -> Fields<'a, N> {
+/// Only what is asked for is read; the rest is left to whoever decodes the event. That is most of the body, and
+/// reading it twice would cost more than everything else that is done with a request.
+pub(crate) fn fields<'a, const N: usize>(
+    json: &'a [u8],
+    names: [&str; N],
+    enough: impl Fn(&Fields<'a, N>) -> bool,
+) -> Fields<'a, N> {
     let mut fields = std::array::from_fn(|_| Field::Absent);
     let read = scan::members(json, |name, value| {
         let Some(place) = names.iter().position(|wanted| name == wanted.as_bytes()) else {
-            return Some(());
+            return Found::Other;
         };
+        let Some(value) = Field::of(value) else { return Found::Broken };
         let field: &mut Field<'a> = &mut fields[place];
-        let value = Field::of(value)?;
         *field = if *field == Field::Absent { value } else { Field::Unusable };
-        Some(())
+        if enough(&fields) { Found::Enough } else { Found::Other }
     });
     match read {
         Some(()) => fields,

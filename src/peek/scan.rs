@@ -6,11 +6,21 @@ use std::borrow::Cow;
 
 use memchr::memchr2;
 
-/// Calls `found` with each member of the one object that `json` is: its name, and its value as it is
-/// written. `None` if it is no such object, or if `found` says so.
+/// What a member is to whoever looks for some.
+pub(super) enum Found {
+    /// There may be more.
+    Other,
+    /// The last of those that are looked for.
+    Enough,
+    /// No JSON.
+    Broken,
+}
+
+/// Calls `found` with each member of the one object that `json` is, until it has found enough: the member's
+/// name, and its value as it is written. `None` if it is no such object, as far as it was read.
 pub(super) fn members<'a>(
     json: &'a [u8],
-    mut found: impl FnMut(&[u8], &'a [u8]) -> Option<()>,
+    mut found: impl FnMut(&[u8], &'a [u8]) -> Found,
 ) -> Option<()> {
     let mut left = Left(json);
     left.blanks();
@@ -22,7 +32,11 @@ pub(super) fn members<'a>(
             left.blanks();
             left.take(b':')?;
             left.blanks();
-            found(&name, left.value()?)?;
+            match found(&name, left.value()?) {
+                Found::Other => {}
+                Found::Enough => return Some(()),
+                Found::Broken => return None,
+            }
             left.blanks();
             if left.take(b',').is_none() {
                 break;

@@ -2,6 +2,10 @@ use time::macros::datetime;
 
 use super::*;
 
+fn fields<'a, const N: usize>(json: &'a [u8], names: [&str; N]) -> Fields<'a, N> {
+    super::fields(json, names, |_| false)
+}
+
 const NOON: OffsetDateTime = datetime!(2026-03-04 12:00:00 UTC);
 
 fn time(value: &str) -> Option<Option<OffsetDateTime>> {
@@ -47,6 +51,18 @@ fn a_name_that_stands_there_twice_is_unusable() {
     // Escaped or not, it is the same name.
     let [field] = fields(br#"{"id": "a", "\u0069d": "b"}"#, ["id"]);
     assert_eq!(field, Field::Unusable);
+}
+
+#[test]
+fn nothing_is_read_behind_what_is_enough() {
+    let json = br#"{"kind": "a", "t": 1, "kind": "b", [ no JSON "#;
+    let found = |enough: fn(&Fields<'_, 2>) -> bool| super::fields(json, ["kind", "t"], enough);
+    let all = |[kind, time]: &Fields<'_, 2>| *kind != Field::Absent && *time != Field::Absent;
+    assert_eq!(found(all), [Field::Text("a".into()), Field::Integer(1)]);
+    assert_eq!(found(|_| false), [Field::Absent, Field::Absent]);
+    // Also of what is enough.
+    let broken = br#"{"kind": "\ud800", "t": 1}"#;
+    assert_eq!(super::fields(broken, ["kind"], |_| true), [Field::Absent]);
 }
 
 #[test]

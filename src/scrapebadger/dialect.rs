@@ -1,6 +1,6 @@
 //! How ScrapeBadger signs and labels its requests.
 
-use crate::peek;
+use crate::peek::{self, Field};
 use crate::provider::{Envelope, Headers, Message, Provider, Timestamp};
 
 /// ScrapeBadger's two published contracts, both behind one layer. It has no settings: everything that is
@@ -35,7 +35,9 @@ impl Provider for ScrapeBadger {
 
     fn envelope<'a>(&self, message: &Message<'a>) -> Envelope<'a> {
         let [kind_1, kind_2, detected_at] =
-            peek::fields(message.body(), ["type", "event", "detected_at"]);
+            peek::fields(message.body(), ["type", "event", "detected_at"], |[kind, _, at]| {
+                matches!(kind, Field::Text(_)) && *at != Field::Absent
+            });
         let id = ["x-scrapebadger-delivery-id", "x-delivery-id"]
             .into_iter()
             .filter_map(|name| message.header(name))

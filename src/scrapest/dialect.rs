@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use crate::config_error::ConfigError;
-use crate::peek;
+use crate::peek::{self, Field};
 use crate::provider::{Challenge, Envelope, Headers, Message, Provider, Timestamp};
 use crate::wire;
 
@@ -160,15 +160,12 @@ impl Scrapest {
         Self { insecure_unsigned_timestamp: insecure, ..self }
     }
 
-    fn challenge(&self, kind: Option<&str>, fields: [peek::Field<'_>; 3]) -> Option<Challenge> {
+    fn challenge(&self, kind: Option<&str>, fields: [Field<'_>; 3]) -> Option<Challenge> {
         if kind.is_some_and(|kind| !CHALLENGE_KINDS.contains(&kind)) {
             return None;
         }
-        let (name, field) = self
-            .challenge_fields
-            .iter()
-            .zip(fields)
-            .find(|(_, field)| *field != peek::Field::Absent)?;
+        let (name, field) =
+            self.challenge_fields.iter().zip(fields).find(|(_, field)| *field != Field::Absent)?;
         let value = field.text()?;
         match self.plain_challenge {
             true => Challenge::text(&value),
@@ -207,6 +204,7 @@ impl Provider for Scrapest {
     }
 
     fn envelope<'a>(&self, message: &Message<'a>) -> Envelope<'a> {
+        let header_id = message.header(&self.delivery_id_header).filter(|id| !id.is_empty());
         let [time, id_1, id_2, kind_1, kind_2, challenge @ ..] = peek::fields(
             message.body(),
             [
@@ -219,6 +217,12 @@ impl Provider for Scrapest {
                 &self.challenge_fields[1],
                 &self.challenge_fields[2],
             ],
+            // Of a kind that is no challenge, nothing else is asked for.
+            |[time, id, _, kind, ..]| {
+                *time != Field::Absent
+                    && (header_id.is_some() || id.clone().id().is_some())
+                    && matches!(kind, Field::Text(kind) if !CHALLENGE_KINDS.contains(&&**kind))
+            },
         );
         let header_time = message.header(&self.timestamp_header).map(|value| {
             let at = wire::parse_unix_header(value);
@@ -228,12 +232,12 @@ impl Provider for Scrapest {
             }
             .of_attempt()
         });
-        let id = match message.header(&self.delivery_id_header).filter(|id| !id.is_empty()) {
+        let id = match header_id {
             Some(id) => Some(Cow::Borrowed(id)),
             None => id_1.id().or_else(|| id_2.id()).map(bytes_of),
         };
         // Whoever says his kind in a way that cannot be read has one all the same.
-        let unreadable = [&kind_1, &kind_2].into_iter().any(peek::Field::is_no_text);
+        let unreadable = [&kind_1, &kind_2].into_iter().any(Field::is_no_text);
         // A body that does not say its kind may have it said by a header, which is not signed.
         let kind = kind_1
             .text()

@@ -246,7 +246,7 @@ impl SignedRequest {
 
 /// What a body says that it is, by the field of either sender.
 fn kind_of(body: &[u8]) -> Option<Cow<'_, str>> {
-    let fields = peek::fields(body, ["event", "type"]);
+    let fields = peek::fields(body, ["event", "type"], |[first, _]| *first != peek::Field::Absent);
     let kind = fields.into_iter().find_map(peek::Field::text)?;
     kind.bytes().all(|byte| byte.is_ascii_graphic()).then_some(kind)
 }

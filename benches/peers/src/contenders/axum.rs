@@ -53,6 +53,8 @@ pub(super) fn all() -> Vec<Contender> {
 
 /// One behind axum's router; `signature` is the header that it looks at.
 pub fn contender(name: &'static str, router: Router, signature: &'static str) -> Contender {
+    // As `axum::serve` does: a router that waits for its state layers its routes for each request anew.
+    let router = router.with_state(());
     tower(name, router, move |bytes| sample::request::<Body>(sample::signed(bytes), signature, &[]))
 }
 
