@@ -53,7 +53,6 @@ use actix_web::http::header::HeaderMap;
 use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, HttpResponse, ResponseError};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
-use tokio::time::Instant;
 use tracing::Instrument;
 
 use crate::access::PeerAddr;
@@ -114,14 +113,13 @@ where
         let exchange = ActixExchange { request, payload, tape: Tape::off(), service };
         let span = observe::span(self.config.provider.name());
         let run = RunState::new(span, self.config.meters.clone());
-        let arrived = Instant::now();
-        let deadline = arrived + self.config.answer_deadline();
+        let answer_within = self.config.answer_deadline();
         let (config, span) = (Arc::clone(&self.config), run.span().clone());
-        let received = receive(config, exchange, Arc::clone(&run), arrived).instrument(span);
+        let received = receive(config, exchange, Arc::clone(&run)).instrument(span);
         // actix does not drop a handler whose client has left; what is late goes on beside it.
         let spawn = |run| drop(actix_web::rt::spawn(run));
         let late = ActixExchange::<S>::answer_late;
-        ResponseFuture(Attended::new(Box::pin(received), run, deadline, spawn, late))
+        ResponseFuture(Attended::new(Box::pin(received), run, answer_within, spawn, late))
     }
 }
 

@@ -1,5 +1,6 @@
 //! What a handler gets: a delivery whose signature, freshness and uniqueness were checked.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -26,7 +27,7 @@ pub(crate) struct Verified {
     pub(crate) sender: &'static str,
     pub(crate) webhook: Option<Webhook>,
     pub(crate) id: Option<String>,
-    pub(crate) kind: Option<String>,
+    pub(crate) kind: Option<Cow<'static, str>>,
     pub(crate) timestamp: Option<OffsetDateTime>,
     pub(crate) held: Held,
     pub(crate) body: Bytes,

@@ -1,7 +1,9 @@
 //! How far a request has come, as far as those outside of its future must know.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use tokio::time::Instant;
 
 use crate::observe::MetersOfLayer;
 
@@ -23,6 +25,7 @@ pub(crate) struct RunState {
     phase: AtomicU8,
     lease_lost: AtomicBool,
     detached: AtomicBool,
+    arrived: OnceLock<Instant>,
     span: tracing::Span,
     meters: MetersOfLayer,
 }
@@ -34,8 +37,27 @@ impl RunState {
             phase: AtomicU8::new(Phase::Idle as u8),
             lease_lost: AtomicBool::new(false),
             detached: AtomicBool::new(false),
+            arrived: OnceLock::new(),
             span,
         })
+    }
+
+    /// One of its own for the same request.
+    pub(crate) fn beside(&self) -> Arc<Self> {
+        let beside = Self::new(self.span.clone(), self.meters.clone());
+        beside.arrived_by(self.arrived());
+        beside
+    }
+
+    /// When the request came: what it may take counts from there.
+    pub(crate) fn arrived(&self) -> Instant {
+        *self.arrived.get_or_init(Instant::now)
+    }
+
+    /// The same for one who knows what time it is. The clock is not asked before anything waits or is measured:
+    /// until then next to nothing has passed.
+    pub(crate) fn arrived_by(&self, now: Instant) -> Instant {
+        *self.arrived.get_or_init(|| now)
     }
 
     pub(crate) fn span(&self) -> &tracing::Span {

@@ -72,6 +72,9 @@ pub(crate) struct Meters {
 pub(crate) struct KindLabel(Option<usize>);
 
 impl Meters {
+    /// Whether there is anything to measure for.
+    pub(crate) const MEASURE: bool = true;
+
     fn new(sender: &'static str, kinds: &'static [&'static str]) -> Self {
         names::describe();
         let refusal = |kind: &RejectionKind| match kind.is_refusal() {

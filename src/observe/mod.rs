@@ -12,7 +12,6 @@ mod meters;
 use std::fmt::{self, Write};
 use std::sync::Arc;
 
-use tokio::time::Instant;
 use tracing::field::{Empty, display};
 use tracing::{Span, debug, info, info_span, warn};
 
@@ -106,53 +105,58 @@ impl Verb {
 
 /// Watches one request from its headers to its end.
 pub(crate) struct Observation<'a> {
-    span: Span,
+    run: &'a RunState,
     meters: &'a Meters,
     store: &'a AnyStore,
     kind: KindLabel,
-    started: Instant,
+    /// Whether anybody wants to know.
+    is_measured: bool,
 }
 
 impl<'a> Observation<'a> {
-    pub(crate) fn new<P: Provider>(config: &'a Config<P>, span: &Span, started: Instant) -> Self {
-        Self {
-            span: span.clone(),
-            meters: config.meters(),
-            store: &config.store,
-            kind: KindLabel::default(),
-            started,
+    pub(crate) fn new<P: Provider>(config: &'a Config<P>, run: &'a RunState) -> Self {
+        let is_measured = Meters::MEASURE || !run.span().is_disabled();
+        if is_measured {
+            // From here on.
+            run.arrived();
         }
+        let (meters, store) = (config.meters(), &config.store);
+        Self { run, meters, store, kind: KindLabel::default(), is_measured }
     }
 
     pub(crate) fn body(&self, bytes: usize) {
-        self.span.record("body_bytes", bytes);
-        self.meters.body(bytes, self.started);
+        if self.is_measured {
+            self.run.span().record("body_bytes", bytes);
+            self.meters.body(bytes, self.run.arrived());
+        }
     }
 
     /// By the label of the secret that fitted, which is one of those that were configured.
     pub(crate) fn verified(&self, label: Option<&Arc<str>>, webhook_id: Option<&str>) {
         let Some(label) = label else { return };
         self.meters.verified(label);
-        if self.span.is_disabled() {
+        let span = self.run.span();
+        if span.is_disabled() {
             return;
         }
-        self.span.record("signed_with", display(Escaped(label)));
+        span.record("signed_with", display(Escaped(label)));
         if let Some(id) = webhook_id {
-            self.span.record("webhook_id", display(Escaped(id)));
+            span.record("webhook_id", display(Escaped(id)));
         }
     }
 
     /// After authentication: the id is not signed, but came with something that is.
     pub(crate) fn identified(&mut self, id: Option<&str>, kind: Option<&str>) {
         self.kind = self.meters.kind(kind);
-        if self.span.is_disabled() {
+        let span = self.run.span();
+        if span.is_disabled() {
             return;
         }
         if let Some(id) = id {
-            self.span.record("delivery_id", display(Escaped(id)));
+            span.record("delivery_id", display(Escaped(id)));
         }
         if let Some(kind) = kind {
-            self.span.record("kind", display(Escaped(kind)));
+            span.record("kind", display(Escaped(kind)));
         }
     }
 
@@ -170,7 +174,7 @@ impl<'a> Observation<'a> {
 
     pub(crate) fn rejected(&self, reply: &Reply) {
         let kind = reply.kind();
-        self.span.in_scope(|| say(kind));
+        self.run.span().in_scope(|| say(kind));
         self.end(Outcome::Rejected(kind), Some(kind.status()));
     }
 
@@ -184,7 +188,7 @@ impl<'a> Observation<'a> {
     pub(crate) fn would_answer_late(&self, kind: RejectionKind) {
         let reason = kind.as_str();
         // Also of what is not authentic, which here is what is looked for. Nothing of it is written.
-        self.span.in_scope(|| match is_authenticated(kind) {
+        self.run.span().in_scope(|| match is_authenticated(kind) {
             true => warn!(reason, "delivery would have been refused, if not for observe-only"),
             false => info!(reason, "request would have been refused, if not for observe-only"),
         });
@@ -192,10 +196,13 @@ impl<'a> Observation<'a> {
     }
 
     fn end(&self, outcome: Outcome, status: Option<u16>) {
-        let duration = self.started.elapsed();
-        self.span.record("outcome", outcome.as_str());
-        self.span.record("status", status);
-        self.span.record("duration_us", u64::try_from(duration.as_micros()).unwrap_or(u64::MAX));
+        if !self.is_measured {
+            return;
+        }
+        let (span, duration) = (self.run.span(), self.run.arrived().elapsed());
+        span.record("outcome", outcome.as_str());
+        span.record("status", status);
+        span.record("duration_us", u64::try_from(duration.as_micros()).unwrap_or(u64::MAX));
         self.meters.ended(self.kind, outcome, duration);
         self.meters.store(self.store);
     }

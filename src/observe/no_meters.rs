@@ -39,6 +39,8 @@ impl MetersOfLayer {
 }
 
 impl Meters {
+    pub(crate) const MEASURE: bool = false;
+
     pub(crate) fn kind(&self, _: Option<&str>) -> KindLabel {
         KindLabel(())
     }

@@ -4,12 +4,12 @@ use std::future::poll_fn;
 use std::pin::pin;
 
 use bytes::{Bytes, BytesMut};
-use tokio::time::Instant;
 
 use super::{BodyError, Exchange};
 use crate::config::Config;
 use crate::provider::Provider;
 use crate::rejection::{RejectionKind, Reply};
+use crate::run_state::RunState;
 use crate::shared::{Body, Share};
 use crate::timer::timeout_at;
 
@@ -17,10 +17,10 @@ use crate::timer::timeout_at;
 pub(super) async fn collect<P: Provider>(
     config: &Config<P>,
     exchange: &mut impl Exchange,
-    arrived: Instant,
+    run: &RunState,
 ) -> Result<Body, Reply> {
     let gathered = pin!(gather(config, exchange));
-    match timeout_at(|| arrived + config.body_deadline, gathered).await {
+    match timeout_at(|| run.arrived() + config.body_deadline, gathered).await {
         Ok(body) => body.map_err(Reply::from),
         Err(_) => Err(RejectionKind::BodyTooSlow.into()),
     }

@@ -34,18 +34,18 @@ pub(super) async fn acquire<P: Provider>(
     config: &Config<P>,
     keys: &mut Keys,
     body: Body,
-    arrived: Instant,
     run: &RunState,
 ) -> Result<Claimed, Reply> {
     if config.shared.is_closed() {
         return Err(RejectionKind::ShuttingDown.into());
     }
+    let since = Instant::now();
     let mut claimed = Claimed {
         owner: Owner::random(),
         attempt: 0,
-        since: Instant::now(),
+        since,
         body: SharedBody::Alone(body),
-        deadline: arrived + config.answer_deadline(),
+        deadline: run.arrived_by(since) + config.answer_deadline(),
         running: config.shared.run(),
         slot: Some(config.shared.slot()?),
     };
@@ -58,7 +58,7 @@ pub(super) async fn acquire<P: Provider>(
             Ok(claimed)
         }
         // Boxed: what it takes to wait is not carried by every delivery.
-        asked => Box::pin(contend(config, keys, claimed, asked, arrived, run)).await,
+        asked => Box::pin(contend(config, keys, claimed, asked, run)).await,
     }
 }
 
@@ -70,14 +70,13 @@ async fn contend<P: Provider>(
     mut claimed: Claimed,
     // What the store has said already, if it was asked.
     mut asked: Option<Result<Claims, StoreError>>,
-    arrived: Instant,
     run: &RunState,
 ) -> Result<Claimed, Reply> {
     // Whether a question went unanswered, so that it is not known what the owner holds.
     let mut unsure = false;
     let patience = match config.on_store_down {
         OnStoreDown::Refuse => claimed.deadline,
-        OnStoreDown::ProcessAnyway => arrived + config.answer_deadline() / 2,
+        OnStoreDown::ProcessAnyway => run.arrived() + config.answer_deadline() / 2,
     };
     let mut place = None;
     let mut pauses = pauses();

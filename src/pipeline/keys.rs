@@ -1,5 +1,6 @@
 //! What makes two requests the same delivery: the keys under which it is claimed.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
@@ -17,7 +18,7 @@ pub(super) struct Identified {
     pub(super) keys: Keys,
     pub(super) webhook: Option<Webhook>,
     pub(super) id: Option<String>,
-    pub(super) kind: Option<String>,
+    pub(super) kind: Option<Cow<'static, str>>,
     pub(super) timestamp: Option<OffsetDateTime>,
 }
 
@@ -128,8 +129,16 @@ pub(super) fn identify<P: Provider>(
         keys: Keys::new(guards, main),
         webhook: signed.webhook,
         id: envelope.id.map(|id| text(&id)),
-        kind: envelope.kind.map(std::borrow::Cow::into_owned),
+        kind: envelope.kind.map(|kind| known_kind(config, kind)),
         timestamp,
+    }
+}
+
+/// Without a copy, if it is one of those that the sender is known for.
+fn known_kind<P: Provider>(config: &Config<P>, kind: Cow<'_, str>) -> Cow<'static, str> {
+    match config.provider.kinds().iter().find(|known| **known == kind) {
+        Some(known) => Cow::Borrowed(known),
+        None => Cow::Owned(kind.into_owned()),
     }
 }
 

@@ -21,7 +21,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use tokio::time::Instant;
 
 use self::claim::Claimed;
 pub(crate) use self::keys::Held;
@@ -91,15 +90,14 @@ pub(crate) fn receive<P: Provider, X: Exchange>(
     config: Arc<Config<P>>,
     mut exchange: X,
     run: Arc<RunState>,
-    arrived: Instant,
 ) -> impl Future<Output = X::Output> {
     async move {
         if config.observe_only {
             // Boxed: the usual way is not to carry its size.
-            return Box::pin(observe_only::receive(config, exchange, run, arrived)).await;
+            return Box::pin(observe_only::receive(config, exchange, run)).await;
         }
-        let mut seen = Observation::new(&config, run.span(), arrived);
-        let (delivery, held) = match admit(&config, &mut exchange, arrived, &run, &mut seen).await {
+        let mut seen = Observation::new(&config, &run);
+        let (delivery, held) = match admit(&config, &mut exchange, &run, &mut seen).await {
             Ok(Admitted::Now(message, claimed)) => {
                 handler::delivery(&config, message, claimed, &run)
             }
@@ -134,15 +132,14 @@ enum Admitted {
 async fn admit<P: Provider, X: Exchange>(
     config: &Config<P>,
     exchange: &mut X,
-    arrived: Instant,
     run: &RunState,
     seen: &mut Observation<'_>,
 ) -> Result<Admitted, Reply> {
-    let (mut delivery, body) = authenticate(config, exchange, arrived, seen).await?;
+    let (mut delivery, body) = authenticate(config, exchange, run, seen).await?;
     if let Some(outer) = exchange.outer().filter(|outer| outer.key() == delivery.keys.main().0) {
         return Ok(Admitted::Before(outer));
     }
-    let claimed = claim::acquire(config, &mut delivery.keys, body, arrived, run).await?;
+    let claimed = claim::acquire(config, &mut delivery.keys, body, run).await?;
     Ok(Admitted::Now(delivery, claimed))
 }
 
@@ -150,12 +147,12 @@ async fn admit<P: Provider, X: Exchange>(
 async fn authenticate<P: Provider, X: Exchange>(
     config: &Config<P>,
     exchange: &mut X,
-    arrived: Instant,
+    run: &RunState,
     seen: &mut Observation<'_>,
 ) -> Result<(Identified, Body), Reply> {
     let visitor = access::check(config, exchange)?;
     let signature = config.access.counted(visitor, headers::check(config, exchange))?;
-    let body = body::collect(config, exchange, arrived).await?;
+    let body = body::collect(config, exchange, run).await?;
     seen.body(body.bytes.len());
     let signed = signature::verify(config, exchange, signature, &body.bytes, seen);
     let signed = config.access.counted(visitor, signed)?;

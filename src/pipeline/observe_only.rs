@@ -7,7 +7,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use tokio::sync::oneshot;
-use tokio::time::Instant;
 use tracing::Instrument;
 
 use super::keys::Identified;
@@ -24,17 +23,15 @@ pub(super) async fn receive<P: Provider, X: Exchange>(
     config: Arc<Config<P>>,
     mut exchange: X,
     run: Arc<RunState>,
-    arrived: Instant,
 ) -> X::Output {
     exchange.keep_body();
-    let mut seen = Observation::new(&config, run.span(), arrived);
-    let authenticated = authenticate(&config, &mut exchange, arrived, &mut seen).await;
+    let mut seen = Observation::new(&config, &run);
+    let authenticated = authenticate(&config, &mut exchange, &run, &mut seen).await;
     let (tell, told) = oneshot::channel();
     match authenticated {
         Err(reply) => seen.would_refuse(reply.kind()),
         Ok((delivery, body)) => {
-            let rehearsed =
-                rehearse(Arc::clone(&config), delivery, body, Arc::clone(&run), arrived, told);
+            let rehearsed = rehearse(Arc::clone(&config), delivery, body, run.beside(), told);
             let running = config.shared.run();
             let span = run.span().clone();
             tokio::spawn(rehearsed.map(|()| drop(running)).instrument(span));
@@ -51,15 +48,12 @@ async fn rehearse<P: Provider>(
     config: Arc<Config<P>>,
     mut delivery: Identified,
     body: Body,
-    outer: Arc<RunState>,
-    arrived: Instant,
+    run: Arc<RunState>,
     told: oneshot::Receiver<Option<u16>>,
 ) {
-    // One of its own: the request's future has nothing to hold on to.
-    let run = RunState::new(outer.span().clone(), outer.meters().clone());
-    let mut seen = Observation::new(&config, run.span(), arrived);
+    let mut seen = Observation::new(&config, &run);
     seen.identified(delivery.id.as_deref(), delivery.kind.as_deref());
-    let claimed = claim::acquire(&config, &mut delivery.keys, body, arrived, &run).await;
+    let claimed = claim::acquire(&config, &mut delivery.keys, body, &run).await;
     let handled = match claimed {
         Err(reply) => Err(reply),
         Ok(claimed) => {
@@ -72,7 +66,7 @@ async fn rehearse<P: Provider>(
     match handled {
         Err(reply) => seen.would_refuse(reply.kind()),
         Ok(status) => {
-            if arrived.elapsed() > config.answer_deadline() {
+            if run.arrived().elapsed() > config.answer_deadline() {
                 seen.would_answer_late(RejectionKind::AnswerDeadline);
             }
             seen.answered(status);

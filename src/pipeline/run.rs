@@ -5,8 +5,9 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Sleep, sleep_until};
 
 use crate::rejection::{RejectionKind, Reply};
 use crate::run_state::{Phase, RunState};
@@ -16,7 +17,7 @@ use crate::run_state::{Phase, RunState};
 pub(crate) struct Attended<F: ?Sized + Future> {
     future: Option<Pin<Box<F>>>,
     run: Arc<RunState>,
-    deadline: Instant,
+    answer_within: Duration,
     /// Only once a handler has waited for something.
     timer: Option<Pin<Box<Sleep>>>,
     spawn: fn(Pin<Box<F>>),
@@ -28,11 +29,11 @@ impl<F: ?Sized + Future> Attended<F> {
     pub(crate) fn new(
         future: Pin<Box<F>>,
         run: Arc<RunState>,
-        deadline: Instant,
+        answer_within: Duration,
         spawn: fn(Pin<Box<F>>),
         late: fn(Reply) -> F::Output,
     ) -> Self {
-        Self { future: Some(future), run, deadline, timer: None, spawn, late }
+        Self { future: Some(future), run, answer_within, timer: None, spawn, late }
     }
 
     fn detach(&mut self) {
@@ -63,7 +64,7 @@ impl<F: ?Sized + Future> Future for Attended<F> {
         if this.run.phase() != Phase::Running {
             return Poll::Pending;
         }
-        let deadline = this.deadline;
+        let deadline = this.run.arrived() + this.answer_within;
         let timer = this.timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
         if timer.as_mut().poll(cx).is_pending() {
             return Poll::Pending;

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
-use http_body::Body;
+use http_body::{Body, Frame};
 use http_body_util::LengthLimitError;
 use pin_project_lite::pin_project;
 use tower_service::Service;
@@ -22,32 +22,58 @@ use crate::rejection::Reply;
 
 pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-pub(super) struct HttpExchange<S, B> {
-    /// Boxed: it is moved about on its way to the handler, and large.
-    parts: Box<Parts>,
-    /// Boxed, so that a body that is not `Unpin` can be polled.
-    body: Pin<Box<B>>,
-    tape: Tape<BoxError>,
-    service: S,
+/// Boxed: it is moved about on its way to the handler, and large; and a body that is not `Unpin` is polled.
+pub(super) struct HttpExchange<S, B>(Pin<Box<Begun<S, B>>>);
+
+pin_project! {
+    struct Begun<S, B> {
+        parts: Parts,
+        #[pin]
+        body: B,
+        tape: Tape<BoxError>,
+        service: Option<S>,
+    }
 }
 
 impl<S, B> HttpExchange<S, B> {
     pub(super) fn new(request: Request<B>, service: S) -> Self {
         let (parts, body) = request.into_parts();
-        Self { parts: Box::new(parts), body: Box::pin(body), tape: Tape::off(), service }
+        Self(Box::pin(Begun { parts, body, tape: Tape::off(), service: Some(service) }))
+    }
+}
+
+/// What is left of the body.
+impl<S, B: Body> Body for Begun<S, B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        self.project().body.poll_frame(cx)
+    }
+}
+
+impl<S, B> Begun<S, B> {
+    /// The request, with another body, and who is to answer it.
+    fn take<T>(self: Pin<&mut Self>, body: T) -> Option<(S, Request<T>)> {
+        let this = self.project();
+        let parts = std::mem::replace(this.parts, Request::new(()).into_parts().0);
+        Some((this.service.take()?, Request::from_parts(parts, body)))
     }
 }
 
 impl<S, B, ResBody> Exchange for HttpExchange<S, B>
 where
-    S: Service<Request<VerifiedBody>, Response = Response<ResBody>>,
+    S: Service<Request<VerifiedBody>, Response = Response<ResBody>> + Send + 'static,
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
     type Output = Result<Response<ResponseBody<ResBody>>, S::Error>;
 
     fn peer(&self) -> Option<IpAddr> {
-        let extensions = &self.parts.extensions;
+        let extensions = &self.0.parts.extensions;
         let told = extensions.get().map(|PeerAddr(address)| *address);
         #[cfg(feature = "axum")]
         let told = told.or_else(|| crate::axum::peer(extensions));
@@ -55,20 +81,21 @@ where
     }
 
     fn method(&self) -> &str {
-        self.parts.method.as_str()
+        self.0.parts.method.as_str()
     }
 
     fn path(&self) -> &str {
-        self.parts.uri.path()
+        self.0.parts.uri.path()
     }
 
     fn headers(&self) -> Headers<'_> {
-        Headers::new(&self.parts.headers)
+        Headers::new(&self.0.parts.headers)
     }
 
     fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
         loop {
-            let piece = match ready!(self.body.as_mut().poll_frame(cx)) {
+            let this = self.0.as_mut().project();
+            let piece = match ready!(this.body.poll_frame(cx)) {
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(data) => Some(Ok(data)),
                     // Trailers: not signed, and nobody asked for them.
@@ -77,27 +104,29 @@ where
                 Some(Err(error)) => Some(Err(error.into())),
                 None => None,
             };
-            return Poll::Ready(self.tape.keep(piece, |error| classify(&**error)));
+            return Poll::Ready(this.tape.keep(piece, |error| classify(&**error)));
         }
     }
 
     fn outer(&self) -> Option<Delivery> {
-        self.parts.extensions.get().cloned()
+        self.0.parts.extensions.get().cloned()
     }
 
     fn call(mut self, delivery: Delivery) -> impl Future<Output = Self::Output> {
         let body = VerifiedBody::new(delivery.body().clone());
-        self.parts.extensions.insert(delivery);
-        Call::of(self.service, Request::from_parts(*self.parts, body))
+        self.0.as_mut().project().parts.extensions.insert(delivery);
+        Call::of(self.0.as_mut().take(body))
     }
 
     fn keep_body(&mut self) {
-        self.tape.start();
+        self.0.as_mut().project().tape.start();
     }
 
-    fn pass(self) -> impl Future<Output = Self::Output> {
-        let body = VerifiedBody::unverified(self.tape.into_kept(), self.body);
-        Call::of(self.service, Request::from_parts(*self.parts, body))
+    fn pass(mut self) -> impl Future<Output = Self::Output> {
+        let kept = std::mem::replace(self.0.as_mut().project().tape, Tape::off()).into_kept();
+        let call = self.0.as_mut().take(());
+        let body = VerifiedBody::unverified(kept, self.0);
+        Call::of(call.map(|(service, request)| (service, request.map(|()| body))))
     }
 
     fn status(output: &Self::Output) -> Option<u16> {
@@ -133,8 +162,8 @@ pin_project! {
 }
 
 impl<S: Service<Request<VerifiedBody>>> Call<S> {
-    fn of(service: S, request: Request<VerifiedBody>) -> Self {
-        Self::Ready { call: Some((service, request)) }
+    fn of(call: Option<(S, Request<VerifiedBody>)>) -> Self {
+        Self::Ready { call }
     }
 }
 

@@ -7,7 +7,6 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::Response;
 use http_body::Body;
-use tokio::time::Instant;
 use tower_service::Service;
 use tracing::Instrument;
 
@@ -40,14 +39,13 @@ impl<B: Send + 'static, E: Send + 'static> ResponseFuture<B, E> {
     {
         let span = observe::span(config.provider.name());
         let run = RunState::new(span, config.meters.clone());
-        let arrived = Instant::now();
-        let deadline = arrived + config.answer_deadline();
+        let answer_within = config.answer_deadline();
         let exchange = HttpExchange::new(request, service);
         let span = run.span().clone();
-        let received = receive(config, exchange, Arc::clone(&run), arrived);
+        let received = receive(config, exchange, Arc::clone(&run));
         let received = Box::pin(received.instrument(span));
         let late = HttpExchange::<S, ReqBody>::answer_late;
-        Self(Attended::new(received, run, deadline, spawn, late))
+        Self(Attended::new(received, run, answer_within, spawn, late))
     }
 }
 

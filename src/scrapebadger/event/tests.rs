@@ -307,7 +307,7 @@ fn the_event_of_another_senders_delivery_is_refused() {
             sender,
             webhook: None,
             id: None,
-            kind: text(TWEET),
+            kind: Some(TWEET.into()),
             timestamp: None,
             held: crate::pipeline::Held::first(),
             body: fixture!("scrapebadger-tweet"),

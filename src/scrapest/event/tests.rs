@@ -344,7 +344,7 @@ fn the_event_of_another_senders_delivery_is_refused() {
             sender,
             webhook: None,
             id: None,
-            kind: text(TWEET_CREATED),
+            kind: Some(TWEET_CREATED.into()),
             timestamp: None,
             held: crate::pipeline::Held::first(),
             body: fixture!("scrapest-tweet-created"),
