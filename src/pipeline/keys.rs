@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use super::signature::Signed;
 use crate::config::{Config, Namespace};
 use crate::provider::{DedupBy, Envelope, Provider};
-use crate::secret::{MOST_SECRETS, Webhook};
+use crate::secret::Webhook;
 use crate::store::{Fence, Key, Owner};
 
 /// An authentic, fresh request, and what it is filed under.
@@ -37,10 +37,10 @@ pub(crate) enum Keys {
 }
 
 impl Keys {
-    fn new(guards: [Option<Key>; MOST_SECRETS], main: Key) -> Self {
+    fn new(guards: impl IntoIterator<Item = Key>, main: Key) -> Self {
         let unclaimed = |key| (key, Fence::new(0));
         let main = unclaimed(main);
-        let mut guards = guards.into_iter().flatten().map(unclaimed);
+        let mut guards = guards.into_iter().map(unclaimed);
         match (guards.next(), guards.next()) {
             (None, _) => Self::Main([main]),
             (Some(guard), None) => Self::Guarded([guard, main]),
@@ -91,7 +91,7 @@ impl Held {
     /// The first attempt at a delivery of one key.
     #[cfg(test)]
     pub(crate) fn first() -> Self {
-        let keys = Keys::new([None; MOST_SECRETS], Key::from_bytes([0; 32]));
+        let keys = Keys::new([], Key::from_bytes([0; 32]));
         Self { keys, owner: Owner::random(), attempt: 1, keep: Duration::ZERO }
     }
 }
@@ -109,24 +109,21 @@ pub(super) fn identify<P: Provider>(
     // The same signed bytes under a new id are a replay: their tags are claimed first, and only who has
     // them may take the id. A test event sends the same bytes each time and counts by its id; in a room of
     // its own, so that a captured one cannot take the id of a delivery that is yet to come.
-    let mut guards = signed.tags.map(|tag| tag.map(|tag| hash(namespace, b't', &tag)));
-    let main = match (&envelope.id, config.dedup_by()) {
-        (Some(id), _) if envelope.test => {
-            guards = [None; MOST_SECRETS];
-            hash(namespace, b'e', id)
-        }
-        (Some(id), DedupBy::DeliveryId) => {
-            guards = [None; MOST_SECRETS];
-            hash(namespace, b'd', id)
-        }
-        (Some(id), DedupBy::DeliveryIdAndTag) => hash(namespace, b'd', id),
+    let tags = signed.tags();
+    let (guards, room, name) = match (&envelope.id, config.dedup_by()) {
+        (Some(id), _) if envelope.test => (&[][..], b'e', &**id),
+        (Some(id), DedupBy::DeliveryId) => (&[][..], b'd', &**id),
+        (Some(id), DedupBy::DeliveryIdAndTag) => (tags, b'd', &**id),
         // Something authentic has a tag under the first secret, if under any.
-        (None, _) | (_, DedupBy::Tag) => {
-            guards[0].take().unwrap_or_else(|| hash(namespace, b't', &[]))
-        }
+        (None, _) | (_, DedupBy::Tag) => match tags {
+            [first, others @ ..] => (others, b't', &first[..]),
+            [] => (tags, b't', &[][..]),
+        },
     };
+    let guards = guards.iter().map(|tag| hash(namespace, b't', tag));
+    let keys = Keys::new(guards, hash(namespace, room, name));
     Identified {
-        keys: Keys::new(guards, main),
+        keys,
         webhook: signed.webhook,
         id: envelope.id.map(|id| text(&id)),
         kind: envelope.kind.map(|kind| known_kind(config, kind)),

@@ -13,9 +13,9 @@ use crate::secret::{MOST_SECRETS, Webhook, WebhookRef};
 /// What the signature vouches for.
 #[derive(Clone, Debug)]
 pub(super) struct Signed {
-    /// The tags that we compute of the signed bytes under each active secret: the same whichever of them
-    /// an attempt is signed with, and however its header spells the tag.
-    pub(super) tags: [Option<[u8; 32]>; MOST_SECRETS],
+    tags: [[u8; 32]; MOST_SECRETS],
+    /// How many of them there are.
+    count: usize,
     /// Whose secret it was, in a layer of several.
     pub(super) webhook: Option<Webhook>,
     prefix_signed: bool,
@@ -33,9 +33,10 @@ pub(super) fn verify<P: Provider>(
     body: &[u8],
     seen: &Observation<'_>,
 ) -> Result<Signed, Reply> {
-    let mut tags = [None; MOST_SECRETS];
+    let mut tags = [[0; 32]; MOST_SECRETS];
     let Some(signature) = signature else {
-        return Ok(Signed { tags, webhook: None, prefix_signed: false, authentic: false });
+        let (webhook, prefix_signed, authentic) = (None, false, false);
+        return Ok(Signed { tags, count: 0, webhook, prefix_signed, authentic });
     };
     let candidates = config.secrets.now(|| {
         let id = config.provider.webhook_id(exchange.headers());
@@ -51,15 +52,15 @@ pub(super) fn verify<P: Provider>(
             let fit = lanes(&computed).ct_eq(&lanes(&signature)) & Choice::from(u8::from(counts));
             fitting.conditional_assign(&place, fit & !fits);
             fits |= fit;
-            *tag = Some(computed);
+            *tag = computed;
         }
         if fits.into() {
             // Those of decoys are no tags of the delivery.
-            tags[candidates.len()..].fill(None);
+            let count = candidates.len();
             seen.verified(candidates.label(fitting), candidates.webhook_id());
             let webhook = candidates.into_webhook();
             let prefix_signed = !prefix.is_empty();
-            return Ok(Signed { tags, webhook, prefix_signed, authentic: true });
+            return Ok(Signed { tags, count, webhook, prefix_signed, authentic: true });
         }
     }
     Err(match candidates.are_known() {
@@ -75,6 +76,12 @@ fn lanes(tag: &[u8; 32]) -> [u64; 4] {
 }
 
 impl Signed {
+    /// The tags that we compute of the signed bytes under each active secret: the same whichever of them
+    /// an attempt is signed with, and however its header spells the tag.
+    pub(super) fn tags(&self) -> &[[u8; 32]] {
+        &self.tags[..self.count]
+    }
+
     /// What the request says of itself: the first look at anything in the body.
     pub(super) fn envelope<'a, P: Provider>(
         &self,

@@ -147,28 +147,47 @@ pub enum DedupBy {
     Tag,
 }
 
-/// 64 hex digits of either case as 32 bytes, on the stack.
+/// 64 hex digits of either case as 32 bytes, on the stack. Without a branch or a table, so that it is done many
+/// digits at a time.
 fn decode_hex(digits: &[u8]) -> Option<[u8; 32]> {
     let digits: &[u8; 64] = digits.try_into().ok()?;
+    let (mut nibbles, mut strange) = ([0; 64], 0);
+    for (nibble, digit) in nibbles.iter_mut().zip(digits) {
+        let number = digit.wrapping_sub(b'0');
+        let letter = (digit | 0x20).wrapping_sub(b'a');
+        let [is_number, is_letter] = [number < 10, letter < 6].map(u8::from);
+        *nibble = number.wrapping_mul(is_number) | letter.wrapping_add(10).wrapping_mul(is_letter);
+        strange |= 1 ^ (is_number | is_letter);
+    }
     let mut bytes = [0; 32];
-    // What is no digit has a bit above the four of one.
-    let mut all = 0;
-    for (byte, pair) in bytes.iter_mut().zip(digits.as_chunks().0) {
-        let [high, low] = pair.map(|digit| NIBBLES[usize::from(digit)]);
-        all |= high | low;
+    for (byte, [high, low]) in bytes.iter_mut().zip(nibbles.as_chunks().0) {
         *byte = high << 4 | low;
     }
-    (all < 16).then_some(bytes)
+    (strange == 0).then_some(bytes)
 }
 
-/// The value of each hex digit; 255 for any other byte.
-const NIBBLES: [u8; 256] = {
-    let mut nibbles = [255; 256];
-    let mut value = 0;
-    while value < 16 {
-        nibbles[b"0123456789abcdef"[value] as usize] = value as u8;
-        nibbles[b"0123456789ABCDEF"[value] as usize] = value as u8;
-        value += 1;
+#[cfg(test)]
+mod tests {
+    use super::decode_hex;
+
+    #[test]
+    fn hex_digits_are_those_of_either_case_and_no_other_byte() {
+        for place in 0..64 {
+            for byte in 0..=u8::MAX {
+                let mut digits =
+                    *b"0123456789abcdefABCDEF00112233445566778899aAbBcCdDeEfF0918273645";
+                digits[place] = byte;
+                let pairs = digits.as_chunks::<2>().0.iter();
+                let expected: Option<Vec<u8>> = pairs
+                    .map(|pair| {
+                        let [high, low] = pair.map(|digit| char::from(digit).to_digit(16));
+                        u8::try_from(high? * 16 + low?).ok()
+                    })
+                    .collect();
+                assert_eq!(decode_hex(&digits).map(Vec::from), expected, "{byte} at {place}");
+            }
+        }
+        assert_eq!(decode_hex(&[b'0'; 63]), None);
+        assert_eq!(decode_hex(&[b'0'; 65]), None);
     }
-    nibbles
-};
+}

@@ -1,6 +1,7 @@
 //! One line when a store stops answering and one when it answers again, however many ask meanwhile.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use tokio::time::{Duration, Instant};
@@ -12,7 +13,11 @@ use super::StoreError;
 const STEADY: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Default)]
-pub(super) struct Outage(Mutex<Option<Failing>>);
+pub(super) struct Outage {
+    failing: Mutex<Option<Failing>>,
+    /// Whether there is one: who answers well, as nearly always, takes no lock that all share.
+    is_failing: AtomicBool,
+}
 
 #[derive(Debug)]
 struct Failing {
@@ -37,7 +42,8 @@ impl Outage {
 
     pub(super) fn failed(&self, store: &dyn fmt::Debug, error: &StoreError) {
         let now = Instant::now();
-        let mut failing = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.is_failing.store(true, Ordering::Relaxed);
         if let Some(failing) = &mut *failing {
             (failing.last, failing.failures) = (now, failing.failures + 1);
             return;
@@ -48,11 +54,15 @@ impl Outage {
     }
 
     fn answered(&self, store: &dyn fmt::Debug) {
-        let mut failing = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !self.is_failing.load(Ordering::Relaxed) {
+            return;
+        }
+        let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
         if failing.as_ref().is_none_or(|failing| failing.last.elapsed() < STEADY) {
             return;
         }
         let Some(Failing { since, last, failures }) = failing.take() else { return };
+        self.is_failing.store(false, Ordering::Relaxed);
         drop(failing);
         tracing::info!(?store, failures, lasted = ?(last - since), "delivery store answers again");
     }
