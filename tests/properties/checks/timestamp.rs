@@ -1,10 +1,14 @@
 //! Timestamps, all of them authentic. The input is the value of Scrapest's header, a line feed, and what
 //! stands for the time in the body; without either it is not there.
 
+use std::fmt;
+
 use bytes::Bytes;
 use chrono::DateTime;
 use http::{HeaderValue, Request};
 use http_body_util::Full;
+use serde::Deserializer;
+use serde::de::{MapAccess, Visitor};
 use serde_json::{Map, Value};
 
 use super::oracle::{Sender, signature};
@@ -67,7 +71,8 @@ async fn scrapest(header: Option<&[u8]>, field: &[u8], header_signed: bool) -> u
 async fn scrapebadger(field: &[u8]) -> usize {
     let body = body(r#"{"type":"other""#, "detected_at", field);
     let request = Request::post("/").header("x-scrapebadger-signature", signature(&[&body]));
-    let of_body = of_field(&body, "detected_at");
+    // Its kind is known: behind the first of its times nothing is looked at.
+    let of_body = first_field(&body, "detected_at").as_ref().and_then(freshness);
     expect(Sender::ScrapeBadger, request, body, of_body == Some(true)).await
 }
 
@@ -91,7 +96,38 @@ async fn expect(
 /// `None`: there is none; else whether it is one that is fresh.
 fn of_field(body: &[u8], name: &str) -> Option<bool> {
     let fields: Map<String, Value> = serde_json::from_slice(body).ok()?;
-    let at = match fields.get(name)? {
+    freshness(fields.get(name)?)
+}
+
+/// The first that there is, as far as the body is JSON.
+fn first_field(body: &[u8], name: &str) -> Option<Value> {
+    struct First<'a>(&'a str, &'a mut Option<Value>);
+
+    impl<'de> Visitor<'de> for First<'_> {
+        type Value = ();
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+            while let Some((name, value)) = map.next_entry::<String, Value>()? {
+                if name == self.0 && !value.is_null() {
+                    *self.1 = Some(value);
+                    break;
+                }
+            }
+            Ok(())
+        }
+    }
+
+    let mut first = None;
+    _ = serde_json::Deserializer::from_slice(body).deserialize_map(First(name, &mut first));
+    first
+}
+
+fn freshness(value: &Value) -> Option<bool> {
+    let at = match value {
         Value::Null => return None,
         Value::String(text) => rfc_3339(text),
         Value::Number(number) => number.as_i64().map(seconds),
