@@ -17,6 +17,7 @@ pub(crate) trait Fill<'de>: Default {
 }
 
 impl<'de, T: Deserialize<'de>> Fill<'de> for Option<T> {
+    #[inline]
     fn fill<D: Deserializer<'de>>(&mut self, value: D) -> Result<(), D::Error> {
         *self = Self::deserialize(value)?;
         Ok(())
@@ -69,6 +70,7 @@ pub(crate) struct Place<'a, T>(pub(crate) &'a mut T);
 impl<'de, T: Fill<'de>> DeserializeSeed<'de> for Place<'_, T> {
     type Value = ();
 
+    #[inline]
     fn deserialize<D: Deserializer<'de>>(self, value: D) -> Result<(), D::Error> {
         self.0.fill(value)
     }
