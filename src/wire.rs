@@ -1,7 +1,7 @@
 //! How both senders write ids, times and objects in JSON, read without ever guessing.
 //!
-//! The types here stand in the private structs that a body is decoded into. All go with `Option<_>`,
-//! which takes care of a missing field and of `null`.
+//! The types here stand in the private structs that a body is decoded into, which [`object`] makes. All go
+//! with `Option<_>`, which takes care of a missing field and of `null`.
 
 use std::fmt;
 

@@ -100,6 +100,8 @@ macro_rules! object {
                 #[serde(other)]
                 Unknown,
             }
+            // As bits of `seen`.
+            const _: () = assert!((Field::Unknown as u32) < u32::BITS);
 
             impl<'de $(, $generic: Fill<'de>)?> Visitor<'de> for Place<'_, $name $(<$generic>)?> {
                 type Value = ();

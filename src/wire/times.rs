@@ -1,7 +1,7 @@
 //! The forms in which both senders write a time.
 //!
-//! What they nearly always write is read here by hand, in a tenth of the time that the library takes for
-//! Twitter's form. Whatever else may be a time, or is none, the library decides.
+//! What they nearly always write is read here by hand, Twitter's form with a sixth of the instructions that
+//! the library takes. Whether anything else is a time, the library decides.
 
 use time::format_description::StaticFormatDescription;
 use time::format_description::well_known::Rfc3339;
@@ -143,7 +143,9 @@ fn two([tens, ones]: [u8; 2]) -> Option<u8> {
 
 /// One to nine digits behind the point.
 fn nanoseconds(digits: &[u8]) -> Option<u32> {
-    let is_usual = matches!(digits.len(), 1..=9) && digits.iter().all(u8::is_ascii_digit);
-    let places = (0..9).map(|place| digits.get(place).map_or(0, |digit| u32::from(digit - b'0')));
-    is_usual.then(|| places.fold(0, |number, digit| 10 * number + digit))
+    if !matches!(digits.len(), 1..=9) || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let digit = |place| digits.get(place).map_or(0, |digit| u32::from(digit - b'0'));
+    Some((0..9).fold(0, |number, place| 10 * number + digit(place)))
 }
