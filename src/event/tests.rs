@@ -36,6 +36,15 @@ fn an_error_of_the_whole_body_says_so() {
 }
 
 #[test]
+fn only_what_is_skipped_may_be_no_utf_8() {
+    assert!(decode::<Order>(b"{\"odd\": \"\xff\", \"items\": []}").is_ok());
+    let text = decode::<String>(b"\"\xff\"").unwrap_err().to_string();
+    assert_eq!(text, "body: invalid unicode code point at line 1 column 2");
+    let names = decode::<Vec<String>>(b"[\"a\", \"\xff\"]").unwrap_err().to_string();
+    assert_eq!(names, "[1]: invalid unicode code point at line 1 column 8");
+}
+
+#[test]
 fn an_error_is_one_short_line_of_printable_ascii() {
     let quoted = error(&format!(r#"{{"items": "\u001b[31m\n{}"}}"#, "é".repeat(1_000_000)));
     assert!((500..=EventError::LONGEST).contains(&quoted.len()), "{}", quoted.len());

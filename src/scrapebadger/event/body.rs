@@ -1,18 +1,21 @@
 //! The body as it is sent, by either contract, and from there to the one form that a handler gets.
 
-use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Tweet, TweetEvent};
-use crate::event::{EventError, decode};
-use crate::wire::{Id, Object, Time};
+use crate::event::{EventError, decode_into};
+use crate::wire::object::{Nested, object};
+use crate::wire::{Id, Time};
 
 pub(super) fn tweet(body: &[u8]) -> Result<TweetEvent, EventError> {
-    let Object(event) = decode::<Object<TweetEventBody>>(body)?;
-    let (tweet, path_of_id) = match (event.tweet, event.tweet_data) {
-        (Some(Object(tweet)), _) => (tweet, "tweet.id"),
-        (None, Some(Object(tweet))) => (tweet, "tweet_data.id"),
-        (None, None) => return Err(EventError::missing("tweet or tweet_data")),
+    let mut event = TweetEventBody::default();
+    decode_into(&mut event, body)?;
+    let tweet = if let Some(tweet) = event.tweet.0 {
+        tweet.into_tweet("tweet.id", event.tweet_text)?
+    } else if let Some(tweet) = event.tweet_data.0 {
+        tweet.into_tweet("tweet_data.id", event.tweet_text)?
+    } else {
+        return Err(EventError::missing("tweet or tweet_data"));
     };
     Ok(TweetEvent {
         monitor_id: event.monitor_id.map(Into::into),
@@ -25,55 +28,58 @@ pub(super) fn tweet(body: &[u8]) -> Result<TweetEvent, EventError> {
         tweet_published_at: event.tweet_published_at.map(Into::into),
         detected_at: event.detected_at.map(Into::into),
         latency_ms: event.latency_ms,
-        tweet: tweet.into_tweet(path_of_id, event.tweet_text)?,
+        tweet,
     })
 }
 
-/// What the bodies of both contracts have. Optional throughout, so that `null` is the same as absent.
-#[derive(Deserialize)]
-struct TweetEventBody {
-    monitor_id: Option<Id>,
-    monitor_name: Option<String>,
-    rule_id: Option<Id>,
-    tag: Option<String>,
-    tweet_id: Option<Id>,
-    tweet_text: Option<String>,
-    tweet_url: Option<String>,
-    author_username: Option<String>,
-    tweet_published_at: Option<Time>,
-    detected_at: Option<Time>,
-    latency_ms: Option<i64>,
-    tweet: Option<Object<TweetBody>>,
-    tweet_data: Option<Object<TweetBody>>,
+object! {
+    /// What the bodies of both contracts have. Optional throughout, so that `null` is the same as absent.
+    struct TweetEventBody {
+        monitor_id: Option<Id>,
+        monitor_name: Option<String>,
+        rule_id: Option<Id>,
+        tag: Option<String>,
+        tweet_id: Option<Id>,
+        tweet_text: Option<String>,
+        tweet_url: Option<String>,
+        author_username: Option<String>,
+        tweet_published_at: Option<Time>,
+        detected_at: Option<Time>,
+        latency_ms: Option<i64>,
+        tweet: Nested<TweetBody>,
+        tweet_data: Nested<TweetBody>,
+    }
 }
 
-#[derive(Deserialize)]
-struct TweetBody {
-    id: Option<Id>,
-    text: Option<String>,
-    created_at: Option<Time>,
-    user_id: Option<Id>,
-    username: Option<String>,
-    user_name: Option<String>,
-    user: Option<Object<UserBody>>,
-    favorite_count: Option<u64>,
-    retweet_count: Option<u64>,
-    reply_count: Option<u64>,
-    media: Option<Vec<Value>>,
-    urls: Option<Vec<Value>>,
-    hashtags: Option<Vec<Value>>,
+object! {
+    struct TweetBody {
+        id: Option<Id>,
+        text: Option<String>,
+        created_at: Option<Time>,
+        user_id: Option<Id>,
+        username: Option<String>,
+        user_name: Option<String>,
+        user: Nested<UserBody>,
+        favorite_count: Option<u64>,
+        retweet_count: Option<u64>,
+        reply_count: Option<u64>,
+        media: Option<Vec<Value>>,
+        urls: Option<Vec<Value>>,
+        hashtags: Option<Vec<Value>>,
+    }
 }
 
-#[derive(Default, Deserialize)]
-struct UserBody {
-    id: Option<Id>,
-    username: Option<String>,
-    name: Option<String>,
+object! {
+    struct UserBody {
+        id: Option<Id>,
+        username: Option<String>,
+        name: Option<String>,
+    }
 }
 
 impl TweetBody {
     fn into_tweet(self, path_of_id: &str, text: Option<String>) -> Result<Tweet, EventError> {
-        let user = self.user.map(|Object(user)| user).unwrap_or_default();
+        let user = self.user.0.unwrap_or_default();
         Ok(Tweet {
             id: self.id.ok_or_else(|| EventError::missing(path_of_id))?.into(),
             text: self.text.or(text),
