@@ -53,7 +53,6 @@ use actix_web::http::header::HeaderMap;
 use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, HttpResponse, ResponseError};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
-use tracing::Instrument;
 
 use crate::access::PeerAddr;
 use crate::config::Config;
@@ -114,8 +113,7 @@ where
         let span = observe::span(self.config.provider.name());
         let run = RunState::new(span, self.config.meters.clone());
         let answer_within = self.config.answer_deadline();
-        let (config, span) = (Arc::clone(&self.config), run.span().clone());
-        let received = receive(config, exchange, Arc::clone(&run)).instrument(span);
+        let received = receive(Arc::clone(&self.config), exchange, Arc::clone(&run));
         // actix does not drop a handler whose client has left; what is late goes on beside it.
         let spawn = |run| drop(actix_web::rt::spawn(run));
         let late = ActixExchange::<S>::answer_late;

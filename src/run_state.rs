@@ -64,6 +64,14 @@ impl RunState {
         &self.span
     }
 
+    /// What this says and does belongs to the run. Where nobody listens it is done and no more.
+    pub(crate) fn in_span<T>(&self, work: impl FnOnce() -> T) -> T {
+        match self.span.is_disabled() {
+            true => work(),
+            false => self.span.in_scope(work),
+        }
+    }
+
     pub(crate) fn meters(&self) -> &MetersOfLayer {
         &self.meters
     }

@@ -33,9 +33,12 @@ async fn gather<P: Provider>(
     let mut share = Share::none(config.meters().bytes_in_flight());
     let mut first = Bytes::new();
     let mut rest = BytesMut::new();
+    let mut has_begun = false;
     while let Some(chunk) = poll_fn(|cx| exchange.poll_chunk(cx)).await {
-        // A body that is always ready must not keep the deadline from being looked at.
-        tokio::task::coop::consume_budget().await;
+        if std::mem::replace(&mut has_begun, true) {
+            // A body that is always ready must not keep the deadline from being looked at.
+            tokio::task::coop::consume_budget().await;
+        }
         let chunk = chunk.map_err(|error| match error {
             BodyError::Incomplete => RejectionKind::BodyIncomplete,
             BodyError::TooLarge => RejectionKind::BodyTooLarge,

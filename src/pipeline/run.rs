@@ -8,6 +8,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::time::{Sleep, sleep_until};
+use tracing::Instrument;
+use tracing::instrument::Instrumented;
 
 use crate::rejection::{RejectionKind, Reply};
 use crate::run_state::{Phase, RunState};
@@ -20,17 +22,18 @@ pub(crate) struct Attended<F: ?Sized + Future> {
     answer_within: Duration,
     /// Only once a handler has waited for something.
     timer: Option<Pin<Box<Sleep>>>,
-    spawn: fn(Pin<Box<F>>),
+    spawn: fn(Instrumented<Pin<Box<F>>>),
     late: fn(Reply) -> F::Output,
 }
 
 impl<F: ?Sized + Future> Attended<F> {
-    /// `spawn` runs the future on whatever it needs; `late` writes the answer of a handler that is.
+    /// `spawn` runs the future on whatever it needs; `late` writes the answer of a handler that is. All of it is
+    /// done in the span of the run.
     pub(crate) fn new(
         future: Pin<Box<F>>,
         run: Arc<RunState>,
         answer_within: Duration,
-        spawn: fn(Pin<Box<F>>),
+        spawn: fn(Instrumented<Pin<Box<F>>>),
         late: fn(Reply) -> F::Output,
     ) -> Self {
         Self { future: Some(future), run, answer_within, timer: None, spawn, late }
@@ -42,7 +45,7 @@ impl<F: ?Sized + Future> Attended<F> {
             && tokio::runtime::Handle::try_current().is_ok()
         {
             self.run.detach();
-            (self.spawn)(future);
+            (self.spawn)(future.instrument(self.run.span().clone()));
         }
     }
 }
@@ -57,7 +60,8 @@ impl<F: ?Sized + Future> Future for Attended<F> {
             // Polled again after its end, which `Future` leaves open.
             return Poll::Pending;
         };
-        if let Poll::Ready(output) = future.as_mut().poll(cx) {
+        if let Poll::Ready(output) = this.run.in_span(|| future.as_mut().poll(cx)) {
+            this.run.in_span(|| drop(future));
             return Poll::Ready(output);
         }
         this.future = Some(future);
@@ -81,6 +85,8 @@ impl<F: ?Sized + Future> Drop for Attended<F> {
         if self.run.phase() != Phase::Idle {
             self.detach();
         }
+        let Self { run, future, .. } = self;
+        run.in_span(|| *future = None);
     }
 }
 

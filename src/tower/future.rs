@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::Response;
 use http_body::Body;
 use tower_service::Service;
-use tracing::Instrument;
+use tracing::instrument::Instrumented;
 
 use super::exchange::{BoxError, HttpExchange};
 use super::{ResponseBody, VerifiedBody};
@@ -41,9 +41,7 @@ impl<B: Send + 'static, E: Send + 'static> ResponseFuture<B, E> {
         let run = RunState::new(span, config.meters.clone());
         let answer_within = config.answer_deadline();
         let exchange = HttpExchange::new(request, service);
-        let span = run.span().clone();
-        let received = receive(config, exchange, Arc::clone(&run));
-        let received = Box::pin(received.instrument(span));
+        let received = Box::pin(receive(config, exchange, Arc::clone(&run)));
         let late = HttpExchange::<S, ReqBody>::answer_late;
         Self(Attended::new(received, run, answer_within, spawn, late))
     }
@@ -63,6 +61,6 @@ impl<B, E> fmt::Debug for ResponseFuture<B, E> {
     }
 }
 
-fn spawn<B: Send + 'static, E: Send + 'static>(run: Pin<Box<Run<B, E>>>) {
+fn spawn<B: Send + 'static, E: Send + 'static>(run: Instrumented<Pin<Box<Run<B, E>>>>) {
     tokio::spawn(run);
 }

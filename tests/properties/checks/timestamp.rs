@@ -9,7 +9,7 @@ use http::{HeaderValue, Request};
 use http_body_util::Full;
 use serde::Deserializer;
 use serde::de::{MapAccess, Visitor};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::oracle::{Sender, signature};
 use super::receiver::{NOW, Receiver};
@@ -62,17 +62,20 @@ async fn scrapest(header: Option<&[u8]>, field: &[u8], header_signed: bool) -> u
         };
         is_fresh(at, past)
     });
-    let of_body = of_field(&body, "timestamp");
-    let signed = (header_signed && header.is_some()) || of_body.is_some();
-    let fresh = signed && of_header != Some(false) && of_body != Some(false);
+    let is_fresh = |of_body: Option<bool>| {
+        let signed = (header_signed && header.is_some()) || of_body.is_some();
+        signed && of_header != Some(false) && of_body != Some(false)
+    };
+    // What is no JSON may as well have no time at all.
+    let is_json = serde_json::from_slice::<Value>(&body).is_ok();
+    let fresh = is_fresh(of_field(&body, "timestamp")) || (!is_json && is_fresh(None));
     expect(Sender::Scrapest, request, body, fresh).await
 }
 
 async fn scrapebadger(field: &[u8]) -> usize {
     let body = body(r#"{"type":"other""#, "detected_at", field);
     let request = Request::post("/").header("x-scrapebadger-signature", signature(&[&body]));
-    // Its kind is known: behind the first of its times nothing is looked at.
-    let of_body = first_field(&body, "detected_at").as_ref().and_then(freshness);
+    let of_body = of_field(&body, "detected_at");
     expect(Sender::ScrapeBadger, request, body, of_body == Some(true)).await
 }
 
@@ -95,11 +98,15 @@ async fn expect(
 
 /// `None`: there is none; else whether it is one that is fresh.
 fn of_field(body: &[u8], name: &str) -> Option<bool> {
-    let fields: Map<String, Value> = serde_json::from_slice(body).ok()?;
-    freshness(fields.get(name)?)
+    let at = match first_field(body, name)? {
+        Value::String(text) => rfc_3339(&text),
+        Value::Number(number) => number.as_i64().map(seconds),
+        _ => None,
+    };
+    Some(is_fresh(at, EVENT))
 }
 
-/// The first that there is, as far as the body is JSON.
+/// The first that there is and is no `null`, as far as the body is JSON: what follows need not be.
 fn first_field(body: &[u8], name: &str) -> Option<Value> {
     struct First<'a>(&'a str, &'a mut Option<Value>);
 
@@ -124,16 +131,6 @@ fn first_field(body: &[u8], name: &str) -> Option<Value> {
     let mut first = None;
     _ = serde_json::Deserializer::from_slice(body).deserialize_map(First(name, &mut first));
     first
-}
-
-fn freshness(value: &Value) -> Option<bool> {
-    let at = match value {
-        Value::Null => return None,
-        Value::String(text) => rfc_3339(text),
-        Value::Number(number) => number.as_i64().map(seconds),
-        _ => None,
-    };
-    Some(is_fresh(at, EVENT))
 }
 
 fn rfc_3339(text: &str) -> Option<i64> {
