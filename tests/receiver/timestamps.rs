@@ -199,9 +199,10 @@ async fn a_field_that_is_no_time_is_refused<F: Framework>() {
         "1772625600E0".into(),
         "17726256e2".into(),
         "0.5".into(),
-        format!("0,\"timestamp\":{good},\"detected_at\":{good}"),
-        format!("0,\"timest\\u0061mp\":{good},\"detected_\\u0061t\":{good}"),
-        format!("0,\"timestamp\":null,\"detected_at\":null"),
+        // Of two the first counts.
+        format!("0,\"timestamp\":{good}"),
+        format!("0,\"timest\\u0061mp\":{good}"),
+        "0,\"timestamp\":null".into(),
         "\"\\ud800\"".into(),
         "\"\\u0000\"".into(),
         "\"2026-03-04T12:00:00Z\\u0000\"".into(),
