@@ -1,5 +1,6 @@
-//! The layer in process: what it adds to a handler, what each refusal costs beside it, and what an event costs to
-//! decode. Who does the same otherwise is compared in `benches/peers`.
+//! The layer in process: what it adds to a handler, alone and with the event in it, and what it costs to come only as
+//! far as each step, which is to be refused there. The stores are in `benches/stores.rs`, the events in
+//! `benches/decoding.rs`; who does the same otherwise is compared in `benches/peers`.
 //!
 //! ```sh
 //! cargo bench --bench layer
@@ -8,19 +9,21 @@
 #![allow(missing_docs, reason = "a benchmark is nobody's library")]
 
 use std::hint::black_box;
+use std::io::Write;
 use std::time::{Duration, SystemTime};
 
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
 use axum::http::{Method, StatusCode};
-use axum::routing::{MethodFilter, on};
+use axum::routing::{MethodFilter, MethodRouter, on};
 use criterion::measurement::WallTime;
 use criterion::{
     BatchSize, BenchmarkGroup, BenchmarkId, Criterion, criterion_group, criterion_main,
 };
+use scrapest_webhook::provider::{Envelope, Message, Provider};
 use scrapest_webhook::testing::{self, SignedRequest};
-use scrapest_webhook::{ScrapeBadgerWebhookLayer, scrapebadger, scrapest};
+use scrapest_webhook::{ScrapeBadgerWebhookLayer, WebhookLayer, scrapebadger};
 use tokio::runtime::{Builder, Runtime};
 use tower::ServiceExt;
 
@@ -32,16 +35,39 @@ async fn handler(body: Bytes) -> StatusCode {
     StatusCode::OK
 }
 
+async fn event(event: scrapebadger::Event) -> StatusCode {
+    if event.tweet().is_some() { StatusCode::OK } else { StatusCode::BAD_REQUEST }
+}
+
+/// ScrapeBadger as it would be if all that it says of a delivery stood in headers.
+#[derive(Clone, Debug, Default)]
+struct Incurious;
+
+impl Provider for Incurious {
+    fn name(&self) -> &'static str {
+        "incurious"
+    }
+
+    fn signature_headers(&self) -> impl Iterator<Item = &str> {
+        ["x-scrapebadger-signature"].into_iter()
+    }
+
+    fn envelope<'a>(&self, message: &Message<'a>) -> Envelope<'a> {
+        Envelope::new()
+            .with_id(message.header("x-scrapebadger-delivery-id"))
+            .with_kind(message.header_str("x-scrapebadger-event"))
+            .with_insecure_missing_timestamp()
+    }
+}
+
 /// So many bytes that are an event of this time, and new each time.
 fn signed_at(bytes: usize, time: SystemTime) -> SignedRequest {
     let request = testing::scrapebadger(SECRET).with_time(time);
     let mut body = request.clone().sign().body().to_vec();
-    let unique = format!(",\"n\":{}", rand::random::<u64>());
     body.pop();
-    body.extend_from_slice(unique.as_bytes());
-    // Whitespace is signed, and in nobody's way.
-    body.resize(bytes - 1, b' ');
-    body.push(b'}');
+    write!(body, ",\"number\":{},\"text\":\"", rand::random::<u64>()).unwrap();
+    body.resize(bytes - 2, b'x');
+    body.extend_from_slice(b"\"}");
     request.with_body(body).sign()
 }
 
@@ -69,24 +95,43 @@ fn requests(
     });
 }
 
+/// Finished beforehand, as `axum::serve` does. PUT comes as far as the layer, too.
+fn router(routes: impl FnOnce(MethodFilter) -> MethodRouter) -> Router {
+    Router::new().route("/", routes(MethodFilter::POST.or(MethodFilter::PUT))).with_state(())
+}
+
+fn ours() -> Router {
+    let layer = ScrapeBadgerWebhookLayer::new(SECRET);
+    router(|methods| on(methods, handler).route_layer(layer))
+}
+
 fn layer(criterion: &mut Criterion) {
     let runtime = Builder::new_current_thread().enable_time().build().unwrap();
-    // Finished beforehand, as `axum::serve` does.
-    let both = MethodFilter::POST.or(MethodFilter::PUT);
-    let bare = Router::new().route("/", on(both, handler)).with_state(());
-    let layer = ScrapeBadgerWebhookLayer::new(SECRET);
-    let ours = Router::new().route("/", on(both, handler).route_layer(layer)).with_state(());
+    let bare = router(|methods| on(methods, handler));
+    let incurious = WebhookLayer::<Incurious>::new(SECRET);
+    let incurious = router(|methods| on(methods, handler).route_layer(incurious));
+    let typed = ScrapeBadgerWebhookLayer::new(SECRET);
+    let typed = router(|methods| on(methods, event).route_layer(typed));
 
     let mut group = criterion.benchmark_group("layer");
     for bytes in SIZES {
-        for (name, router) in [("bare handler", &bare), ("ours", &ours)] {
+        for (name, router) in [
+            ("bare handler", &bare),
+            ("no look at the body", &incurious),
+            ("ours", &ours()),
+            ("ours, the event", &typed),
+        ] {
             let name = BenchmarkId::new(name, bytes);
             let request = || signed(bytes).into_http("/");
             requests(&mut group, &runtime, name, router, StatusCode::OK, request);
         }
     }
     group.finish();
+}
 
+fn refusals(criterion: &mut Criterion) {
+    let runtime = Builder::new_current_thread().enable_time().build().unwrap();
+    let ours = ours();
     let mut group = criterion.benchmark_group("refusal");
     for bytes in SIZES {
         type Change = fn(SignedRequest) -> Request;
@@ -128,41 +173,5 @@ fn layer(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// Each documented kind; beside it the same bytes as a `Value`.
-fn decoding(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("decode");
-    let scrapest_kinds = [
-        "tweet.created",
-        "tweet.updated",
-        "user.updated",
-        "webhook.delivery_failed",
-        "webhook.verified",
-    ];
-    for kind in scrapest_kinds {
-        let body = testing::scrapest(SECRET).with_kind(kind).sign().body().clone();
-        group.bench_function(BenchmarkId::new("scrapest::Event", kind), |bencher| {
-            bencher.iter(|| scrapest::Event::from_body(Some(kind), &body).unwrap());
-        });
-        value(&mut group, kind, &body);
-    }
-    for (kind, request) in [
-        ("tweet", testing::scrapebadger(SECRET)),
-        ("tweet.detected", testing::scrapebadger_contract_2(SECRET)),
-    ] {
-        let body = request.with_kind(kind).sign().body().clone();
-        group.bench_function(BenchmarkId::new("scrapebadger::Event", kind), |bencher| {
-            bencher.iter(|| scrapebadger::Event::from_body(Some(kind), &body).unwrap());
-        });
-        value(&mut group, kind, &body);
-    }
-    group.finish();
-}
-
-fn value(group: &mut BenchmarkGroup<'_, WallTime>, kind: &str, body: &[u8]) {
-    group.bench_function(BenchmarkId::new("serde_json::Value", kind), |bencher| {
-        bencher.iter(|| serde_json::from_slice::<serde_json::Value>(body).unwrap());
-    });
-}
-
-criterion_group!(benches, layer, decoding);
+criterion_group!(benches, layer, refusals);
 criterion_main!(benches);

@@ -26,11 +26,13 @@ use futures_util::future::join_all;
 use http_body_util::Full;
 use hyper::body::Bytes;
 use scrapest_webhook::store::{
-    AnyStore, Claim, DeliveryStore, Key, MemoryStore, Owner, RedisStore,
+    AnyStore, Claim, DeliveryStore, Key, MemoryStore, Owner, PostgresStore, RedisStore, SqliteStore,
 };
 use scrapest_webhook::tower::VerifiedBody;
 use scrapest_webhook::{ScrapestWebhookLayer, testing};
 use server::{FORGETFUL, RedisServer};
+use sql::folder::Folder;
+use sql::postgres::Postgres;
 use tokio::runtime::Runtime;
 use tower::{Layer, ServiceExt, service_fn};
 
@@ -39,6 +41,8 @@ mod ports;
 #[allow(dead_code, unreachable_pub, reason = "the tests use the rest")]
 #[path = "../tests/redis_store/server.rs"]
 mod server;
+#[path = "../tests/sql/mod.rs"]
+mod sql;
 
 const SECRET: &str = "whsec_0123456789abcdef01234567";
 const LEASE: Duration = Duration::from_secs(15);
@@ -59,6 +63,13 @@ fn stores(criterion: &mut Criterion) {
 
     store(criterion, &runtime, "memory", MemoryStore::new());
     delivery(criterion, &runtime, "memory", MemoryStore::new());
+    // What a claim costs in these two is in `benches/sql_stores.rs`.
+    let folder = Folder::new();
+    let sqlite = SqliteStore::new(&folder.file("store.db")).unwrap();
+    delivery(criterion, &runtime, "sqlite", sqlite);
+    if let Some(server) = Postgres::start(&["fsync=on"]) {
+        delivery(criterion, &runtime, "postgres", PostgresStore::new(&server.url()).unwrap());
+    }
     if let Some(redis) = &redis {
         let redis_store = RedisStore::new(&redis.url()).unwrap();
         store(criterion, &runtime, "redis", redis_store.clone());

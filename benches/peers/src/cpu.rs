@@ -29,13 +29,15 @@ pub fn measure(
             times.push((thread_time() - began).as_nanos() as f64 / deliveries as f64);
         }
     }
-    let cpu = |mut times: Vec<f64>| {
-        times.sort_by(f64::total_cmp);
-        Cpu { median: times[times.len() / 2], least: times[0] }
-    };
-    times.into_iter().map(cpu).collect()
+    times.into_iter().map(summary).collect()
 }
 
-fn thread_time() -> Duration {
+pub fn summary(mut nanos: Vec<f64>) -> Cpu {
+    nanos.sort_by(f64::total_cmp);
+    Cpu { median: nanos[nanos.len() / 2], least: nanos[0] }
+}
+
+/// Of the thread that asks.
+pub fn thread_time() -> Duration {
     clock_gettime(ClockId::ThreadCPUTime).try_into().unwrap()
 }

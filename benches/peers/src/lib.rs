@@ -1,11 +1,13 @@
 //! Who is compared, and how one of them is made to work.
 
+pub mod client;
 mod contenders;
 pub mod cpu;
 mod event;
 mod sample;
+pub mod server;
 
-pub use self::contenders::{all, router};
+pub use self::contenders::{all, hmac_in_cache, router, webhook_verify};
 pub use self::sample::{SECRET, SHORTEST, request, signed};
 
 /// Somebody who receives a webhook.

@@ -60,7 +60,7 @@ pub fn contender(name: &'static str, router: Router, signature: &'static str) ->
 
 /// Its layer is no `Clone` for axum's `Body`, and its error is one that axum does not take: this is the least
 /// that makes it fit.
-fn webhook_verify(handler: MethodRouter) -> Router {
+pub fn webhook_verify(handler: MethodRouter) -> Router {
     let layer = VerifyLayer::<Bytes>::new(Provider::GitHub, Secret::new(sample::SECRET));
     let layers = ServiceBuilder::new()
         .map_err(|error: BoxError| -> Infallible { panic!("{error}") })

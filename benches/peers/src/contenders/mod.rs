@@ -9,7 +9,8 @@ use std::convert::Infallible;
 use std::fmt::Debug;
 use std::rc::Rc;
 
-pub use self::axum::contender as router;
+pub use self::axum::{contender as router, webhook_verify};
+pub use self::hmac::hmac_in_cache;
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};

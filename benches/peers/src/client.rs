@@ -1,0 +1,46 @@
+//! A sender with one connection that stays open, and one delivery at a time.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use bytes::Bytes;
+use http::Request;
+
+/// A connection.
+pub struct Client(TcpStream);
+
+impl Client {
+    pub fn connect(port: u16) -> Self {
+        let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        stream.set_nodelay(true).unwrap();
+        Self(stream)
+    }
+
+    /// Sends what [`on_the_wire`] made, and waits for its 200, which has no body.
+    pub fn deliver(&mut self, request: &[u8]) {
+        self.0.write_all(request).unwrap();
+        let mut answer = [0; 1_024];
+        let mut read = 0;
+        while !answer[..read].ends_with(b"\r\n\r\n") {
+            let more = self.0.read(&mut answer[read..]).unwrap();
+            assert_ne!(more, 0, "the server has hung up");
+            read += more;
+        }
+        let answer = String::from_utf8_lossy(&answer[..read]);
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    }
+}
+
+/// The request in HTTP/1.1.
+pub fn on_the_wire(request: &Request<Bytes>) -> Vec<u8> {
+    let mut wire = b"POST / HTTP/1.1\r\nhost: 127.0.0.1\r\n".to_vec();
+    write!(wire, "content-length: {}\r\n", request.body().len()).unwrap();
+    for (name, value) in request.headers() {
+        write!(wire, "{name}: ").unwrap();
+        wire.extend_from_slice(value.as_bytes());
+        wire.extend_from_slice(b"\r\n");
+    }
+    wire.extend_from_slice(b"\r\n");
+    wire.extend_from_slice(request.body());
+    wire
+}

@@ -1,0 +1,76 @@
+//! A server in a process of its own, so that what it takes of CPU and memory is its own.
+
+use std::fs;
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use axum::Router;
+
+use crate::SECRET;
+
+/// Serves at `$PORT` until the process is killed.
+pub fn serve(router: Router) {
+    let port = std::env::var("PORT").unwrap().parse().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await.unwrap();
+        axum::serve(listener, router).await.unwrap();
+    });
+}
+
+/// A process that listens; killed when it is dropped.
+pub struct Server {
+    child: Child,
+    pub port: u16,
+}
+
+impl Server {
+    /// What listens at `$PORT`, under `$SECRET`.
+    pub fn start(command: &mut Command, port: u16) -> Self {
+        let command = command.env("SECRET", SECRET).env("PORT", port.to_string());
+        let server = Self { child: command.stdout(Stdio::null()).spawn().unwrap(), port };
+        for _ in 0..300 {
+            if TcpStream::connect(("127.0.0.1", port)).is_ok() {
+                return server;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        panic!("the server does not listen");
+    }
+
+    /// This program again, with these arguments, which [`serve`]s.
+    pub fn this(arguments: &[&str]) -> Self {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        Self::start(command.args(arguments), free_port())
+    }
+
+    /// What its threads have taken, in user and kernel mode, in nanoseconds; see
+    /// Documentation/scheduler/sched-stats.rst of the kernel.
+    pub fn cpu_time(&self) -> Duration {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
+        let time = |thread: std::io::Result<fs::DirEntry>| {
+            let stat = fs::read_to_string(thread.unwrap().path().join("schedstat")).unwrap();
+            Duration::from_nanos(stat.split(' ').next().unwrap().parse().unwrap())
+        };
+        threads.map(time).sum()
+    }
+
+    /// Its bytes in memory, counted page by page.
+    pub fn resident(&self) -> usize {
+        let pages = fs::read_to_string(format!("/proc/{}/smaps_rollup", self.child.id())).unwrap();
+        let line = pages.lines().find_map(|line| line.strip_prefix("Rss:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1_024
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
