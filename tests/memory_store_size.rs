@@ -9,7 +9,7 @@ const KEEP: Duration = Duration::from_secs(4_200);
 
 /// 1,000,000 ids against the default capacity of 500,000 records.
 #[tokio::test]
-async fn a_completed_record_takes_at_most_128_bytes() {
+async fn a_completed_record_takes_at_most_48_bytes() {
     let store = MemoryStore::new();
     let before = resident_bytes();
     for number in 0..500_000 {
@@ -18,7 +18,7 @@ async fn a_completed_record_takes_at_most_128_bytes() {
     let full = resident_bytes();
     let record = (full - before) / store.len();
     println!("{record} bytes a record");
-    assert!(record <= 128, "{record} bytes a record");
+    assert!(record <= 48, "{record} bytes a record");
 
     for number in 500_000..1_000_000 {
         complete(&store, number).await;
