@@ -89,7 +89,7 @@ impl MemoryStore {
         Self::with_capacity(DELIVERIES)
     }
 
-    /// A store for this many deliveries, which is twice as many records. Nothing is allocated ahead.
+    /// A store for this many deliveries, which is twice as many records. Next to nothing is allocated ahead.
     ///
     /// Zero, which could only refuse every claim, is no `NonZeroUsize`.
     ///
