@@ -152,7 +152,6 @@ impl Records {
         let name = self.table.name(key);
         let Some(found) = self.find(name, now) else {
             self.make_room(now)?;
-            completed.fence = completed.fence.max(self.forgotten_fence);
             self.table.insert_completed(name, completed, now.nanos);
             return Ok(Settled::Lost);
         };
