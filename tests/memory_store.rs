@@ -195,6 +195,26 @@ async fn a_lease_that_ended_makes_room_before_a_completion_does() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_has_expired_makes_room_before_anything_else() {
+    for completes in [false, true] {
+        let store = room_for(4);
+        let (owner, _) = acquire(&store, 0).await;
+        for number in 1..4 {
+            let settled = store.complete(&key(number), owner, Fence::new(1), LEASE).await;
+            settled.unwrap();
+        }
+        advance(LEASE + LATE).await;
+        match completes {
+            true => _ = store.complete(&key(4), owner, Fence::new(1), KEEP).await.unwrap(),
+            false => _ = acquire(&store, 4).await,
+        }
+        assert_eq!((store.len(), store.evicted()), (2, 0));
+        let settled = store.complete(&key(0), owner, Fence::new(1), KEEP).await;
+        assert_eq!(settled.unwrap(), Settled::Done, "nobody took over");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_store_full_of_deliveries_in_progress_says_so() {
     let store = room_for(2);
     let (owner, _) = acquire(&store, 0).await;

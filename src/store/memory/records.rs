@@ -151,6 +151,7 @@ impl Records {
         let mut completed = Completed { fence: fence.get(), keep_until: now.plus(keep) };
         let name = self.table.name(key);
         let Some(found) = self.find(name, now) else {
+            self.forget_expired(now);
             self.make_room(now)?;
             self.table.insert_completed(name, completed, now.nanos);
             return Ok(Settled::Lost);
@@ -252,4 +253,19 @@ impl Records {
 /// Larger than the one before, also over a restart.
 fn next(fence: u64, now: Now) -> u64 {
     fence.saturating_add(1).max(now.unix_millis)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_does_not_go_back_for_who_waited_for_the_lock() {
+        let mut records = Records::new(2, Duration::ZERO);
+        let [first, last] = [3_000_000_007, 2].map(Duration::from_nanos);
+        for elapsed in [first, last] {
+            let now = records.now(elapsed);
+            assert_eq!((now.nanos, now.unix_millis), (3_000_000_007, 3_000));
+        }
+    }
 }
