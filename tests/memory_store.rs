@@ -8,6 +8,9 @@ use tokio::time::advance;
 const LEASE: Duration = Duration::from_secs(15);
 const KEEP: Duration = Duration::from_secs(4_200);
 
+/// How much later than promised a completed record may expire.
+const LATE: Duration = Duration::from_millis(140);
+
 /// A store that holds as many records, which must be even.
 fn room_for(records: usize) -> MemoryStore {
     MemoryStore::with_capacity((records / 2).try_into().unwrap())
@@ -56,18 +59,46 @@ async fn debug_shows_counts_and_no_contents() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn leases_and_retentions_end_to_the_nanosecond() {
+async fn leases_end_to_the_nanosecond_and_so_does_what_is_kept_of_a_failure() {
     let (store, moment) = (MemoryStore::new(), Duration::from_nanos(1));
     acquire(&store, 1).await;
     advance(LEASE - moment).await;
     let retry_after = moment;
     assert_eq!(claim(&store, 1).await, Claim::InProgress { retry_after });
     advance(moment).await;
-    complete(&store, 1).await;
+    let (owner, _) = acquire(&store, 1).await;
+    store.release(&key(1), owner).await.unwrap();
     advance(KEEP - moment).await;
-    assert_eq!(claim(&store, 1).await, Claim::Completed);
-    advance(moment).await;
+    assert!(matches!(claim(&store, 1).await, Claim::Acquired { attempt: 3, .. }));
+    advance(KEEP).await;
+    assert!(matches!(claim(&store, 1).await, Claim::Acquired { attempt: 1, .. }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_completion_is_kept_no_shorter_than_promised_and_hardly_longer() {
+    let (store, moment) = (MemoryStore::new(), Duration::from_nanos(1));
+    for begun in [0, 1, 1_000, 134_217_728] {
+        advance(Duration::from_nanos(begun)).await;
+        complete(&store, 1).await;
+        advance(KEEP - moment).await;
+        assert_eq!(claim(&store, 1).await, Claim::Completed);
+        advance(moment + LATE).await;
+    }
     acquire(&store, 1).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_completion_is_kept_for_nothing_or_for_ever_if_so_promised() {
+    let store = MemoryStore::new();
+    let (none, owner) = (Duration::ZERO, Owner::random());
+    store.complete(&key(1), owner, Fence::new(1), none).await.unwrap();
+    advance(LATE).await;
+    acquire(&store, 1).await;
+
+    let years = Duration::from_secs(100 * 365 * 86_400);
+    store.complete(&key(2), owner, Fence::new(1), years).await.unwrap();
+    advance(years - Duration::from_secs(1)).await;
+    assert_eq!(claim(&store, 2).await, Claim::Completed);
 }
 
 #[tokio::test(start_paused = true)]
@@ -89,7 +120,7 @@ async fn expired_records_leave_a_few_at_a_time() {
     for number in 0..100 {
         complete(&store, number).await;
     }
-    advance(KEEP).await;
+    advance(KEEP + LATE).await;
     let mut before = store.len();
     for number in 100..200 {
         acquire(&store, number).await;
@@ -164,6 +195,26 @@ async fn a_lease_that_ended_makes_room_before_a_completion_does() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_has_expired_makes_room_before_anything_else() {
+    for completes in [false, true] {
+        let store = room_for(4);
+        let (owner, _) = acquire(&store, 0).await;
+        for number in 1..4 {
+            let settled = store.complete(&key(number), owner, Fence::new(1), LEASE).await;
+            settled.unwrap();
+        }
+        advance(LEASE + LATE).await;
+        match completes {
+            true => _ = store.complete(&key(4), owner, Fence::new(1), KEEP).await.unwrap(),
+            false => _ = acquire(&store, 4).await,
+        }
+        assert_eq!((store.len(), store.evicted()), (2, 0));
+        let settled = store.complete(&key(0), owner, Fence::new(1), KEEP).await;
+        assert_eq!(settled.unwrap(), Settled::Done, "nobody took over");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_store_full_of_deliveries_in_progress_says_so() {
     let store = room_for(2);
     let (owner, _) = acquire(&store, 0).await;
@@ -194,6 +245,88 @@ async fn the_fence_grows_within_one_millisecond_though_the_record_was_pushed_out
         complete(&store, 1).await;
         complete(&store, 2).await;
     }
+}
+
+/// They would not if every key began after the last that was forgotten: and then not grow over a restart.
+#[tokio::test(start_paused = true)]
+async fn the_fences_of_a_full_store_do_not_run_ahead_of_its_clock() {
+    let store = room_for(1_000);
+    let (owner, first) = acquire(&store, 0).await;
+    store.complete(&key(0), owner, first, KEEP).await.unwrap();
+    // Within one millisecond.
+    for number in 1..20_000 {
+        complete(&store, number).await;
+    }
+    let (_, last) = acquire(&store, 20_000).await;
+    let ahead = last.get() - first.get();
+    assert!(ahead < 2 * 20_000 / 1_000, "{ahead} milliseconds ahead");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_largest_fence_of_a_key_is_not_forgotten_with_it() {
+    for (records, others) in [(2, 3), (64, 200), (4_000, 9_000)] {
+        let (store, far) = (room_for(records), u64::MAX / 2);
+        for fence in [far, 1] {
+            store.complete(&key(0), Owner::random(), Fence::new(fence), KEEP).await.unwrap();
+        }
+        for number in 1..others {
+            complete(&store, number).await;
+        }
+        let (_, fence) = acquire(&store, 0).await;
+        assert!(fence.get() > far, "{fence} came after {far}");
+    }
+}
+
+/// What ended first stays, and keys come back from behind it.
+#[tokio::test(start_paused = true)]
+async fn what_leaves_from_the_middle_takes_no_room_and_changes_no_order() {
+    let store = room_for(1_000);
+    for number in 0..5 {
+        complete(&store, number).await;
+    }
+    let (owner, _) = acquire(&store, 50).await;
+    store.release(&key(50), owner).await.unwrap();
+    for number in 5..10 {
+        complete(&store, number).await;
+    }
+    for round in 0..20_000 {
+        let (number, owner) = (100 + round % 7, Owner::random());
+        store.complete(&key(number), owner, Fence::new(1), KEEP).await.unwrap();
+        if round % 1_000 == 0 {
+            for number in 0..10 {
+                assert_eq!(claim(&store, number).await, Claim::Completed);
+            }
+        }
+    }
+    assert_eq!((store.len(), store.evicted()), (18, 0));
+
+    for number in 1_000..1_987 {
+        complete(&store, number).await;
+    }
+    assert_eq!((store.len(), store.evicted()), (1_000, 5), "those before the failure went");
+    for number in 5..10 {
+        assert_eq!(claim(&store, number).await, Claim::Completed);
+    }
+    assert!(matches!(claim(&store, 50).await, Claim::Acquired { attempt: 2, .. }));
+    assert!(matches!(claim(&store, 4).await, Claim::Acquired { attempt: 1, .. }));
+    assert_eq!(store.evicted(), 6, "5 made room");
+    assert_eq!(claim(&store, 6).await, Claim::Completed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_goes_in_its_turn_between_completions() {
+    let store = room_for(4);
+    complete(&store, 1).await;
+    let (owner, _) = acquire(&store, 2).await;
+    store.release(&key(2), owner).await.unwrap();
+    complete(&store, 3).await;
+    complete(&store, 4).await;
+    complete(&store, 5).await;
+    assert!(matches!(claim(&store, 2).await, Claim::Acquired { attempt: 2, .. }), "1 went");
+    let (owner, _) = acquire(&store, 1).await;
+    store.release(&key(1), owner).await.unwrap();
+    assert_eq!(store.evicted(), 2, "3 went");
+    assert_eq!(claim(&store, 4).await, Claim::Completed);
 }
 
 #[tokio::test(start_paused = true)]

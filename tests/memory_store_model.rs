@@ -93,6 +93,7 @@ impl Model {
                 if let Some(ended) = old.filter(|old| old.held.is_none()) {
                     new.keep_until = new.keep_until.max(ended.keep_until);
                 }
+                new.keep_until = rounded_up(new.keep_until);
             }
             (Verb::Renew | Verb::Release, None) => return Answer::Settled(Settled::Lost),
             (Verb::Renew | Verb::Release, Some(_)) if !held => {
@@ -128,6 +129,13 @@ impl Model {
     }
 }
 
+/// To what the store knows of the end of a completion's retention.
+fn rounded_up(until: Duration) -> Duration {
+    let unit = 1 << 27;
+    let units = until.as_nanos().div_ceil(unit).max(1);
+    Duration::from_nanos(u64::try_from(units * unit).unwrap())
+}
+
 /// The store, and the largest fence that it gave for each key.
 struct Store(MemoryStore, HashMap<u8, Fence>);
 
@@ -160,17 +168,20 @@ impl Store {
     }
 }
 
-/// Takes the steps on both and compares each answer, and after each step what a stranger would find.
-async fn compare(deliveries: usize, steps: Vec<Step>) {
+/// Takes the steps on both and compares each answer, and after each so many steps what a stranger would find.
+async fn compare(deliveries: usize, steps: Vec<Step>, often: usize) {
     let store = MemoryStore::with_capacity(deliveries.try_into().unwrap());
     let mut store = Store(store, HashMap::new());
     let mut model = Model { capacity: 2 * deliveries, ..Model::default() };
-    for step in steps {
+    for (number, step) in steps.into_iter().enumerate() {
         let answer = store.take(step).await;
         assert_eq!(answer, model.take(step), "{step:?}");
         assert!(store.0.len() <= model.capacity, "after {step:?}");
         assert_eq!(store.0.evicted(), model.evicted, "after {step:?}");
 
+        if number % often > 0 {
+            continue;
+        }
         let lasting: Vec<_> = model
             .records
             .iter()
@@ -195,6 +206,7 @@ fn on_a_paused_clock(test: impl Future<Output = ()>) {
 
 fn steps(
     keys: u8,
+    most: usize,
     lease: impl Strategy<Value = Duration>,
     keep: impl Strategy<Value = Duration>,
 ) -> impl Strategy<Value = Vec<Step>> {
@@ -202,7 +214,7 @@ fn steps(
     let verb = prop_oneof![
         2 => Just(Verb::Claim),
         1 => Just(Verb::Renew),
-        1 => Just(Verb::Complete),
+        2 => Just(Verb::Complete),
         1 => Just(Verb::Release),
     ];
     let step = (pass, verb, 0..keys, 0..3_u8, lease, keep);
@@ -214,7 +226,7 @@ fn steps(
         lease,
         keep,
     });
-    prop::collection::vec(step, 1..150)
+    prop::collection::vec(step, 1..most)
 }
 
 fn millis(below: u64) -> impl Strategy<Value = Duration> {
@@ -224,17 +236,34 @@ fn millis(below: u64) -> impl Strategy<Value = Duration> {
 proptest! {
     #[test]
     fn a_store_with_room_answers_as_the_model_does(
-        steps in steps(4, millis(5_000), millis(15_000)),
+        steps in steps(4, 150, millis(5_000), millis(15_000)),
     ) {
-        on_a_paused_clock(compare(100, steps));
+        on_a_paused_clock(compare(100, steps, 1));
+    }
+
+    /// Keys come back from between others, so that most of what was ever written is no longer true.
+    #[test]
+    fn a_store_that_keeps_some_for_much_longer_than_others_answers_as_the_model_does(
+        deliveries in prop_oneof![Just(40_usize), Just(150), Just(2_000)],
+        steps in steps(60, 500, millis(500), prop_oneof![8 => millis(300), 1 => millis(900_000)]),
+    ) {
+        on_a_paused_clock(compare(deliveries, steps, 20));
     }
 
     /// Nothing expires here, and all leases are alike, so that the order is that of the changes.
     #[test]
     fn a_full_store_pushes_out_what_the_model_does_and_never_a_live_lease(
         deliveries in 1..5_usize,
-        steps in steps(12, Just(Duration::from_secs(5)), Just(Duration::from_secs(86_400))),
+        steps in steps(12, 150, Just(Duration::from_secs(5)), Just(Duration::from_secs(86_400))),
     ) {
-        on_a_paused_clock(compare(deliveries, steps));
+        on_a_paused_clock(compare(deliveries, steps, 1));
+    }
+
+    #[test]
+    fn a_larger_store_that_is_full_pushes_out_what_the_model_does(
+        deliveries in 5..40_usize,
+        steps in steps(120, 600, Just(Duration::from_secs(5)), Just(Duration::from_secs(86_400))),
+    ) {
+        on_a_paused_clock(compare(deliveries, steps, 20));
     }
 }

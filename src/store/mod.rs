@@ -224,12 +224,13 @@ impl Key {
     }
 }
 
-/// As four numbers: hashers take an array by its length and, byte for byte, through a call.
+/// As two numbers: hashers take an array by its length and, byte for byte, through a call.
 impl Hash for Key {
+    #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
         let (lanes, _) = self.0.as_chunks();
         for lane in lanes {
-            state.write_u64(u64::from_ne_bytes(*lane));
+            state.write_u128(u128::from_ne_bytes(*lane));
         }
     }
 }

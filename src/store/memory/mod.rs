@@ -1,6 +1,10 @@
 //! The default store: this process, forgotten at its end.
 
+mod index;
+mod record;
 mod records;
+mod ring;
+mod slab;
 mod table;
 
 use std::fmt;
@@ -15,7 +19,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use loom::sync::{Arc, Mutex, MutexGuard};
 use tokio::time::Instant;
 
-use self::records::{Full, Now, Records};
+use self::record::Now;
+use self::records::{Full, Records};
 use super::{Claim, Claims, DeliveryStore, Fence, Key, Owner, Settled, StoreError};
 use crate::observe;
 
@@ -27,13 +32,16 @@ const RECORDS_A_DELIVERY: usize = 2;
 
 /// Keeps the deliveries of one process in its memory, and forgets them when it ends.
 ///
-/// Clones share their records. Its clock is monotonic: setting the machine's clock ends no lease.
+/// Clones share their records. Its clock is monotonic: setting the machine's clock ends no lease. A lease
+/// ends to the nanosecond; a completed record leaves up to 0.14 s after the end of its retention, never
+/// before it.
 ///
 /// # When it is full
 ///
-/// A delivery takes two records of at most 128 bytes each, so the default of 250,000 deliveries takes up
-/// to 64 MB, and only once there are as many. Expired records leave by themselves, a few with each claim.
-/// When a claim finds the store full all the same:
+/// A delivery takes two records, of at most 48 bytes each once it is completed, so the default of 250,000
+/// deliveries takes up to 24 MB, and only once there are as many. One that runs or has failed takes two of
+/// at most 128 bytes. Expired records leave by themselves, a few with each claim. When a claim finds the store
+/// full all the same:
 ///
 /// 1. a record goes whose lease has ended without a word from its owner (anyone may take its key anyway);
 /// 2. else the one goes that was completed or released the longest ago. If it was completed, its delivery,
@@ -72,7 +80,6 @@ struct Shared {
     records: Mutex<Records>,
     capacity: usize,
     created: Instant,
-    created_unix_millis: u64,
 }
 
 impl MemoryStore {
@@ -82,7 +89,7 @@ impl MemoryStore {
         Self::with_capacity(DELIVERIES)
     }
 
-    /// A store for this many deliveries, which is twice as many records. Nothing is allocated ahead.
+    /// A store for this many deliveries, which is twice as many records. Next to nothing is allocated ahead.
     ///
     /// Zero, which could only refuse every claim, is no `NonZeroUsize`.
     ///
@@ -94,12 +101,12 @@ impl MemoryStore {
     #[must_use]
     pub fn with_capacity(deliveries: NonZeroUsize) -> Self {
         let capacity = deliveries.get().saturating_mul(RECORDS_A_DELIVERY);
+        // A clock before 1970 costs the growth of the fence over a restart, and nothing else.
+        let created = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self(Arc::new(Shared {
-            records: Mutex::new(Records::new(capacity)),
+            records: Mutex::new(Records::new(capacity, created)),
             capacity,
             created: Instant::now(),
-            // A clock before 1970 costs the growth of the fence over a restart, and nothing else.
-            created_unix_millis: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, millis),
         }))
     }
 
@@ -132,6 +139,7 @@ impl MemoryStore {
         keep: Duration,
     ) -> Result<Claims, StoreError> {
         self.verb(|records, now| {
+            records.forget_expired(now);
             let mut last = 0;
             for (place, (key, fence)) in keys.iter_mut().enumerate() {
                 match records.claim(key, owner, lease, keep, now)? {
@@ -171,8 +179,6 @@ impl MemoryStore {
         let records = self.lock();
         let (count, oldest) = (records.len(), records.oldest_unix_millis());
         drop(records);
-        // None is older than the store, whatever a foreign fence says.
-        let oldest = oldest.map(|millis| millis.max(self.0.created_unix_millis));
         (count, oldest.map(|millis| UNIX_EPOCH + Duration::from_millis(millis)))
     }
 
@@ -181,14 +187,16 @@ impl MemoryStore {
         self.0.records.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One verb: one lock, and one look at the clock under it, so that time does not go back between verbs.
+    /// One verb: one lock, and one look at the clock before it, so that nobody waits for that.
     fn verb<T>(
         &self,
         verb: impl FnOnce(&mut Records, Now) -> Result<T, Full>,
     ) -> Result<T, StoreError> {
+        let elapsed = self.0.created.elapsed();
         let mut records = self.lock();
+        let now = records.now(elapsed);
         let (evicted_before, taken_before) = (records.evicted(), records.taken_over());
-        let answer = verb(&mut records, self.now());
+        let answer = verb(&mut records, now);
         let (evicted, taken_over) = (records.evicted(), records.taken_over());
         drop(records);
 
@@ -215,14 +223,6 @@ impl MemoryStore {
              twice; raise MemoryStore::with_capacity"
         );
     }
-
-    fn now(&self) -> Now {
-        let elapsed = self.0.created.elapsed();
-        Now {
-            nanos: u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX),
-            unix_millis: self.0.created_unix_millis.saturating_add(millis(elapsed)),
-        }
-    }
 }
 
 impl DeliveryStore for MemoryStore {
@@ -233,7 +233,10 @@ impl DeliveryStore for MemoryStore {
         lease: Duration,
         keep: Duration,
     ) -> Result<Claim, StoreError> {
-        self.verb(|records, now| records.claim(key, owner, lease, keep, now))
+        self.verb(|records, now| {
+            records.forget_expired(now);
+            records.claim(key, owner, lease, keep, now)
+        })
     }
 
     async fn renew(&self, key: &Key, owner: Owner, lease: Duration) -> Result<Settled, StoreError> {
@@ -270,8 +273,4 @@ impl fmt::Debug for MemoryStore {
             .field("evicted", &self.evicted())
             .finish()
     }
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

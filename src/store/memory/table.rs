@@ -1,200 +1,242 @@
-//! Records by their key, each in one of two lines, in the order in which it was put there.
+//! Records by their key: those that may still change in a [`Slab`], those completed in a [`Ring`].
 //!
-//! Nothing is ever searched, swept, or moved about when the table grows: records lie in blocks, and the index
-//! remembers what a key hashes to. So no verb stalls because there are many.
+//! Nothing is ever searched, swept, or moved about when there are more. So no verb stalls because there are
+//! many.
 
 use std::hash::BuildHasher;
 
-use hashbrown::{DefaultHashBuilder, HashTable};
+use hashbrown::DefaultHashBuilder;
 
 use super::super::Key;
+use super::index::{Entry, Index};
+use super::ring::{Completed, Ring, Spot};
+use super::slab::{Line, Slab, Slot};
 
-/// What runs, and what has ended.
+/// How many of the ring's entries are set aside at once.
+const ASIDE_AT_ONCE: usize = 4;
+
+/// Where a record is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Line {
-    Running,
-    Ended,
+pub(super) enum Place {
+    Loose(Slot),
+    Filed(Spot),
 }
 
-/// A record's place, as long as it is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place(u32);
+/// A record, until the table changes.
+#[derive(Clone, Copy)]
+pub(super) struct Found {
+    pub(super) place: Place,
+    entry: Entry,
+}
 
-/// In one allocation.
-const BLOCK: usize = 1_024;
-
-/// The end of a line.
-const NONE: Place = Place(u32::MAX);
+/// A key, and what it hashes to.
+#[derive(Clone, Copy)]
+pub(super) struct Name<'a> {
+    pub(super) key: &'a Key,
+    hash: u64,
+}
 
 pub(super) struct Table<T> {
-    index: HashTable<Indexed>,
+    index: Index,
     hasher: DefaultHashBuilder,
-    blocks: Vec<Vec<Node<T>>>,
-    /// Places that are left behind, to be taken first.
-    free: Vec<Place>,
-    running: Ends,
-    ended: Ends,
+    loose: Slab<T>,
+    filed: Ring,
 }
 
-#[derive(Clone, Copy)]
-struct Indexed {
-    /// The lower half of what its key hashes to.
-    hash: u32,
-    place: Place,
-}
+/// Of what the index says of a place: set for a slot, not set for the last bits of a turn.
+const LOOSE: u32 = 1 << 31;
 
-struct Node<T> {
-    key: Key,
-    record: T,
-    line: Line,
-    older: Place,
-    younger: Place,
-}
+impl<T> Table<T>
+where
+    T: From<Completed>,
+    for<'a> &'a T: Into<Completed>,
+{
+    /// More than any memory has room for; with the dead there are still fewer turns than the index tells apart.
+    pub(super) const MOST: usize = 1 << 29;
 
-#[derive(Clone, Copy)]
-struct Ends {
-    oldest: Place,
-    youngest: Place,
-}
-
-impl Ends {
-    const EMPTY: Self = Self { oldest: NONE, youngest: NONE };
-}
-
-impl<T> Table<T> {
-    /// More than any memory has room for.
-    pub(super) const MOST: usize = u32::MAX as usize;
-
-    pub(super) fn new() -> Self {
+    pub(super) fn new(capacity: usize) -> Self {
         Self {
-            index: HashTable::new(),
+            index: Index::new(capacity),
             hasher: DefaultHashBuilder::default(),
-            blocks: Vec::new(),
-            free: Vec::new(),
-            running: Ends::EMPTY,
-            ended: Ends::EMPTY,
+            loose: Slab::new(),
+            filed: Ring::new(capacity),
         }
     }
 
+    #[inline]
     pub(super) fn len(&self) -> usize {
-        self.index.len()
+        self.loose.len() + self.filed.len()
     }
 
-    pub(super) fn find(&self, key: &Key) -> Option<Place> {
-        let hash = self.hash(key);
-        let is_it = |entry: &Indexed| entry.hash == hash && self.node(entry.place).key == *key;
-        self.index.find(spread(hash), is_it).map(|entry| entry.place)
+    #[inline]
+    pub(super) fn name<'a>(&self, key: &'a Key) -> Name<'a> {
+        Name { key, hash: self.hasher.hash_one(key) }
     }
 
-    pub(super) fn get(&self, place: Place) -> &T {
-        &self.node(place).record
-    }
-
-    pub(super) fn get_mut(&mut self, place: Place) -> &mut T {
-        &mut self.node_mut(place).record
-    }
-
-    /// At the young end of `line`. The key is not there yet.
-    pub(super) fn insert(&mut self, key: Key, record: T, line: Line) -> Place {
-        let hash = self.hash(&key);
-        let node = Node { key, record, line, older: NONE, younger: NONE };
-        let place = match self.free.pop() {
-            Some(place) => {
-                *self.node_mut(place) = node;
-                place
-            }
-            None => self.extend(node),
+    #[inline]
+    pub(super) fn find(&self, Name { key, hash }: Name<'_>) -> Option<Found> {
+        let is_it = |at| match decode(at) {
+            Place::Loose(slot) => self.loose.key(slot) == key,
+            Place::Filed(spot) => self.is_filed_at(spot, key),
         };
-        self.index.insert_unique(spread(hash), Indexed { hash, place }, |entry| spread(entry.hash));
-        self.link(place, line);
-        place
+        let (entry, at) = self.index.find(hash, is_it)?;
+        Some(Found { place: decode(at), entry })
+    }
+
+    /// Apart: the key of a delivery that comes for the first time is only ever compared with those that run.
+    #[cold]
+    #[inline(never)]
+    fn is_filed_at(&self, spot: Spot, key: &Key) -> bool {
+        self.filed.key(spot) == key
+    }
+
+    #[inline]
+    pub(super) fn loose(&self, slot: Slot) -> &T {
+        self.loose.get(slot)
+    }
+
+    #[inline]
+    pub(super) fn loose_mut(&mut self, slot: Slot) -> &mut T {
+        self.loose.get_mut(slot)
+    }
+
+    #[inline]
+    pub(super) fn filed(&self, spot: Spot) -> Completed {
+        self.filed.get(spot)
+    }
+
+    #[cfg(feature = "metrics")]
+    pub(super) fn filed_since(&self) -> Option<u64> {
+        self.filed.front_since()
+    }
+
+    #[inline]
+    pub(super) fn oldest(&self, line: Line) -> Option<Slot> {
+        self.loose.oldest(line)
+    }
+
+    /// What was completed the longest ago and is not set aside.
+    #[inline]
+    pub(super) fn oldest_filed(&self) -> Option<Spot> {
+        self.filed.front().map(|(spot, _)| spot)
+    }
+
+    /// What was completed or released the longest ago.
+    #[inline]
+    pub(super) fn oldest_ended(&self) -> Option<Place> {
+        let (aside, released) = (self.oldest(Line::Aside), self.oldest(Line::Released));
+        let filed = self.filed.front().map(|(spot, turn)| (Place::Filed(spot), turn));
+        if aside.is_none() && released.is_none() {
+            return filed.map(|(place, _)| place);
+        }
+        // What is aside was at the front before.
+        let aside = aside.map(|slot| (Place::Loose(slot), self.loose.turn(slot)));
+        let completed = aside.or(filed);
+        match (completed, released) {
+            (Some((place, turn)), Some(released)) if turn < self.loose.turn(released) => {
+                Some(place)
+            }
+            (Some((place, _)), None) => Some(place),
+            (_, released) => released.map(Place::Loose),
+        }
+    }
+
+    /// The key is not there yet.
+    #[inline]
+    pub(super) fn insert(&mut self, name: Name<'_>, record: T, line: Line) {
+        let slot = self.loose.insert(*name.key, record, line, self.filed.next());
+        self.put(name.hash, Place::Loose(slot));
+    }
+
+    /// The key is not there yet.
+    pub(super) fn insert_completed(&mut self, name: Name<'_>, completed: Completed, now: u64) {
+        let spot = self.filed.push(*name.key, completed, now);
+        self.put(name.hash, Place::Filed(spot));
     }
 
     /// To the young end of `line`, whichever it was in.
-    pub(super) fn requeue(&mut self, place: Place, line: Line) {
-        self.unlink(place);
-        self.link(place, line);
+    pub(super) fn requeue(&mut self, slot: Slot, line: Line) {
+        self.loose.requeue(slot, line, self.filed.next());
     }
 
-    pub(super) fn oldest(&self, line: Line) -> Option<Place> {
-        Some(self.ends(line).oldest).filter(|place| *place != NONE)
-    }
-
-    pub(super) fn remove(&mut self, place: Place) {
-        self.unlink(place);
-        let hash = self.hash(&self.node(place).key);
-        if let Ok(entry) = self.index.find_entry(spread(hash), |entry| entry.place == place) {
-            entry.remove();
-        }
-        self.free.push(place);
-    }
-
-    fn hash(&self, key: &Key) -> u32 {
-        // Half of it is enough: a key is compared when it is found.
-        self.hasher.hash_one(key) as u32
-    }
-
-    fn extend(&mut self, node: Node<T>) -> Place {
-        if self.blocks.last().is_none_or(|block| block.len() == BLOCK) {
-            self.blocks.push(Vec::with_capacity(BLOCK));
-        }
-        let before = (self.blocks.len() - 1) * BLOCK;
-        // There is one, of which a place is left.
-        let block = &mut self.blocks[before / BLOCK];
-        block.push(node);
-        // It fits, as there are fewer than `MOST`.
-        Place((before + block.len() - 1) as u32)
-    }
-
-    fn link(&mut self, place: Place, line: Line) {
-        let ends = self.ends_mut(line);
-        let youngest = std::mem::replace(&mut ends.youngest, place);
-        match youngest {
-            NONE => ends.oldest = place,
-            _ => self.node_mut(youngest).younger = place,
-        }
-        let node = self.node_mut(place);
-        (node.line, node.older, node.younger) = (line, youngest, NONE);
-    }
-
-    fn unlink(&mut self, place: Place) {
-        let node = self.node(place);
-        let (line, older, younger) = (node.line, node.older, node.younger);
-        match older {
-            NONE => self.ends_mut(line).oldest = younger,
-            _ => self.node_mut(older).younger = younger,
-        }
-        match younger {
-            NONE => self.ends_mut(line).youngest = older,
-            _ => self.node_mut(younger).older = older,
+    /// The key, which was found, is now completed as the last.
+    #[inline]
+    pub(super) fn complete(&mut self, key: &Key, found: Found, completed: Completed, now: u64) {
+        let spot = self.filed.push(*key, completed, now);
+        self.index.replace(found.entry, encode(Place::Filed(spot)));
+        match found.place {
+            Place::Loose(slot) => self.loose.remove(slot),
+            Place::Filed(spot) => _ = self.take(spot),
         }
     }
 
-    fn ends(&self, line: Line) -> &Ends {
-        match line {
-            Line::Running => &self.running,
-            Line::Ended => &self.ended,
+    /// Forgets a record, and says what is left to say of it.
+    #[inline]
+    pub(super) fn remove(&mut self, place: Place) -> Completed {
+        let (key, gone) = match place {
+            Place::Loose(slot) => {
+                let gone = (*self.loose.key(slot), self.loose.get(slot).into());
+                self.loose.remove(slot);
+                gone
+            }
+            Place::Filed(spot) => self.take(spot),
+        };
+        self.index.remove(self.hasher.hash_one(key), encode(place));
+        gone
+    }
+
+    #[inline]
+    fn take(&mut self, spot: Spot) -> (Key, Completed) {
+        let taken = self.filed.take(spot);
+        if self.filed.is_mostly_dead() {
+            self.set_aside();
+        }
+        taken
+    }
+
+    /// Shortens a ring that is mostly dead, because what is at its front stays for so much longer than what comes
+    /// after it. That may be as old as before, but is no longer in the way.
+    #[cold]
+    fn set_aside(&mut self) {
+        for _ in 0..ASIDE_AT_ONCE {
+            let Some((spot, turn)) = self.filed.front() else { return };
+            let (key, completed) = self.filed.take(spot);
+            let slot = self.loose.insert(key, completed.into(), Line::Aside, turn);
+            let filed = encode(Place::Filed(spot));
+            if let Some((entry, _)) = self.index.find(self.hasher.hash_one(key), |at| at == filed) {
+                self.index.replace(entry, encode(Place::Loose(slot)));
+            }
         }
     }
 
-    fn ends_mut(&mut self, line: Line) -> &mut Ends {
-        match line {
-            Line::Running => &mut self.running,
-            Line::Ended => &mut self.ended,
-        }
-    }
-
-    /// Every place that is given out is in a block, for ever.
-    fn node(&self, Place(at): Place) -> &Node<T> {
-        &self.blocks[at as usize / BLOCK][at as usize % BLOCK]
-    }
-
-    fn node_mut(&mut self, Place(at): Place) -> &mut Node<T> {
-        &mut self.blocks[at as usize / BLOCK][at as usize % BLOCK]
+    #[inline]
+    fn put(&mut self, hash: u64, place: Place) {
+        let Self { index, hasher, loose, filed } = self;
+        let hash_of = |at| hasher.hash_one(key_at(loose, filed, decode(at)));
+        index.insert(hash, encode(place), hash_of);
     }
 }
 
-/// The index goes by the highest and the lowest bits.
-fn spread(hash: u32) -> u64 {
-    u64::from(hash) << 32 | u64::from(hash)
+#[inline]
+fn encode(place: Place) -> u32 {
+    match place {
+        Place::Loose(Slot(slot)) => slot | LOOSE,
+        Place::Filed(Spot(spot)) => spot,
+    }
+}
+
+#[inline]
+fn decode(at: u32) -> Place {
+    match at & LOOSE {
+        0 => Place::Filed(Spot(at)),
+        _ => Place::Loose(Slot(at & !LOOSE)),
+    }
+}
+
+#[inline]
+fn key_at<'a, T>(loose: &'a Slab<T>, filed: &'a Ring, place: Place) -> &'a Key {
+    match place {
+        Place::Loose(slot) => loose.key(slot),
+        Place::Filed(spot) => filed.key(spot),
+    }
 }

@@ -1,0 +1,85 @@
+//! What is kept of a key that may still change, and the time by which it does.
+
+use std::time::Duration;
+
+use super::super::{Claim, Fence, Owner};
+use super::ring::Completed;
+
+pub(super) const NANOS_A_MILLI: u64 = 1_000_000;
+
+/// The store's time.
+#[derive(Clone, Copy)]
+pub(super) struct Now {
+    /// Since the store was created, never going back: for leases and retention.
+    pub(super) nanos: u64,
+    /// For fences, which must also be larger than those before a restart.
+    pub(super) unix_millis: u64,
+}
+
+impl Now {
+    pub(super) fn plus(self, duration: Duration) -> u64 {
+        self.nanos.saturating_add(nanos(duration))
+    }
+}
+
+/// As many as there can be, if there are more.
+pub(super) fn nanos(duration: Duration) -> u64 {
+    let nanos = duration.as_secs().saturating_mul(1_000_000_000);
+    nanos.saturating_add(u64::from(duration.subsec_nanos()))
+}
+
+/// What is kept of a key that may still change. Times are in nanoseconds since the store was created.
+pub(super) struct Record {
+    pub(super) fence: u64,
+    pub(super) keep_until: u64,
+    pub(super) attempt: u32,
+    pub(super) state: State,
+}
+
+pub(super) enum State {
+    Running {
+        /// As bytes: as a number it would make every record larger.
+        owner: [u8; 16],
+        lease_until: u64,
+    },
+    Retryable,
+    Completed,
+}
+
+// With its key (32 bytes), its turn and links (17) and its share of the index (15 at most) it stays under 128 bytes.
+const _: () = assert!(size_of::<Record>() <= 56);
+
+impl Record {
+    pub(super) fn is_leased(&self, now: Now) -> bool {
+        matches!(self.state, State::Running { lease_until, .. } if now.nanos < lease_until)
+    }
+
+    /// Whether the record still counts; otherwise its key reads as absent.
+    pub(super) fn is_known(&self, now: Now) -> bool {
+        now.nanos < self.keep_until || self.is_leased(now)
+    }
+
+    pub(super) fn is_held_by(&self, by: Owner) -> bool {
+        matches!(self.state, State::Running { owner, .. } if owner == by.to_bytes())
+    }
+
+    pub(super) fn hold(&mut self, by: Owner, lease_until: u64) {
+        self.state = State::Running { owner: by.to_bytes(), lease_until };
+    }
+
+    pub(super) fn acquired(&self) -> Claim {
+        Claim::Acquired { fence: Fence::new(self.fence), attempt: self.attempt }
+    }
+}
+
+impl From<Completed> for Record {
+    fn from(Completed { fence, keep_until }: Completed) -> Self {
+        Self { fence, keep_until, attempt: 1, state: State::Completed }
+    }
+}
+
+impl From<&Record> for Completed {
+    fn from(&Record { fence, keep_until, .. }: &Record) -> Self {
+        Self { fence, keep_until }
+    }
+}

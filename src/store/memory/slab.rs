@@ -1,0 +1,169 @@
+//! The records that may still change, each in one of three lines, in the order in which it was put there.
+//!
+//! They lie in blocks, so that nothing is moved about when there are more.
+
+use super::super::Key;
+use super::ring::Turn;
+
+/// What runs; what failed; and what is completed and stood in the way, see [`Table`](super::table::Table).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Line {
+    Running,
+    Released,
+    Aside,
+}
+
+/// A record's slot, as long as it is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Slot(pub(super) u32);
+
+/// In one allocation.
+const BLOCK: usize = 256;
+
+/// The end of a line.
+const NONE: Slot = Slot(u32::MAX);
+
+pub(super) struct Slab<T> {
+    blocks: Vec<Vec<Node<T>>>,
+    lines: [Ends; 3],
+    /// The first that is left behind, to be taken again; the others follow it.
+    free: Slot,
+    len: usize,
+}
+
+struct Node<T> {
+    key: Key,
+    record: T,
+    /// What was completed from here on is younger.
+    turn: Turn,
+    older: Slot,
+    younger: Slot,
+    line: Line,
+}
+
+#[derive(Clone, Copy)]
+struct Ends {
+    oldest: Slot,
+    youngest: Slot,
+}
+
+impl<T> Slab<T> {
+    pub(super) fn new() -> Self {
+        let empty = Ends { oldest: NONE, youngest: NONE };
+        Self { blocks: Vec::new(), lines: [empty; 3], free: NONE, len: 0 }
+    }
+
+    #[inline]
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    #[inline]
+    pub(super) fn key(&self, slot: Slot) -> &Key {
+        &self.node(slot).key
+    }
+
+    #[inline]
+    pub(super) fn get(&self, slot: Slot) -> &T {
+        &self.node(slot).record
+    }
+
+    #[inline]
+    pub(super) fn get_mut(&mut self, slot: Slot) -> &mut T {
+        &mut self.node_mut(slot).record
+    }
+
+    #[inline]
+    pub(super) fn turn(&self, slot: Slot) -> Turn {
+        self.node(slot).turn
+    }
+
+    #[inline]
+    pub(super) fn oldest(&self, line: Line) -> Option<Slot> {
+        Some(self.lines[line as usize].oldest).filter(|slot| *slot != NONE)
+    }
+
+    /// At the young end of `line`.
+    #[inline]
+    pub(super) fn insert(&mut self, key: Key, record: T, line: Line, turn: Turn) -> Slot {
+        let node = Node { key, record, turn, older: NONE, younger: NONE, line };
+        let slot = match self.free {
+            NONE => self.extend(node),
+            slot => {
+                let left = self.node_mut(slot);
+                let next = left.younger;
+                *left = node;
+                self.free = next;
+                slot
+            }
+        };
+        self.len += 1;
+        self.link(slot, line);
+        slot
+    }
+
+    /// To the young end of `line`, whichever it was in.
+    pub(super) fn requeue(&mut self, slot: Slot, line: Line, turn: Turn) {
+        self.unlink(slot);
+        self.node_mut(slot).turn = turn;
+        self.link(slot, line);
+    }
+
+    #[inline]
+    pub(super) fn remove(&mut self, slot: Slot) {
+        self.unlink(slot);
+        let free = std::mem::replace(&mut self.free, slot);
+        self.node_mut(slot).younger = free;
+        self.len -= 1;
+    }
+
+    #[cold]
+    fn extend(&mut self, node: Node<T>) -> Slot {
+        if self.blocks.last().is_none_or(|block| block.len() == BLOCK) {
+            self.blocks.push(Vec::with_capacity(BLOCK));
+        }
+        let before = (self.blocks.len() - 1) * BLOCK;
+        // There is one, of which a slot is left.
+        let block = &mut self.blocks[before / BLOCK];
+        block.push(node);
+        // It fits, as there are fewer than `Table::MOST`.
+        Slot((before + block.len() - 1) as u32)
+    }
+
+    #[inline]
+    fn link(&mut self, slot: Slot, line: Line) {
+        let ends = &mut self.lines[line as usize];
+        let youngest = std::mem::replace(&mut ends.youngest, slot);
+        match youngest {
+            NONE => ends.oldest = slot,
+            _ => self.node_mut(youngest).younger = slot,
+        }
+        let node = self.node_mut(slot);
+        (node.line, node.older, node.younger) = (line, youngest, NONE);
+    }
+
+    #[inline]
+    fn unlink(&mut self, slot: Slot) {
+        let node = self.node(slot);
+        let (line, older, younger) = (node.line as usize, node.older, node.younger);
+        match older {
+            NONE => self.lines[line].oldest = younger,
+            _ => self.node_mut(older).younger = younger,
+        }
+        match younger {
+            NONE => self.lines[line].youngest = older,
+            _ => self.node_mut(younger).older = older,
+        }
+    }
+
+    /// Every slot that is given out is in a block, for ever.
+    #[inline]
+    fn node(&self, Slot(at): Slot) -> &Node<T> {
+        &self.blocks[at as usize / BLOCK][at as usize % BLOCK]
+    }
+
+    #[inline]
+    fn node_mut(&mut self, Slot(at): Slot) -> &mut Node<T> {
+        &mut self.blocks[at as usize / BLOCK][at as usize % BLOCK]
+    }
+}
