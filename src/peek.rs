@@ -31,8 +31,13 @@ pub(crate) enum Field<'a> {
 impl<'a> Field<'a> {
     /// Of a value as it is written; `None` if it is no JSON.
     fn of(json: &'a [u8]) -> Option<Self> {
+        // To the end in any case, so that many bytes are looked at at once.
+        let is_plain = |text: &[u8]| {
+            let plain = |byte: u8| byte >= b' ' && byte != b'"' && byte != b'\\';
+            text.iter().fold(true, |all, byte| all & plain(*byte))
+        };
         if let [b'"', text @ .., b'"'] = json
-            && !text.iter().any(|byte| matches!(byte, b'\\' | b'"' | ..b' '))
+            && is_plain(text)
         {
             return std::str::from_utf8(text).ok().map(|text| Self::Text(text.into()));
         }

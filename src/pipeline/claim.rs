@@ -52,7 +52,7 @@ pub(super) async fn acquire<P: Provider>(
     // From here on something may be held: if the client leaves, this goes on in a task.
     run.enter(Phase::Held);
     let (lease, keep) = (config.lease, config.retention());
-    match config.store.claim_at_once(keys.all_mut(), claimed.owner, lease, keep) {
+    match config.store.claim_at_once(keys.all_mut(), claimed.owner, lease, keep, since) {
         Some(Ok(Claims::Acquired { attempt })) => {
             claimed.attempt = attempt;
             Ok(claimed)

@@ -70,17 +70,19 @@ pub(super) fn of(store: &dyn Any) -> Option<Arc<dyn Together>> {
 }
 
 impl AnyStore {
-    /// The keys in their order, until one is taken, where nothing has to be waited for. Writes their fences.
+    /// The keys in their order, until one is taken, where nothing has to be waited for, with leases from `since` on.
+    /// Writes their fences.
     pub(crate) fn claim_at_once(
         &self,
         keys: &mut [(Key, Fence)],
         owner: Owner,
         lease: Duration,
         keep: Duration,
+        since: Instant,
     ) -> Option<Result<Claims, StoreError>> {
         let memory = self.memory()?;
         let asked = self.asked();
-        Some(self.note(Verb::Claim, asked, memory.claim_keys(keys, owner, lease, keep)))
+        Some(self.note(Verb::Claim, asked, memory.claim_keys(keys, owner, lease, keep, since)))
     }
 
     /// The same of any store, each question at most until `patience`.
@@ -92,7 +94,7 @@ impl AnyStore {
         keep: Duration,
         patience: Instant,
     ) -> Result<Claims, StoreError> {
-        if let Some(claims) = self.claim_at_once(keys, owner, lease, keep) {
+        if let Some(claims) = self.claim_at_once(keys, owner, lease, keep, Instant::now()) {
             return claims;
         }
         if let Some(together) = self.together(keys.len()) {

@@ -130,15 +130,17 @@ impl MemoryStore {
         self.lock().evicted()
     }
 
-    /// The keys in their order, until one is taken, under one lock. Writes the fences of the keys.
+    /// The keys in their order, until one is taken, under one lock, with leases from `since` on. Writes the fences of
+    /// the keys.
     pub(super) fn claim_keys(
         &self,
         keys: &mut [(Key, Fence)],
         owner: Owner,
         lease: Duration,
         keep: Duration,
+        since: Instant,
     ) -> Result<Claims, StoreError> {
-        self.verb(|records, now| {
+        self.verb_at(since, |records, now| {
             records.forget_expired(now);
             let mut last = 0;
             for (place, (key, fence)) in keys.iter_mut().enumerate() {
@@ -192,7 +194,16 @@ impl MemoryStore {
         &self,
         verb: impl FnOnce(&mut Records, Now) -> Result<T, Full>,
     ) -> Result<T, StoreError> {
-        let elapsed = self.0.created.elapsed();
+        self.verb_at(Instant::now(), verb)
+    }
+
+    /// The same where the clock was looked at already.
+    fn verb_at<T>(
+        &self,
+        now: Instant,
+        verb: impl FnOnce(&mut Records, Now) -> Result<T, Full>,
+    ) -> Result<T, StoreError> {
+        let elapsed = now.saturating_duration_since(self.0.created);
         let mut records = self.lock();
         let now = records.now(elapsed);
         let (evicted_before, taken_before) = (records.evicted(), records.taken_over());
