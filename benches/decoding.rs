@@ -17,6 +17,7 @@ use std::hint::black_box;
 use axum::Json;
 use axum::body::Bytes;
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use event::TweetEvent;
 use scrapest_webhook::testing::{self, WebhookRequest};
 use scrapest_webhook::{EventError, scrapebadger, scrapest};
 use serde::Deserialize;
@@ -24,6 +25,9 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use time::OffsetDateTime;
 use time::serde::rfc3339;
+
+#[allow(unreachable_pub, reason = "`peers` uses it too")]
+mod event;
 
 const SECRET: &str = "whsec_0123456789abcdef01234567";
 
@@ -41,7 +45,7 @@ fn of_scrapest(criterion: &mut Criterion) {
 fn of_scrapebadger(criterion: &mut Criterion) {
     let event = scrapebadger::Event::from_body;
     let (first, second) = (testing::scrapebadger(SECRET), testing::scrapebadger_contract_2(SECRET));
-    kind::<_, Detected>(criterion, "tweet", first.clone(), event);
+    kind::<_, TweetEvent>(criterion, "tweet", first.clone(), event);
     kind::<_, Detected2>(criterion, "tweet.detected", second, event);
     kind::<_, Test>(criterion, "test", first, event);
 }
@@ -112,47 +116,6 @@ struct Webhook {
     status: Option<String>,
     error: Option<String>,
     attempts: Option<u64>,
-}
-
-time::serde::format_description!(
-    twitter,
-    OffsetDateTime,
-    "[weekday repr:short] [month repr:short] [day] [hour]:[minute]:[second] [offset_hour sign:mandatory][offset_minute] [year]"
-);
-
-#[derive(Deserialize)]
-struct Detected {
-    monitor_id: Option<String>,
-    rule_id: Option<String>,
-    tag: Option<String>,
-    tweet_id: Option<String>,
-    author_username: Option<String>,
-    #[serde(default, with = "rfc3339::option")]
-    tweet_published_at: Option<OffsetDateTime>,
-    #[serde(default, with = "rfc3339::option")]
-    detected_at: Option<OffsetDateTime>,
-    latency_ms: Option<i64>,
-    tweet: Tweet,
-}
-
-#[derive(Deserialize)]
-struct Tweet {
-    id: String,
-    text: Option<String>,
-    #[serde(default, with = "twitter::option")]
-    created_at: Option<OffsetDateTime>,
-    user_id: Option<String>,
-    username: Option<String>,
-    user_name: Option<String>,
-    favorite_count: Option<u64>,
-    retweet_count: Option<u64>,
-    reply_count: Option<u64>,
-    #[serde(default)]
-    media: Vec<Value>,
-    #[serde(default)]
-    urls: Vec<Value>,
-    #[serde(default)]
-    hashtags: Vec<Value>,
 }
 
 #[derive(Deserialize)]

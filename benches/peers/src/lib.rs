@@ -3,6 +3,7 @@
 pub mod client;
 mod contenders;
 pub mod cpu;
+#[path = "../../event/mod.rs"]
 mod event;
 mod sample;
 pub mod server;
