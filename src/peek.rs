@@ -24,7 +24,7 @@ pub(crate) enum Field<'a> {
     Absent,
     Text(Cow<'a, str>),
     Integer(i128),
-    /// Something else.
+    /// Something else, or the name stands there twice and there is no telling which one counts.
     Unusable,
 }
 
@@ -77,8 +77,8 @@ impl<'a> Field<'a> {
 }
 
 /// The fields of these names, up to where they are `enough`: senders write them before the event itself, which
-/// then is not looked at. So of a name that stands there twice the first counts: whichever it is, it is signed.
-/// All absent if `json` is anything but one whole object, as far as it is read.
+/// then is not looked at, nor whether a name is there once more. All absent if `json` is anything but one whole
+/// object, as far as it is read.
 ///
 /// Only what is asked for is read; the rest is left to whoever decodes the event. That is most of the body, and
 /// reading it twice would cost more than everything else that is done with a request.
@@ -94,9 +94,7 @@ pub(crate) fn fields<'a, const N: usize>(
         };
         let Some(value) = Field::of(value) else { return Found::Broken };
         let field: &mut Field<'a> = &mut fields[place];
-        if *field == Field::Absent {
-            *field = value;
-        }
+        *field = if *field == Field::Absent { value } else { Field::Unusable };
         if enough(&fields) { Found::Enough } else { Found::Other }
     });
     match read {

@@ -199,7 +199,7 @@ async fn a_field_that_is_no_time_is_refused<F: Framework>() {
         "1772625600E0".into(),
         "17726256e2".into(),
         "0.5".into(),
-        // Of two the first counts.
+        // Of two the first counts, or none.
         format!("0,\"timestamp\":{good}"),
         format!("0,\"timest\\u0061mp\":{good}"),
         "0,\"timestamp\":null".into(),
