@@ -208,7 +208,58 @@ async fn an_object_with_a_field_that_cannot_be_read_is_no_event_of_no_kind<F: Fr
     }
 }
 
+/// Once kind, time and id are known: the layer looks no further, and the event's type refuses what it cannot read.
+async fn what_stands_behind_kind_time_and_id_is_the_handlers_to_judge<F: Framework>() {
+    let typed = Typed::serve::<F>().await;
+    let bytes = Handler::ok();
+    let [scrapest, badger] =
+        [F::serve(layer(), bytes.clone()).await, F::serve(badger_layer(), bytes.clone()).await];
+    for rest in
+        ["", "}} x", ",", r#","timestamp":0,"detected_at":0}"#, ",\"\u{1}\":[", ",\"data\":{"]
+    {
+        let (time, n) = (now(), nonce());
+        let body = format!(r#"{{"event":"tweet.created","n":{n},"timestamp":{time}{rest}"#);
+        let request = Raw::scrapest(body.clone()).with("x-scrapest-delivery-id", n.to_string());
+        assert_eq!(typed.status(&request).await, 422, "{body}");
+        assert_eq!(scrapest.raw(&request).await.status, 200, "{body}");
+        assert_eq!(bytes.deliveries().last().unwrap().body(), body.as_bytes());
+
+        let body = format!(r#"{{"type":"tweet","n":{n},"detected_at":{time}{rest}"#);
+        let request = Raw::badger(body.clone());
+        assert_eq!(typed.status(&request).await, 422, "{body}");
+        assert_eq!(badger.raw(&request).await.status, 200, "{body}");
+        assert_eq!(bytes.deliveries().last().unwrap().body(), body.as_bytes());
+    }
+}
+
+async fn what_may_do_without_a_time_or_has_no_id_yet_is_read_to_its_end<F: Framework>() {
+    let handler = Handler::ok();
+    let [scrapest, badger] =
+        [F::serve(layer(), handler.clone()).await, F::serve(badger_layer(), handler.clone()).await];
+    let time = now();
+    // Of two kinds there is no telling which one counts.
+    let body = format!(r#"{{"type":"test","detected_at":{time},"type":"tweet","n":{}}}"#, nonce());
+    assert_eq!(badger.raw(&Raw::badger(body)).await.status, 200);
+    assert_eq!(handler.deliveries().last().unwrap().kind(), None);
+    let body = format!(r#"{{"event":"verification","timestamp":{time},"event":"a","token":"t"}}"#);
+    let request = Raw::scrapest(body).with("x-scrapest-delivery-id", "known");
+    assert_eq!(scrapest.raw(&request).await.text(), "");
+    // The value of a challenge may be the last.
+    let body = format!(r#"{{"event":"verification","timestamp":{time},"token":"t"}}"#);
+    let request = Raw::scrapest(body).with("x-scrapest-delivery-id", "another");
+    assert_eq!(scrapest.raw(&request).await.text(), r#"{"token":"t"}"#);
+    // And so may an id that no header names.
+    let runs = handler.runs();
+    for n in [nonce(), nonce()] {
+        let body = format!(r#"{{"event":"e","timestamp":{time},"n":{n},"delivery_id":"del_1"}}"#);
+        assert_eq!(scrapest.raw(&Raw::scrapest(body)).await.status, 200);
+    }
+    assert_eq!(handler.runs(), runs + 1);
+}
+
 crate::for_each_framework! {
+    what_stands_behind_kind_time_and_id_is_the_handlers_to_judge,
+    what_may_do_without_a_time_or_has_no_id_yet_is_read_to_its_end,
     a_body_that_is_no_json_is_refused_in_good_order,
     json_that_is_no_object_is_an_event_of_no_kind,
     an_object_with_a_field_that_cannot_be_read_is_no_event_of_no_kind,
