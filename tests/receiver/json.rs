@@ -215,7 +215,7 @@ async fn what_stands_behind_kind_time_and_id_is_the_handlers_to_judge<F: Framewo
     let [scrapest, badger] =
         [F::serve(layer(), bytes.clone()).await, F::serve(badger_layer(), bytes.clone()).await];
     for rest in
-        ["", "}} x", ",", r#","timestamp":0,"detected_at":0}"#, ",\"\u{1}\":[", ",\"data\":{"]
+        [" ", "}} x", ",", r#","timestamp":0,"detected_at":0}"#, ",\"\u{1}\":[", ",\"data\":{"]
     {
         let (time, n) = (now(), nonce());
         let body = format!(r#"{{"event":"tweet.created","n":{n},"timestamp":{time}{rest}"#);
