@@ -174,7 +174,7 @@ impl<'a> Observation<'a> {
 
     pub(crate) fn rejected(&self, reply: &Reply) {
         let kind = reply.kind();
-        self.run.span().in_scope(|| say(kind));
+        self.run.in_span(|| say(kind));
         self.end(Outcome::Rejected(kind), Some(kind.status()));
     }
 
@@ -188,7 +188,7 @@ impl<'a> Observation<'a> {
     pub(crate) fn would_answer_late(&self, kind: RejectionKind) {
         let reason = kind.as_str();
         // Also of what is not authentic, which here is what is looked for. Nothing of it is written.
-        self.run.span().in_scope(|| match is_authenticated(kind) {
+        self.run.in_span(|| match is_authenticated(kind) {
             true => warn!(reason, "delivery would have been refused, if not for observe-only"),
             false => info!(reason, "request would have been refused, if not for observe-only"),
         });
@@ -210,7 +210,7 @@ impl<'a> Observation<'a> {
 
 /// The sender was answered while its handler runs on; the run's own end is still to come.
 pub(crate) fn late(run: &RunState, reply: &Reply) {
-    run.span().in_scope(|| say(reply.kind()));
+    run.in_span(|| say(reply.kind()));
     run.meters().late(reply.kind());
 }
 

@@ -3,8 +3,11 @@
 use std::time::{Duration, Instant};
 
 use scrapest_webhook::testing::SignedRequest;
+use scrapest_webhook::{Rejection, RejectionKind};
+use tower::ServiceExt;
 
 use crate::common::connection::{Connection, chunked_text, open_head, open_text};
+use crate::common::in_process::{app, http};
 use crate::common::{Framework, Handler, client, genuine, layer};
 
 const LIMIT: usize = 1_048_576;
@@ -113,6 +116,29 @@ async fn a_body_that_breaks_off_is_400_or_closed_and_its_retry_runs<F: Framework
     assert_eq!(server.send(&request).await.status, 200);
     assert_eq!(handler.deliveries()[0].attempt(), 1);
     assert!(layer.drain(Duration::from_secs(5)).await);
+}
+
+/// In what the sender waits for an answer the time that its body takes is contained, for a handler that takes long as
+/// for a duplicate that waits for it.
+#[tokio::test(start_paused = true)]
+async fn the_answer_is_due_from_the_arrival_and_not_from_the_end_of_the_body() {
+    let handler = Handler::new(|_, _| std::future::pending());
+    let app = app(layer().with_answer_deadline(Duration::from_secs(3)), &handler);
+    let request = genuine().sign();
+    for reason in [RejectionKind::AnswerDeadline, RejectionKind::InProgress] {
+        let slow = http(&request).map(|body| {
+            let late = futures_util::stream::once(async move {
+                tokio::time::sleep(Duration::from_secs(2)).await;
+                axum::body::to_bytes(body, usize::MAX).await
+            });
+            axum::body::Body::from_stream(late)
+        });
+        let began = tokio::time::Instant::now();
+        let answer = app.clone().oneshot(slow).await.unwrap();
+        assert_eq!(answer.extensions().get::<Rejection>().unwrap().kind(), reason);
+        let took = began.elapsed().as_secs_f32();
+        assert!((2.9..3.2).contains(&took), "{took} s");
+    }
 }
 
 async fn a_body_in_200_000_chunks_of_one_byte_passes_in_bounded_time<F: Framework>() {

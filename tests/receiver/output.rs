@@ -1,6 +1,8 @@
 //! What is said, and what is never said: in logs, in panics, in `Debug`.
 
 use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::http::Request;
 use scrapest_webhook::RejectionKind;
@@ -222,6 +224,47 @@ async fn an_id_or_a_kind_is_written_escaped_and_cut_at_128_bytes() {
     request.headers_mut().insert("x-scrapest-delivery-id", c1);
     assert_eq!(app.oneshot(request).await.unwrap().status(), 200);
     assert_harmless(&logged.values("delivery_id").pop().unwrap(), 200);
+}
+
+/// Also when its client has left, and when it is dropped.
+#[tokio::test(start_paused = true)]
+async fn a_handler_is_in_the_span_of_its_delivery_all_the_time() {
+    type Said = Arc<Mutex<Vec<Option<&'static str>>>>;
+    struct Dropped(Said);
+    let say = |said: &Said| {
+        let name = tracing::Span::current().metadata().map(tracing::Metadata::name);
+        said.lock().unwrap().push(name);
+    };
+    impl Drop for Dropped {
+        fn drop(&mut self) {
+            let name = tracing::Span::current().metadata().map(tracing::Metadata::name);
+            self.0.lock().unwrap().push(name);
+        }
+    }
+    let (_logged, _guard) = Logged::begin();
+    let said = Said::default();
+    let handler = Handler::new({
+        let said = Arc::clone(&said);
+        move |_, _| {
+            let said = Arc::clone(&said);
+            async move {
+                let _dropped = Dropped(Arc::clone(&said));
+                say(&said);
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                say(&said);
+                200
+            }
+        }
+    });
+    let app = app(layer(), &handler);
+    assert_eq!(send(&app, &genuine().sign()).await.status(), 200);
+    assert_eq!(*said.lock().unwrap(), [Some("webhook"); 3]);
+
+    let request = genuine().sign();
+    let left = tokio::time::timeout(Duration::from_millis(500), send(&app, &request));
+    assert!(left.await.is_err(), "it leaves before the end");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(*said.lock().unwrap(), [Some("webhook"); 6]);
 }
 
 /// One line of bounded length, without a character that a terminal obeys.
