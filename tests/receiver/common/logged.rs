@@ -3,12 +3,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
-use std::sync::{Arc, Mutex, Once};
+use std::sync::{Arc, Mutex, Once, OnceLock};
 
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::subscriber::DefaultGuard;
-use tracing::{Event, Level, Subscriber};
+use tracing::{Dispatch, Event, Level, Subscriber};
 use tracing_subscriber::fmt::format::FmtSpan;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
@@ -44,6 +44,10 @@ pub struct Line {
 impl Logged {
     /// From now on, until the guard is dropped.
     pub fn begin() -> (Self, DefaultGuard) {
+        // While there is but one subscriber, a span or event that comes to be known on another thread is taken to
+        // be of no interest to anybody.
+        static ANOTHER: OnceLock<Dispatch> = OnceLock::new();
+        ANOTHER.get_or_init(|| Dispatch::new(tracing_subscriber::registry().with(Self::default())));
         let logged = Self::default();
         let subscriber = tracing_subscriber::registry().with(logged.clone());
         (logged, tracing::subscriber::set_default(subscriber))
