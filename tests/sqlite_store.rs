@@ -28,9 +28,10 @@ mod contract {
     fn store() -> SqliteStore {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        // Of earlier runs as well.
+        // The same from run to run; for each test where each is a process of its own.
         let folder = env!("CARGO_TARGET_TMPDIR");
-        SqliteStore::new(&format!("{folder}/contract-{number}.db")).unwrap()
+        let test = std::thread::current().name().unwrap_or_default().replace("::", "-");
+        SqliteStore::new(&format!("{folder}/{test}-{number}.db")).unwrap()
     }
 
     scrapest_webhook::store_contract_tests!(store());

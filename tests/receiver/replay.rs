@@ -151,7 +151,7 @@ fn pairs() -> [(Raw, SignedRequest); 3] {
     let scrapest = || testing::scrapest(SECRET);
     let (badger, badger_2) = (testing::scrapebadger, testing::scrapebadger_contract_2);
     // The samples of ScrapeBadger have nothing that is new each time but the time.
-    let later = std::time::SystemTime::now() + std::time::Duration::from_secs(1);
+    let later = std::time::SystemTime::now() + std::time::Duration::from_secs(5);
     [
         (scrapest().sign().into(), scrapest().sign()),
         (badger(SECRET).sign().into(), badger(SECRET).with_time(later).sign()),
