@@ -1,0 +1,115 @@
+//! Many at once.
+
+use super::*;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_piles_up_shares_a_statement() {
+    let server = server!();
+    let (store, mut other) = (store(&server).await, connection(&server).await);
+    let mut transactions = async || -> i64 {
+        let count = "SELECT count(DISTINCT xmin::text) FROM scrapest_webhook_deliveries";
+        sqlx::query_scalar(count).fetch_one(&mut other).await.unwrap()
+    };
+    let keys: Vec<_> = (0..200).map(|_| random_key()).collect();
+    let held = join_all(keys.iter().map(|key| acquire(&store, *key))).await;
+    let count = transactions().await;
+    assert!(count <= 20, "200 claims in {count} transactions");
+    let completions = keys.iter().zip(&held);
+    let completions =
+        completions.map(|(key, (owner, fence))| store.complete(key, *owner, *fence, KEEP));
+    for settled in join_all(completions).await {
+        assert_eq!(settled.unwrap(), Settled::Done);
+    }
+    let count = transactions().await;
+    assert!(count <= 20, "200 completions in {count} transactions");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_key_several_times_in_a_statement_has_one_winner() {
+    let server = server!();
+    let store = store(&server).await;
+    for _ in 0..20 {
+        let (key, owner, other) = (random_key(), Owner::random(), random_key());
+        // The first leads, and the others make up the next statement.
+        let first = store.claim(&other, owner, LEASE, KEEP);
+        let owners: Vec<_> = (0..30).map(|_| Owner::random()).collect();
+        let claims = owners.iter().flat_map(|owner| [*owner, *owner]);
+        let asks = &store;
+        let claims =
+            claims.map(|owner| async move { (owner, asks.claim(&key, owner, LEASE, KEEP).await) });
+        let claims = claims.collect::<Vec<_>>();
+        let (_, claims) = tokio::join!(first, join_all(claims));
+        let mut winners: Vec<_> = claims
+            .into_iter()
+            .filter_map(|(owner, claim)| match claim.unwrap() {
+                Claim::Acquired { fence, attempt: 1 } => Some((owner.to_bytes(), fence)),
+                Claim::InProgress { .. } => None,
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(winners.len(), 2, "the winner asked twice and was told twice");
+        winners.dedup();
+        let [(winner, fence)] = winners[..] else { panic!("{winners:?}") };
+
+        let first = store.complete(&other, owner, fence, KEEP);
+        let completions = owners.iter().map(|owner| store.complete(&key, *owner, fence, KEEP));
+        let (_, settled) = tokio::join!(first, join_all(completions));
+        for (owner, settled) in owners.iter().zip(settled) {
+            let held = owner.to_bytes() == winner;
+            assert_eq!(settled.unwrap(), if held { Settled::Done } else { Settled::Lost });
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn statements_that_want_the_same_keys_do_not_lock_each_other_out() {
+    let server = server!();
+    let stores = [store(&server).await, store(&server).await, store(&server).await];
+    let keys: Vec<_> = (0..100).map(|_| random_key()).collect();
+    for round in 0..10 {
+        let lease = Duration::from_millis(1);
+        let orders = stores.iter().enumerate().map(|(number, store)| {
+            let mut keys = keys.clone();
+            keys.rotate_left(number * 33 + round);
+            if number == 1 {
+                keys.reverse();
+            }
+            async move {
+                let claims = keys.iter().map(|key| store.claim(key, Owner::random(), lease, KEEP));
+                for claim in join_all(claims).await {
+                    claim.unwrap();
+                }
+            }
+        });
+        join_all(orders).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn expired_records_leave() {
+    let server = server!();
+    let (store, mut other) = (store(&server).await, connection(&server).await);
+    let expired = "INSERT INTO scrapest_webhook_deliveries
+        SELECT sha256(n::text::bytea), 1, 1, NULL, 1, 'epoch', now() - interval '1 s', 1
+        FROM generate_series(1, 2500) AS n";
+    other.execute(expired).await.unwrap();
+    let kept = random_key();
+    store.complete(&kept, Owner::random(), Fence::new(1), KEEP).await.unwrap();
+    let mut claims = 0;
+    let since = Instant::now();
+    loop {
+        join_all((0..100).map(|_| claim(&store, random_key()))).await;
+        claims += 100;
+        let count = "SELECT count(*) FROM scrapest_webhook_deliveries WHERE keep_until < now()";
+        let expired: i64 = sqlx::query_scalar(count).fetch_one(&mut other).await.unwrap();
+        if expired == 0 {
+            break;
+        }
+        assert!(
+            expired <= 2_500 && since.elapsed() < Duration::from_secs(20),
+            "{expired} are left"
+        );
+    }
+    assert!(claims >= 1_500, "1,000 at a time, once in 500 claims");
+    assert_eq!(claim(&store, kept).await, Claim::Completed);
+}

@@ -1,0 +1,168 @@
+//! What the PostgreSQL store promises over the contract, against a server of its own that is killed, frozen,
+//! slow and full.
+
+#![cfg(feature = "postgres")]
+
+#[path = "../ports/mod.rs"]
+mod ports;
+#[path = "../sql/mod.rs"]
+mod sql;
+
+/// A server, or an early end where there is none.
+macro_rules! server {
+    ($($setting:expr),*) => {
+        match Postgres::start(&[$($setting),*]) {
+            Some(server) => server,
+            None => return,
+        }
+    };
+}
+
+mod batches;
+mod outages;
+mod processes;
+mod slow;
+mod table;
+
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use scrapest_webhook::store::{
+    AnyStore, Claim, DeliveryStore, Fence, Key, MemoryStore, Owner, PostgresStore, Settled,
+    store_from_url,
+};
+use sql::folder::Folder;
+use sql::logged::log;
+use sql::postgres::{PASSWORD, Postgres};
+use sql::proxy::Proxy;
+use sql::receiver::{self, Receiver};
+use sql::{KEEP, LEASE, acquire, claim, oracle, random_key, recovers};
+use sqlx::postgres::{PgConnection, PgPool, PgPoolOptions};
+use sqlx::{Connection, Executor};
+use tokio::time::sleep;
+
+/// How long after the server a store may need to be back.
+const RECOVERY: Duration = Duration::from_secs(2);
+
+/// All clauses at once against one server, each with connections of its own.
+mod contract {
+    scrapest_webhook::store_contract_tests!(super::contract_store("").await);
+}
+
+/// The same where the application's pool, or the database, wants every transaction serializable.
+mod contract_at_serializable {
+    const SETTING: &str = "&options=-cdefault_transaction_isolation%3Dserializable";
+
+    scrapest_webhook::store_contract_tests!(super::contract_store(SETTING).await);
+}
+
+async fn contract_store(parameters: &str) -> AnyStore {
+    static SERVER: OnceLock<Option<Postgres>> = OnceLock::new();
+    // Each of 72 tests at once may have 4 connections.
+    let server = SERVER.get_or_init(|| Postgres::start(&["max_connections=400"]));
+    match server {
+        Some(server) => {
+            let store = PostgresStore::new(&(server.url() + parameters)).unwrap();
+            // So many at once may take longer to connect than a claim waits for.
+            recovers(|| store.ready()).await;
+            AnyStore::new(store)
+        }
+        // It was said that this is skipped.
+        None => AnyStore::new(MemoryStore::new()),
+    }
+}
+
+#[tokio::test]
+async fn a_receiver_of_its_own() {
+    receiver::serve_if_told().await;
+}
+
+/// Nothing is connected yet.
+fn lazy_store(server: &Postgres) -> PostgresStore {
+    PostgresStore::new(&server.url()).unwrap()
+}
+
+/// With a connection: to make one may take longer than a claim waits for, where many tests run at once.
+async fn store(server: &Postgres) -> PostgresStore {
+    let store = lazy_store(server);
+    recovers(|| store.ready()).await;
+    store
+}
+
+/// What is wrong, other than that it takes long.
+async fn wrong(store: &PostgresStore) -> String {
+    loop {
+        let error = store.ready().await.unwrap_err().to_string();
+        if !error.contains("timed out") {
+            return error;
+        }
+    }
+}
+
+async fn connection(server: &Postgres) -> PgConnection {
+    PgConnection::connect(&server.url()).await.unwrap()
+}
+
+async fn try_claim(store: &PostgresStore, key: Key, owner: Owner) -> Result<Claim, String> {
+    store.claim(&key, owner, LEASE, KEEP).await.map_err(|error| error.to_string())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn durations_without_end_do_not_overflow() {
+    let server = server!();
+    let (store, key, owner) = (store(&server).await, random_key(), Owner::random());
+    let forever = Duration::MAX;
+    store.claim(&key, owner, forever, forever).await.unwrap();
+    assert_eq!(store.renew(&key, owner, forever).await.unwrap(), Settled::Done);
+    assert!(matches!(claim(&store, key).await, Claim::InProgress { .. }));
+    store.complete(&key, owner, Fence::new(u64::MAX), Duration::ZERO).await.unwrap();
+    match claim(&store, key).await {
+        Claim::Acquired { fence, attempt: 1 } => assert_eq!(fence.get(), i64::MAX as u64),
+        other => panic!("the record has expired, but a claim found {other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_holder_is_told_so_again_when_it_repeats_its_completion() {
+    let server = server!();
+    let (store, key, absent) = (store(&server).await, random_key(), random_key());
+    let (owner, fence) = acquire(&store, key).await;
+    for _ in 0..2 {
+        assert_eq!(store.complete(&key, owner, fence, KEEP).await.unwrap(), Settled::Done);
+        assert_eq!(store.complete(&absent, owner, fence, KEEP).await.unwrap(), Settled::Lost);
+    }
+}
+
+#[test]
+fn a_url_of_something_else_is_refused_and_no_password_is_shown() {
+    for url in [
+        "",
+        "localhost",
+        "mysql://app:canary_4f1d09b7@localhost/app",
+        "postgres:canary_4f1d09b7",
+        "postgres://app:canary_4f1d09b7@localhost:port/app",
+        "postgres://app:canary_4f1d09b7@localhost/app?sslmode=canary",
+        "postgres://app@localhost/app?passwrod=canary_4f1d09b7",
+        "postgres://app:wh?canary_4f1d09b7@localhost/app",
+    ] {
+        for error in [PostgresStore::new(url).unwrap_err(), store_from_url(url).unwrap_err()] {
+            let shown = format!("{error} {error:?}");
+            assert!(!shown.contains(PASSWORD), "{shown}");
+        }
+    }
+    // Without a runtime, which a program may start later.
+    let store = store_from_url(&format!("postgresql://app:{PASSWORD}@db:5433/hooks")).unwrap();
+    assert_eq!(format!("{store:?}"), "PostgresStore(postgres at db:5433, database hooks)");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_password_is_said_and_not_shown() {
+    let server = server!();
+    let store = PostgresStore::new(&server.url().replace(PASSWORD, "canary_wrong")).unwrap();
+    wrong(&store).await;
+    let error = store.ready().await.unwrap_err();
+    let shown = format!("{error} {error:?}");
+    assert!(shown.contains("password authentication failed"), "{shown}");
+    assert!(!shown.contains("canary"), "{shown}");
+}

@@ -1,0 +1,94 @@
+//! Receivers that are processes of their own.
+
+use super::*;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_receiver_whose_server_is_down_at_the_start_answers_503_until_it_is_there() {
+    let Some(mut server) = Postgres::stopped(&[]) else { return };
+    let folder = Folder::new();
+    let effects = folder.file("effects");
+    let receiver = Receiver::start(&server.url(), &effects, Duration::ZERO);
+    let delivery = receiver::delivery();
+    assert_eq!(receiver::attempt(receiver.address, &delivery).await, Some(503));
+    server.run();
+    receiver::deliver(&[receiver.address], &delivery).await;
+    receiver::deliver(&[receiver.address], &delivery).await;
+    let effects = oracle::read(&effects);
+    assert!(
+        effects.len() == 1 && effects.values().all(|effects| effects.begun == 1),
+        "{effects:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn two_processes_on_one_server_are_one_receiver() {
+    let (server, folder) = (server!(), Folder::new());
+    let effects = folder.file("effects");
+    let receivers =
+        [0, 1].map(|_| Receiver::start(&server.url(), &effects, Duration::from_millis(100)));
+    let deliveries: Vec<_> = (0..30).map(|_| receiver::delivery()).collect();
+    let sent = deliveries.iter().flat_map(|delivery| {
+        [0, 1, 0, 1].map(|to| receiver::attempt(receivers[to].address, delivery))
+    });
+    for status in join_all(sent).await {
+        assert!(matches!(status, Some(200 | 204 | 503)), "{status:?}");
+    }
+    let effects = oracle::read(&effects);
+    assert_eq!(effects.len(), 30);
+    assert!(effects.values().all(|effects| effects.begun == 1 && effects.done == 1), "{effects:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn kill_9_of_receivers_and_of_the_server_in_mid_run_loses_nothing() {
+    let (mut server, folder) = (server!(), Folder::new());
+    let (url, effects) = (server.url(), folder.file("effects"));
+    let runs_for = Duration::from_millis(50);
+    let start = || Receiver::start(&url, &effects, runs_for);
+    let mut receivers = [start(), start()];
+    // A killed receiver comes back elsewhere: the sender asks a name, not a port.
+    let addresses =
+        std::sync::Arc::new(std::sync::Mutex::new(receivers.each_ref().map(|it| it.address)));
+    let sending: Vec<_> = (0..60)
+        .map(|number| {
+            let addresses = std::sync::Arc::clone(&addresses);
+            tokio::spawn(async move {
+                sleep(Duration::from_millis(number * 60)).await;
+                let delivery = receiver::delivery();
+                let since = Instant::now();
+                for turn in number as usize.. {
+                    let to = addresses.lock().unwrap()[turn % 2];
+                    if let Some(200..300) = receiver::attempt(to, &delivery).await {
+                        break;
+                    }
+                    assert!(since.elapsed() < Duration::from_secs(60), "lost");
+                    sleep(Duration::from_millis(200)).await;
+                }
+            })
+        })
+        .collect();
+    let mut kills = 0;
+    for turn in 0..6 {
+        sleep(Duration::from_millis(500)).await;
+        if turn == 3 {
+            server.kill();
+            server.run();
+            continue;
+        }
+        receivers[turn % 2].kill();
+        kills += 1;
+        receivers[turn % 2] = start();
+        addresses.lock().unwrap()[turn % 2] = receivers[turn % 2].address;
+    }
+    for sent in join_all(sending).await {
+        sent.unwrap();
+    }
+    let effects = oracle::read(&effects);
+    assert_eq!(effects.len(), 60, "each delivery had an effect");
+    assert!(
+        effects.values().all(|effects| effects.done >= 1 && effects.overlaps == 0),
+        "{effects:?}"
+    );
+    let doubles: usize = effects.values().map(|effects| effects.done - 1).sum();
+    // Those whose receiver was killed between the effect and the record: a handful at once at the most.
+    assert!(doubles <= kills * 3, "{doubles} doubles of {kills} kills");
+}
