@@ -1,4 +1,4 @@
-//! What becomes of a delivery whose handler fails, panics or hangs, or whose client leaves.
+//! What becomes of a delivery whose handler fails, panics or hangs.
 
 use std::any::Any;
 use std::future::Future;
@@ -10,18 +10,18 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use scrapest_webhook::RejectionKind;
-use scrapest_webhook::store::{Claim, DeliveryStore, MemoryStore, Owner};
-use tokio::runtime::Handle as Tokio;
+use scrapest_webhook::store::MemoryStore;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::common::client::{self, Leave};
-use crate::common::scripted::{Fault, ScriptedStore, Verb};
+use crate::common::client;
+use crate::common::scripted::{Fault, ScriptedStore};
 use crate::common::{Framework, Handler, InProcess, Run, eventually, genuine, layer};
+use crate::departures::all_completed;
 
 /// A retry that is answered within this did not wait for the end of a lease, which is 15 s.
-const AT_ONCE: Duration = Duration::from_secs(3);
+pub const AT_ONCE: Duration = Duration::from_secs(3);
 
-fn millis(millis: u64) -> Duration {
+pub fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
@@ -228,169 +228,6 @@ async fn a_handler_that_blocked_its_thread_beyond_its_lease_is_told_so<F: Framew
     assert_eq!(handler.runs(), 2);
 }
 
-// The client leaves.
-
-async fn a_client_that_leaves_before_its_body_is_whole_leaves_nothing<F: Framework>() {
-    let handler = Handler::ok();
-    let server = F::serve(layer(), handler.clone()).await;
-    for leave in Leave::ALL {
-        let request = genuine().sign();
-        let text = client::text(&request);
-        let body = text.len() - request.body().len();
-        for cut in [1, body / 2, body - 1, body, body + 1, text.len() - 1] {
-            let stream = client::begin(server.address, &text[..cut]).await;
-            if let Some(answer) = leave.leave(stream).await {
-                assert!((400..500).contains(&answer.status), "{leave:?} at {cut}: {answer:?}");
-            }
-        }
-        let before = handler.runs();
-        let began = Instant::now();
-        assert_eq!(server.send(&request).await.status, 200);
-        assert!(began.elapsed() < AT_ONCE);
-        assert_eq!(handler.runs(), before + 1);
-    }
-}
-
-async fn a_run_whose_client_leaves_goes_on_and_is_settled<F: Framework>() {
-    for leave in Leave::ALL {
-        for first in [200, 500] {
-            let handler = Handler::new(move |_, before| async move {
-                sleep(millis(300)).await;
-                if before == 0 { first } else { 200 }
-            });
-            let server = F::serve(layer(), handler.clone()).await;
-            let request = genuine().sign();
-            let stream = client::begin(server.address, &client::text(&request)).await;
-            eventually("it runs", || handler.runs() == 1).await;
-            if let Some(answer) = leave.leave(stream).await {
-                assert_eq!(answer.status, first, "{leave:?}: an answer is the handler's");
-            }
-            let began = Instant::now();
-            assert_eq!(server.send(&request).await.status, 200);
-            assert!(began.elapsed() < AT_ONCE, "{leave:?} {first}");
-            let runs = if first == 200 { 1 } else { 2 };
-            assert_eq!((handler.runs(), handler.ended()), (runs, runs), "{leave:?} {first}");
-        }
-    }
-}
-
-async fn a_duplicate_whose_client_leaves_while_it_waits_leaves_nothing<F: Framework>() {
-    for leave in Leave::ALL {
-        let handler = Handler::new(|_, before| async move {
-            sleep(millis(if before == 0 { 600 } else { 0 })).await;
-            if before == 0 { 500 } else { 200 }
-        });
-        let server = F::serve(layer(), handler.clone()).await;
-        let request = genuine().sign();
-        let first = client::begin(server.address, &client::text(&request)).await;
-        eventually("it runs", || handler.runs() == 1).await;
-        let waiting = client::begin(server.address, &client::text(&request)).await;
-        sleep(millis(150)).await;
-        leave.leave(waiting).await;
-        drop(first);
-        // Where half a close is none (actix), the one that waited has taken over by now.
-        eventually("it failed", || handler.ended() >= 1).await;
-        let began = Instant::now();
-        assert_eq!(server.send(&request).await.status, 200, "{leave:?}");
-        assert!(began.elapsed() < AT_ONCE, "{leave:?}");
-        let answered_half_closed = handler.runs() == 2;
-        assert!(answered_half_closed, "{leave:?}: {} runs", handler.runs());
-    }
-}
-
-async fn a_client_that_leaves_while_the_store_is_asked_changes_nothing<F: Framework>() {
-    for verb in [Verb::Claim, Verb::Complete, Verb::Release] {
-        for leave in Leave::ALL {
-            let store = ScriptedStore::new(move |call| match call.nth {
-                0..2 if call.verb == verb => Fault::Slow(millis(250)),
-                _ => Fault::None,
-            });
-            let first = if verb == Verb::Release { 500 } else { 200 };
-            let handler =
-                Handler::new(move |_, before| async move { if before == 0 { first } else { 200 } });
-            let layer = layer().with_store(store.clone());
-            let server = F::serve(layer.clone(), handler.clone()).await;
-            let request = genuine().sign();
-            let stream = client::begin(server.address, &client::text(&request)).await;
-            eventually("it is asked", || !store.calls_of(verb).is_empty()).await;
-            leave.leave(stream).await;
-            let began = Instant::now();
-            assert_eq!(server.send(&request).await.status, 200, "{verb:?} {leave:?}");
-            assert!(began.elapsed() < AT_ONCE, "{verb:?} {leave:?}");
-            let successes = handler.runs() - usize::from(verb == Verb::Release);
-            assert_eq!(successes, 1, "{verb:?} {leave:?}");
-        }
-    }
-}
-
-/// The keys are neither held nor waited for by anyone.
-async fn all_completed(store: &ScriptedStore) -> bool {
-    let second = Duration::from_secs(1);
-    for key in store.keys() {
-        let claim = store.real().claim(&key, Owner::random(), second, second).await.unwrap();
-        if claim != Claim::Completed {
-            return false;
-        }
-    }
-    true
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_client_may_leave_at_any_moment() {
-    // Claims take 2 × 20 ms, the handler 30 ms, the record 2 × 20 ms. A first status of 0 is a panic.
-    let moments = |first| (0..130).map(move |moment| (first, moment));
-    for (first, moment) in [200, 500, 0].into_iter().flat_map(moments) {
-        let store = ScriptedStore::new(|_| Fault::Slow(millis(20)));
-        let handler = Handler::new(move |_, before| async move {
-            sleep(millis(30)).await;
-            assert!(before > 0 || first > 0, "as told");
-            if before == 0 { first } else { 200 }
-        });
-        let layer = layer().with_store(store.clone());
-        let receiver = InProcess::new(&layer, handler.clone());
-        let request = genuine().sign();
-        let stayed = timeout(millis(moment), receiver.send(&request)).await.is_ok();
-        assert!(layer.drain(Duration::from_secs(2)).await);
-        tokio::task::yield_now().await;
-        assert_eq!(Tokio::current().metrics().num_alive_tasks(), 0, "{first}, left at {moment} ms");
-        let runs = handler.runs();
-        assert!(runs == 1 || !stayed);
-
-        let began = Instant::now();
-        assert_eq!(receiver.status(&request).await, 200, "{first}, left at {moment} ms");
-        assert!(began.elapsed() < millis(300), "{first}, left at {moment} ms");
-        let expected = if runs == 1 && first == 200 { 1 } else { runs + 1 };
-        assert_eq!(handler.runs(), expected, "{first}, left at {moment} ms");
-        assert!(all_completed(&store).await, "{first}, left at {moment} ms");
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_waiting_client_may_leave_at_any_moment() {
-    for moment in 0..200 {
-        let store = ScriptedStore::new(|_| Fault::Slow(millis(7)));
-        let handler = Handler::new(|_, before| async move {
-            sleep(millis(100)).await;
-            if before == 0 { 500 } else { 200 }
-        });
-        let layer = layer().with_store(store.clone());
-        let receiver = InProcess::new(&layer, handler.clone());
-        let request = genuine().sign();
-        let leaving = timeout(millis(moment), receiver.send(&request));
-        let (first, _) = tokio::join!(receiver.status(&request), async {
-            sleep(millis(10)).await;
-            leaving.await
-        });
-        assert_eq!(first, 500);
-        assert!(layer.drain(Duration::from_secs(2)).await);
-        tokio::task::yield_now().await;
-        assert_eq!(Tokio::current().metrics().num_alive_tasks(), 0, "left at {moment} ms");
-        assert_eq!(receiver.status(&request).await, 200, "left at {moment} ms");
-        assert_eq!((handler.runs(), handler.most_at_once()), (2, 1), "left at {moment} ms");
-        assert!(all_completed(&store).await, "left at {moment} ms");
-    }
-}
-
 // The end of the process.
 
 async fn drain_waits_for_a_run_whose_client_is_gone<F: Framework>() {
@@ -476,9 +313,5 @@ crate::for_each_framework! {
     a_slow_handler_that_fails_in_the_end_lets_the_retry_run,
     a_handler_at_its_run_limit_is_ended_and_the_retry_runs,
     a_handler_that_blocked_its_thread_beyond_its_lease_is_told_so,
-    a_client_that_leaves_before_its_body_is_whole_leaves_nothing,
-    a_run_whose_client_leaves_goes_on_and_is_settled,
-    a_duplicate_whose_client_leaves_while_it_waits_leaves_nothing,
-    a_client_that_leaves_while_the_store_is_asked_changes_nothing,
     drain_waits_for_a_run_whose_client_is_gone,
 }
