@@ -337,40 +337,15 @@ impl Drop for SmallDisk {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_receiver_whose_file_cannot_be_opened_at_the_start_answers_503_until_it_can() {
     let folder = Folder::new();
-    let effects = folder.file("effects");
     let url = format!("sqlite:{}", folder.file("later/deliveries.db"));
-    let receiver = Receiver::start(&url, &effects, Duration::ZERO);
-    let delivery = receiver::delivery();
-    assert_eq!(receiver::attempt(receiver.address, &delivery).await, Some(503));
-    std::fs::create_dir(folder.file("later")).unwrap();
-    receiver::deliver(&[receiver.address], &delivery).await;
-    receiver::deliver(&[receiver.address], &delivery).await;
-    let effects = oracle::read(&effects);
-    assert!(
-        effects.len() == 1 && effects.values().all(|effects| effects.begun == 1),
-        "{effects:?}"
-    );
+    let make = || std::fs::create_dir(folder.file("later")).unwrap();
+    receiver::starts_before_its_store(&url, make).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn two_processes_on_one_file_are_one_receiver() {
     let folder = Folder::new();
-    let (url, effects) =
-        (format!("sqlite:{}", folder.file("deliveries.db")), folder.file("effects"));
-    let runs_for = Duration::from_millis(100);
-    let receivers = [0, 1].map(|_| Receiver::start(&url, &effects, runs_for));
-    let to = [receivers[0].address, receivers[1].address];
-    let deliveries: Vec<_> = (0..20).map(|_| receiver::delivery()).collect();
-    let sent = deliveries.iter().flat_map(|delivery| {
-        [(to[0], delivery), (to[1], delivery), (to[0], delivery), (to[1], delivery)]
-    });
-    let sent = sent.map(|(to, delivery)| receiver::attempt(to, delivery));
-    for status in futures_util::future::join_all(sent).await {
-        assert!(matches!(status, Some(200 | 204 | 503)), "{status:?}");
-    }
-    let effects = oracle::read(&effects);
-    assert_eq!(effects.len(), 20);
-    assert!(effects.values().all(|effects| effects.begun == 1 && effects.done == 1), "{effects:?}");
+    receiver::two_are_one(&format!("sqlite:{}", folder.file("deliveries.db"))).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -109,7 +109,6 @@ fn lost_answers_and_late_releases_change_none_of_this() {
 }
 
 #[test]
-#[ignore = "takes minutes: more than a million states"]
 fn nor_do_they_for_four_attempts() {
     holds(Scenario { unreliable: true, ..retries() });
     holds(unreliable(refreshed()));

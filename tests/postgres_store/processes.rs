@@ -5,37 +5,13 @@ use super::*;
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_receiver_whose_server_is_down_at_the_start_answers_503_until_it_is_there() {
     let Some(mut server) = Postgres::stopped(&[]) else { return };
-    let folder = Folder::new();
-    let effects = folder.file("effects");
-    let receiver = Receiver::start(&server.url(), &effects, Duration::ZERO);
-    let delivery = receiver::delivery();
-    assert_eq!(receiver::attempt(receiver.address, &delivery).await, Some(503));
-    server.run();
-    receiver::deliver(&[receiver.address], &delivery).await;
-    receiver::deliver(&[receiver.address], &delivery).await;
-    let effects = oracle::read(&effects);
-    assert!(
-        effects.len() == 1 && effects.values().all(|effects| effects.begun == 1),
-        "{effects:?}"
-    );
+    receiver::starts_before_its_store(&server.url(), || server.run()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn two_processes_on_one_server_are_one_receiver() {
-    let (server, folder) = (server!(), Folder::new());
-    let effects = folder.file("effects");
-    let receivers =
-        [0, 1].map(|_| Receiver::start(&server.url(), &effects, Duration::from_millis(100)));
-    let deliveries: Vec<_> = (0..30).map(|_| receiver::delivery()).collect();
-    let sent = deliveries.iter().flat_map(|delivery| {
-        [0, 1, 0, 1].map(|to| receiver::attempt(receivers[to].address, delivery))
-    });
-    for status in join_all(sent).await {
-        assert!(matches!(status, Some(200 | 204 | 503)), "{status:?}");
-    }
-    let effects = oracle::read(&effects);
-    assert_eq!(effects.len(), 30);
-    assert!(effects.values().all(|effects| effects.begun == 1 && effects.done == 1), "{effects:?}");
+    let server = server!();
+    receiver::two_are_one(&server.url()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

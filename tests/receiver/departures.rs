@@ -105,7 +105,7 @@ async fn a_client_that_leaves_while_the_store_is_asked_changes_nothing<F: Framew
 }
 
 /// The keys are neither held nor waited for by anyone.
-pub async fn all_completed(store: &ScriptedStore) -> bool {
+async fn all_completed(store: &ScriptedStore) -> bool {
     let second = Duration::from_secs(1);
     for key in store.keys() {
         let claim = store.real().claim(&key, Owner::random(), second, second).await.unwrap();
@@ -172,9 +172,38 @@ async fn a_waiting_client_may_leave_at_any_moment() {
     }
 }
 
+async fn drain_waits_for_a_run_whose_client_is_gone<F: Framework>() {
+    let handler = Handler::new(|_, _| async {
+        sleep(millis(600)).await;
+        200
+    });
+    let layer = layer();
+    let server = F::serve(layer.clone(), handler.clone()).await;
+    let stream = client::begin(server.address, &client::text(&genuine().sign())).await;
+    eventually("it runs", || handler.runs() == 1).await;
+    drop(stream);
+    assert!(!layer.drain(millis(50)).await, "still running");
+    server.shut_down().await;
+    assert!(layer.drain(AT_ONCE).await);
+    assert_eq!(handler.ended(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn drain_waits_for_a_claim_whose_client_is_gone() {
+    let store = ScriptedStore::new(|_| Fault::Slow(millis(500)));
+    let handler = Handler::ok();
+    let layer = layer().with_store(store.clone());
+    let receiver = InProcess::new(&layer, handler.clone());
+    assert!(timeout(millis(250), receiver.send(&genuine().sign())).await.is_err());
+    assert!(layer.drain(AT_ONCE).await);
+    assert_eq!(handler.ended(), 1, "it ran, and to its end");
+    assert!(all_completed(&store).await);
+}
+
 crate::for_each_framework! {
     a_client_that_leaves_before_its_body_is_whole_leaves_nothing,
     a_run_whose_client_leaves_goes_on_and_is_settled,
     a_duplicate_whose_client_leaves_while_it_waits_leaves_nothing,
     a_client_that_leaves_while_the_store_is_asked_changes_nothing,
+    drain_waits_for_a_run_whose_client_is_gone,
 }

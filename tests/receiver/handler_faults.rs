@@ -11,12 +11,9 @@ use std::time::Duration;
 
 use scrapest_webhook::RejectionKind;
 use scrapest_webhook::store::MemoryStore;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 
-use crate::common::client;
-use crate::common::scripted::{Fault, ScriptedStore};
 use crate::common::{Framework, Handler, InProcess, Run, eventually, genuine, layer};
-use crate::departures::all_completed;
 
 /// A retry that is answered within this did not wait for the end of a lease, which is 15 s.
 pub const AT_ONCE: Duration = Duration::from_secs(3);
@@ -230,34 +227,6 @@ async fn a_handler_that_blocked_its_thread_beyond_its_lease_is_told_so<F: Framew
 
 // The end of the process.
 
-async fn drain_waits_for_a_run_whose_client_is_gone<F: Framework>() {
-    let handler = Handler::new(|_, _| async {
-        sleep(millis(600)).await;
-        200
-    });
-    let layer = layer();
-    let server = F::serve(layer.clone(), handler.clone()).await;
-    let stream = client::begin(server.address, &client::text(&genuine().sign())).await;
-    eventually("it runs", || handler.runs() == 1).await;
-    drop(stream);
-    assert!(!layer.drain(millis(50)).await, "still running");
-    server.shut_down().await;
-    assert!(layer.drain(AT_ONCE).await);
-    assert_eq!(handler.ended(), 1);
-}
-
-#[tokio::test(start_paused = true)]
-async fn drain_waits_for_a_claim_whose_client_is_gone() {
-    let store = ScriptedStore::new(|_| Fault::Slow(millis(500)));
-    let handler = Handler::ok();
-    let layer = layer().with_store(store.clone());
-    let receiver = InProcess::new(&layer, handler.clone());
-    assert!(timeout(millis(250), receiver.send(&genuine().sign())).await.is_err());
-    assert!(layer.drain(AT_ONCE).await);
-    assert_eq!(handler.ended(), 1, "it ran, and to its end");
-    assert!(all_completed(&store).await);
-}
-
 /// A process of its own as far as its tasks go: they end in mid-run when it is dropped.
 #[test]
 fn a_process_that_ends_in_mid_run_leaves_the_delivery_to_the_end_of_the_lease() {
@@ -313,5 +282,4 @@ crate::for_each_framework! {
     a_slow_handler_that_fails_in_the_end_lets_the_retry_run,
     a_handler_at_its_run_limit_is_ended_and_the_retry_runs,
     a_handler_that_blocked_its_thread_beyond_its_lease_is_told_so,
-    drain_waits_for_a_run_whose_client_is_gone,
 }

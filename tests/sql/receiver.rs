@@ -10,12 +10,14 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::post;
+use futures_util::future::join_all;
 use scrapest_webhook::store::store_from_url;
 use scrapest_webhook::testing::{self, SignedRequest};
 use scrapest_webhook::{Delivery, ScrapestWebhookLayer};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 
+use super::folder::Folder;
 use super::{PATH, client, oracle};
 
 const SECRET: &str = "whsec_canary_7b1d5f0c93aa4e21";
@@ -119,4 +121,39 @@ pub async fn deliver(to: &[SocketAddr], request: &SignedRequest) -> Duration {
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     since.elapsed()
+}
+
+/// A receiver whose store is not there at the start, and then is.
+pub async fn starts_before_its_store(url: &str, make_store: impl FnOnce()) {
+    let folder = Folder::new();
+    let effects = folder.file("effects");
+    let receiver = Receiver::start(url, &effects, Duration::ZERO);
+    let delivery = delivery();
+    assert_eq!(attempt(receiver.address, &delivery).await, Some(503));
+    make_store();
+    deliver(&[receiver.address], &delivery).await;
+    deliver(&[receiver.address], &delivery).await;
+    let effects = oracle::read(&effects);
+    assert!(
+        effects.len() == 1 && effects.values().all(|effects| effects.begun == 1),
+        "{effects:?}"
+    );
+}
+
+/// Two processes on one store, each of which gets every delivery twice at once.
+pub async fn two_are_one(url: &str) {
+    const DELIVERIES: usize = 30;
+    let folder = Folder::new();
+    let effects = folder.file("effects");
+    let receivers = [0, 1].map(|_| Receiver::start(url, &effects, Duration::from_millis(100)));
+    let deliveries: Vec<_> = (0..DELIVERIES).map(|_| delivery()).collect();
+    let sent = deliveries
+        .iter()
+        .flat_map(|delivery| [0, 1, 0, 1].map(|to| attempt(receivers[to].address, delivery)));
+    for status in join_all(sent).await {
+        assert!(matches!(status, Some(200 | 204 | 503)), "{status:?}");
+    }
+    let effects = oracle::read(&effects);
+    assert_eq!(effects.len(), DELIVERIES);
+    assert!(effects.values().all(|effects| effects.begun == 1 && effects.done == 1), "{effects:?}");
 }

@@ -152,8 +152,8 @@ impl RedisStore {
         Self { prefix: prefix.into().into(), ..self }
     }
 
-    /// Whether the store could take a delivery now, found out by writing a record that is gone after 1 ms (and
-    /// not written anew before).
+    /// Whether the store could take a delivery now, found out by writing a record that is gone after 1 ms; a
+    /// question within that time relies on it, and writes none.
     /// So it also sees a server that is full, or read-only. For a health endpoint; takes 500 ms at most.
     ///
     /// # Errors
