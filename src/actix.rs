@@ -55,14 +55,14 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
 
 use crate::access::PeerAddr;
-use crate::config::Config;
 use crate::delivery::Delivery;
 use crate::event::EventError;
 use crate::event::extract::{delivered, typed};
 use crate::layer::WebhookLayer;
 use crate::observe;
-use crate::pipeline::{Attended, BodyError, Exchange, Kept, Tape, receive};
+use crate::pipeline::{BodyError, DetachOnDrop, Exchange, ReadAhead, Remainder, receive};
 use crate::provider::{Headers, Lookup, Provider};
+use crate::receiver::Receiver;
 use crate::rejection::Reply;
 use crate::run_state::RunState;
 use crate::{scrapebadger, scrapest};
@@ -83,7 +83,7 @@ where
     type Future = Ready<Result<Self::Transform, ()>>;
 
     fn new_transform(&self, service: S) -> Self::Future {
-        ready(Ok(WebhookMiddleware { service: Rc::new(service), config: self.checked() }))
+        ready(Ok(WebhookMiddleware { service: Rc::new(service), receiver: self.checked() }))
     }
 }
 
@@ -91,7 +91,7 @@ where
 /// for each, and never again after it succeeded.
 pub struct WebhookMiddleware<S, P> {
     service: Rc<S>,
-    config: Arc<Config<P>>,
+    receiver: Arc<Receiver<P>>,
 }
 
 impl<S, B, P> Service<ServiceRequest> for WebhookMiddleware<S, P>
@@ -109,15 +109,15 @@ where
     fn call(&self, mut request: ServiceRequest) -> Self::Future {
         let payload = request.take_payload();
         let service = Rc::clone(&self.service);
-        let exchange = ActixExchange { request, payload, tape: Tape::off(), service };
-        let span = observe::span(self.config.provider.name());
-        let run = RunState::new(span, self.config.meters.clone());
-        let answer_within = self.config.answer_deadline();
-        let received = receive(Arc::clone(&self.config), exchange, Arc::clone(&run));
+        let exchange = ActixExchange { request, payload, read_ahead: ReadAhead::off(), service };
+        let span = observe::span(self.receiver.provider.name());
+        let run = RunState::new(span, self.receiver.meters.clone());
+        let answer_within = self.receiver.answer_deadline();
+        let received = receive(Arc::clone(&self.receiver), exchange, Arc::clone(&run));
         // actix does not drop a handler whose client has left; what is late goes on beside it.
         let spawn = |run| drop(actix_web::rt::spawn(run));
         let late = ActixExchange::<S>::answer_late;
-        ResponseFuture(Attended::new(Box::pin(received), run, answer_within, spawn, late))
+        ResponseFuture(DetachOnDrop::new(Box::pin(received), run, answer_within, spawn, late))
     }
 }
 
@@ -130,7 +130,7 @@ impl<S, P> fmt::Debug for WebhookMiddleware<S, P> {
 type Answer<B> = Result<ServiceResponse<EitherBody<B>>, Error>;
 
 /// The answer to come. Dropped while its handler runs, it moves the run to a task.
-pub struct ResponseFuture<B>(Attended<dyn Future<Output = Answer<B>>>);
+pub struct ResponseFuture<B>(DetachOnDrop<dyn Future<Output = Answer<B>>>);
 
 impl<B> Future for ResponseFuture<B> {
     type Output = Answer<B>;
@@ -150,7 +150,7 @@ impl<B> fmt::Debug for ResponseFuture<B> {
 struct ActixExchange<S> {
     request: ServiceRequest,
     payload: Payload,
-    tape: Tape<PayloadError>,
+    read_ahead: ReadAhead<PayloadError>,
     service: Rc<S>,
 }
 
@@ -180,7 +180,7 @@ where
 
     fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
         let piece = std::task::ready!(Pin::new(&mut self.payload).poll_next(cx));
-        Poll::Ready(self.tape.keep(piece, |error| match error {
+        Poll::Ready(self.read_ahead.keep(piece, |error| match error {
             PayloadError::Overflow => BodyError::TooLarge,
             _ => BodyError::Incomplete,
         }))
@@ -198,18 +198,18 @@ where
     }
 
     fn keep_body(&mut self) {
-        self.tape.start();
+        self.read_ahead.start();
     }
 
     async fn pass(mut self) -> Self::Output {
         let pieces = |read: Vec<Bytes>| stream::iter(read).map(Ok);
-        let payload = match self.tape.into_kept() {
-            Kept::Whole(bytes) => Payload::from(bytes),
-            Kept::Begun(read) if read.is_empty() => self.payload,
-            Kept::Begun(read) => {
+        let payload = match self.read_ahead.into_remainder() {
+            Remainder::Whole(bytes) => Payload::from(bytes),
+            Remainder::Begun(read) if read.is_empty() => self.payload,
+            Remainder::Begun(read) => {
                 Payload::Stream { payload: pieces(read).chain(self.payload).boxed_local() }
             }
-            Kept::Broken(read, error) => {
+            Remainder::Broken(read, error) => {
                 let error = stream::once(ready(Err(error)));
                 Payload::Stream { payload: pieces(read).chain(error).boxed_local() }
             }

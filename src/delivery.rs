@@ -8,11 +8,11 @@ use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use time::OffsetDateTime;
 
+use crate::escaped::Escaped;
 use crate::event::{self, EventError};
-use crate::observe::Escaped;
-use crate::pipeline::Held;
 use crate::run_state::RunState;
 use crate::secret::Webhook;
+use crate::store::Held;
 use crate::store::{Fence, Key};
 
 /// A verified delivery: what the sender said of it, and its raw body.

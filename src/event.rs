@@ -9,9 +9,9 @@ use serde::de::{DeserializeOwned, DeserializeSeed, IgnoredAny};
 use serde::{Deserialize, Serialize};
 use serde_json::de::Read;
 
-use crate::observe::Escaped;
-use crate::peek::Legible;
-use crate::wire::object::{Fill, Place};
+use crate::escaped::Escaped;
+use crate::json::Legible;
+use crate::json::object::{Fill, Place};
 
 #[cfg(any(feature = "axum", feature = "actix"))]
 pub(crate) mod extract;

@@ -10,9 +10,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use crate::config::{Config, OnStoreDown};
 use crate::config_error::ConfigError;
 use crate::provider::{DedupBy, Provider};
+use crate::receiver::{OnStoreDown, Receiver};
 use crate::secret::{Secret, Source};
 use crate::store::{AnyStore, DeliveryStore};
 
@@ -40,7 +40,7 @@ use crate::store::{AnyStore, DeliveryStore};
 /// # }
 /// ```
 pub struct WebhookLayer<P> {
-    config: Arc<Config<P>>,
+    receiver: Arc<Receiver<P>>,
 }
 
 impl<P: Provider + Default> WebhookLayer<P> {
@@ -78,7 +78,7 @@ impl<P: Provider + Default> WebhookLayer<P> {
     }
 
     fn of(secrets: Source) -> Self {
-        Self { config: Arc::new(Config::new(P::default(), secrets)) }
+        Self { receiver: Arc::new(Receiver::new(P::default(), secrets)) }
     }
 }
 
@@ -92,7 +92,7 @@ impl<P: Provider> WebhookLayer<P> {
     /// ```
     #[must_use]
     pub fn with_provider(self, provider: P) -> Self {
-        self.set(|config| config.set_provider(provider))
+        self.set(|receiver| receiver.set_provider(provider))
     }
 
     /// Where deliveries are remembered. Default: a
@@ -105,7 +105,7 @@ impl<P: Provider> WebhookLayer<P> {
     /// ```
     #[must_use]
     pub fn with_store(self, store: impl DeliveryStore) -> Self {
-        self.set(|config| config.store = AnyStore::new(store))
+        self.set(|receiver| receiver.store = AnyStore::new(store))
     }
 
     /// Keeps this webhook's deliveries apart from others' in the same store: the same id in two
@@ -118,7 +118,7 @@ impl<P: Provider> WebhookLayer<P> {
     /// ```
     #[must_use]
     pub fn with_namespace(self, namespace: impl AsRef<str>) -> Self {
-        self.set(|config| config.set_namespace(namespace.as_ref()))
+        self.set(|receiver| receiver.set_namespace(namespace.as_ref()))
     }
 
     /// What makes two requests the same delivery. Default: the sender's, for both senders
@@ -130,7 +130,7 @@ impl<P: Provider> WebhookLayer<P> {
     /// ```
     #[must_use]
     pub fn with_dedup_by(self, dedup_by: DedupBy) -> Self {
-        self.set(|config| config.dedup_by = Some(dedup_by))
+        self.set(|receiver| receiver.dedup_by = Some(dedup_by))
     }
 
     /// How old a timestamp may be, to the edge and including it. Default: 3,600 s, and for a signed
@@ -143,7 +143,7 @@ impl<P: Provider> WebhookLayer<P> {
     /// ```
     #[must_use]
     pub fn with_past_tolerance(self, tolerance: Duration) -> Self {
-        self.set(|config| config.past_tolerance = Some(tolerance))
+        self.set(|receiver| receiver.past_tolerance = Some(tolerance))
     }
 
     /// How far ahead of our clock a timestamp may be, to the edge and including it. Default: 300 s.
@@ -155,7 +155,7 @@ impl<P: Provider> WebhookLayer<P> {
     /// ```
     #[must_use]
     pub fn with_future_tolerance(self, tolerance: Duration) -> Self {
-        self.set(|config| config.future_tolerance = Some(tolerance))
+        self.set(|receiver| receiver.future_tolerance = Some(tolerance))
     }
 
     /// When the sender is answered at the latest, counted from the request's headers: a handler that
@@ -169,7 +169,7 @@ impl<P: Provider> WebhookLayer<P> {
     /// ```
     #[must_use]
     pub fn with_answer_deadline(self, deadline: Duration) -> Self {
-        self.set(|config| config.answer_deadline = Some(deadline))
+        self.set(|receiver| receiver.answer_deadline = Some(deadline))
     }
 
     /// How long an attempt holds its delivery without a sign of life; it is renewed at each third of
@@ -182,7 +182,7 @@ impl<P: Provider> WebhookLayer<P> {
     /// ```
     #[must_use]
     pub fn with_lease(self, lease: Duration) -> Self {
-        self.set(|config| config.lease = lease)
+        self.set(|receiver| receiver.lease = lease)
     }
 
     /// How long a delivery is remembered. At least past tolerance + future tolerance + 120 s, so that
@@ -196,7 +196,7 @@ impl<P: Provider> WebhookLayer<P> {
     /// ```
     #[must_use]
     pub fn with_retention(self, retention: Duration) -> Self {
-        self.set(|config| config.set_retention(retention))
+        self.set(|receiver| receiver.set_retention(retention))
     }
 
     /// What to do with a delivery while the store does not answer. Default: [`OnStoreDown::Refuse`].
@@ -207,7 +207,7 @@ impl<P: Provider> WebhookLayer<P> {
     /// ```
     #[must_use]
     pub fn with_on_store_down(self, choice: OnStoreDown) -> Self {
-        self.set(|config| config.on_store_down = choice)
+        self.set(|receiver| receiver.on_store_down = choice)
     }
 
     /// The clock that timestamps are held against. Default: the system's. For tests.
@@ -219,7 +219,7 @@ impl<P: Provider> WebhookLayer<P> {
     /// ```
     #[must_use]
     pub fn with_clock(self, clock: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
-        self.set(|config| config.clock = Arc::new(clock))
+        self.set(|receiver| receiver.clock = Arc::new(clock))
     }
 
     /// Whether the settings make sense together; else putting the layer on a service panics.
@@ -234,35 +234,35 @@ impl<P: Provider> WebhookLayer<P> {
     /// assert_eq!(error.to_string(), "body_limit: is 0, expected more than 0 bytes");
     /// ```
     pub fn check(self) -> Result<Self, ConfigError> {
-        self.config.check().map(|()| self)
+        self.receiver.check().map(|()| self)
     }
 
-    fn set(mut self, change: impl FnOnce(&mut Config<P>)) -> Self {
-        change(Arc::make_mut(&mut self.config));
+    fn set(mut self, change: impl FnOnce(&mut Receiver<P>)) -> Self {
+        change(Arc::make_mut(&mut self.receiver));
         self
     }
 
     /// For an adapter, when it is put on a service.
     #[cfg(any(feature = "tower", feature = "actix"))]
     #[track_caller]
-    pub(crate) fn checked(&self) -> Arc<Config<P>> {
-        if let Err(error) = self.config.check() {
+    pub(crate) fn checked(&self) -> Arc<Receiver<P>> {
+        if let Err(error) = self.receiver.check() {
             // Documented: an application must not start with settings that break a promise.
             panic!("{error}");
         }
         self.warn_if_observe_only();
-        Arc::clone(&self.config)
+        Arc::clone(&self.receiver)
     }
 }
 
 impl<P> Clone for WebhookLayer<P> {
     fn clone(&self) -> Self {
-        Self { config: Arc::clone(&self.config) }
+        Self { receiver: Arc::clone(&self.receiver) }
     }
 }
 
 impl<P: fmt::Debug> fmt::Debug for WebhookLayer<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("WebhookLayer").field(&self.config).finish()
+        f.debug_tuple("WebhookLayer").field(&self.receiver).finish()
     }
 }

@@ -5,24 +5,25 @@
 #![cfg_attr(not(any(feature = "tower", feature = "actix")), allow(dead_code, unused_imports))]
 
 mod access;
-mod config;
 mod config_error;
 mod delivery;
+mod escaped;
 mod event;
+mod json;
 mod layer;
+mod limits;
 mod observe;
-mod peek;
 mod pipeline;
 pub mod provider;
+mod receiver;
 mod rejection;
 mod run_state;
 pub mod scrapebadger;
 pub mod scrapest;
 mod secret;
-mod shared;
 pub mod store;
 mod timer;
-mod wire;
+mod warn_once;
 
 #[cfg(feature = "actix")]
 pub mod actix;
@@ -36,12 +37,12 @@ pub mod testing;
 pub mod tower;
 
 pub use self::access::PeerAddr;
-pub use self::config::OnStoreDown;
 pub use self::config_error::ConfigError;
 pub use self::delivery::Delivery;
 pub use self::event::{EventError, EventErrorKind, UnknownEvent};
 pub use self::layer::WebhookLayer;
 pub use self::provider::{DedupBy, Provider};
+pub use self::receiver::OnStoreDown;
 pub use self::rejection::{Rejection, RejectionKind};
 pub use self::secret::{Secret, Secrets, Webhook, WebhookRef};
 pub use self::store::{DeliveryStore, MemoryStore};

@@ -2,7 +2,6 @@
 
 mod forwarded;
 mod networks;
-mod once;
 #[cfg(feature = "throttle")]
 mod throttle;
 
@@ -12,12 +11,12 @@ use std::sync::Arc;
 
 use self::forwarded::Unknown;
 use self::networks::Networks;
-use self::once::Once;
 #[cfg(feature = "throttle")]
 pub(crate) use self::throttle::Failures;
 use crate::config_error::ConfigError;
 use crate::provider::Headers;
 use crate::rejection::{RejectionKind, Reply};
+use crate::warn_once::WarnOnce;
 
 /// Where a request comes from, in its extensions: for servers and middlewares that know it while the
 /// framework does not.
@@ -43,10 +42,10 @@ pub(crate) struct Access {
     trusted: Networks,
     #[cfg(feature = "throttle")]
     failures: Option<Arc<Failures>>,
-    no_peer: Once,
-    no_client: Once,
+    no_peer: WarnOnce,
+    no_client: WarnOnce,
     #[cfg(feature = "throttle")]
-    undeclared: Once,
+    undeclared: WarnOnce,
 }
 
 impl Access {
@@ -98,7 +97,7 @@ impl Access {
         &self,
         peer: Option<IpAddr>,
         headers: Headers<'_>,
-    ) -> Result<Visitor, Reply> {
+    ) -> Result<Client, Reply> {
         let client = self.client(peer, headers);
         if let Some(allowed) = &self.allowed
             && !allowed.contain(client?)
@@ -109,34 +108,30 @@ impl Access {
         if let (Some(failures), Ok(client)) = (&self.failures, client)
             && !self.is_undeclared_proxy(client, headers)
         {
-            return failures.admit(client).map(|of| Visitor { counted: Some(of) });
+            return failures.admit(client).map(|of| Client { counted: Some(of) });
         }
-        Ok(Visitor::default())
+        Ok(Client::default())
     }
 
     /// An answer of one of the steps that authenticate: a failure is counted.
-    pub(crate) fn counted<T>(
-        &self,
-        visitor: Visitor,
-        answer: Result<T, Reply>,
-    ) -> Result<T, Reply> {
+    pub(crate) fn counted<T>(&self, client: Client, answer: Result<T, Reply>) -> Result<T, Reply> {
         #[cfg(feature = "throttle")]
-        if let (Some(failures), Some(of), Err(reply)) = (&self.failures, visitor.counted, &answer)
+        if let (Some(failures), Some(of), Err(reply)) = (&self.failures, client.counted, &answer)
             && reply.kind().status() == 401
         {
             failures.count(of);
         }
-        _ = visitor;
+        _ = client;
         answer
     }
 
     /// What came from there was authentic and fresh: whatever else does, it is not shut out.
-    pub(crate) fn vouch(&self, visitor: Visitor) {
+    pub(crate) fn vouch(&self, client: Client) {
         #[cfg(feature = "throttle")]
-        if let (Some(failures), Some(of)) = (&self.failures, visitor.counted) {
+        if let (Some(failures), Some(of)) = (&self.failures, client.counted) {
             failures.exempt(of);
         }
-        _ = visitor;
+        _ = client;
     }
 
     /// The address to judge by: the peer's, or behind a trusted proxy the client's.
@@ -187,7 +182,7 @@ impl Access {
 
 /// Somebody who was let in.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Visitor {
+pub(crate) struct Client {
     /// Where his failures are counted.
     #[cfg(feature = "throttle")]
     counted: Option<ipnet::IpNet>,

@@ -28,7 +28,7 @@ impl<P: Provider> WebhookLayer<P> {
         mut self,
         networks: impl IntoIterator<Item = N>,
     ) -> Result<Self, ConfigError> {
-        Arc::make_mut(&mut self.config).access.allow(networks)?;
+        Arc::make_mut(&mut self.receiver).access.allow(networks)?;
         Ok(self)
     }
 
@@ -52,7 +52,7 @@ impl<P: Provider> WebhookLayer<P> {
         mut self,
         networks: impl IntoIterator<Item = N>,
     ) -> Result<Self, ConfigError> {
-        Arc::make_mut(&mut self.config).access.trust(networks)?;
+        Arc::make_mut(&mut self.receiver).access.trust(networks)?;
         Ok(self)
     }
 
@@ -74,6 +74,6 @@ impl<P: Provider> WebhookLayer<P> {
     #[cfg(feature = "throttle")]
     #[must_use]
     pub fn with_failed_auth_limit(self, per_minute: u32) -> Self {
-        self.set(|config| config.access.limit(crate::access::Failures::new(per_minute)))
+        self.set(|receiver| receiver.access.limit(crate::access::Failures::new(per_minute)))
     }
 }

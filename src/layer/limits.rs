@@ -14,7 +14,7 @@ impl<P: Provider> WebhookLayer<P> {
     /// ```
     #[must_use]
     pub fn with_body_limit(self, bytes: usize) -> Self {
-        self.set(|config| config.body_limit = bytes)
+        self.set(|receiver| receiver.body_limit = bytes)
     }
 
     /// How long the whole body may take. Default: 5 s.
@@ -26,7 +26,7 @@ impl<P: Provider> WebhookLayer<P> {
     /// ```
     #[must_use]
     pub fn with_body_deadline(self, deadline: Duration) -> Self {
-        self.set(|config| config.body_deadline = deadline)
+        self.set(|receiver| receiver.body_deadline = deadline)
     }
 
     /// How many bytes of bodies all requests of this layer may hold at one time, read or being read;
@@ -38,7 +38,7 @@ impl<P: Provider> WebhookLayer<P> {
     /// ```
     #[must_use]
     pub fn with_bytes_in_flight(self, bytes: usize) -> Self {
-        self.set(|config| config.set_bytes_in_flight(bytes))
+        self.set(|receiver| receiver.set_bytes_in_flight(bytes))
     }
 
     /// How many handlers may run at one time, those included whose sender was answered already; above it
@@ -51,7 +51,7 @@ impl<P: Provider> WebhookLayer<P> {
     /// ```
     #[must_use]
     pub fn with_max_concurrent_runs(self, runs: usize) -> Self {
-        self.set(|config| config.set_max_concurrent_runs(runs))
+        self.set(|receiver| receiver.set_max_concurrent_runs(runs))
     }
 
     /// How many duplicates may wait for the attempt that runs: so many a delivery, and so many in all;
@@ -63,7 +63,7 @@ impl<P: Provider> WebhookLayer<P> {
     /// ```
     #[must_use]
     pub fn with_max_waiters(self, per_delivery: usize, in_all: usize) -> Self {
-        self.set(|config| config.shared.set_max_waiters(per_delivery, in_all))
+        self.set(|receiver| receiver.limits.set_max_waiters(per_delivery, in_all))
     }
 
     /// How long a handler may run; then it is dropped and the delivery released. Default: 60 s.
@@ -75,6 +75,6 @@ impl<P: Provider> WebhookLayer<P> {
     /// ```
     #[must_use]
     pub fn with_run_limit(self, limit: Duration) -> Self {
-        self.set(|config| config.run_limit = limit)
+        self.set(|receiver| receiver.run_limit = limit)
     }
 }

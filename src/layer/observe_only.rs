@@ -33,16 +33,18 @@ impl<P: Provider> WebhookLayer<P> {
     /// ```
     #[must_use]
     pub fn with_insecure_observe_only(self) -> Self {
-        self.set(|config| config.observe_only = true)
+        self.set(|receiver| receiver.observe_only = true)
     }
 
     #[cfg(any(feature = "tower", feature = "actix"))]
     pub(super) fn warn_if_observe_only(&self) {
-        if self.config.observe_only && self.config.shared.is_first_warning() {
-            tracing::warn!(
-                sender = self.config.provider.name(),
-                "observe-only: this webhook refuses nothing, forged requests reach its handler"
-            );
+        if self.receiver.observe_only {
+            self.receiver.limits.observe_only_said.then(|| {
+                tracing::warn!(
+                    sender = self.receiver.provider.name(),
+                    "observe-only: this webhook refuses nothing, forged requests reach its handler"
+                );
+            });
         }
     }
 }

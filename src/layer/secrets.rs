@@ -83,7 +83,7 @@ impl<P: Provider> WebhookLayer<P> {
         mut self,
         secret: impl Into<Secret>,
     ) -> Result<Self, ConfigError> {
-        Arc::make_mut(&mut self.config).secrets.add(&secret.into())?;
+        Arc::make_mut(&mut self.receiver).secrets.add(&secret.into())?;
         Ok(self)
     }
 }

@@ -21,7 +21,7 @@ impl<P: Provider> WebhookLayer<P> {
     /// }
     /// ```
     pub async fn is_ready(&self) -> bool {
-        !self.config.shared.is_closed() && self.config.store.ready().await.is_ok()
+        !self.receiver.limits.is_closed() && self.receiver.store.ready().await.is_ok()
     }
 
     /// Ends the receiver, in order: from now on it is not ready, and a delivery that has not begun, one that waits for
@@ -45,13 +45,13 @@ impl<P: Provider> WebhookLayer<P> {
     /// # }
     /// ```
     pub async fn shutdown(&self, grace: Duration) -> bool {
-        let shared = &self.config.shared;
-        shared.close();
-        if shared.drained(grace).await {
+        let limits = &self.receiver.limits;
+        limits.close();
+        if limits.drained(grace).await {
             return true;
         }
-        shared.end_runs();
-        let is_released = shared.drained(RELEASES).await;
+        limits.end_runs();
+        let is_released = limits.drained(RELEASES).await;
         tracing::warn!(
             ?grace,
             is_released,
@@ -72,6 +72,6 @@ impl<P: Provider> WebhookLayer<P> {
     /// # }
     /// ```
     pub async fn drain(&self, grace: Duration) -> bool {
-        self.config.shared.drained(grace).await
+        self.receiver.limits.drained(grace).await
     }
 }

@@ -178,23 +178,23 @@ impl Meters {
         gauge.set(unix_seconds(SystemTime::now()));
     }
 
-    pub(crate) fn bytes_in_flight(&self) -> Level {
-        Level { gauge: self.bytes_in_flight.clone(), height: 0.0 }
+    pub(crate) fn bytes_in_flight(&self) -> GaugeGuard {
+        GaugeGuard { gauge: self.bytes_in_flight.clone(), height: 0.0 }
     }
 
-    pub(crate) fn waiting(&self) -> Level {
-        Level::one(&self.waiters)
+    pub(crate) fn waiting(&self) -> GaugeGuard {
+        GaugeGuard::one(&self.waiters)
     }
 
-    pub(crate) fn pending(&self, verb: Verb) -> Level {
-        Level::one(&self.pending[usize::from(verb == Verb::Release)])
+    pub(crate) fn pending(&self, verb: Verb) -> GaugeGuard {
+        GaugeGuard::one(&self.pending[usize::from(verb == Verb::Release)])
     }
 
     pub(crate) fn running(&self) -> Timed {
         Timed {
             histogram: self.handler_duration.clone(),
             began: Instant::now(),
-            _level: Level::one(&self.running),
+            _level: GaugeGuard::one(&self.running),
         }
     }
 
@@ -210,12 +210,12 @@ impl Meters {
 }
 
 /// What a gauge stands higher by until this is dropped.
-pub(crate) struct Level {
+pub(crate) struct GaugeGuard {
     gauge: Gauge,
     height: f64,
 }
 
-impl Level {
+impl GaugeGuard {
     fn one(gauge: &Gauge) -> Self {
         let mut level = Self { gauge: gauge.clone(), height: 0.0 };
         level.raise(1);
@@ -228,15 +228,15 @@ impl Level {
     }
 }
 
-impl Drop for Level {
+impl Drop for GaugeGuard {
     fn drop(&mut self) {
         self.gauge.decrement(self.height);
     }
 }
 
-impl fmt::Debug for Level {
+impl fmt::Debug for GaugeGuard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Level({})", self.height)
+        write!(f, "GaugeGuard({})", self.height)
     }
 }
 
@@ -244,7 +244,7 @@ impl fmt::Debug for Level {
 pub(crate) struct Timed {
     histogram: Histogram,
     began: Instant,
-    _level: Level,
+    _level: GaugeGuard,
 }
 
 impl Drop for Timed {

@@ -9,7 +9,6 @@ mod meters;
 #[path = "no_meters.rs"]
 mod meters;
 
-use std::fmt::{self, Write};
 use std::sync::Arc;
 
 use tracing::field::{Empty, display};
@@ -17,16 +16,14 @@ use tracing::{Span, debug, info, info_span, warn};
 
 use self::meters::KindLabel;
 pub(crate) use self::meters::{
-    Asked, Level, Meters, MetersOfLayer, StoreMeters, evicted, taken_over,
+    Asked, GaugeGuard, Meters, MetersOfLayer, StoreMeters, evicted, taken_over,
 };
-use crate::config::Config;
+use crate::escaped::Escaped;
 use crate::provider::Provider;
+use crate::receiver::Receiver;
 use crate::rejection::{RejectionKind, Reply};
 use crate::run_state::RunState;
 use crate::store::AnyStore;
-
-/// The longest id or kind in a log, in bytes of what came.
-const LONGEST: usize = 128;
 
 /// The span of one delivery. Its fields are filled in as they become known.
 pub(crate) fn span(sender: &'static str) -> Span {
@@ -114,13 +111,13 @@ pub(crate) struct Observation<'a> {
 }
 
 impl<'a> Observation<'a> {
-    pub(crate) fn new<P: Provider>(config: &'a Config<P>, run: &'a RunState) -> Self {
+    pub(crate) fn new<P: Provider>(receiver: &'a Receiver<P>, run: &'a RunState) -> Self {
         let is_measured = Meters::MEASURE || !run.span().is_disabled();
         if is_measured {
             // From here on.
             run.arrived();
         }
-        let (meters, store) = (config.meters(), &config.store);
+        let (meters, store) = (receiver.meters(), &receiver.store);
         Self { run, meters, store, kind: KindLabel::default(), is_measured }
     }
 
@@ -246,28 +243,4 @@ fn is_authenticated(kind: RejectionKind) -> bool {
             | RejectionKind::RunLimit
             | RejectionKind::HandlerPanicked
     )
-}
-
-/// Text from outside, with control characters escaped, and cut. Its `Debug` has quotes.
-pub(crate) struct Escaped<'a>(pub(crate) &'a str);
-
-impl fmt::Debug for Escaped<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "\"{self}\"")
-    }
-}
-
-impl fmt::Display for Escaped<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut left = LONGEST;
-        for char in self.0.chars() {
-            let Some(rest) = left.checked_sub(char.len_utf8()) else {
-                return f.write_char('…');
-            };
-            left = rest;
-            // `escape_debug` leaves no control character and no ANSI escape as it is.
-            write!(f, "{}", char.escape_debug())?;
-        }
-        Ok(())
-    }
 }

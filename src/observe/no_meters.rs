@@ -20,7 +20,7 @@ pub(crate) struct Meters;
 pub(crate) struct KindLabel(());
 
 #[derive(Debug)]
-pub(crate) struct Level;
+pub(crate) struct GaugeGuard;
 
 #[derive(Debug, Default)]
 pub(crate) struct StoreMeters;
@@ -55,26 +55,26 @@ impl Meters {
 
     pub(crate) fn accepted(&self) {}
 
-    pub(crate) fn bytes_in_flight(&self) -> Level {
-        Level
+    pub(crate) fn bytes_in_flight(&self) -> GaugeGuard {
+        GaugeGuard
     }
 
-    pub(crate) fn waiting(&self) -> Level {
-        Level
+    pub(crate) fn waiting(&self) -> GaugeGuard {
+        GaugeGuard
     }
 
-    pub(crate) fn pending(&self, _: Verb) -> Level {
-        Level
+    pub(crate) fn pending(&self, _: Verb) -> GaugeGuard {
+        GaugeGuard
     }
 
-    pub(crate) fn running(&self) -> Level {
-        Level
+    pub(crate) fn running(&self) -> GaugeGuard {
+        GaugeGuard
     }
 
     pub(crate) fn store(&self, _: &AnyStore) {}
 }
 
-impl Level {
+impl GaugeGuard {
     pub(crate) fn raise(&mut self, _: usize) {}
 }
 

@@ -2,13 +2,13 @@
 //! learns nothing but that, whatever he sent.
 
 use super::Exchange;
-use crate::access::Visitor;
-use crate::config::Config;
+use crate::access::Client;
+use crate::receiver::Receiver;
 use crate::rejection::Reply;
 
-pub(super) fn check<P>(config: &Config<P>, exchange: &impl Exchange) -> Result<Visitor, Reply> {
-    match config.access.is_open() {
-        true => Ok(Visitor::default()),
-        false => config.access.admit(exchange.peer(), exchange.headers()),
+pub(super) fn check<P>(receiver: &Receiver<P>, exchange: &impl Exchange) -> Result<Client, Reply> {
+    match receiver.access.is_open() {
+        true => Ok(Client::default()),
+        false => receiver.access.admit(exchange.peer(), exchange.headers()),
     }
 }

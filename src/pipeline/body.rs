@@ -6,31 +6,31 @@ use std::pin::pin;
 use bytes::{Bytes, BytesMut};
 
 use super::{BodyError, Exchange};
-use crate::config::Config;
+use crate::limits::{Body, Share};
 use crate::provider::Provider;
+use crate::receiver::Receiver;
 use crate::rejection::{RejectionKind, Reply};
 use crate::run_state::RunState;
-use crate::shared::{Body, Share};
 use crate::timer::timeout_at;
 
 /// One deadline for the whole body: one for each frame is beaten by a byte a second.
 pub(super) async fn collect<P: Provider>(
-    config: &Config<P>,
+    receiver: &Receiver<P>,
     exchange: &mut impl Exchange,
     run: &RunState,
 ) -> Result<Body, Reply> {
-    let gathered = pin!(gather(config, exchange));
-    match timeout_at(|| run.arrived() + config.body_deadline, gathered).await {
+    let gathered = pin!(gather(receiver, exchange));
+    match timeout_at(|| run.arrived() + receiver.body_deadline, gathered).await {
         Ok(body) => body.map_err(Reply::from),
         Err(_) => Err(RejectionKind::BodyTooSlow.into()),
     }
 }
 
 async fn gather<P: Provider>(
-    config: &Config<P>,
+    receiver: &Receiver<P>,
     exchange: &mut impl Exchange,
 ) -> Result<Body, RejectionKind> {
-    let mut share = Share::none(config.meters().bytes_in_flight());
+    let mut share = Share::none(receiver.meters().bytes_in_flight());
     let mut first = Bytes::new();
     let mut rest = BytesMut::new();
     let mut has_begun = false;
@@ -43,10 +43,10 @@ async fn gather<P: Provider>(
             BodyError::Incomplete => RejectionKind::BodyIncomplete,
             BodyError::TooLarge => RejectionKind::BodyTooLarge,
         })?;
-        if chunk.len() > config.body_limit - (first.len() + rest.len()) {
+        if chunk.len() > receiver.body_limit - (first.len() + rest.len()) {
             return Err(RejectionKind::BodyTooLarge);
         }
-        config.shared.take_bytes(&mut share, chunk.len())?;
+        receiver.limits.take_bytes(&mut share, chunk.len())?;
         if rest.is_empty() && first.is_empty() {
             // A body in one frame, as most are, is handed on without a copy.
             first = chunk;

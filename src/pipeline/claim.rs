@@ -5,14 +5,13 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::keys::Keys;
 use super::settle::{self, pauses};
-use crate::config::{Config, OnStoreDown};
+use crate::limits::{Body, HeldBody, RunPermit, Running};
 use crate::provider::Provider;
+use crate::receiver::{OnStoreDown, Receiver};
 use crate::rejection::{RejectionKind, Reply};
 use crate::run_state::{Phase, RunState};
-use crate::shared::{Body, Running, SharedBody, Slot};
-use crate::store::{Claim, Claims, Fence, Key, ONE_QUESTION, Owner, StoreError};
+use crate::store::{Claim, Claims, Fence, Key, Keys, ONE_QUESTION, Owner, StoreError};
 
 /// A delivery that this attempt may run, and alone.
 pub(super) struct Claimed {
@@ -20,23 +19,23 @@ pub(super) struct Claimed {
     pub(super) attempt: u32,
     /// Before the store was asked: the lease runs from no earlier.
     pub(super) since: Instant,
-    pub(super) body: SharedBody,
+    pub(super) body: HeldBody,
     /// When the sender is to be answered.
     pub(super) deadline: Instant,
     /// What a shutdown waits for: a claim goes on without its client, and its handler follows.
     pub(super) running: Running,
     /// Among the handlers that may run at one time. `None` while it waits.
-    slot: Option<Slot>,
+    permit: Option<RunPermit>,
 }
 
 /// Claims every key of the delivery and writes their fences, or says why not.
 pub(super) async fn acquire<P: Provider>(
-    config: &Config<P>,
+    receiver: &Receiver<P>,
     keys: &mut Keys,
     body: Body,
     run: &RunState,
 ) -> Result<Claimed, Reply> {
-    if config.shared.is_closed() {
+    if receiver.limits.is_closed() {
         return Err(RejectionKind::ShuttingDown.into());
     }
     let since = Instant::now();
@@ -44,28 +43,28 @@ pub(super) async fn acquire<P: Provider>(
         owner: Owner::random(),
         attempt: 0,
         since,
-        body: SharedBody::Alone(body),
-        deadline: run.arrived_by(since) + config.answer_deadline(),
-        running: config.shared.run(),
-        slot: Some(config.shared.slot()?),
+        body: HeldBody::Alone(body),
+        deadline: run.arrived_by(since) + receiver.answer_deadline(),
+        running: receiver.limits.run(),
+        permit: Some(receiver.limits.run_permit()?),
     };
     // From here on something may be held: if the client leaves, this goes on in a task.
     run.enter(Phase::Held);
-    let (lease, keep) = (config.lease, config.retention());
-    match config.store.claim_at_once(keys.all_mut(), claimed.owner, lease, keep, since) {
+    let (lease, keep) = (receiver.lease, receiver.retention());
+    match receiver.store.claim_at_once(keys.all_mut(), claimed.owner, lease, keep, since) {
         Some(Ok(Claims::Acquired { attempt })) => {
             claimed.attempt = attempt;
             Ok(claimed)
         }
         // Boxed: what it takes to wait is not carried by every delivery.
-        asked => Box::pin(contend(config, keys, claimed, asked, run)).await,
+        asked => Box::pin(contend(receiver, keys, claimed, asked, run)).await,
     }
 }
 
 /// Whoever finds the delivery in progress waits for the end of the attempt that runs, to take it over if
 /// that fails, or to give its success as the answer.
 async fn contend<P: Provider>(
-    config: &Config<P>,
+    receiver: &Receiver<P>,
     keys: &mut Keys,
     mut claimed: Claimed,
     // What the store has said already, if it was asked.
@@ -74,25 +73,25 @@ async fn contend<P: Provider>(
 ) -> Result<Claimed, Reply> {
     // Whether a question went unanswered, so that it is not known what the owner holds.
     let mut unsure = false;
-    let patience = match config.on_store_down {
+    let patience = match receiver.on_store_down {
         OnStoreDown::Refuse => claimed.deadline,
-        OnStoreDown::ProcessAnyway => run.arrived() + config.answer_deadline() / 2,
+        OnStoreDown::ProcessAnyway => run.arrived() + receiver.answer_deadline() / 2,
     };
     let mut place = None;
     let mut pauses = pauses();
     loop {
-        if config.shared.is_closed() {
+        if receiver.limits.is_closed() {
             run.enter(Phase::Idle);
             if unsure || asked.is_some() {
-                settle::release_later(config, keys, claimed.owner);
+                settle::release_later(receiver, keys, claimed.owner);
             }
             return Err(RejectionKind::ShuttingDown.into());
         }
         let pause = pauses.next().unwrap_or_default();
         // Asked for while nothing is held, and kept while that is not known.
-        if claimed.slot.is_none() {
-            claimed.slot = match config.shared.slot() {
-                Ok(slot) => Some(slot),
+        if claimed.permit.is_none() {
+            claimed.permit = match receiver.limits.run_permit() {
+                Ok(permit) => Some(permit),
                 // The run that it waits for may go on as well.
                 Err(_) if place.is_some() && Instant::now() < claimed.deadline => {
                     sleep(min(pause, claimed.deadline - Instant::now())).await;
@@ -106,7 +105,7 @@ async fn contend<P: Provider>(
             claimed.since = Instant::now();
         }
         let asked = asked.take();
-        let pause = match attempt(config, keys, &claimed, asked, unsure, patience).await {
+        let pause = match attempt(receiver, keys, &claimed, asked, unsure, patience).await {
             Ok(Attempt::Acquired(attempt)) => return Ok(Claimed { attempt, ..claimed }),
             Ok(Attempt::Completed) => {
                 run.enter(Phase::Idle);
@@ -115,16 +114,16 @@ async fn contend<P: Provider>(
             Ok(Attempt::InProgress { key, retry_after }) => {
                 // Nothing is held while waiting: a client that leaves leaves nothing behind.
                 run.enter(Phase::Idle);
-                claimed.slot = None;
+                claimed.permit = None;
                 let left = claimed.deadline.saturating_duration_since(Instant::now());
                 if left.is_zero() || run.is_detached() {
                     return Err(Reply::later(RejectionKind::InProgress, retry_after));
                 }
                 if place.is_none() {
                     // By the key that is taken: replays of one body have an id each.
-                    let joined = config.shared.wait_for(key, claimed.body);
+                    let joined = receiver.limits.wait_for(key, claimed.body);
                     let joined = joined.map_err(|kind| Reply::later(kind, retry_after))?;
-                    place = Some((joined.0, config.meters().waiting()));
+                    place = Some((joined.0, receiver.meters().waiting()));
                     claimed.body = joined.1;
                 }
                 // What was given back may be so only later, in the background: as another, it cannot
@@ -138,8 +137,8 @@ async fn contend<P: Provider>(
                 let left = patience.saturating_duration_since(Instant::now());
                 if left.is_zero() || run.is_detached() {
                     // What was asked may still take effect; nobody shall wait for that lease.
-                    settle::release_later(config, keys, claimed.owner);
-                    give_up(config, &error, run)?;
+                    settle::release_later(receiver, keys, claimed.owner);
+                    give_up(receiver, &error, run)?;
                     // Of attempts before this one, which are no claim of it.
                     keys.all_mut().iter_mut().for_each(|(_, fence)| *fence = Fence::new(0));
                     return Ok(claimed);
@@ -165,19 +164,19 @@ enum Attempt {
 
 /// All keys in their order, or none: if one is taken, those before it are released, not completed.
 async fn attempt<P: Provider>(
-    config: &Config<P>,
+    receiver: &Receiver<P>,
     keys: &mut Keys,
     claimed: &Claimed,
     mut asked: Option<Result<Claims, StoreError>>,
     mut unsure: bool,
     patience: Instant,
 ) -> Result<Attempt, StoreError> {
-    let (owner, lease, keep) = (claimed.owner, config.lease, config.retention());
+    let (owner, lease, keep) = (claimed.owner, receiver.lease, receiver.retention());
     let mut last = 0;
     for _ in 0..2 {
         let claims = match asked.take() {
             Some(claims) => claims,
-            None => config.store.claim_all(keys.all_mut(), owner, lease, keep, patience).await,
+            None => receiver.store.claim_all(keys.all_mut(), owner, lease, keep, patience).await,
         };
         match claims? {
             Claims::Acquired { attempt } => last = attempt,
@@ -185,7 +184,7 @@ async fn attempt<P: Provider>(
                 let held = if unsure { keys.all() } else { &keys.all()[..held] };
                 if !held.is_empty() {
                     let limit = min(patience, Instant::now() + ONE_QUESTION);
-                    settle::release(config, held, owner, limit).await;
+                    settle::release(receiver, held, owner, limit).await;
                 }
                 return Ok(match claim {
                     Claim::InProgress { retry_after } => {
@@ -197,7 +196,7 @@ async fn attempt<P: Provider>(
         }
         // If that took long, the first key may soon be another's, or be so already: asked once more,
         // the store renews what is still held, and says what is not.
-        if config.store.is_immediate() || claimed.since.elapsed() < config.lease / 2 {
+        if receiver.store.is_immediate() || claimed.since.elapsed() < receiver.lease / 2 {
             break;
         }
         unsure = true;
@@ -206,11 +205,11 @@ async fn attempt<P: Provider>(
 }
 
 fn give_up<P: Provider>(
-    config: &Config<P>,
+    receiver: &Receiver<P>,
     error: &StoreError,
     run: &RunState,
 ) -> Result<(), Reply> {
-    match config.on_store_down {
+    match receiver.on_store_down {
         OnStoreDown::ProcessAnyway => {
             tracing::warn!(%error, "delivery is processed without a claim, as on_store_down says");
             Ok(())

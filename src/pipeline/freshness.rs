@@ -5,24 +5,24 @@ use std::time::{Duration, SystemTime};
 use time::OffsetDateTime;
 
 use super::signature::Signed;
-use crate::config::Config;
 use crate::provider::{Envelope, Provider};
+use crate::receiver::Receiver;
 use crate::rejection::{RejectionKind, Reply};
 
 /// Every timestamp that the request names is fresh, and at least one of them is signed, unless the
 /// sender's settings or the kind of the request say otherwise. Gives the latest signed one.
 pub(super) fn check<P: Provider>(
-    config: &Config<P>,
+    receiver: &Receiver<P>,
     envelope: &Envelope<'_>,
     signed: &Signed,
 ) -> Result<Option<OffsetDateTime>, Reply> {
     if !signed.authentic {
         return Ok(None);
     }
-    let now = nanoseconds((config.clock)());
+    let now = nanoseconds((receiver.clock)());
     let (mut latest, mut any_signed, mut any) = (None, false, false);
     for timestamp in envelope.timestamps.iter().flatten() {
-        let past = config.past_tolerance(timestamp.signed && timestamp.of_attempt);
+        let past = receiver.past_tolerance(timestamp.signed && timestamp.of_attempt);
         let Some(at) = timestamp.at else {
             tracing::warn!(
                 reason = RejectionKind::Stale.as_str(),
@@ -32,7 +32,7 @@ pub(super) fn check<P: Provider>(
         };
         // In i128 no difference of two times overflows.
         let age = now - at.unix_timestamp_nanos();
-        if age > limit(past) || -age > limit(config.future_tolerance()) {
+        if age > limit(past) || -age > limit(receiver.future_tolerance()) {
             let seconds = age / 1_000_000_000;
             tracing::warn!(
                 reason = RejectionKind::Stale.as_str(),

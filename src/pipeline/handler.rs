@@ -12,15 +12,15 @@ use futures_util::future::{Either, select};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::claim::Claimed;
-use super::keys::{Held, Identified};
+use super::identify::Identified;
 use super::settle;
-use crate::config::Config;
 use crate::delivery::{Delivery, Verified};
 use crate::observe::Verb;
 use crate::provider::Provider;
+use crate::receiver::Receiver;
 use crate::rejection::{RejectionKind, Reply};
 use crate::run_state::{Phase, RunState};
-use crate::store::Settled;
+use crate::store::{Held, Settled};
 
 /// A delivery that is handled under its claim.
 pub(super) struct Handled {
@@ -30,14 +30,14 @@ pub(super) struct Handled {
 
 /// What the handler is shown, and what is held while it runs.
 pub(super) fn delivery<P: Provider>(
-    config: &Config<P>,
+    receiver: &Receiver<P>,
     message: Identified,
     claimed: Claimed,
     run: &Arc<RunState>,
 ) -> (Delivery, Option<Handled>) {
-    let keep = config.retention();
+    let keep = receiver.retention();
     let delivery = Delivery::new(Verified {
-        sender: config.provider.name(),
+        sender: receiver.provider.name(),
         webhook: message.webhook,
         id: message.id,
         kind: message.kind,
@@ -52,7 +52,7 @@ pub(super) fn delivery<P: Provider>(
 /// `handler` is the call that has yet to begin, `status` what it has answered, if it has. With nothing held,
 /// someone else watches over it.
 pub(super) async fn run<P: Provider, H: Future>(
-    config: &Config<P>,
+    receiver: &Receiver<P>,
     mut handler: Pin<&mut Option<H>>,
     status: impl FnOnce(&H::Output) -> Option<u16>,
     handled: Option<&Handled>,
@@ -66,26 +66,26 @@ pub(super) async fn run<P: Provider, H: Future>(
         .await);
     };
     run.enter(Phase::Running);
-    let ended = guarded(config, handler, handled, run).await;
+    let ended = guarded(receiver, handler, handled, run).await;
     // From here on the handler has spoken: the answer is its own, however long the record takes.
     run.enter(Phase::Held);
     let status = ended.as_ref().ok().and_then(status);
     let (held, patience) = (handled.delivery.held(), handled.claimed.deadline);
     match status {
-        Some(200..300) => settle::complete(config, held, patience).await,
-        _ => settle::release(config, held.keys.all(), held.owner, patience).await,
+        Some(200..300) => settle::complete(receiver, held, patience).await,
+        _ => settle::release(receiver, held.keys.all(), held.owner, patience).await,
     }
     ended.map_err(Reply::from)
 }
 
 /// The handler's answer, or why there is none. Timers exist only once it has waited for something.
 async fn guarded<P: Provider, H: Future>(
-    config: &Config<P>,
+    receiver: &Receiver<P>,
     mut handler: Pin<&mut Option<H>>,
     handled: &Handled,
     run: &RunState,
 ) -> Result<H::Output, RejectionKind> {
-    let _running = config.meters().running();
+    let _running = receiver.meters().running();
     let mut overseer = None;
     let ended = poll_fn(|cx| {
         if let Some(handler) = handler.as_mut().as_pin_mut() {
@@ -95,7 +95,7 @@ async fn guarded<P: Provider, H: Future>(
                 Err(payload) => return Poll::Ready(Ok(Err(payload))),
             }
         }
-        let overseer = overseer.get_or_insert_with(|| Box::pin(oversee(config, handled, run)));
+        let overseer = overseer.get_or_insert_with(|| Box::pin(oversee(receiver, handled, run)));
         overseer.as_mut().poll(cx).map(Err)
     })
     .await;
@@ -115,12 +115,12 @@ async fn guarded<P: Provider, H: Future>(
 
 /// Keeps the lease of a handler that lasts, until that is to end.
 async fn oversee<P: Provider>(
-    config: &Config<P>,
+    receiver: &Receiver<P>,
     handled: &Handled,
     run: &RunState,
 ) -> RejectionKind {
-    let limit = Instant::now() + config.run_limit;
-    let kept = pin!(timeout_at(limit, keep_lease(config, handled, run)));
+    let limit = Instant::now() + receiver.run_limit;
+    let kept = pin!(timeout_at(limit, keep_lease(receiver, handled, run)));
     match select(kept, pin!(handled.claimed.running.is_to_end())).await {
         Either::Left(_) => RejectionKind::RunLimit,
         Either::Right(_) => RejectionKind::ShuttingDown,
@@ -135,30 +135,30 @@ fn dispose(of: impl FnOnce()) -> bool {
 
 /// Renews the lease at each third of it, and tells the handler when it is surely lost.
 async fn keep_lease<P: Provider>(
-    config: &Config<P>,
+    receiver: &Receiver<P>,
     handled: &Handled,
     run: &RunState,
 ) -> Infallible {
     let held = handled.delivery.held();
-    let mut held_until = handled.claimed.since + config.lease;
-    let mut pause = config.renewal();
+    let mut held_until = handled.claimed.since + receiver.lease;
+    let mut pause = receiver.renewal();
     loop {
         sleep(pause).await;
         let asked = Instant::now();
         // An answer that was lost leaves the time to ask once more.
-        let limit = held_until.min(asked + config.renewal());
-        let renewed = config.store.renew_all(held.keys.all(), held.owner, config.lease);
+        let limit = held_until.min(asked + receiver.renewal());
+        let renewed = receiver.store.renew_all(held.keys.all(), held.owner, receiver.lease);
         let lost = match timeout_at(limit, renewed).await {
             Ok(Ok(Settled::Done)) => {
-                held_until = asked + config.lease;
-                pause = config.renewal();
+                held_until = asked + receiver.lease;
+                pause = receiver.renewal();
                 continue;
             }
             Ok(Ok(Settled::Lost)) => true,
             // The store may be back before the lease ends: ask more often.
             Ok(Err(_)) => Instant::now() >= held_until,
             Err(_) => {
-                config.store.unanswered(Verb::Renew);
+                receiver.store.unanswered(Verb::Renew);
                 Instant::now() >= held_until
             }
         };
@@ -167,6 +167,6 @@ async fn keep_lease<P: Provider>(
             run.lose_lease();
             return pending().await;
         }
-        pause = (held_until - Instant::now()).min(config.renewal()).min(Duration::from_secs(1));
+        pause = (held_until - Instant::now()).min(receiver.renewal()).min(Duration::from_secs(1));
     }
 }

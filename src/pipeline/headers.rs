@@ -1,14 +1,14 @@
 //! Step 1: what the headers alone can refuse, before the first byte of the body is asked for.
 
 use super::Exchange;
-use crate::config::Config;
 use crate::provider::Provider;
+use crate::receiver::Receiver;
 use crate::rejection::{RejectionKind, Reply};
 
 /// The signature that the request carries. `None` only where the sender's settings answer an unsigned
 /// challenge.
 pub(super) fn check<P: Provider>(
-    config: &Config<P>,
+    receiver: &Receiver<P>,
     exchange: &impl Exchange,
 ) -> Result<Option<[u8; 32]>, Reply> {
     if exchange.method() != "POST" {
@@ -17,7 +17,7 @@ pub(super) fn check<P: Provider>(
     let headers = exchange.headers();
     let (mut encoded, mut too_large) = (false, false);
     headers.each("content-encoding", |value| encoded |= !value.eq_ignore_ascii_case(b"identity"));
-    headers.each("content-length", |value| too_large |= exceeds(value, config.body_limit));
+    headers.each("content-length", |value| too_large |= exceeds(value, receiver.body_limit));
     if encoded {
         return Err(RejectionKind::ContentEncoding.into());
     }
@@ -26,15 +26,15 @@ pub(super) fn check<P: Provider>(
     }
 
     let (mut signature, mut count) = (None, 0_usize);
-    for name in config.provider.signature_headers() {
+    for name in receiver.provider.signature_headers() {
         headers.each(name, |value| (signature, count) = (Some(value), count + 1));
     }
     match (signature, count) {
-        (Some(value), 1) => match config.provider.signature(value) {
+        (Some(value), 1) => match receiver.provider.signature(value) {
             Some(signature) => Ok(Some(signature)),
             None => Err(RejectionKind::MalformedSignature.into()),
         },
-        (None, _) if config.provider.answers_unsigned_challenge() => Ok(None),
+        (None, _) if receiver.provider.answers_unsigned_challenge() => Ok(None),
         (None, _) => Err(RejectionKind::MissingSignature.into()),
         _ => Err(RejectionKind::RepeatedSignature.into()),
     }

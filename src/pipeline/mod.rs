@@ -8,8 +8,9 @@ mod freshness;
 mod handler;
 mod handshake;
 mod headers;
-mod keys;
+mod identify;
 mod observe_only;
+mod read_ahead;
 mod run;
 mod settle;
 mod signature;
@@ -23,17 +24,17 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 
 use self::claim::Claimed;
-pub(crate) use self::keys::Held;
-use self::keys::Identified;
-pub(crate) use self::observe_only::{Kept, Tape};
-pub(crate) use self::run::Attended;
-use crate::config::Config;
+use self::identify::Identified;
+
+pub(crate) use self::read_ahead::{ReadAhead, Remainder};
+pub(crate) use self::run::DetachOnDrop;
 use crate::delivery::Delivery;
+use crate::limits::Body;
 use crate::observe::Observation;
 use crate::provider::{Headers, Provider};
+use crate::receiver::Receiver;
 use crate::rejection::Reply;
 use crate::run_state::RunState;
-use crate::shared::Body;
 
 /// What the pipeline asks of a framework: a request that came in, and the handler behind it.
 pub(crate) trait Exchange {
@@ -87,19 +88,19 @@ pub(crate) enum BodyError {
     reason = "an `async fn` keeps its arguments twice, and these are large"
 )]
 pub(crate) fn receive<P: Provider, X: Exchange>(
-    config: Arc<Config<P>>,
+    receiver: Arc<Receiver<P>>,
     mut exchange: X,
     run: Arc<RunState>,
 ) -> impl Future<Output = X::Output> {
     async move {
-        if config.observe_only {
+        if receiver.observe_only {
             // Boxed: the usual way is not to carry its size.
-            return Box::pin(observe_only::receive(config, exchange, run)).await;
+            return Box::pin(observe_only::receive(receiver, exchange, run)).await;
         }
-        let mut seen = Observation::new(&config, &run);
-        let (delivery, held) = match admit(&config, &mut exchange, &run, &mut seen).await {
+        let mut seen = Observation::new(&receiver, &run);
+        let (delivery, held) = match admit(&receiver, &mut exchange, &run, &mut seen).await {
             Ok(Admitted::Now(message, claimed)) => {
-                handler::delivery(&config, message, claimed, &run)
+                handler::delivery(&receiver, message, claimed, &run)
             }
             Ok(Admitted::Before(delivery)) => (delivery, None),
             Err(reply) => {
@@ -108,7 +109,7 @@ pub(crate) fn receive<P: Provider, X: Exchange>(
             }
         };
         let handler = pin!(Some(exchange.call(delivery)));
-        match handler::run(&config, handler, X::status, held.as_ref(), &run).await {
+        match handler::run(&receiver, handler, X::status, held.as_ref(), &run).await {
             Ok(output) => {
                 seen.answered(X::status(&output));
                 output
@@ -130,39 +131,39 @@ enum Admitted {
 
 /// Steps 1 to 6, in their order. Nothing unauthenticated gets beyond the third.
 async fn admit<P: Provider, X: Exchange>(
-    config: &Config<P>,
+    receiver: &Receiver<P>,
     exchange: &mut X,
     run: &RunState,
     seen: &mut Observation<'_>,
 ) -> Result<Admitted, Reply> {
-    let (mut delivery, body) = authenticate(config, exchange, run, seen).await?;
+    let (mut delivery, body) = authenticate(receiver, exchange, run, seen).await?;
     if let Some(outer) = exchange.outer().filter(|outer| outer.key() == delivery.keys.main().0) {
         return Ok(Admitted::Before(outer));
     }
-    let claimed = claim::acquire(config, &mut delivery.keys, body, run).await?;
+    let claimed = claim::acquire(receiver, &mut delivery.keys, body, run).await?;
     Ok(Admitted::Now(delivery, claimed))
 }
 
 /// Steps 1 to 5: an authentic, fresh delivery, that may have come before.
 async fn authenticate<P: Provider, X: Exchange>(
-    config: &Config<P>,
+    receiver: &Receiver<P>,
     exchange: &mut X,
     run: &RunState,
     seen: &mut Observation<'_>,
 ) -> Result<(Identified, Body), Reply> {
-    let visitor = access::check(config, exchange)?;
-    let signature = config.access.counted(visitor, headers::check(config, exchange))?;
-    let body = body::collect(config, exchange, run).await?;
+    let client = access::check(receiver, exchange)?;
+    let signature = receiver.access.counted(client, headers::check(receiver, exchange))?;
+    let body = body::collect(receiver, exchange, run).await?;
     seen.body(body.bytes.len());
-    let signed = signature::verify(config, exchange, signature, &body.bytes, seen);
-    let signed = config.access.counted(visitor, signed)?;
-    let envelope = signed.envelope(config, exchange, &body.bytes);
-    let timestamp = freshness::check(config, &envelope, &signed)?;
+    let signed = signature::verify(receiver, exchange, signature, &body.bytes, seen);
+    let signed = receiver.access.counted(client, signed)?;
+    let envelope = signed.envelope(receiver, exchange, &body.bytes);
+    let timestamp = freshness::check(receiver, &envelope, &signed)?;
     if signed.authentic {
-        config.access.vouch(visitor);
+        receiver.access.vouch(client);
     }
-    config.access.counted(visitor, handshake::answer(&envelope, &signed))?;
-    let delivery = keys::identify(config, envelope, signed, timestamp);
+    receiver.access.counted(client, handshake::answer(&envelope, &signed))?;
+    let delivery = identify::identify(receiver, envelope, signed, timestamp);
     seen.identified(delivery.id.as_deref(), delivery.kind.as_deref());
     Ok((delivery, body))
 }

@@ -16,7 +16,7 @@ use crate::run_state::{Phase, RunState};
 
 /// The pipeline's future as the client's connection sees it. Dropped, or late, while something is held,
 /// it goes on in a task; there is no task for a delivery whose client stays.
-pub(crate) struct Attended<F: ?Sized + Future> {
+pub(crate) struct DetachOnDrop<F: ?Sized + Future> {
     future: Option<Pin<Box<F>>>,
     run: Arc<RunState>,
     answer_within: Duration,
@@ -26,7 +26,7 @@ pub(crate) struct Attended<F: ?Sized + Future> {
     late: fn(Reply) -> F::Output,
 }
 
-impl<F: ?Sized + Future> Attended<F> {
+impl<F: ?Sized + Future> DetachOnDrop<F> {
     /// `spawn` runs the future on whatever it needs; `late` writes the answer of a handler that is. All of it is
     /// done in the span of the run.
     pub(crate) fn new(
@@ -50,7 +50,7 @@ impl<F: ?Sized + Future> Attended<F> {
     }
 }
 
-impl<F: ?Sized + Future> Future for Attended<F> {
+impl<F: ?Sized + Future> Future for DetachOnDrop<F> {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
@@ -80,7 +80,7 @@ impl<F: ?Sized + Future> Future for Attended<F> {
     }
 }
 
-impl<F: ?Sized + Future> Drop for Attended<F> {
+impl<F: ?Sized + Future> Drop for DetachOnDrop<F> {
     fn drop(&mut self) {
         if self.run.phase() != Phase::Idle {
             self.detach();
@@ -90,8 +90,8 @@ impl<F: ?Sized + Future> Drop for Attended<F> {
     }
 }
 
-impl<F: ?Sized + Future> fmt::Debug for Attended<F> {
+impl<F: ?Sized + Future> fmt::Debug for DetachOnDrop<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Attended").field("run", &self.run).finish_non_exhaustive()
+        f.debug_struct("DetachOnDrop").field("run", &self.run).finish_non_exhaustive()
     }
 }

@@ -7,12 +7,11 @@ use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::keys::{Held, Keys};
-use crate::config::Config;
-use crate::observe::{Level, MetersOfLayer, Verb};
+use crate::limits::Running;
+use crate::observe::{GaugeGuard, MetersOfLayer, Verb};
 use crate::provider::Provider;
-use crate::shared::Running;
-use crate::store::{AnyStore, Fence, Key, Owner, Settled, StoreError};
+use crate::receiver::Receiver;
+use crate::store::{AnyStore, Fence, Held, Key, Keys, Owner, Settled, StoreError};
 use crate::timer::timeout_at;
 
 /// What one question in the background may take: at first, and at most, for a store that is slow.
@@ -30,42 +29,42 @@ struct Settlement {
 
 /// Guards first: a crash in between must not leave a body that can be replayed.
 pub(super) fn complete<P: Provider>(
-    config: &Config<P>,
+    receiver: &Receiver<P>,
     held: &Held,
     patience: Instant,
 ) -> impl Future<Output = ()> {
-    settle(config, held.keys.all().iter(), held.owner, Some(held.keep), patience)
+    settle(receiver, held.keys.all().iter(), held.owner, Some(held.keep), patience)
 }
 
 /// The other way round, so that the guards are the last to open.
 pub(super) fn release<P: Provider>(
-    config: &Config<P>,
+    receiver: &Receiver<P>,
     keys: &[(Key, Fence)],
     owner: Owner,
     patience: Instant,
 ) -> impl Future<Output = ()> {
-    settle(config, keys.iter().rev(), owner, None, patience)
+    settle(receiver, keys.iter().rev(), owner, None, patience)
 }
 
 /// All of a claim whose fate is not known; without waiting.
-pub(super) fn release_later<P: Provider>(config: &Config<P>, keys: &Keys, owner: Owner) {
+pub(super) fn release_later<P: Provider>(receiver: &Receiver<P>, keys: &Keys, owner: Owner) {
     let left = keys.all().iter().rev().copied().collect();
-    Settlement { owner, keep: None, left, said_late: false }.go_on(config);
+    Settlement { owner, keep: None, left, said_late: false }.go_on(receiver);
 }
 
 async fn settle<'a, P: Provider>(
-    config: &Config<P>,
+    receiver: &Receiver<P>,
     keys: impl Iterator<Item = &'a (Key, Fence)> + Clone,
     owner: Owner,
     keep: Option<Duration>,
     patience: Instant,
 ) {
-    match config.store.settle_at_once(keys.clone(), owner, keep) {
-        Some(Ok(settled)) => _ = is_late(settled, keep, &config.meters),
+    match receiver.store.settle_at_once(keys.clone(), owner, keep) {
+        Some(Ok(settled)) => _ = is_late(settled, keep, &receiver.meters),
         // Boxed: the room for what a slow store needs is not carried by every delivery.
         _ => {
             let left = keys.copied().collect();
-            Box::pin(Settlement { owner, keep, left, said_late: false }.settle(config, patience))
+            Box::pin(Settlement { owner, keep, left, said_late: false }.settle(receiver, patience))
                 .await;
         }
     }
@@ -83,25 +82,25 @@ fn is_late(settled: Settled, keep: Option<Duration>, meters: &MetersOfLayer) -> 
 
 impl Settlement {
     /// Tells the store once; what it does not take by `patience` goes on in the background.
-    async fn settle<P: Provider>(mut self, config: &Config<P>, patience: Instant) {
+    async fn settle<P: Provider>(mut self, receiver: &Receiver<P>, patience: Instant) {
         // The answer waits for the record, so that a retry finds it; but not for ever.
         let patience = || patience.max(Instant::now() + Duration::from_millis(250));
-        let told = timeout_at(patience, pin!(self.tell(&config.store, &config.meters))).await;
+        let told = timeout_at(patience, pin!(self.tell(&receiver.store, &receiver.meters))).await;
         let error = match told {
             Ok(Ok(())) => return,
             Ok(Err(error)) => error,
-            Err(elapsed) => config.store.gave_up(self.verb(), elapsed),
+            Err(elapsed) => receiver.store.gave_up(self.verb(), elapsed),
         };
         tracing::debug!(%error, verb = self.verb().as_str(), "going on in the background");
-        self.go_on(config);
+        self.go_on(receiver);
     }
 
     /// Until the store has taken it, or it has no meaning any more: a release when the lease is over
     /// anyway, a completion when nobody would remember it any longer.
-    fn go_on<P: Provider>(self, config: &Config<P>) {
+    fn go_on<P: Provider>(self, receiver: &Receiver<P>) {
         let place = match self.keep {
-            Some(_) => config.shared.complete_later(),
-            None => config.shared.release_later(),
+            Some(_) => receiver.limits.complete_later(),
+            None => receiver.limits.release_later(),
         };
         let Some(place) = place else {
             match self.keep {
@@ -112,12 +111,12 @@ impl Settlement {
             }
             return;
         };
-        let meaningful = self.keep.unwrap_or(config.lease);
-        let running = config.shared.run();
+        let meaningful = self.keep.unwrap_or(receiver.lease);
+        let running = receiver.limits.run();
         // Without a runtime there is no store to reach either: the lease's end does it.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            let pending = (place, config.meters().pending(self.verb()), running);
-            let (store, meters) = (config.store.clone(), config.meters.clone());
+            let pending = (place, receiver.meters().pending(self.verb()), running);
+            let (store, meters) = (receiver.store.clone(), receiver.meters.clone());
             runtime.spawn(self.persist(store, meters, meaningful, pending));
         }
     }
@@ -127,7 +126,7 @@ impl Settlement {
         store: AnyStore,
         meters: MetersOfLayer,
         meaningful: Duration,
-        _pending: (OwnedSemaphorePermit, Level, Running),
+        _pending: (OwnedSemaphorePermit, GaugeGuard, Running),
     ) {
         let end = Instant::now() + meaningful;
         let [mut limit, longest] = ONE_QUESTION;

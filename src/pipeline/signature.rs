@@ -4,9 +4,9 @@ use hmac::Mac;
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
 use super::Exchange;
-use crate::config::Config;
 use crate::observe::Observation;
 use crate::provider::{Envelope, Message, Provider};
+use crate::receiver::Receiver;
 use crate::rejection::{RejectionKind, Reply};
 use crate::secret::{MOST_SECRETS, Webhook, WebhookRef};
 
@@ -27,7 +27,7 @@ pub(super) struct Signed {
 /// fitted; its label is looked up only once one has. Which bytes are signed is no secret: the next prefix is
 /// tried only if the one before fails.
 pub(super) fn verify<P: Provider>(
-    config: &Config<P>,
+    receiver: &Receiver<P>,
     exchange: &impl Exchange,
     signature: Option<[u8; 32]>,
     body: &[u8],
@@ -38,11 +38,11 @@ pub(super) fn verify<P: Provider>(
         let (webhook, prefix_signed, authentic) = (None, false, false);
         return Ok(Signed { tags, count: 0, webhook, prefix_signed, authentic });
     };
-    let candidates = config.secrets.now(|| {
-        let id = config.provider.webhook_id(exchange.headers());
+    let candidates = receiver.secrets.now(|| {
+        let id = receiver.provider.webhook_id(exchange.headers());
         WebhookRef::new(id, exchange.path())
     });
-    for prefix in config.provider.signed_prefixes(exchange.headers()) {
+    for prefix in receiver.provider.signed_prefixes(exchange.headers()) {
         let (mut fits, mut fitting) = (Choice::from(0), 0);
         for ((place, tag), (key, counts)) in (0_u8..).zip(&mut tags).zip(candidates.keys()) {
             let mut mac = key.clone();
@@ -85,11 +85,11 @@ impl Signed {
     /// What the request says of itself: the first look at anything in the body.
     pub(super) fn envelope<'a, P: Provider>(
         &self,
-        config: &Config<P>,
+        receiver: &Receiver<P>,
         exchange: &'a impl Exchange,
         body: &'a [u8],
     ) -> Envelope<'a> {
         let message = Message::new(exchange.headers(), body, self.prefix_signed);
-        config.provider.envelope(&message)
+        receiver.provider.envelope(&message)
     }
 }

@@ -1,6 +1,6 @@
 //! How ScrapeBadger signs and labels its requests.
 
-use crate::peek::{self, Field};
+use crate::json::{self, Field};
 use crate::provider::{Envelope, Headers, Message, Provider, Timestamp};
 
 /// ScrapeBadger's two published contracts, both behind one layer. It has no settings: everything that is
@@ -36,7 +36,7 @@ impl Provider for ScrapeBadger {
     fn envelope<'a>(&self, message: &Message<'a>) -> Envelope<'a> {
         // What may do without a time is looked at to its end.
         let [kind_1, kind_2, detected_at] =
-            peek::fields(message.body(), ["type", "event", "detected_at"], |[kind, _, at]| {
+            json::fields(message.body(), ["type", "event", "detected_at"], |[kind, _, at]| {
                 matches!(kind, Field::Text(kind) if kind != "test") && *at != Field::Absent
             });
         let id = ["x-scrapebadger-delivery-id", "x-delivery-id"]

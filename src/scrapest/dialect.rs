@@ -4,9 +4,8 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use crate::config_error::ConfigError;
-use crate::peek::{self, Field};
+use crate::json::{self, Field};
 use crate::provider::{Challenge, Envelope, Headers, Message, Provider, Timestamp};
-use crate::wire;
 
 /// The kinds that a challenge may have. An event of any other kind is never taken for one.
 const CHALLENGE_KINDS: [&str; 4] =
@@ -205,7 +204,7 @@ impl Provider for Scrapest {
 
     fn envelope<'a>(&self, message: &Message<'a>) -> Envelope<'a> {
         let header_id = message.header(&self.delivery_id_header).filter(|id| !id.is_empty());
-        let [time, id_1, id_2, kind_1, kind_2, challenge @ ..] = peek::fields(
+        let [time, id_1, id_2, kind_1, kind_2, challenge @ ..] = json::fields(
             message.body(),
             [
                 &self.timestamp_field,
@@ -225,7 +224,7 @@ impl Provider for Scrapest {
             },
         );
         let header_time = message.header(&self.timestamp_header).map(|value| {
-            let at = wire::parse_unix_header(value);
+            let at = json::parse_unix_header(value);
             match message.is_prefix_signed() {
                 true => Timestamp::signed(at),
                 false => Timestamp::unsigned(at),

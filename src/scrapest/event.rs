@@ -151,7 +151,7 @@ pub struct WebhookEvent {
     /// The webhook that the event was sent to (`webhook_id`), which need not be the one it is about.
     pub webhook_id: Option<String>,
     /// The webhook that the event is about, from `data`; all `None` when there is no `data`.
-    pub webhook: Webhook,
+    pub webhook: WebhookStatus,
 }
 
 /// A tweet. Which fields there are is an assumption; of those with two sources the first named is taken.
@@ -222,7 +222,7 @@ pub struct User {
 /// optional.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct Webhook {
+pub struct WebhookStatus {
     /// The webhook's id (`webhook_id`).
     pub id: Option<String>,
     /// The state it is in (`status`). Documented by the sender: `pending_verification` and `active`.

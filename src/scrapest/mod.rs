@@ -35,7 +35,9 @@ mod dialect;
 mod event;
 
 pub use self::dialect::{Scrapest, SignedContent};
-pub use self::event::{Author, Event, Tweet, TweetEvent, User, UserEvent, Webhook, WebhookEvent};
+pub use self::event::{
+    Author, Event, Tweet, TweetEvent, User, UserEvent, WebhookEvent, WebhookStatus,
+};
 pub use crate::event::UnknownEvent;
 
 /// How the sender is called in a [`Delivery`](crate::Delivery).

@@ -15,6 +15,7 @@
 mod boxed;
 mod from_url;
 mod key;
+mod keys;
 mod memory;
 mod outage;
 #[cfg(feature = "postgres")]
@@ -38,6 +39,7 @@ use std::time::Duration;
 pub use self::boxed::AnyStore;
 pub use self::from_url::store_from_url;
 pub use self::key::{Fence, Key, Owner};
+pub(crate) use self::keys::{Held, Keys};
 pub use self::memory::MemoryStore;
 #[cfg(feature = "postgres")]
 pub use self::postgres::PostgresStore;

@@ -41,7 +41,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use zeroize::Zeroizing;
 
-use crate::peek;
+use crate::json;
 use crate::secret::Secret;
 
 /// A request of Scrapest's, as far as it is documented, and otherwise as the defaults of
@@ -246,8 +246,8 @@ impl SignedRequest {
 
 /// What a body says that it is, by the field of either sender.
 fn kind_of(body: &[u8]) -> Option<Cow<'_, str>> {
-    let fields = peek::fields(body, ["event", "type"], |[first, _]| *first != peek::Field::Absent);
-    let kind = fields.into_iter().find_map(peek::Field::text)?;
+    let fields = json::fields(body, ["event", "type"], |[first, _]| *first != json::Field::Absent);
+    let kind = fields.into_iter().find_map(json::Field::text)?;
     kind.bytes().all(|byte| byte.is_ascii_graphic()).then_some(kind)
 }
 

@@ -12,7 +12,7 @@ use http_body_util::{BodyExt, BodyStream, Full, StreamBody};
 use pin_project_lite::pin_project;
 
 use super::exchange::BoxError;
-use crate::pipeline::Kept;
+use crate::pipeline::Remainder;
 
 /// The body of a verified request, byte for byte as it was signed. Reading it never fails.
 ///
@@ -39,20 +39,20 @@ impl VerifiedBody {
         Self(Incoming::Whole(Full::new(bytes)))
     }
 
-    pub(super) fn unverified<B>(kept: Kept<BoxError>, rest: Pin<Box<B>>) -> Self
+    pub(super) fn unverified<B>(remainder: Remainder<BoxError>, rest: Pin<Box<B>>) -> Self
     where
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
         let pieces = |read: Vec<Bytes>| stream::iter(read).map(|bytes| Ok(Frame::data(bytes)));
-        let body = match kept {
-            Kept::Whole(bytes) => return Self::new(bytes),
-            Kept::Begun(read) if read.is_empty() => rest.map_err(Into::into).boxed_unsync(),
-            Kept::Begun(read) => {
+        let body = match remainder {
+            Remainder::Whole(bytes) => return Self::new(bytes),
+            Remainder::Begun(read) if read.is_empty() => rest.map_err(Into::into).boxed_unsync(),
+            Remainder::Begun(read) => {
                 let rest = BodyStream::new(rest.map_err(Into::into));
                 StreamBody::new(pieces(read).chain(rest)).boxed_unsync()
             }
-            Kept::Broken(read, error) => {
+            Remainder::Broken(read, error) => {
                 let error = stream::once(ready(Err(error)));
                 StreamBody::new(pieces(read).chain(error)).boxed_unsync()
             }

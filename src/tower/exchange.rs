@@ -16,7 +16,7 @@ use tower_service::Service;
 use super::{ResponseBody, VerifiedBody};
 use crate::access::PeerAddr;
 use crate::delivery::Delivery;
-use crate::pipeline::{BodyError, Exchange, Tape};
+use crate::pipeline::{BodyError, Exchange, ReadAhead};
 use crate::provider::{Headers, Lookup};
 use crate::rejection::Reply;
 
@@ -30,7 +30,7 @@ pin_project! {
         parts: Parts,
         #[pin]
         body: B,
-        tape: Tape<BoxError>,
+        read_ahead: ReadAhead<BoxError>,
         service: Option<S>,
     }
 }
@@ -38,7 +38,7 @@ pin_project! {
 impl<S, B> HttpExchange<S, B> {
     pub(super) fn new(request: Request<B>, service: S) -> Self {
         let (parts, body) = request.into_parts();
-        Self(Box::pin(Begun { parts, body, tape: Tape::off(), service: Some(service) }))
+        Self(Box::pin(Begun { parts, body, read_ahead: ReadAhead::off(), service: Some(service) }))
     }
 }
 
@@ -104,7 +104,7 @@ where
                 Some(Err(error)) => Some(Err(error.into())),
                 None => None,
             };
-            return Poll::Ready(this.tape.keep(piece, |error| classify(&**error)));
+            return Poll::Ready(this.read_ahead.keep(piece, |error| classify(&**error)));
         }
     }
 
@@ -119,11 +119,12 @@ where
     }
 
     fn keep_body(&mut self) {
-        self.0.as_mut().project().tape.start();
+        self.0.as_mut().project().read_ahead.start();
     }
 
     fn pass(mut self) -> impl Future<Output = Self::Output> {
-        let kept = std::mem::replace(self.0.as_mut().project().tape, Tape::off()).into_kept();
+        let kept = std::mem::replace(self.0.as_mut().project().read_ahead, ReadAhead::off())
+            .into_remainder();
         let call = self.0.as_mut().take(());
         let body = VerifiedBody::unverified(kept, self.0);
         Call::of(call.map(|(service, request)| (service, request.map(|()| body))))

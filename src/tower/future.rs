@@ -12,21 +12,21 @@ use tracing::instrument::Instrumented;
 
 use super::exchange::{BoxError, HttpExchange};
 use super::{ResponseBody, VerifiedBody};
-use crate::config::Config;
 use crate::observe;
-use crate::pipeline::{Attended, Exchange, receive};
+use crate::pipeline::{DetachOnDrop, Exchange, receive};
 use crate::provider::Provider;
+use crate::receiver::Receiver;
 use crate::run_state::RunState;
 
 type Answer<B, E> = Result<Response<ResponseBody<B>>, E>;
 type Run<B, E> = dyn Future<Output = Answer<B, E>> + Send;
 
 /// The answer to come. Dropped while its handler runs, it moves the run to a task.
-pub struct ResponseFuture<B, E>(Attended<Run<B, E>>);
+pub struct ResponseFuture<B, E>(DetachOnDrop<Run<B, E>>);
 
 impl<B: Send + 'static, E: Send + 'static> ResponseFuture<B, E> {
     pub(super) fn new<S, P, ReqBody>(
-        config: Arc<Config<P>>,
+        receiver: Arc<Receiver<P>>,
         request: http::Request<ReqBody>,
         service: S,
     ) -> Self
@@ -37,13 +37,13 @@ impl<B: Send + 'static, E: Send + 'static> ResponseFuture<B, E> {
         ReqBody: Body<Data = Bytes> + Send + 'static,
         ReqBody::Error: Into<BoxError>,
     {
-        let span = observe::span(config.provider.name());
-        let run = RunState::new(span, config.meters.clone());
-        let answer_within = config.answer_deadline();
+        let span = observe::span(receiver.provider.name());
+        let run = RunState::new(span, receiver.meters.clone());
+        let answer_within = receiver.answer_deadline();
         let exchange = HttpExchange::new(request, service);
-        let received = Box::pin(receive(config, exchange, Arc::clone(&run)));
+        let received = Box::pin(receive(receiver, exchange, Arc::clone(&run)));
         let late = HttpExchange::<S, ReqBody>::answer_late;
-        Self(Attended::new(received, run, answer_within, spawn, late))
+        Self(DetachOnDrop::new(received, run, answer_within, spawn, late))
     }
 }
 

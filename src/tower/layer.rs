@@ -1,6 +1,6 @@
 use tower_layer::Layer;
 
-use super::Webhook;
+use super::WebhookService;
 use crate::layer::WebhookLayer;
 use crate::provider::Provider;
 
@@ -8,9 +8,9 @@ use crate::provider::Provider;
 ///
 /// If the settings contradict each other; see [`WebhookLayer::check`].
 impl<S, P: Provider> Layer<S> for WebhookLayer<P> {
-    type Service = Webhook<S, P>;
+    type Service = WebhookService<S, P>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        Webhook::new(inner, self.checked())
+        WebhookService::new(inner, self.checked())
     }
 }

@@ -8,4 +8,4 @@ mod service;
 
 pub use self::body::{ResponseBody, VerifiedBody};
 pub use self::future::ResponseFuture;
-pub use self::service::Webhook;
+pub use self::service::WebhookService;

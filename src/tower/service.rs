@@ -9,26 +9,26 @@ use tower_service::Service;
 
 use super::exchange::BoxError;
 use super::{ResponseBody, ResponseFuture, VerifiedBody};
-use crate::config::Config;
 use crate::provider::Provider;
+use crate::receiver::Receiver;
 
 /// A service behind a [`WebhookLayer`](crate::WebhookLayer): it is called only for authentic, fresh
 /// deliveries, one at a time for each, and never again after it succeeded.
 ///
 /// Never answers `Err` for a refusal; errors are those of the inner service alone. A refusal carries a
 /// [`Rejection`](crate::Rejection) in the response's extensions. Needs a tokio runtime with time enabled.
-pub struct Webhook<S, P> {
+pub struct WebhookService<S, P> {
     inner: S,
-    config: Arc<Config<P>>,
+    receiver: Arc<Receiver<P>>,
 }
 
-impl<S, P> Webhook<S, P> {
-    pub(super) fn new(inner: S, config: Arc<Config<P>>) -> Self {
-        Self { inner, config }
+impl<S, P> WebhookService<S, P> {
+    pub(super) fn new(inner: S, receiver: Arc<Receiver<P>>) -> Self {
+        Self { inner, receiver }
     }
 }
 
-impl<S, P, ReqBody, ResBody> Service<Request<ReqBody>> for Webhook<S, P>
+impl<S, P, ReqBody, ResBody> Service<Request<ReqBody>> for WebhookService<S, P>
 where
     S: Service<Request<VerifiedBody>, Response = Response<ResBody>> + Clone + Send + 'static,
     S::Future: Send,
@@ -50,18 +50,21 @@ where
         // The clone may not be ready; the one that was asked is the one to call.
         let clone = self.inner.clone();
         let ready = std::mem::replace(&mut self.inner, clone);
-        ResponseFuture::new(Arc::clone(&self.config), request, ready)
+        ResponseFuture::new(Arc::clone(&self.receiver), request, ready)
     }
 }
 
-impl<S: Clone, P> Clone for Webhook<S, P> {
+impl<S: Clone, P> Clone for WebhookService<S, P> {
     fn clone(&self) -> Self {
-        Self { inner: self.inner.clone(), config: Arc::clone(&self.config) }
+        Self { inner: self.inner.clone(), receiver: Arc::clone(&self.receiver) }
     }
 }
 
-impl<S: fmt::Debug, P: fmt::Debug> fmt::Debug for Webhook<S, P> {
+impl<S: fmt::Debug, P: fmt::Debug> fmt::Debug for WebhookService<S, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Webhook").field("inner", &self.inner).field("config", &self.config).finish()
+        f.debug_struct("WebhookService")
+            .field("inner", &self.inner)
+            .field("receiver", &self.receiver)
+            .finish()
     }
 }

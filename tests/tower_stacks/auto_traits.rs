@@ -6,7 +6,7 @@ use std::fmt::Debug;
 
 use axum::body::Body;
 use scrapest_webhook::scrapest::Scrapest;
-use scrapest_webhook::tower::{ResponseBody, ResponseFuture, VerifiedBody, Webhook};
+use scrapest_webhook::tower::{ResponseBody, ResponseFuture, VerifiedBody, WebhookService};
 use scrapest_webhook::{
     ConfigError, Delivery, EventError, MemoryStore, Rejection, RejectionKind,
     ScrapeBadgerWebhookLayer, ScrapestWebhookLayer, Secret, UnknownEvent, scrapebadger, scrapest,
@@ -22,7 +22,7 @@ fn error<T: Error + Send + Sync + Unpin + 'static>() {}
 fn the_public_types_can_be_shared_sent_and_kept() {
     shared::<ScrapestWebhookLayer>();
     shared::<ScrapeBadgerWebhookLayer>();
-    shared::<Webhook<(), Scrapest>>();
+    shared::<WebhookService<(), Scrapest>>();
     shared::<MemoryStore>();
     shared::<Delivery>();
     shared::<scrapest::Event>();

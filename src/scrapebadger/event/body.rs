@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use super::{Tweet, TweetEvent};
 use crate::event::{EventError, decode_into};
-use crate::wire::object::{Nested, object};
-use crate::wire::{Id, Time};
+use crate::json::object::{Nested, object};
+use crate::json::{Id, Time};
 
 pub(super) fn tweet(body: &[u8]) -> Result<TweetEvent, EventError> {
     let mut event = TweetEventBody::default();

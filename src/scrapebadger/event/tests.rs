@@ -243,7 +243,7 @@ fn the_event_of_another_senders_delivery_is_refused() {
             id: None,
             kind: Some(TWEET.into()),
             timestamp: None,
-            held: crate::pipeline::Held::first(),
+            held: crate::store::Held::first(),
             body: fixture!("scrapebadger-tweet"),
             run: crate::run_state::RunState::new(tracing::Span::none(), Default::default()),
         })

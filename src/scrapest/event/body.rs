@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-use super::{Author, Tweet, TweetEvent, User, UserEvent, Webhook, WebhookEvent};
+use super::{Author, Tweet, TweetEvent, User, UserEvent, WebhookEvent, WebhookStatus};
 use crate::event::{EventError, decode_into};
-use crate::wire::object::{Nested, Skipped, object};
-use crate::wire::{Id, Time};
+use crate::json::object::{Nested, Skipped, object};
+use crate::json::{Id, Time};
 
 pub(super) fn tweet(body: &[u8]) -> Result<TweetEvent, EventError> {
     let mut event = Envelope::<TweetBody<Nested<TweetBody<Skipped>>>>::default();
@@ -152,8 +152,8 @@ object! {
 }
 
 impl WebhookBody {
-    fn into_webhook(self) -> Webhook {
-        Webhook {
+    fn into_webhook(self) -> WebhookStatus {
+        WebhookStatus {
             id: self.webhook_id.map(Into::into),
             status: self.status,
             error: self.error,

@@ -132,7 +132,7 @@ fn a_failed_delivery_tells_the_webhook_it_went_to_from_the_one_it_is_about() {
         id: text("evt_04"),
         timestamp: Some(datetime!(2026-03-04 12:00:01 UTC)),
         webhook_id: text("wh_abc123"),
-        webhook: Webhook {
+        webhook: WebhookStatus {
             id: text("wh_def456"),
             status: text("active"),
             error: text("timeout after 5 s"),
@@ -150,7 +150,7 @@ fn a_verified_webhook_is_read_with_or_without_data() {
         id: text("evt_05"),
         timestamp: Some(datetime!(2026-03-04 12:00:01 UTC)),
         webhook_id: text("wh_abc123"),
-        webhook: Webhook {
+        webhook: WebhookStatus {
             id: text("wh_abc123"),
             status: text("active"),
             error: None,
@@ -160,7 +160,7 @@ fn a_verified_webhook_is_read_with_or_without_data() {
     assert_eq!(event, Event::WebhookVerified(expected.clone()));
 
     (expected.id, expected.timestamp, expected.webhook_id) = (None, None, None);
-    expected.webhook = Webhook::default();
+    expected.webhook = WebhookStatus::default();
     for body in ["{}", r#"{"data": null}"#, r#"{"data": {}}"#] {
         let event = read(WEBHOOK_VERIFIED, body).unwrap();
         assert_eq!(event, Event::WebhookVerified(expected.clone()), "{body}");
@@ -250,7 +250,7 @@ fn the_event_of_another_senders_delivery_is_refused() {
             id: None,
             kind: Some(TWEET_CREATED.into()),
             timestamp: None,
-            held: crate::pipeline::Held::first(),
+            held: crate::store::Held::first(),
             body: fixture!("scrapest-tweet-created"),
             run: crate::run_state::RunState::new(tracing::Span::none(), Default::default()),
         })

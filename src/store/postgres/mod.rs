@@ -16,7 +16,7 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 
 use self::database::Database;
 use self::statements::{CLAIM, RELEASE, RENEW};
-use super::sql::{Asked, Lane};
+use super::sql::{Asked, BatchQueue};
 use super::{Claim, DeliveryStore, Fence, Key, Owner, Settled, StoreError};
 use crate::config_error::ConfigError;
 
@@ -70,8 +70,8 @@ pub struct PostgresStore(Arc<Shared>);
 
 struct Shared {
     database: Arc<Database>,
-    claims: Arc<Lane<claims::Job>>,
-    completions: Arc<Lane<completions::Job>>,
+    claims: Arc<BatchQueue<claims::Job>>,
+    completions: Arc<BatchQueue<completions::Job>>,
 }
 
 impl PostgresStore {
@@ -151,8 +151,8 @@ impl PostgresStore {
     pub fn from_pool(pool: PgPool) -> Self {
         Self(Arc::new(Shared {
             database: Arc::new(Database::new(pool)),
-            claims: Lane::new(),
-            completions: Lane::new(),
+            claims: BatchQueue::new(),
+            completions: BatchQueue::new(),
         }))
     }
 

@@ -1,15 +1,15 @@
 //! What the two SQL stores share.
 
+mod batch_queue;
 mod completion;
-mod lane;
 
 use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
+pub(super) use self::batch_queue::{Asked, BatchQueue, Leader};
 pub use self::completion::{CompletionError, CompletionErrorKind};
 pub(super) use self::completion::{Standing, judge};
-pub(super) use self::lane::{Asked, Lane, Leader};
 
 /// The version of the records that this code writes, and the only one that it reads.
 pub(super) const VERSION: i16 = 1;

@@ -15,7 +15,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 
 use self::batch::{Job, Settlement, Wanted};
 use self::file::File;
-use super::sql::{Asked, Lane};
+use super::sql::{Asked, BatchQueue};
 use super::{Claim, DeliveryStore, Fence, Key, Owner, Settled, StoreError};
 use crate::config_error::ConfigError;
 
@@ -79,7 +79,7 @@ pub struct SqliteStore(Arc<Shared>);
 
 struct Shared {
     file: Arc<File>,
-    lane: Arc<Lane<Job>>,
+    queue: Arc<BatchQueue<Job>>,
 }
 
 impl SqliteStore {
@@ -116,7 +116,7 @@ impl SqliteStore {
         if query.contains("mode=ro") || query.contains("immutable=") {
             return Err(refuse("sqlite read-only, expected a file to write to".into()));
         }
-        let shared = Shared { file: Arc::new(File::new(path, options)), lane: Lane::new() };
+        let shared = Shared { file: Arc::new(File::new(path, options)), queue: BatchQueue::new() };
         Ok(Self(Arc::new(shared)))
     }
 
@@ -155,7 +155,7 @@ impl SqliteStore {
 
     fn put(&self, job: Job) {
         let file = Arc::clone(&self.0.file);
-        self.0.lane.put(job, |leader| batch::lead(file, leader));
+        self.0.queue.put(job, |leader| batch::lead(file, leader));
     }
 }
 

@@ -4,7 +4,6 @@ mod runs;
 mod waiters;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,11 +11,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 pub(crate) use self::runs::Running;
 use self::runs::Runs;
-pub(crate) use self::waiters::Place;
+pub(crate) use self::waiters::WaiterGuard;
 use self::waiters::Waiters;
-use crate::observe::Level;
+use crate::observe::GaugeGuard;
 use crate::rejection::RejectionKind;
 use crate::store::Key;
+use crate::warn_once::WarnOnce;
 
 /// What waits in the background for a store that is down: so many completions, and as many releases, which must not
 /// take the place of a completion. Each is some 200 bytes.
@@ -24,7 +24,7 @@ const PENDING: usize = 10_000;
 
 /// Cheap to clone; clones are the same.
 #[derive(Clone, Debug)]
-pub(crate) struct Shared {
+pub(crate) struct Limits {
     bytes_in_flight: Arc<Semaphore>,
     waiters: Arc<Waiters>,
     /// `None`: as many as come.
@@ -32,7 +32,7 @@ pub(crate) struct Shared {
     runs: Arc<Runs>,
     pending_completions: Arc<Semaphore>,
     pending_releases: Arc<Semaphore>,
-    warned: Arc<AtomicBool>,
+    pub(crate) observe_only_said: WarnOnce,
 }
 
 /// A body that was read whole, and its share of the bytes in flight until it is dropped.
@@ -44,12 +44,12 @@ pub(crate) struct Body {
 
 /// A body that is shared once it has to wait, and not before: most never do.
 #[derive(Debug)]
-pub(crate) enum SharedBody {
+pub(crate) enum HeldBody {
     Alone(Body),
     Shared(Arc<Body>),
 }
 
-impl SharedBody {
+impl HeldBody {
     pub(crate) fn bytes(&self) -> &Bytes {
         match self {
             Self::Alone(body) => &body.bytes,
@@ -69,12 +69,12 @@ impl SharedBody {
 #[derive(Debug)]
 pub(crate) struct Share {
     bytes: Option<OwnedSemaphorePermit>,
-    level: Level,
+    level: GaugeGuard,
 }
 
 /// A place among the handlers that may run at one time, until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Slot(
+pub(crate) struct RunPermit(
     #[expect(dead_code, reason = "held for its end")] Option<OwnedSemaphorePermit>,
 );
 
@@ -85,12 +85,12 @@ impl Body {
 }
 
 impl Share {
-    pub(crate) fn none(level: Level) -> Self {
+    pub(crate) fn none(level: GaugeGuard) -> Self {
         Self { bytes: None, level }
     }
 }
 
-impl Shared {
+impl Limits {
     pub(crate) fn new(bytes_in_flight: usize) -> Self {
         Self {
             bytes_in_flight: cap(bytes_in_flight),
@@ -99,7 +99,7 @@ impl Shared {
             runs: Runs::new(),
             pending_completions: cap(PENDING),
             pending_releases: cap(PENDING),
-            warned: Arc::default(),
+            observe_only_said: WarnOnce::default(),
         }
     }
 
@@ -137,18 +137,18 @@ impl Shared {
     pub(crate) fn wait_for(
         &self,
         key: Key,
-        body: SharedBody,
-    ) -> Result<(Place, SharedBody), RejectionKind> {
+        body: HeldBody,
+    ) -> Result<(WaiterGuard, HeldBody), RejectionKind> {
         let mut body = body.shared();
         let place = self.waiters.join(key, &mut body)?;
-        Ok((place, SharedBody::Shared(body)))
+        Ok((place, HeldBody::Shared(body)))
     }
 
     /// A place for one more handler, if there is one.
-    pub(crate) fn slot(&self) -> Result<Slot, RejectionKind> {
-        let Some(runs) = &self.concurrent_runs else { return Ok(Slot(None)) };
-        let slot = Arc::clone(runs).try_acquire_owned();
-        slot.map(|slot| Slot(Some(slot))).map_err(|_| RejectionKind::TooManyRuns)
+    pub(crate) fn run_permit(&self) -> Result<RunPermit, RejectionKind> {
+        let Some(runs) = &self.concurrent_runs else { return Ok(RunPermit(None)) };
+        let permit = Arc::clone(runs).try_acquire_owned();
+        permit.map(|permit| RunPermit(Some(permit))).map_err(|_| RejectionKind::TooManyRuns)
     }
 
     pub(crate) fn run(&self) -> Running {
@@ -163,12 +163,6 @@ impl Shared {
     /// Likewise for a release.
     pub(crate) fn release_later(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.pending_releases).try_acquire_owned().ok()
-    }
-
-    /// Whether what is to be said once about a layer was not said yet.
-    #[cfg(any(feature = "tower", feature = "actix"))]
-    pub(crate) fn is_first_warning(&self) -> bool {
-        !self.warned.swap(true, Ordering::Relaxed)
     }
 
     /// Whether within `grace` nothing runs any more.
@@ -197,11 +191,11 @@ fn cap(most: usize) -> Arc<Semaphore> {
 
 #[cfg(test)]
 mod tests {
-    use super::{PENDING, Shared};
+    use super::{Limits, PENDING};
 
     #[test]
     fn releases_that_wait_leave_the_places_of_completions_free() {
-        let shared = Shared::new(1);
+        let shared = Limits::new(1);
         let releases: Vec<_> = (0..PENDING).map_while(|_| shared.release_later()).collect();
         assert_eq!(releases.len(), PENDING);
         assert!(shared.release_later().is_none(), "their number is bounded");

@@ -30,7 +30,7 @@ struct Group {
 
 /// A place among the waiting, given up when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct WaiterGuard {
     waiters: Arc<Waiters>,
     key: Key,
 }
@@ -52,7 +52,7 @@ impl Waiters {
         self: &Arc<Self>,
         key: Key,
         body: &mut Arc<Body>,
-    ) -> Result<Place, RejectionKind> {
+    ) -> Result<WaiterGuard, RejectionKind> {
         let mut waiting = self.lock();
         if waiting.in_all >= self.in_all || self.per_key == 0 {
             return Err(RejectionKind::TooManyWaiting);
@@ -74,7 +74,7 @@ impl Waiters {
         }
         waiting.in_all += 1;
         drop(waiting);
-        Ok(Place { waiters: Arc::clone(self), key })
+        Ok(WaiterGuard { waiters: Arc::clone(self), key })
     }
 
     /// Nothing under the lock can panic half-way, so a poisoned one is as good.
@@ -83,7 +83,7 @@ impl Waiters {
     }
 }
 
-impl Drop for Place {
+impl Drop for WaiterGuard {
     fn drop(&mut self) {
         let mut waiting = self.waiters.lock();
         waiting.in_all -= 1;

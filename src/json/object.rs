@@ -90,7 +90,7 @@ macro_rules! object {
         const _: () = {
             use serde::Deserialize;
             use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, Visitor};
-            use $crate::wire::object::{Fill, Place};
+            use $crate::json::object::{Fill, Place};
 
             #[derive(Clone, Copy, Deserialize)]
             #[serde(field_identifier)]

@@ -4,7 +4,7 @@ use serde_json::{from_str, json};
 
 use super::*;
 use crate::event::decode;
-use crate::wire::Id;
+use crate::json::Id;
 
 object! {
     struct Tweet {

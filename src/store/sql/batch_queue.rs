@@ -67,7 +67,7 @@ impl<A> Answer<A> {
 
 /// A queue of jobs with one leader at a time.
 #[derive(Debug)]
-pub(crate) struct Lane<J>(Mutex<Waiting<J>>);
+pub(crate) struct BatchQueue<J>(Mutex<Waiting<J>>);
 
 #[derive(Debug)]
 struct Waiting<J> {
@@ -75,7 +75,7 @@ struct Waiting<J> {
     led: bool,
 }
 
-impl<J: Send + 'static> Lane<J> {
+impl<J: Send + 'static> BatchQueue<J> {
     pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self(Mutex::new(Waiting { jobs: Vec::new(), led: false })))
     }
@@ -92,7 +92,7 @@ impl<J: Send + 'static> Lane<J> {
         }
         drop(waiting);
         // Made before the task is, which a runtime that ends drops without ever polling it.
-        let leader = Leader { lane: Arc::clone(self), leads: true };
+        let leader = Leader { queue: Arc::clone(self), leads: true };
         if let Ok(runtime) = Handle::try_current() {
             runtime.spawn(lead(leader));
         }
@@ -104,17 +104,17 @@ impl<J: Send + 'static> Lane<J> {
     }
 }
 
-/// The right to answer what a lane's queue holds.
+/// The right to answer what a queue's queue holds.
 #[derive(Debug)]
 pub(crate) struct Leader<J: Send + 'static> {
-    lane: Arc<Lane<J>>,
+    queue: Arc<BatchQueue<J>>,
     leads: bool,
 }
 
 impl<J: Send + 'static> Leader<J> {
     /// The next jobs, in the order in which they came, at most so many. `None` ends the leadership.
     pub(crate) fn next(&mut self, most: usize) -> Option<Vec<J>> {
-        let mut waiting = self.lane.lock();
+        let mut waiting = self.queue.lock();
         if waiting.jobs.is_empty() {
             // Under the lock: whoever puts a job in from now on leads.
             (waiting.led, self.leads) = (false, false);
@@ -126,7 +126,7 @@ impl<J: Send + 'static> Leader<J> {
 
     /// Puts jobs back, ahead of what has come since.
     pub(crate) fn put_back(&mut self, jobs: Vec<J>) {
-        self.lane.lock().jobs.splice(..0, jobs);
+        self.queue.lock().jobs.splice(..0, jobs);
     }
 }
 
@@ -134,7 +134,7 @@ impl<J: Send + 'static> Drop for Leader<J> {
     /// A leader that ends in the middle leaves nobody waiting for ever.
     fn drop(&mut self) {
         if self.leads {
-            let mut waiting = self.lane.lock();
+            let mut waiting = self.queue.lock();
             waiting.led = false;
             let orphans = std::mem::take(&mut waiting.jobs);
             drop(waiting);

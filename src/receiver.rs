@@ -8,10 +8,10 @@ use sha2::{Digest, Sha256};
 
 use crate::access::Access;
 use crate::config_error::ConfigError;
+use crate::limits::Limits;
 use crate::observe::{Meters, MetersOfLayer};
 use crate::provider::{DedupBy, Provider};
 use crate::secret::Source;
-use crate::shared::Shared;
 use crate::store::{AnyStore, MemoryStore};
 
 /// How far two clocks that are meant to be right may differ. Retention covers it on both sides.
@@ -41,7 +41,7 @@ pub enum OnStoreDown {
 
 /// The state of a layer: its settings, and what all its requests share. Cheap to share, rarely cloned.
 #[derive(Clone)]
-pub(crate) struct Config<P> {
+pub(crate) struct Receiver<P> {
     pub(crate) provider: P,
     pub(crate) secrets: Source,
     pub(crate) store: AnyStore,
@@ -66,14 +66,14 @@ pub(crate) struct Config<P> {
     /// Refuses nothing, and says what it would have refused.
     pub(crate) observe_only: bool,
 
-    pub(crate) shared: Shared,
+    pub(crate) limits: Limits,
     pub(crate) meters: MetersOfLayer,
 }
 
-impl<P: Provider> Config<P> {
+impl<P: Provider> Receiver<P> {
     pub(crate) fn new(provider: P, secrets: Source) -> Self {
         let bytes_in_flight_limit = 64 * 1024 * 1024;
-        let mut config = Self {
+        let mut receiver = Self {
             secrets,
             store: AnyStore::new(MemoryStore::default()),
             namespace: [0; 16],
@@ -92,12 +92,12 @@ impl<P: Provider> Config<P> {
             access: Access::default(),
             clock: Arc::new(SystemTime::now),
             observe_only: false,
-            shared: Shared::new(bytes_in_flight_limit),
+            limits: Limits::new(bytes_in_flight_limit),
             meters: MetersOfLayer::default(),
             provider,
         };
-        config.set_namespace(config.provider.name());
-        config
+        receiver.set_namespace(receiver.provider.name());
+        receiver
     }
 
     pub(crate) fn set_namespace(&mut self, namespace: &str) {
@@ -111,12 +111,12 @@ impl<P: Provider> Config<P> {
 
     pub(crate) fn set_bytes_in_flight(&mut self, limit: usize) {
         self.bytes_in_flight_limit = limit;
-        self.shared.set_bytes_in_flight(limit);
+        self.limits.set_bytes_in_flight(limit);
     }
 
     pub(crate) fn set_max_concurrent_runs(&mut self, runs: usize) {
         self.max_concurrent_runs = Some(runs);
-        self.shared.set_max_concurrent_runs(runs);
+        self.limits.set_max_concurrent_runs(runs);
     }
 
     pub(crate) fn set_provider(&mut self, provider: P) {
@@ -230,9 +230,9 @@ impl<P: Provider> Config<P> {
     }
 }
 
-impl<P: fmt::Debug> fmt::Debug for Config<P> {
+impl<P: fmt::Debug> fmt::Debug for Receiver<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Config")
+        f.debug_struct("Receiver")
             .field("provider", &self.provider)
             .field("secrets", &self.secrets)
             .field("store", &self.store)

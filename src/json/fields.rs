@@ -7,7 +7,7 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use time::OffsetDateTime;
 
 use self::scan::Found;
-use crate::wire;
+use super::times::{parse_time, unix_time};
 
 mod scan;
 #[cfg(test)]
@@ -69,8 +69,8 @@ impl<'a> Field<'a> {
     pub(crate) fn time(&self) -> Option<Option<OffsetDateTime>> {
         match self {
             Self::Absent => None,
-            Self::Text(text) => Some(wire::parse_time(text)),
-            Self::Integer(number) => Some(wire::unix_time(*number)),
+            Self::Text(text) => Some(parse_time(text)),
+            Self::Integer(number) => Some(unix_time(*number)),
             Self::Unusable => Some(None),
         }
     }

@@ -9,13 +9,10 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error, Unexpected, Visitor};
 use time::OffsetDateTime;
 
-pub(crate) mod object;
 #[cfg(test)]
 mod tests;
-mod times;
 
-use times::parse_payload_time;
-pub(crate) use times::{parse_time, parse_unix_header, unix_time};
+use super::times::{parse_payload_time, unix_time};
 
 /// An id: a string as it is, or an integer of up to 64 bits, exactly. A number that JSON parsers would
 /// round (a float, a longer integer) is an error.

@@ -1,0 +1,85 @@
+//! What makes two requests the same delivery: the keys under which it is claimed.
+
+use std::borrow::Cow;
+
+use sha2::{Digest, Sha256};
+use time::OffsetDateTime;
+
+use super::signature::Signed;
+use crate::provider::{DedupBy, Envelope, Provider};
+use crate::receiver::{Namespace, Receiver};
+use crate::secret::Webhook;
+use crate::store::{Key, Keys};
+
+/// An authentic, fresh request, and what it is filed under.
+#[derive(Debug)]
+pub(super) struct Identified {
+    pub(super) keys: Keys,
+    pub(super) webhook: Option<Webhook>,
+    pub(super) id: Option<String>,
+    pub(super) kind: Option<Cow<'static, str>>,
+    pub(super) timestamp: Option<OffsetDateTime>,
+}
+
+pub(super) fn identify<P: Provider>(
+    receiver: &Receiver<P>,
+    envelope: Envelope<'_>,
+    signed: Signed,
+    timestamp: Option<OffsetDateTime>,
+) -> Identified {
+    let namespace = match &signed.webhook {
+        Some(webhook) => namespace_of(receiver.namespace, webhook),
+        None => receiver.namespace,
+    };
+    // The same signed bytes under a new id are a replay: their tags are claimed first, and only who has
+    // them may take the id. A test event sends the same bytes each time and counts by its id; in a room of
+    // its own, so that a captured one cannot take the id of a delivery that is yet to come.
+    let tags = signed.tags();
+    let (guards, room, name) = match (&envelope.id, receiver.dedup_by()) {
+        (Some(id), _) if envelope.test => (&[][..], b'e', &**id),
+        (Some(id), DedupBy::DeliveryId) => (&[][..], b'd', &**id),
+        (Some(id), DedupBy::DeliveryIdAndTag) => (tags, b'd', &**id),
+        // Something authentic has a tag under the first secret, if under any.
+        (None, _) | (_, DedupBy::Tag) => match tags {
+            [first, others @ ..] => (others, b't', &first[..]),
+            [] => (tags, b't', &[][..]),
+        },
+    };
+    let guards = guards.iter().map(|tag| hash(namespace, b't', tag));
+    let keys = Keys::new(guards, hash(namespace, room, name));
+    Identified {
+        keys,
+        webhook: signed.webhook,
+        id: envelope.id.map(|id| text(&id)),
+        kind: envelope.kind.map(|kind| known_kind(receiver, kind)),
+        timestamp,
+    }
+}
+
+/// Without a copy, if it is one of those that the sender is known for.
+fn known_kind<P: Provider>(receiver: &Receiver<P>, kind: Cow<'_, str>) -> Cow<'static, str> {
+    match receiver.provider.kinds().iter().find(|known| **known == kind) {
+        Some(known) => Cow::Borrowed(known),
+        None => Cow::Owned(kind.into_owned()),
+    }
+}
+
+fn text(id: &[u8]) -> String {
+    match std::str::from_utf8(id) {
+        Ok(id) => id.to_owned(),
+        Err(_) => String::from_utf8_lossy(id).into_owned(),
+    }
+}
+
+/// A namespace, a letter and a tag together fit into one block of the hash.
+fn hash(namespace: Namespace, room: u8, name: &[u8]) -> Key {
+    let digest = Sha256::new().chain_update(namespace).chain_update([room]).chain_update(name);
+    Key::from_bytes(digest.finalize().into())
+}
+
+/// By the id that it was found under, never by what the request says, which anyone could change.
+fn namespace_of(of_layer: Namespace, webhook: &Webhook) -> Namespace {
+    let mut namespace = of_layer;
+    namespace.copy_from_slice(&hash(of_layer, b'w', webhook.id().as_bytes()).as_bytes()[..16]);
+    namespace
+}
