@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
+#![warn(missing_debug_implementations, missing_docs, unreachable_pub)]
 // The core alone has nobody who calls it.
 #![cfg_attr(not(any(feature = "tower", feature = "actix")), allow(dead_code, unused_imports))]
 
