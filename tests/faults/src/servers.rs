@@ -2,9 +2,9 @@
 
 use anyhow::{Context, Result};
 use clap::ValueEnum;
+use support::Folder;
 use support::servers::postgres::Postgres;
 use support::servers::redis::{DURABLE, RedisServer};
-use support::{Folder, Proxy};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Store {
