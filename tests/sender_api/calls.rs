@@ -327,3 +327,15 @@ async fn a_new_monitor_is_sent_as_published() {
     assert_eq!(error.kind(), ApiErrorKind::Request);
     assert_eq!(mock.calls("POST /v1/twitter/stream/monitors"), 1);
 }
+
+#[tokio::test]
+async fn the_senders_clock_is_read_from_its_answers() {
+    let mock = Mock::start().await;
+    mock.site().add_monitor("mon-1", "active", None);
+    let client = client(&mock);
+    assert_eq!(client.clock_difference(), None);
+    client.monitor("mon-1").await.unwrap();
+    // The same machine; a busy one may be a little late.
+    let difference = client.clock_difference().unwrap();
+    assert!((-60..=1).contains(&difference), "{difference}");
+}

@@ -5,8 +5,10 @@
 
 #![forbid(unsafe_code)]
 
+mod api;
 mod checks;
 mod client;
+mod doctor;
 mod flag;
 mod input;
 mod listen;
@@ -20,6 +22,7 @@ mod sender;
 mod shell;
 mod sign;
 mod verify;
+mod webhook;
 
 use std::process::ExitCode;
 
@@ -39,6 +42,8 @@ enum Command {
     Send(send::Send),
     Sign(sign::Sign),
     Verify(verify::Verify),
+    Webhook(webhook::Webhook),
+    Doctor(doctor::Doctor),
     Completions(shell::Completions),
     Man(shell::Man),
 }
@@ -52,6 +57,8 @@ async fn main() -> ExitCode {
         Command::Send(command) => command.run().await,
         Command::Sign(command) => command.run(),
         Command::Verify(command) => command.run().await,
+        Command::Webhook(command) => command.run().await,
+        Command::Doctor(command) => command.run().await,
         Command::Completions(command) => command.run(),
         Command::Man(command) => command.run(),
     };

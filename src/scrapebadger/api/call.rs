@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use rand::RngExt;
-use reqwest::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, DATE, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{Method, Response, Url};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -114,6 +114,9 @@ impl Client {
         };
         let response = request.send().await.map_err(broken)?;
         let status = response.status().as_u16();
+        if let Some(at) = header(&response, DATE).and_then(http_date) {
+            self.saw_date(at);
+        }
         let asked_for = pause_asked_for(&response);
         let body = read(call.name, response).await.map_err(|error| match error {
             Broken::Connection(error) => broken(error),
@@ -157,12 +160,22 @@ fn is_safe(method: &Method) -> bool {
 }
 
 fn pause_asked_for(response: &Response) -> Option<Duration> {
-    let value = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim();
+    let value = header(response, RETRY_AFTER)?;
     if let Ok(seconds) = value.parse() {
         return Some(Duration::from_secs(seconds));
     }
-    let at = OffsetDateTime::parse(&value.replace("GMT", "+0000"), &Rfc2822).ok()?;
-    Some((at - OffsetDateTime::now_utc()).try_into().unwrap_or_default())
+    let until = http_date(value)? - OffsetDateTime::now_utc();
+    // A time that has passed asks for no pause.
+    Some(until.try_into().unwrap_or_default())
+}
+
+fn header(response: &Response, name: HeaderName) -> Option<&str> {
+    Some(response.headers().get(name)?.to_str().ok()?.trim())
+}
+
+/// The form that HTTP has for a time, which is RFC 2822's with `GMT`.
+fn http_date(text: &str) -> Option<OffsetDateTime> {
+    OffsetDateTime::parse(text, &Rfc2822).ok()
 }
 
 pub(super) fn schema(call: &'static str, what: &str) -> ApiError {

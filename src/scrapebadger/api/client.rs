@@ -2,11 +2,12 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use reqwest::Url;
 use reqwest::redirect::Policy;
+use time::OffsetDateTime;
 
 use super::{ApiError, ApiErrorKind, ApiKey};
 use crate::config_error::ConfigError;
@@ -24,7 +25,11 @@ pub struct Client {
     pub(super) attempts: u32,
     pub(super) first_pause: Duration,
     budget: Arc<Budget>,
+    /// How far the sender's clock is ahead of ours, in seconds; [`UNKNOWN`] before the first answer.
+    ahead: Arc<AtomicI64>,
 }
+
+const UNKNOWN: i64 = i64::MIN;
 
 #[derive(Debug)]
 struct Budget {
@@ -83,6 +88,7 @@ impl Client {
             attempts: 5,
             first_pause: Duration::from_millis(500),
             budget: Arc::new(Budget { most: 10_000, spent: AtomicU64::new(0) }),
+            ahead: Arc::new(AtomicI64::new(UNKNOWN)),
         })
     }
 
@@ -109,6 +115,18 @@ impl Client {
     #[must_use]
     pub fn calls(&self) -> u64 {
         self.budget.spent.load(Ordering::Relaxed).min(self.budget.most)
+    }
+
+    /// How far the sender's clock is ahead of ours, in seconds, by the `Date` of its last answer; negative where ours
+    /// is ahead, `None` before the first answer.
+    #[must_use]
+    pub fn clock_difference(&self) -> Option<i64> {
+        Some(self.ahead.load(Ordering::Relaxed)).filter(|seconds| *seconds != UNKNOWN)
+    }
+
+    pub(super) fn saw_date(&self, at: OffsetDateTime) {
+        let ahead = (at - OffsetDateTime::now_utc()).whole_seconds();
+        self.ahead.store(ahead, Ordering::Relaxed);
     }
 
     /// One request more, if the budget has it.
