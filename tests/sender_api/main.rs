@@ -4,4 +4,7 @@
 
 mod calls;
 mod mock;
+mod process;
+mod rotation;
 mod schema;
+mod webhooks;

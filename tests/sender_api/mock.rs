@@ -9,6 +9,11 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{Query, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+use scrapest_webhook::testing;
 use serde_json::{Value, json};
 use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
@@ -43,6 +48,10 @@ pub struct Site {
     /// The secret of each monitor's webhook.
     pub secrets: HashMap<String, String>,
     pub violations: Vec<String>,
+    /// A test event is really posted to the webhook's URL.
+    pub posts_tests: bool,
+    /// What a change of a monitor is answered instead.
+    pub refuse_changes: Option<u16>,
 }
 
 #[derive(Clone)]
@@ -118,6 +127,7 @@ impl Site {
         path: &[&str],
         query: &HashMap<String, String>,
         body: Option<&Value>,
+        posted: Option<u16>,
     ) -> (u16, Value) {
         let not_found = (404, json!({"detail": "Not found"}));
         let id = *path.last().unwrap();
@@ -132,13 +142,12 @@ impl Site {
             ("post", "webhooks") => self.create_webhook(body.unwrap()),
             ("post", "webhooks/test") => {
                 let monitor = body.unwrap()["monitor_id"].as_str().unwrap();
-                match self.webhooks.iter().any(|hook| hook["monitor_id"] == monitor) {
-                    true => (
-                        200,
-                        json!({"success": true, "status_code": 204, "response_time_ms": 12.5}),
-                    ),
-                    false => not_found,
+                if !self.webhooks.iter().any(|hook| hook["monitor_id"] == monitor) {
+                    return not_found;
                 }
+                let status = posted.unwrap_or(204);
+                let success = (200..300).contains(&status);
+                (200, json!({"success": success, "status_code": status, "response_time_ms": 12.5}))
             }
             ("delete", "webhooks/{webhook_id}") => {
                 let before = self.webhooks.len();
@@ -162,6 +171,9 @@ impl Site {
                 else {
                     return not_found;
                 };
+                if let Some(status) = self.refuse_changes {
+                    return (status, json!({"detail": []}));
+                }
                 let change = body.unwrap().as_object().unwrap();
                 for (name, value) in change {
                     match name.as_str() {
@@ -268,6 +280,12 @@ async fn answer(
     if parts.headers.get("x-api-key").is_none_or(|key| key != KEY) {
         return reply(401, &json!({"detail": "Invalid API key"}));
     }
+    let posted = match path.ends_with("/webhooks/test") && mock.site().posts_tests {
+        true => {
+            Some(post_test(&mock, body.as_ref().unwrap()["monitor_id"].as_str().unwrap()).await)
+        }
+        false => None,
+    };
     let mut schema = mock.schema.lock().unwrap();
     let mut site = mock.site();
     let Some(template) = schema.template(&path) else {
@@ -282,11 +300,25 @@ async fn answer(
         Some(operation) => operation,
         None => "tweet",
     };
-    let (status, answer) = site.answer((&method, operation), &segments, &query, body.as_ref());
+    let (status, answer) =
+        site.answer((&method, operation), &segments, &query, body.as_ref(), posted);
     if let Err(violation) = schema.check_answer(&template, &method, status, &answer) {
         site.violations.push(violation);
     }
     reply(status, &answer)
+}
+
+/// The test event as the sender posts it, and the status that it gets.
+async fn post_test(mock: &Mock, monitor: &str) -> u16 {
+    let (url, secret) = {
+        let site = mock.site();
+        let hook = site.webhooks.iter().find(|hook| hook["monitor_id"] == monitor).unwrap();
+        (hook["url"].as_str().unwrap().to_owned(), site.secrets[monitor].clone())
+    };
+    let request = testing::scrapebadger(secret.as_str()).with_kind("test").sign();
+    let request = request.into_http::<Full<Bytes>>(&url);
+    let client = Client::builder(TokioExecutor::new()).build_http();
+    client.request(request).await.map_or(0, |response| response.status().as_u16())
 }
 
 fn reply(status: u16, body: &Value) -> Response {

@@ -13,9 +13,6 @@ use super::secret_file;
 use crate::api::ApiArgs;
 use crate::{moment, output};
 
-/// How much two clocks may differ.
-const MARGIN: Duration = Duration::from_secs(60);
-
 /// Change the secret of a monitor's webhook while deliveries go on
 ///
 /// The receivers must follow the secret's file (`Secrets::from_watched_file`, or `listen`). Four steps: a new secret is
@@ -41,9 +38,10 @@ pub(super) struct Rotate {
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = moment::span)]
     follow: Duration,
 
-    /// The receivers' past tolerance: for so long the old secret is kept, and a minute more
-    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = moment::span)]
-    past_tolerance: Duration,
+    /// How long the old secret stays valid once the sender has the new one: the receivers' past tolerance, and a
+    /// minute for clocks that differ
+    #[arg(long, value_name = "DURATION", default_value = "61m", value_parser = moment::span)]
+    keep_old: Duration,
 }
 
 impl Rotate {
@@ -60,8 +58,8 @@ impl Rotate {
             self.wait("until the receivers have read the file", journal.left_of(self.follow)).await;
             journal = self.change(&api).await?;
         }
-        let kept = self.past_tolerance + MARGIN;
-        self.wait("until nothing signed with the old secret is fresh", journal.left_of(kept)).await;
+        let left = journal.left_of(self.keep_old);
+        self.wait("until nothing signed with the old secret is fresh", left).await;
         self.drop_old()?;
         Ok(ExitCode::SUCCESS)
     }
