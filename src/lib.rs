@@ -21,6 +21,8 @@ mod run_state;
 pub mod scrapebadger;
 pub mod scrapest;
 mod secret;
+#[cfg(feature = "sender-api")]
+pub mod sender_api;
 pub mod store;
 mod timer;
 mod warn_once;

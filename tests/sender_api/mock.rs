@@ -296,10 +296,7 @@ async fn answer(
         site.violations.push(violation);
     }
     let segments: Vec<_> = path.split('/').collect();
-    let operation = match template.strip_prefix("/v1/twitter/stream/") {
-        Some(operation) => operation,
-        None => "tweet",
-    };
+    let operation = template.strip_prefix("/v1/twitter/stream/").unwrap_or("tweet");
     let (status, answer) =
         site.answer((&method, operation), &segments, &query, body.as_ref(), posted);
     if let Err(violation) = schema.check_answer(&template, &method, status, &answer) {

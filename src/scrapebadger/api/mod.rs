@@ -4,11 +4,7 @@
 //! The operations and their types are those of the sender's published OpenAPI. An answer that does not fit its
 //! schema is an error that names the field; nothing is filled in.
 //!
-//! 1. A call has a time limit, and is repeated with growing pauses while the sender answers 429 (after its
-//!    `Retry-After`), or 5xx, or not at all. A POST is repeated only when the sender cannot have carried it out;
-//!    every other call may be made twice.
-//! 2. Every request counts against a budget, because the sender may bill it.
-//! 3. The API key is sent in `X-API-Key`, and is never part of an error or of a `Debug`.
+//! Time limits, repetitions and the budget are those of [`sender_api`](crate::sender_api).
 //!
 //! ```no_run
 //! use scrapest_webhook::scrapebadger::api::{ApiKey, Client};
@@ -22,17 +18,26 @@
 //! # }
 //! ```
 
-mod call;
-mod client;
-mod error;
-mod key;
 mod model;
 mod operations;
 
-pub use self::client::{Client, DEFAULT_URL};
-pub use self::error::{ApiError, ApiErrorKind};
-pub use self::key::ApiKey;
 pub use self::model::{
     LogEntry, LogPage, LogQuery, Monitor, MonitorChange, MonitorPage, NewMonitor, NewWebhook,
     Order, TestOutcome, Tweet, Webhook, WebhookWithSecret,
 };
+use super::ScrapeBadger;
+use crate::sender_api::{Api, Sealed};
+pub use crate::sender_api::{ApiError, ApiErrorKind, ApiKey};
+
+/// A client of ScrapeBadger's API.
+pub type Client = crate::sender_api::Client<ScrapeBadger>;
+
+/// Where the sender has published its API.
+pub const DEFAULT_URL: &str = ScrapeBadger::URL;
+
+impl Sealed for ScrapeBadger {}
+
+impl Api for ScrapeBadger {
+    const URL: &'static str = "https://scrapebadger.com";
+    const KEY_HEADER: &'static str = "X-API-Key";
+}

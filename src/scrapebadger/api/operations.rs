@@ -8,12 +8,12 @@ use time::OffsetDateTime;
 use time::serde::rfc3339;
 use zeroize::Zeroizing;
 
-use super::call::{Call, schema};
 use super::{
     ApiError, ApiErrorKind, Client, LogPage, LogQuery, Monitor, MonitorChange, MonitorPage,
     NewMonitor, NewWebhook, Order, TestOutcome, Tweet, Webhook, WebhookWithSecret,
 };
 use crate::secret::Secret;
+use crate::sender_api::{Call, schema};
 
 /// The most entries that a page may have.
 const PAGE_SIZE: u32 = 100;
@@ -35,7 +35,7 @@ impl Client {
         if let Some(monitor) = monitor_id {
             url.query_pairs_mut().append_pair("monitor_id", monitor);
         }
-        let list: List = self.json(get("list the webhooks", url)).await?;
+        let list: List = self.json(Call::get("list the webhooks", url)).await?;
         Ok(list.webhooks)
     }
 
@@ -92,7 +92,7 @@ impl Client {
     /// When the call fails.
     pub async fn delete_webhook(&self, monitor_id: &str) -> Result<(), ApiError> {
         let url = self.path(&["webhooks", monitor_id]);
-        self.bytes(Call { method: Method::DELETE, ..get("delete the webhook", url) })
+        self.bytes(Call { method: Method::DELETE, ..Call::get("delete the webhook", url) })
             .await
             .map(drop)
     }
@@ -143,7 +143,7 @@ impl Client {
                 },
             );
         }
-        self.json(get("read the delivery log", url)).await
+        self.json(Call::get("read the delivery log", url)).await
     }
 
     /// A page of the account's monitors, from 1; 100 at most.
@@ -156,7 +156,7 @@ impl Client {
         url.query_pairs_mut()
             .append_pair("page", &page.max(1).to_string())
             .append_pair("page_size", &PAGE_SIZE.to_string());
-        self.json(get("list the monitors", url)).await
+        self.json(Call::get("list the monitors", url)).await
     }
 
     /// Makes a monitor.
@@ -175,7 +175,7 @@ impl Client {
     ///
     /// [`ApiErrorKind::NotFound`] when the account has no such monitor, and as for every call.
     pub async fn monitor(&self, id: &str) -> Result<Monitor, ApiError> {
-        self.json(get("look at the monitor", self.path(&["monitors", id]))).await
+        self.json(Call::get("look at the monitor", self.path(&["monitors", id]))).await
     }
 
     /// Changes a monitor, for example its webhook's secret.
@@ -214,7 +214,7 @@ impl Client {
     /// When the call fails.
     pub async fn delete_monitor(&self, id: &str) -> Result<(), ApiError> {
         let url = self.path(&["monitors", id]);
-        self.bytes(Call { method: Method::DELETE, ..get("delete the monitor", url) })
+        self.bytes(Call { method: Method::DELETE, ..Call::get("delete the monitor", url) })
             .await
             .map(drop)
     }
@@ -239,7 +239,7 @@ impl Client {
         }
         let mut url = self.url.clone();
         push(&mut url, &["v1", "twitter", "tweets", "tweet", id]);
-        let body = self.bytes(get(NAME, url)).await?;
+        let body = self.bytes(Call::get(NAME, url)).await?;
         let whole: Box<RawValue> =
             serde_json::from_slice(&body).map_err(|_| schema(NAME, "it is not JSON"))?;
         let inner: Option<Answer> = serde_json::from_str(whole.get()).ok();
@@ -262,7 +262,9 @@ impl Client {
     ///
     /// When it does not.
     pub async fn check(&self) -> Result<(), ApiError> {
-        self.json::<IgnoredAny>(get("list the webhooks", self.path(&["webhooks"]))).await.map(drop)
+        self.json::<IgnoredAny>(Call::get("list the webhooks", self.path(&["webhooks"])))
+            .await
+            .map(drop)
     }
 
     fn path(&self, of_stream: &[&str]) -> Url {
@@ -279,10 +281,6 @@ fn push(url: &mut Url, segments: &[&str]) {
     if let Ok(mut path) = url.path_segments_mut() {
         path.pop_if_empty().extend(segments);
     }
-}
-
-fn get(name: &'static str, url: Url) -> Call {
-    Call { name, method: Method::GET, url, body: None }
 }
 
 fn with_body<T: Serialize>(

@@ -33,20 +33,20 @@ pub enum ApiErrorKind {
 /// [`kind`](Self::kind).
 #[derive(Debug)]
 pub struct ApiError {
-    pub(super) kind: ApiErrorKind,
-    pub(super) call: &'static str,
-    pub(super) status: Option<u16>,
-    pub(super) what: String,
-    pub(super) source: Option<Box<dyn Error + Send + Sync>>,
+    pub(crate) kind: ApiErrorKind,
+    pub(crate) call: &'static str,
+    pub(crate) status: Option<u16>,
+    pub(crate) what: String,
+    pub(crate) source: Option<Box<dyn Error + Send + Sync>>,
 }
 
 impl ApiError {
-    pub(super) fn new(kind: ApiErrorKind, call: &'static str, what: impl Into<String>) -> Self {
+    pub(crate) fn new(kind: ApiErrorKind, call: &'static str, what: impl Into<String>) -> Self {
         Self { kind, call, status: None, what: what.into(), source: None }
     }
 
     /// By the status of an answer; `detail` is what the sender wrote about it.
-    pub(super) fn of_status(call: &'static str, status: u16, detail: Option<&str>) -> Self {
+    pub(crate) fn of_status(call: &'static str, status: u16, detail: Option<&str>) -> Self {
         let (kind, what) = match status {
             401 | 403 => (
                 ApiErrorKind::Key,

@@ -9,7 +9,7 @@ use reqwest::header::HeaderValue;
 use crate::config_error::ConfigError;
 use crate::secret::Secret;
 
-/// The key of an account, sent as `X-API-Key`. It has no `Display`, and its `Debug` is redacted.
+/// The key of an account, sent in a header. It has no `Display`, and its `Debug` is redacted.
 #[derive(Clone)]
 pub struct ApiKey(HeaderValue);
 

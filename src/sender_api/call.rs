@@ -13,7 +13,7 @@ use time::format_description::well_known::Rfc2822;
 use tokio::time::{sleep, timeout};
 use zeroize::Zeroizing;
 
-use super::{ApiError, ApiErrorKind, Client};
+use super::{Api, ApiError, ApiErrorKind, Client};
 
 /// More than a page of 100 entries has by far.
 const LONGEST_ANSWER: usize = 8 * 1024 * 1024;
@@ -21,13 +21,19 @@ const LONGEST_ANSWER: usize = 8 * 1024 * 1024;
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// A request to be made, once or several times.
-pub(super) struct Call {
+pub(crate) struct Call {
     /// How errors call it.
-    pub(super) name: &'static str,
-    pub(super) method: Method,
-    pub(super) url: Url,
+    pub(crate) name: &'static str,
+    pub(crate) method: Method,
+    pub(crate) url: Url,
     /// JSON; it may have a secret in it.
-    pub(super) body: Option<Zeroizing<Vec<u8>>>,
+    pub(crate) body: Option<Zeroizing<Vec<u8>>>,
+}
+
+impl Call {
+    pub(crate) fn get(name: &'static str, url: Url) -> Self {
+        Self { name, method: Method::GET, url, body: None }
+    }
 }
 
 /// Why one request gave nothing, and whether another may.
@@ -45,9 +51,9 @@ enum Again {
     After(Duration),
 }
 
-impl Client {
+impl<S: Api> Client<S> {
     /// An answer with a body.
-    pub(super) async fn json<T: DeserializeOwned>(&self, call: Call) -> Result<T, ApiError> {
+    pub(crate) async fn json<T: DeserializeOwned>(&self, call: Call) -> Result<T, ApiError> {
         let name = call.name;
         let body = self.bytes(call).await?;
         let mut json = serde_json::Deserializer::from_slice(&body);
@@ -61,7 +67,7 @@ impl Client {
     }
 
     /// The body of an answer, whatever it is.
-    pub(super) async fn bytes(&self, call: Call) -> Result<Bytes, ApiError> {
+    pub(crate) async fn bytes(&self, call: Call) -> Result<Bytes, ApiError> {
         let mut pause = self.first_pause;
         for attempt in 1.. {
             self.spend(call.name)?;
@@ -95,7 +101,7 @@ impl Client {
         let mut request = self
             .http
             .request(call.method.clone(), call.url.clone())
-            .header("X-API-Key", self.key.header());
+            .header(S::KEY_HEADER, self.key.header());
         if let Some(body) = &call.body {
             request = request
                 .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
@@ -178,7 +184,7 @@ fn http_date(text: &str) -> Option<OffsetDateTime> {
     OffsetDateTime::parse(text, &Rfc2822).ok()
 }
 
-pub(super) fn schema(call: &'static str, what: &str) -> ApiError {
+pub(crate) fn schema(call: &'static str, what: &str) -> ApiError {
     let what = format!("the answer does not fit the published schema: {what}");
     ApiError::new(ApiErrorKind::Schema, call, what)
 }

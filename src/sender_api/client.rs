@@ -1,6 +1,7 @@
 //! The client: its settings, and what all its calls share.
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
@@ -12,19 +13,30 @@ use time::OffsetDateTime;
 use super::{ApiError, ApiErrorKind, ApiKey};
 use crate::config_error::ConfigError;
 
-/// Where the sender has published its API.
-pub const DEFAULT_URL: &str = "https://scrapebadger.com";
+/// A sender that has an API: where it is, and how it is given the key.
+pub trait Api: private::Sealed {
+    /// Where the sender has published it.
+    const URL: &'static str;
+    /// The header that takes the key.
+    const KEY_HEADER: &'static str;
+}
 
-/// A client of the API. Clones share the connections and the budget.
-#[derive(Clone)]
-pub struct Client {
+pub(crate) mod private {
+    /// The APIs are those that this crate knows.
+    pub trait Sealed {}
+}
+
+/// A client of a sender's API: [`scrapebadger::api::Client`](crate::scrapebadger::api::Client) or
+/// [`scrapest::api::Client`](crate::scrapest::api::Client). Clones share the connections and the budget.
+pub struct Client<S> {
     pub(super) http: reqwest::Client,
-    pub(super) url: Url,
+    pub(crate) url: Url,
     pub(super) key: ApiKey,
     pub(super) timeout: Duration,
     pub(super) attempts: u32,
     pub(super) first_pause: Duration,
     budget: Arc<Budget>,
+    sender: PhantomData<fn() -> S>,
     /// How far the sender's clock is ahead of ours, in seconds; [`UNKNOWN`] before the first answer.
     ahead: Arc<AtomicI64>,
 }
@@ -37,14 +49,14 @@ struct Budget {
     spent: AtomicU64,
 }
 
-impl Client {
+impl<S: Api> Client<S> {
     /// A client of the published API, with this key.
     ///
     /// # Errors
     ///
     /// When the machine has no certificates to trust, which https needs.
     pub fn new(key: ApiKey) -> Result<Self, ConfigError> {
-        Self::at(DEFAULT_URL, key)
+        Self::at(S::URL, key)
     }
 
     /// The same at another address: a proxy, or a stand-in for tests. The paths of the API are appended to it.
@@ -89,6 +101,7 @@ impl Client {
             first_pause: Duration::from_millis(500),
             budget: Arc::new(Budget { most: 10_000, spent: AtomicU64::new(0) }),
             ahead: Arc::new(AtomicI64::new(UNKNOWN)),
+            sender: PhantomData,
         })
     }
 
@@ -156,8 +169,22 @@ fn http(url: &Url) -> reqwest::Result<reqwest::Client> {
     }
 }
 
+impl<S> Clone for Client<S> {
+    fn clone(&self) -> Self {
+        let (budget, ahead) = (Arc::clone(&self.budget), Arc::clone(&self.ahead));
+        Self {
+            http: self.http.clone(),
+            url: self.url.clone(),
+            key: self.key.clone(),
+            budget,
+            ahead,
+            ..*self
+        }
+    }
+}
+
 /// Without the address, which an operator may not want in a log, and without the key.
-impl fmt::Debug for Client {
+impl<S> fmt::Debug for Client<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
             .field("timeout", &self.timeout)
