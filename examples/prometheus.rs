@@ -14,20 +14,17 @@ use std::time::Duration;
 use axum::routing::{get, post};
 use axum::{Router, http::StatusCode};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
+use scrapest_webhook::metrics::{BYTES_BUCKETS, SECONDS_BUCKETS};
 use scrapest_webhook::{
     ScrapeBadgerWebhookLayer, ScrapestWebhookLayer, Secret, scrapebadger, scrapest,
 };
-
-/// From a handler that is quick to a run that is ended at its limit.
-const SECONDS: &[f64] = &[0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 2.0, 4.0, 8.0, 60.0];
-const BYTES: &[f64] = &[256.0, 1024.0, 4096.0, 16384.0, 65536.0, 262_144.0, 1_048_576.0];
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     // Before the first request, and buckets instead of quantiles, which cannot be added up over machines.
     let metrics = PrometheusBuilder::new()
-        .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), SECONDS)?
-        .set_buckets_for_metric(Matcher::Suffix("_bytes".into()), BYTES)?
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), SECONDS_BUCKETS)?
+        .set_buckets_for_metric(Matcher::Suffix("_bytes".into()), BYTES_BUCKETS)?
         .install_recorder()?;
     let upkeep = metrics.clone();
     tokio::spawn(async move {

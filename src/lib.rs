@@ -1,7 +1,100 @@
-#![doc = include_str!("../README.md")]
+//! Receive the webhooks of **Scrapest** and **ScrapeBadger** in axum, in actix-web or in any other tower service.
+//!
+//! One line on a route adds signature verification, replay protection, deduplication and typed events:
+//!
+//! ```
+//! use axum::{Router, http::StatusCode, routing::post};
+//! use scrapest_webhook::{ScrapestWebhookLayer, scrapest};
+//!
+//! async fn on_event(event: scrapest::Event) -> StatusCode {
+//!     println!("{event:?}");
+//!     StatusCode::NO_CONTENT
+//! }
+//!
+//! let layer = ScrapestWebhookLayer::new("whsec_3fb1c8a0d94e4a7fb2c6");
+//! let app: Router = Router::new().route("/webhooks/scrapest", post(on_event).route_layer(layer));
+//! ```
+//!
+//! The same value is an actix-web middleware (feature `actix`):
+//!
+//! ```
+//! use actix_web::{App, HttpResponse, HttpServer, web};
+//! use scrapest_webhook::{ScrapestWebhookLayer, scrapest};
+//!
+//! async fn on_event(event: scrapest::Event) -> HttpResponse {
+//!     println!("{event:?}");
+//!     HttpResponse::NoContent().finish()
+//! }
+//!
+//! let layer = ScrapestWebhookLayer::new("whsec_3fb1c8a0d94e4a7fb2c6");
+//! let server = HttpServer::new(move || {
+//!     let webhook = web::resource("/webhooks/scrapest").route(web::post().to(on_event));
+//!     App::new().service(webhook.wrap(layer.clone()))
+//! });
+//! ```
+//!
+//! # What you use
+//!
+//! | for | item |
+//! |---|---|
+//! | the receiver | [`ScrapestWebhookLayer`], [`ScrapeBadgerWebhookLayer`]: both are a [`WebhookLayer`], which has all settings |
+//! | the event in a handler | [`scrapest::Event`], [`scrapebadger::Event`]; [`UnknownEvent`] for kinds this version does not know; [`EventError`] |
+//! | the delivery in a handler | [`Delivery`]: id, kind, attempt, key, fence, raw body |
+//! | secrets | [`Secret`]; [`Secrets`] to rotate them; [`Webhook`] for many webhooks on one route |
+//! | stores | [`MemoryStore`] (default), `store::SqliteStore`, `store::PostgresStore`, `store::RedisStore`, [`store::store_from_url`] |
+//! | the reason of a refusal | [`Rejection`] in the response's extensions, with its [`RejectionKind`] |
+//! | tests of your handler | the module `testing` (feature `testing`) |
+//! | a sender or a store of your own | [`Provider`], [`DeliveryStore`] |
+//!
+//! # What it does
+//!
+//! Seven steps, in this order, before and around your handler:
+//!
+//! 1. **headers**: POST, not encoded, not too long, exactly one signature header of the right shape;
+//! 2. **body**: collected raw, within a byte limit, a deadline, and a limit over all requests;
+//! 3. **signature**: HMAC-SHA256 over the raw bytes, compared in constant time;
+//! 4. **freshness**: every timestamp the sender gives, at least one of them signed;
+//! 5. **handshake**: an authentic challenge is answered;
+//! 6. **claim**: the store says whether this delivery is new, in progress or done;
+//! 7. **handler**, then **settle**: a 2xx completes the delivery, anything else releases it for the retry.
+//!
+//! # What it promises
+//!
+//! 1. A 2xx is sent only after your handler has succeeded for this delivery, now or earlier.
+//! 2. While the store keeps its records and a lease is held, at most one handler runs per delivery, and none runs after
+//!    a success.
+//! 3. A captured request is useless: while the store remembers it, it is a duplicate; after that, it is too old.
+//! 4. After a crash between your handler's effect and our record, the handler runs again. Make the effect idempotent:
+//!    [`Delivery`] has the key and the fence.
+//! 5. Unknown events are passed through. Anything else that cannot be passed on is rejected with an error. Nothing is
+//!    dropped silently.
+//!
+//! Limitation of promise 3: neither sender is known to sign its delivery id. If a sender signs new bytes for each
+//! attempt, a captured attempt that did not succeed can run once more while it is fresh.
+//!
+//! # The manual
+//!
+//! The module [`guide`] has one page per topic: handler, settings, rotating secrets, status codes, senders, stores,
+//! exactly once, background work, production, observability, command line, troubleshooting and local development.
+//!
+//! # Features
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | `axum` (default) | the extractors for axum handlers; implies `tower` |
+//! | `tower` | the `tower_layer::Layer` |
+//! | `actix` | the actix-web middleware and extractors |
+//! | `sqlite`, `postgres`, `redis` | the stores of these names |
+//! | `metrics` | counters, gauges and histograms through the `metrics` facade |
+//! | `throttle` | [`with_failed_auth_limit`](WebhookLayer::with_failed_auth_limit) |
+//! | `testing` | signing requests in tests, and the contract suite for stores |
+//! | `cli` | the binary `scrapest-webhook`, with every store |
+//!
+//! Calls need a tokio runtime with time enabled.
+
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
-// The core alone has nobody who calls it.
+// Without a framework feature the core has no callers.
 #![cfg_attr(not(any(feature = "tower", feature = "actix")), allow(dead_code, unused_imports))]
 
 mod access;
@@ -9,6 +102,8 @@ mod config_error;
 mod delivery;
 mod escaped;
 mod event;
+#[cfg(doc)]
+pub mod guide;
 mod json;
 mod layer;
 mod limits;
@@ -55,3 +150,8 @@ pub type ScrapestWebhookLayer = WebhookLayer<scrapest::Scrapest>;
 
 /// The receiver for ScrapeBadger, for both its contracts. See [`WebhookLayer`] for its settings.
 pub type ScrapeBadgerWebhookLayer = WebhookLayer<scrapebadger::ScrapeBadger>;
+
+/// Compiles every block of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeDoctests;

@@ -39,6 +39,9 @@
 //! A handler that outlives the answer deadline is a refusal at that time, `answer_deadline`, and a
 //! delivery when it ends, by how it ended. So refusals are what the sender was told, and deliveries what came of it.
 //!
+//! Exporters that need buckets for histograms, such as `metrics-exporter-prometheus`, take [`SECONDS_BUCKETS`] and
+//! [`BYTES_BUCKETS`]; see the manual's page [observability](crate::guide::observability#prometheus).
+//!
 //! Install the recorder before the first request. A layer asks for its metrics, and describes them, when
 //! the first one comes, and keeps to that recorder from then on.
 
@@ -64,6 +67,19 @@ pub(crate) const STORE_ERRORS: &str = "scrapest_webhook_store_errors_total";
 pub(crate) const RECORDS: &str = "scrapest_webhook_records";
 pub(crate) const OLDEST_RECORD: &str = "scrapest_webhook_oldest_record_timestamp_seconds";
 pub(crate) const EVICTIONS: &str = "scrapest_webhook_evictions_total";
+
+/// Buckets for the histograms in seconds, whose names end in `_seconds`: from a fast store to a run that is ended at its
+/// default limit.
+///
+/// The dashboard and the alert rules in `examples/` need buckets. Without them `metrics-exporter-prometheus` renders
+/// histograms as summaries, and the panels stay empty.
+pub const SECONDS_BUCKETS: &[f64] = &[
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0,
+];
+
+/// Buckets for the histogram in bytes, whose name ends in `_bytes`: up to the default body limit.
+pub const BYTES_BUCKETS: &[f64] =
+    &[256.0, 1_024.0, 4_096.0, 16_384.0, 65_536.0, 262_144.0, 1_048_576.0];
 
 /// Describes every metric to the recorder that is installed. A layer does so by itself at its first
 /// request; call it for a recorder that should know them before.
