@@ -111,6 +111,8 @@ mod observe;
 mod pipeline;
 pub mod provider;
 mod receiver;
+#[cfg(feature = "sender-api")]
+mod reconcile;
 mod rejection;
 mod run_state;
 pub mod scrapebadger;
@@ -139,7 +141,9 @@ pub use self::delivery::Delivery;
 pub use self::event::{EventError, EventErrorKind, UnknownEvent};
 pub use self::layer::WebhookLayer;
 pub use self::provider::{DedupBy, Provider};
-pub use self::receiver::OnStoreDown;
+pub use self::receiver::{OnStoreDown, Once};
+#[cfg(feature = "sender-api")]
+pub use self::reconcile::{Reconcile, ReconcileError, Reconciled};
 pub use self::rejection::{Rejection, RejectionKind};
 pub use self::secret::{Secret, Secrets, Webhook, WebhookRef};
 pub use self::store::{DeliveryStore, MemoryStore};
