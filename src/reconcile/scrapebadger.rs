@@ -16,7 +16,7 @@ use crate::layer::WebhookLayer;
 use crate::provider::Envelope;
 use crate::receiver::Once;
 use crate::scrapebadger::ScrapeBadger;
-use crate::scrapebadger::api::{Client, LogEntry, LogQuery, Order};
+use crate::scrapebadger::api::{Client, LogEntry, LogPage, LogQuery, Order};
 use crate::sender_api::ApiError;
 
 /// A status of the sender's log.
@@ -97,8 +97,9 @@ async fn entries(client: &Client, what: &Reconcile) -> Result<Vec<LogEntry>, Api
     let mut found: Vec<LogEntry> = Vec::new();
     let mut tweets = std::collections::HashSet::new();
     for page in 1.. {
-        let logs = client.log(&query, page).await?.logs;
-        let is_last = logs.last().is_none_or(|entry| entry.detected_at < since);
+        let LogPage { logs, page_size, .. } = client.log(&query, page).await?;
+        let is_full = logs.len() as u64 >= u64::from(page_size);
+        let is_last = !is_full || logs.last().is_none_or(|entry| entry.detected_at < since);
         // An entry that came meanwhile has pushed others to a later page, where they are read again.
         let new = logs
             .into_iter()

@@ -5,6 +5,7 @@
 mod calls;
 mod mock;
 mod process;
+mod reconcile;
 mod rotation;
 mod schema;
 mod webhooks;

@@ -232,13 +232,12 @@ impl Site {
                     && of("delivery_status", "delivery_status", entry)
                     && of("author_username", "author_username", entry)
             })
-            .cloned()
             .collect();
         if query.get("sort").is_none_or(|sort| sort == "desc") {
             log.reverse();
         }
         let total = log.len();
-        let logs: Vec<_> = log.into_iter().skip((page - 1) * size).take(size).collect();
+        let logs: Vec<_> = log.into_iter().skip((page - 1) * size).take(size).cloned().collect();
         for _ in 0..self.growth {
             let (monitor, id) = ("mon-1", format!("9{:018}", self.log.len()));
             self.add_tweet(monitor, &id, 0, "webhook_delivered");

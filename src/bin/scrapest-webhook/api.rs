@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
-use scrapest_webhook::scrapebadger::api::{ApiKey, Client, DEFAULT_URL};
+use scrapest_webhook::sender_api::{Api, ApiKey, Client};
 
 use crate::flag;
 
@@ -17,9 +17,9 @@ pub(crate) struct ApiArgs {
     #[arg(long, value_name = "FILE")]
     api_key_file: Option<PathBuf>,
 
-    /// Where the sender's API is: a proxy, or a stand-in for tests
-    #[arg(long, value_name = "URL", default_value = DEFAULT_URL)]
-    api_url: String,
+    /// Where the sender's API is, if not where it is published: a proxy, or a stand-in for tests
+    #[arg(long, value_name = "URL")]
+    api_url: Option<String>,
 
     /// How many requests to the API this command may make, repetitions included
     #[arg(long, value_name = "N", default_value_t = 1_000)]
@@ -27,7 +27,7 @@ pub(crate) struct ApiArgs {
 }
 
 impl ApiArgs {
-    pub(crate) fn client(&self) -> Result<Client> {
+    pub(crate) fn client<S: Api>(&self) -> Result<Client<S>> {
         let key = match (&self.api_key_env, &self.api_key_file) {
             (Some(name), _) => {
                 let named = flag::of_variable("--api-key-env", name)?;
@@ -41,9 +41,9 @@ impl ApiArgs {
                 "--api-key-env, --api-key-file: no API key is given, expected the variable or the file that has it"
             ),
         };
-        flag::without_password("--api-url", &self.api_url)?;
-        let client =
-            Client::at(&self.api_url, key).map_err(|error| flag::of("--api-url", &error))?;
+        let url = self.api_url.as_deref().unwrap_or(S::URL);
+        flag::without_password("--api-url", url)?;
+        let client = Client::at(url, key).map_err(|error| flag::of("--api-url", &error))?;
         Ok(client.with_budget(self.max_calls))
     }
 }

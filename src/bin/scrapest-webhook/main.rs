@@ -14,6 +14,7 @@ mod input;
 mod listen;
 mod moment;
 mod output;
+mod reconcile;
 mod recording;
 mod request;
 mod secret;
@@ -43,6 +44,7 @@ enum Command {
     Sign(sign::Sign),
     Verify(verify::Verify),
     Webhook(webhook::Webhook),
+    Reconcile(Box<reconcile::Reconcile>),
     Doctor(doctor::Doctor),
     Completions(shell::Completions),
     Man(shell::Man),
@@ -58,6 +60,7 @@ async fn main() -> ExitCode {
         Command::Sign(command) => command.run(),
         Command::Verify(command) => command.run().await,
         Command::Webhook(command) => command.run().await,
+        Command::Reconcile(command) => command.run().await,
         Command::Doctor(command) => command.run().await,
         Command::Completions(command) => command.run(),
         Command::Man(command) => command.run(),

@@ -11,6 +11,7 @@ use time::{Duration, OffsetDateTime};
 use self::findings::Findings;
 use crate::api::ApiArgs;
 use crate::{client, output};
+use scrapest_webhook::scrapebadger::ScrapeBadger;
 
 const EXAMPLES: &str = "\
 Example:
@@ -42,7 +43,7 @@ pub(crate) struct Doctor {
 
 impl Doctor {
     pub(crate) async fn run(self) -> Result<ExitCode> {
-        let api = self.api.client()?;
+        let api = self.api.client::<ScrapeBadger>()?;
         if let Some(url) = &self.url {
             client::url("--url", url)?;
         }

@@ -9,6 +9,7 @@ use scrapest_webhook::scrapebadger::api::NewWebhook;
 use super::secret_file;
 use crate::api::ApiArgs;
 use crate::{client, output};
+use scrapest_webhook::scrapebadger::ScrapeBadger;
 
 /// Create the webhook of a monitor
 ///
@@ -37,7 +38,7 @@ pub(super) struct Create {
 
 impl Create {
     pub(super) async fn run(self) -> Result<ExitCode> {
-        let api = self.api.client()?;
+        let api = self.api.client::<ScrapeBadger>()?;
         client::url("--url", &self.url)?;
         let path = &self.secret_file;
         if !path.exists() {

@@ -6,6 +6,7 @@ use anyhow::{Result, ensure};
 
 use crate::api::ApiArgs;
 use crate::output;
+use scrapest_webhook::scrapebadger::ScrapeBadger;
 
 /// Delete the webhook of a monitor: nothing is delivered any more
 ///
@@ -30,7 +31,7 @@ impl Delete {
             self.yes,
             "--yes: is missing; without the webhook nothing is delivered, and what is detected meanwhile is lost"
         );
-        self.api.client()?.delete_webhook(&self.monitor).await?;
+        self.api.client::<ScrapeBadger>()?.delete_webhook(&self.monitor).await?;
         output::say(format_args!("deleted the webhook of monitor {:?}", self.monitor));
         Ok(ExitCode::SUCCESS)
     }

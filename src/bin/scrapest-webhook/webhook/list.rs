@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::api::ApiArgs;
 use crate::output;
+use scrapest_webhook::scrapebadger::ScrapeBadger;
 
 /// List the webhooks of the account
 ///
@@ -28,7 +29,7 @@ pub(super) struct List {
 
 impl List {
     pub(super) async fn run(self) -> Result<ExitCode> {
-        let hooks = self.api.client()?.webhooks(self.monitor.as_deref()).await?;
+        let hooks = self.api.client::<ScrapeBadger>()?.webhooks(self.monitor.as_deref()).await?;
         let mut text = String::new();
         for hook in &hooks {
             if self.json {

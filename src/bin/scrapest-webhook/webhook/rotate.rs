@@ -12,6 +12,7 @@ use super::journal::{Journal, Step};
 use super::secret_file;
 use crate::api::ApiArgs;
 use crate::{moment, output};
+use scrapest_webhook::scrapebadger::ScrapeBadger;
 
 /// Change the secret of a monitor's webhook while deliveries go on
 ///
@@ -46,7 +47,7 @@ pub(super) struct Rotate {
 
 impl Rotate {
     pub(super) async fn run(self) -> Result<ExitCode> {
-        let api = self.api.client()?;
+        let api = self.api.client::<ScrapeBadger>()?;
         let mut journal = match Journal::read(&self.secret_file, &self.monitor)? {
             Some(journal) => journal,
             None => self.begin(&api).await?,

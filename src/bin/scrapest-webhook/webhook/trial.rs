@@ -53,7 +53,7 @@ pub(super) struct Test {
 
 impl Test {
     pub(super) async fn run(self) -> Result<ExitCode> {
-        let api = self.api.client()?;
+        let api = self.api.client::<ScrapeBadger>()?;
         let (seen, mut arrived) = mpsc::channel(16);
         if let (Some(address), Some(path)) = (&self.listen, &self.secret_file) {
             let secrets = secret_file::read(path)?;
