@@ -1,15 +1,11 @@
 //! The built binary, driven as a process.
 
-#![allow(unreachable_pub, dead_code, missing_docs, reason = "a test binary is nobody's library")]
-
 mod attacks;
 mod both;
 mod forward;
 mod listen;
 mod listening;
 mod no_panic;
-#[path = "../ports/mod.rs"]
-mod ports;
 mod receiving;
 mod record;
 mod send;
@@ -24,7 +20,9 @@ use std::process::Command;
 
 #[test]
 fn every_command_has_help_with_an_example() {
-    for command in ["listen", "send", "sign", "verify", "completions", "man"] {
+    for command in
+        ["listen", "send", "sign", "verify", "reconcile", "webhook", "doctor", "completions", "man"]
+    {
         let output = Command::new(env!("CARGO_BIN_EXE_scrapest-webhook"))
             .args([command, "--help"])
             .output()
