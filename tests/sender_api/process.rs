@@ -1,6 +1,6 @@
 //! The built binary, as a process whose lines on standard error can be waited for.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::process::{Child, ChildStderr, Command, Output, Stdio};
 
 use super::mock::{KEY, Mock};
@@ -55,11 +55,5 @@ impl Running {
     pub fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
-    }
-
-    pub fn wait(mut self) -> Option<i32> {
-        let mut rest = String::new();
-        self.lines.read_to_string(&mut rest).unwrap();
-        self.child.wait().unwrap().code()
     }
 }
