@@ -86,6 +86,7 @@ pub(super) fn rebuilt<P: Provider>(
         id: envelope.id.map(|id| text(&id)),
         kind: envelope.kind.map(|kind| known_kind(receiver, kind)),
         timestamp: envelope.timestamps.into_iter().flatten().find_map(|timestamp| timestamp.at),
+        client: Client::default(),
     })
 }
 

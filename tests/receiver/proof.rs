@@ -61,7 +61,8 @@ async fn a_replay_a_test_event_and_a_challenge_exempt_no_address<F: Framework>()
     gains_nothing::<F, _>(layer(), &genuine().sign(), true).await;
     let test = testing::scrapebadger(SECRET).with_body(r#"{"type":"test"}"#).sign();
     gains_nothing::<F, _>(badger_layer(), &test, false).await;
-    let challenge = genuine().with_body(r#"{"type":"webhook.verification","challenge":"abc"}"#).sign();
+    let challenge =
+        genuine().with_body(r#"{"type":"webhook.verification","challenge":"abc"}"#).sign();
     gains_nothing::<F, _>(layer(), &challenge, false).await;
 }
 
