@@ -110,6 +110,8 @@ mod limits;
 mod observe;
 mod pipeline;
 pub mod provider;
+#[cfg(any(feature = "queue-postgres", feature = "queue-sqlite"))]
+pub mod queue;
 mod receiver;
 mod rejection;
 mod run_state;
