@@ -70,6 +70,22 @@ impl NewJob {
     }
 }
 
+impl NewJob {
+    /// What is stored and taken back to see whether that can be done.
+    pub(super) fn probe() -> Self {
+        Self {
+            key: Key::from_bytes(rand::random()),
+            sender: String::new(),
+            webhook: None,
+            delivery_id: None,
+            kind: None,
+            timestamp: None,
+            headers: KeptHeaders::default(),
+            body: Bytes::new(),
+        }
+    }
+}
+
 /// PostgreSQL has no text with a NUL in it, which a JSON string may have. The body keeps it.
 fn text(text: &str) -> String {
     text.replace('\0', "\u{fffd}")

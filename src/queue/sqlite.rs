@@ -103,22 +103,18 @@ impl Sqlite {
             return Ok(());
         }
         let mut connection = self.0.connection.lock().await;
-        let scrubbed = match &mut *connection {
+        let scrubbed: Result<(i64, i64, i64), _> = match &mut *connection {
             Some(connection) => {
                 let checkpoint = sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)");
                 checkpoint.fetch_one(connection).await
             }
-            None => return Ok(self.erased()),
+            None => Ok((1, 0, 0)),
         };
-        match scrubbed {
-            Ok((0_i64, _, _)) => Ok(()),
-            // Another process reads from it: next time.
-            Ok::<(i64, i64, i64), _>(_) => Ok(self.erased()),
-            Err(error) => {
-                self.erased();
-                Err(self.0.failure(error))
-            }
+        // Not open, or another process reads from it: next time.
+        if !matches!(scrubbed, Ok((0, ..))) {
+            self.erased();
         }
+        scrubbed.map(drop).map_err(|error| self.0.failure(error))
     }
 }
 

@@ -270,10 +270,5 @@ statements!(
     "FOR UPDATE SKIP LOCKED"
 );
 
-/// What a table with rows of this version answers, whether or not it has any.
-pub(super) const PROBE: [&str; 2] = [
-    "INSERT INTO scrapest_webhook_jobs (version, key, sender, state, running, alone, attempt, failed,
-        lost, created_at, run_at)
-    VALUES (0, $1, '', 2, FALSE, FALSE, 0, 0, 0, 0, 0)",
-    "DELETE FROM scrapest_webhook_jobs WHERE key = $1",
-];
+/// $1 a key. What a probe has stored, in the same transaction.
+pub(super) const TAKE_BACK: &str = "DELETE FROM scrapest_webhook_jobs WHERE key = $1";

@@ -13,7 +13,7 @@ macro_rules! verbs {
         use crate::queue::engine::{Found, RunId, Settled, Settlement, Wanted, millis};
         use crate::queue::job::{Claimed, KeptHeaders, NewJob};
         use crate::queue::record::{Depth, JobRecord, JobState};
-        use crate::queue::statements::{PROBE, $sql as sql};
+        use crate::queue::statements::{$sql as sql, TAKE_BACK};
         use crate::store::Key;
 
         type Answer<T> = Result<T, sqlx::Error>;
@@ -40,10 +40,10 @@ macro_rules! verbs {
         }
 
         pub(super) async fn ready(connection: &mut $connection) -> Answer<()> {
-            let key: [u8; 16] = rand::random();
-            for statement in PROBE {
-                ask!(statement).bind(&key[..]).execute(&mut *connection).await?;
-            }
+            let probe = NewJob::probe();
+            push(connection, &probe).await?;
+            let take_back = ask!(TAKE_BACK).bind(&probe.key.as_bytes()[..]);
+            take_back.execute(connection).await?;
             Ok(())
         }
 
