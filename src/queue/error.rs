@@ -129,6 +129,8 @@ impl fmt::Display for JobError {
 
 #[cfg(test)]
 mod tests {
+    use std::error::Error;
+
     use super::JobError;
     use crate::event::EventError;
 
@@ -141,7 +143,8 @@ mod tests {
         assert!(error.is_dead());
         assert_eq!(error.to_string(), "data.id: missing field");
         assert!(JobError::from(EventError::wrong_sender("a", "b")).is_dead());
-        assert!(JobError::new(Box::new(EventError::missing("id"))).is_dead());
+        let boxed: Box<dyn Error + Send + Sync> = Box::new(EventError::missing("id"));
+        assert!(JobError::new(boxed).is_dead());
         assert!(!JobError::from(std::io::Error::other("down")).is_dead());
         assert!(JobError::dead("of no use").is_dead());
     }
