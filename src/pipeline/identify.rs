@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 
 use super::signature::Signed;
 use crate::provider::{DedupBy, Envelope, Provider};
-use crate::receiver::{Namespace, Receiver};
+use crate::receiver::{Namespace, Once, Receiver};
 use crate::secret::Webhook;
 use crate::store::{Key, Keys};
 
@@ -46,7 +46,14 @@ pub(super) fn identify<P: Provider>(
         },
     };
     let guards = guards.iter().map(|tag| hash(namespace, b't', tag));
-    let keys = Keys::new(guards, hash(namespace, room, name));
+    let id = hash(namespace, room, name);
+    let keys = match &envelope.subject {
+        // The subject's key comes last, so that its fence and its key are the delivery's, whoever reports it.
+        Some(subject) if receiver.once_per == Once::Tweet && !envelope.test => {
+            Keys::new(guards.chain([id]), hash(namespace, b's', subject.as_bytes()))
+        }
+        _ => Keys::new(guards, id),
+    };
     Identified {
         keys,
         webhook: signed.webhook,
@@ -54,6 +61,26 @@ pub(super) fn identify<P: Provider>(
         kind: envelope.kind.map(|kind| known_kind(receiver, kind)),
         timestamp,
     }
+}
+
+/// The same for something that was never signed: the key that its delivery has too, if there is one.
+#[cfg(feature = "sender-api")]
+pub(super) fn rebuilt<P: Provider>(
+    receiver: &Receiver<P>,
+    envelope: Envelope<'_>,
+) -> Option<Identified> {
+    let key = match (receiver.once_per, &envelope.subject, &envelope.id) {
+        (Once::Tweet, Some(subject), _) => hash(receiver.namespace, b's', subject.as_bytes()),
+        (_, _, Some(id)) => hash(receiver.namespace, b'd', id),
+        _ => return None,
+    };
+    Some(Identified {
+        keys: Keys::new([], key),
+        webhook: None,
+        id: envelope.id.map(|id| text(&id)),
+        kind: envelope.kind.map(|kind| known_kind(receiver, kind)),
+        timestamp: envelope.timestamps.into_iter().flatten().find_map(|timestamp| timestamp.at),
+    })
 }
 
 /// Without a copy, if it is one of those that the sender is known for.

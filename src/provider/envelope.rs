@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 pub struct Envelope<'a> {
     pub(crate) id: Option<Cow<'a, [u8]>>,
     pub(crate) kind: Option<Cow<'a, str>>,
+    pub(crate) subject: Option<Cow<'a, str>>,
     pub(crate) timestamps: [Option<Timestamp>; 2],
     pub(crate) challenge: Option<Challenge>,
     pub(crate) test: bool,
@@ -35,6 +36,14 @@ impl<'a> Envelope<'a> {
     #[must_use]
     pub fn with_kind(self, kind: Option<impl Into<Cow<'a, str>>>) -> Self {
         Self { kind: kind.map(Into::into), ..self }
+    }
+
+    /// What the event is about, such as the tweet's id, where the body says so under the signature. With
+    /// [`Once::Tweet`](crate::Once::Tweet) two deliveries of one subject are one. An empty one counts as absent.
+    #[must_use]
+    pub fn with_subject(self, subject: Option<impl Into<Cow<'a, str>>>) -> Self {
+        let subject = subject.map(Into::into).filter(|subject| !subject.is_empty());
+        Self { subject, ..self }
     }
 
     /// A timestamp; at most two are kept, and each must be fresh.
