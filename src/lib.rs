@@ -111,6 +111,8 @@ mod limits;
 mod observe;
 mod pipeline;
 pub mod provider;
+#[cfg(any(feature = "queue-postgres", feature = "queue-sqlite"))]
+pub mod queue;
 mod receiver;
 #[cfg(feature = "sender-api")]
 mod reconcile;
