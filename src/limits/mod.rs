@@ -1,5 +1,6 @@
 //! What all requests of a layer, and of its clones, have in common: their limits and their end.
 
+mod in_flight;
 mod runs;
 mod waiters;
 
@@ -9,11 +10,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use self::in_flight::BytesInFlight;
+pub(crate) use self::in_flight::{NoRoom, Share};
 pub(crate) use self::runs::Running;
 use self::runs::Runs;
 pub(crate) use self::waiters::WaiterGuard;
 use self::waiters::Waiters;
-use crate::observe::GaugeGuard;
 use crate::rejection::RejectionKind;
 use crate::store::Key;
 use crate::warn_once::WarnOnce;
@@ -25,7 +27,7 @@ const PENDING: usize = 10_000;
 /// Cheap to clone; clones are the same.
 #[derive(Clone, Debug)]
 pub(crate) struct Limits {
-    bytes_in_flight: Arc<Semaphore>,
+    bytes_in_flight: Arc<BytesInFlight>,
     waiters: Arc<Waiters>,
     /// `None`: as many as come.
     concurrent_runs: Option<Arc<Semaphore>>,
@@ -65,13 +67,6 @@ impl HeldBody {
     }
 }
 
-/// Of the bytes in flight, until it is dropped.
-#[derive(Debug)]
-pub(crate) struct Share {
-    bytes: Option<OwnedSemaphorePermit>,
-    level: GaugeGuard,
-}
-
 /// A place among the handlers that may run at one time, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct RunPermit(
@@ -84,16 +79,10 @@ impl Body {
     }
 }
 
-impl Share {
-    pub(crate) fn none(level: GaugeGuard) -> Self {
-        Self { bytes: None, level }
-    }
-}
-
 impl Limits {
     pub(crate) fn new(bytes_in_flight: usize) -> Self {
         Self {
-            bytes_in_flight: cap(bytes_in_flight),
+            bytes_in_flight: BytesInFlight::new(bytes_in_flight),
             waiters: Arc::default(),
             concurrent_runs: None,
             runs: Runs::new(),
@@ -105,7 +94,7 @@ impl Limits {
 
     /// From now on, for requests that are yet to come.
     pub(crate) fn set_bytes_in_flight(&mut self, limit: usize) {
-        self.bytes_in_flight = cap(limit);
+        self.bytes_in_flight = BytesInFlight::new(limit);
     }
 
     /// Likewise.
@@ -118,18 +107,14 @@ impl Limits {
         self.waiters = Arc::new(Waiters::new(per_key, in_all));
     }
 
-    /// Adds so many bytes to the share of a body, if there is room for them.
-    pub(crate) fn take_bytes(&self, share: &mut Share, count: usize) -> Result<(), RejectionKind> {
-        let bytes = u32::try_from(count).map_err(|_| RejectionKind::BodyTooLarge)?;
-        let more = Arc::clone(&self.bytes_in_flight)
-            .try_acquire_many_owned(bytes)
-            .map_err(|_| RejectionKind::BytesInFlight)?;
-        match &mut share.bytes {
-            Some(bytes) => bytes.merge(more),
-            none => *none = Some(more),
-        }
-        share.level.raise(count);
-        Ok(())
+    /// Adds `count` bytes to the share of a body that may grow to `body_limit`.
+    pub(crate) fn take_bytes(
+        &self,
+        share: &mut Share,
+        count: usize,
+        body_limit: usize,
+    ) -> Result<(), NoRoom> {
+        self.bytes_in_flight.take(share, count, body_limit)
     }
 
     /// A place among those who wait for `key`, and the body: the one that is held there already, if the

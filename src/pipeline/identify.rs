@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
 use super::signature::Signed;
+use crate::access::Client;
 use crate::provider::{DedupBy, Envelope, Provider};
 use crate::receiver::{Namespace, Once, Receiver};
 use crate::secret::Webhook;
@@ -19,6 +20,9 @@ pub(super) struct Identified {
     pub(super) id: Option<String>,
     pub(super) kind: Option<Cow<'static, str>>,
     pub(super) timestamp: Option<OffsetDateTime>,
+    /// The client whose address is exempt from the limit on failures once this delivery is handled; of a test
+    /// event, which anyone could have captured and sent, none.
+    pub(super) client: Client,
 }
 
 pub(super) fn identify<P: Provider>(
@@ -26,6 +30,7 @@ pub(super) fn identify<P: Provider>(
     envelope: Envelope<'_>,
     signed: Signed,
     timestamp: Option<OffsetDateTime>,
+    client: Client,
 ) -> Identified {
     let namespace = match &signed.webhook {
         Some(webhook) => namespace_of(receiver.namespace, webhook),
@@ -60,6 +65,7 @@ pub(super) fn identify<P: Provider>(
         id: envelope.id.map(|id| text(&id)),
         kind: envelope.kind.map(|kind| known_kind(receiver, kind)),
         timestamp,
+        client: if envelope.test { Client::default() } else { client },
     }
 }
 
@@ -80,6 +86,7 @@ pub(super) fn rebuilt<P: Provider>(
         id: envelope.id.map(|id| text(&id)),
         kind: envelope.kind.map(|kind| known_kind(receiver, kind)),
         timestamp: envelope.timestamps.into_iter().flatten().find_map(|timestamp| timestamp.at),
+        client: Client::default(),
     })
 }
 

@@ -59,8 +59,8 @@ pub(crate) trait Exchange {
     /// Gives the request with its body put back to the handler, which is called when this is first polled.
     fn call(self, delivery: Delivery) -> impl Future<Output = Self::Output>;
 
-    /// From now on what is read of the body is kept for [`pass`](Self::pass).
-    fn keep_body(&mut self);
+    /// Takes back what was read of the body, for [`pass`](Self::pass).
+    fn put_back(&mut self, bytes: Bytes);
 
     /// Gives the request to the handler as it came, however much of its body was read, and without a
     /// delivery.
@@ -153,19 +153,19 @@ async fn authenticate<P: Provider, X: Exchange>(
     run: &RunState,
     seen: &mut Observation<'_>,
 ) -> Result<(Identified, Body), Reply> {
-    let client = access::check(receiver, exchange)?;
-    let signature = receiver.access.counted(client, headers::check(receiver, exchange))?;
-    let body = body::collect(receiver, exchange, run).await?;
+    let counted = access::check(receiver, exchange)?;
+    let mut client = access::admit(receiver, counted, run).await?;
+    let signature = headers::check(receiver, exchange, &mut client)?;
+    let body = body::collect(receiver, exchange, run, &mut client).await?;
     seen.body(body.bytes.len());
-    let signed = signature::verify(receiver, exchange, signature, &body.bytes, seen);
-    let signed = receiver.access.counted(client, signed)?;
+    let signed = signature::verify(receiver, exchange, signature, &body.bytes, seen)?;
+    if signed.authentic {
+        client.forgive();
+    }
     let envelope = signed.envelope(receiver, exchange, &body.bytes);
     let timestamp = freshness::check(receiver, &envelope, &signed)?;
-    if signed.authentic {
-        receiver.access.vouch(client);
-    }
-    receiver.access.counted(client, handshake::answer(&envelope, &signed))?;
-    let delivery = identify::identify(receiver, envelope, signed, timestamp);
+    handshake::answer(&envelope, &signed, &mut client)?;
+    let delivery = identify::identify(receiver, envelope, signed, timestamp, client);
     seen.identified(delivery.id.as_deref(), delivery.kind.as_deref());
     Ok((delivery, body))
 }

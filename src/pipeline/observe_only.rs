@@ -23,7 +23,6 @@ pub(super) async fn receive<P: Provider, X: Exchange>(
     mut exchange: X,
     run: Arc<RunState>,
 ) -> X::Output {
-    exchange.keep_body();
     let mut seen = Observation::new(&receiver, &run);
     let authenticated = authenticate(&receiver, &mut exchange, &run, &mut seen).await;
     let (tell, told) = oneshot::channel();

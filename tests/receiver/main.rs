@@ -25,6 +25,7 @@ mod observe_only_log;
 mod output;
 mod payloads;
 mod promises;
+mod proof;
 mod reflection;
 mod replay;
 mod rotation;
