@@ -85,6 +85,7 @@
 //! | `tower` | the `tower_layer::Layer` |
 //! | `actix` | the actix-web middleware and extractors |
 //! | `sqlite`, `postgres`, `redis` | the stores of these names |
+//! | `queue-sqlite`, `queue-postgres` | the module `queue`: answer now, work later |
 //! | `metrics` | counters, gauges and histograms through the `metrics` facade |
 //! | `throttle` | [`with_failed_auth_limit`](WebhookLayer::with_failed_auth_limit) |
 //! | `testing` | signing requests in tests, and the contract suite for stores |

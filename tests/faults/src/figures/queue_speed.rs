@@ -70,7 +70,7 @@ async fn answers(store: Store, url: &str, seconds: u64) -> Result<()> {
         });
     }
     drop(took);
-    let (mut histogram, mut others) = (Histogram::<u64>::new(3)?, 0);
+    let (mut histogram, mut others) = (Histogram::<u64>::new_with_bounds(1, 60_000_000, 3)?, 0);
     while let Some((status, time)) = times.recv().await {
         histogram.saturating_record(u64::try_from(time.as_micros())?);
         others += u32::from(status != 202);
@@ -92,7 +92,7 @@ async fn starts(store: Store, url: &str, samples: usize) -> Result<()> {
         }));
         sleep(Duration::from_secs(1)).await;
         while started.try_recv().is_ok() {}
-        let mut histogram = Histogram::<u64>::new(3)?;
+        let mut histogram = Histogram::<u64>::new_with_bounds(1, 60_000_000, 3)?;
         for number in 0..samples {
             sleep(Duration::from_millis(rand::rng().random_range(50..350))).await;
             let request = testing::scrapest(SECRET).with_delivery_id(format!("{place}-{number}"));
