@@ -7,6 +7,7 @@ use time::OffsetDateTime;
 
 use super::signature::Signed;
 use crate::access::Client;
+use crate::limits::RunKeys;
 use crate::provider::{DedupBy, Envelope, Provider};
 use crate::receiver::{Namespace, Once, Receiver};
 use crate::secret::Webhook;
@@ -16,6 +17,8 @@ use crate::store::{Key, Keys};
 #[derive(Debug)]
 pub(super) struct Identified {
     pub(super) keys: Keys,
+    /// Of an undated test event: those of which a run takes one, as its first key.
+    pub(super) run_keys: Option<RunKeys>,
     pub(super) webhook: Option<Webhook>,
     pub(super) id: Option<String>,
     pub(super) kind: Option<Cow<'static, str>>,
@@ -36,14 +39,16 @@ pub(super) fn identify<P: Provider>(
         Some(webhook) => namespace_of(receiver.namespace, webhook),
         None => receiver.namespace,
     };
-    // The same signed bytes under a new id are a replay: their tags are claimed first, and only who has
-    // them may take the id. A test event sends the same bytes each time and counts by its id; in a room of
-    // its own, so that a captured one cannot take the id of a delivery that is yet to come.
+    // The same signed bytes under a new id are a replay: their tags are claimed first, and only an attempt that
+    // holds them may take the id. The ids of test events have a room of their own, so that a captured test
+    // event cannot take the id of a delivery that is yet to come.
     let tags = signed.tags();
+    let is_undated_test = envelope.test && timestamp.is_none();
+    let room_of_ids = if envelope.test { b'e' } else { b'd' };
     let (guards, room, name) = match (&envelope.id, receiver.dedup_by()) {
-        (Some(id), _) if envelope.test => (&[][..], b'e', &**id),
-        (Some(id), DedupBy::DeliveryId) => (&[][..], b'd', &**id),
-        (Some(id), DedupBy::DeliveryIdAndTag) => (tags, b'd', &**id),
+        (Some(id), _) if is_undated_test => (&[][..], room_of_ids, &**id),
+        (Some(id), DedupBy::DeliveryId) => (&[][..], room_of_ids, &**id),
+        (Some(id), DedupBy::DeliveryIdAndTag) => (tags, room_of_ids, &**id),
         // Something authentic has a tag under the first secret, if under any.
         (None, _) | (_, DedupBy::Tag) => match tags {
             [first, others @ ..] => (others, b't', &first[..]),
@@ -52,7 +57,13 @@ pub(super) fn identify<P: Provider>(
     };
     let guards = guards.iter().map(|tag| hash(namespace, b't', tag));
     let id = hash(namespace, room, name);
+    // A test event without a timestamp has the same bytes each time that it is sent, and never grows old.
+    let run_keys = match (&envelope.id, tags) {
+        (Some(_), [tag, ..]) if is_undated_test => Some(hash(namespace, b'x', tag)),
+        _ => None,
+    };
     let keys = match &envelope.subject {
+        _ if run_keys.is_some() => Keys::new(run_keys, id),
         // The subject's key comes last, so that its fence and its key are the delivery's, whoever reports it.
         Some(subject) if receiver.once_per == Once::Tweet && !envelope.test => {
             Keys::new(guards.chain([id]), hash(namespace, b's', subject.as_bytes()))
@@ -61,6 +72,7 @@ pub(super) fn identify<P: Provider>(
     };
     Identified {
         keys,
+        run_keys: run_keys.map(RunKeys::new),
         webhook: signed.webhook,
         id: envelope.id.map(|id| text(&id)),
         kind: envelope.kind.map(|kind| known_kind(receiver, kind)),
@@ -82,6 +94,7 @@ pub(super) fn rebuilt<P: Provider>(
     };
     Some(Identified {
         keys: Keys::new([], key),
+        run_keys: None,
         webhook: None,
         id: envelope.id.map(|id| text(&id)),
         kind: envelope.kind.map(|kind| known_kind(receiver, kind)),

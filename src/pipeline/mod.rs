@@ -142,7 +142,7 @@ async fn admit<P: Provider, X: Exchange>(
     if let Some(outer) = exchange.outer().filter(|outer| outer.key() == delivery.keys.main().0) {
         return Ok(Admitted::Before(outer));
     }
-    let claimed = claim::acquire(receiver, &mut delivery.keys, body, run).await?;
+    let claimed = claim::acquire(receiver, &mut delivery, body, run).await?;
     Ok(Admitted::Now(delivery, claimed))
 }
 

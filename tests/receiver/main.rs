@@ -38,6 +38,7 @@ mod settling;
 mod shutdown;
 mod statuses;
 mod store_faults;
+mod test_events;
 mod throttle;
 mod timestamps;
 mod transport;
