@@ -224,7 +224,7 @@ impl Provider for Scrapest {
             },
         );
         let header_time = message.header(&self.timestamp_header).map(|value| {
-            let at = json::parse_unix_header(value);
+            let at = json::parse_time_header(value);
             match message.is_prefix_signed() {
                 true => Timestamp::signed(at),
                 false => Timestamp::unsigned(at),
@@ -236,7 +236,7 @@ impl Provider for Scrapest {
             None => id_1.id().or_else(|| id_2.id()).map(bytes_of),
         };
         // Whoever says his kind in a way that cannot be read has one all the same.
-        let unreadable = [&kind_1, &kind_2].into_iter().any(Field::is_no_text);
+        let unreadable = [&kind_1, &kind_2].into_iter().any(Field::is_not_text);
         // A body that does not say its kind may have it said by a header, which is not signed.
         let kind = kind_1
             .text()

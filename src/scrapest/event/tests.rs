@@ -13,6 +13,8 @@ macro_rules! fixture {
     };
 }
 
+mod source;
+
 fn read(kind: &str, body: impl Into<Bytes>) -> Result<Event, EventError> {
     Event::from_body(Some(kind), &body.into())
 }
