@@ -27,11 +27,7 @@
 //!
 //! for (secret, status) in [(secret, 204), ("another secret, or none", 401)] {
 //!     let signed = testing::scrapest(secret).sign();
-//!     let mut request = test::TestRequest::post().set_payload(signed.body().clone());
-//!     for header in signed.headers() {
-//!         request = request.insert_header(header);
-//!     }
-//!     let response = test::call_service(&app, request.to_request()).await;
+//!     let response = test::call_service(&app, signed.into_actix("/").to_request()).await;
 //!     assert_eq!(response.status(), status);
 //! }
 //! # }

@@ -17,8 +17,37 @@ use crate::store::{Fence, Key};
 
 /// A verified delivery: what the sender said of it, and its raw body.
 ///
-/// There is no other way to one than through the layer, so whoever holds it knows that the signature was
-/// right, the timestamp fresh, and that this attempt holds the claim. Cloning is cheap.
+/// Only the layer makes one. So a handler that has a `Delivery` knows that the signature was right and the timestamp
+/// fresh, and that this attempt holds the claim. Cloning is cheap.
+///
+/// ```
+/// use axum::http::StatusCode;
+/// use scrapest_webhook::Delivery;
+///
+/// #[derive(serde::Deserialize)]
+/// struct Body {
+///     data: serde_json::Value,
+/// }
+///
+/// async fn on_delivery(delivery: Delivery) -> StatusCode {
+///     // Decode the body yourself, or take the typed event as a second argument.
+///     let Ok(body) = delivery.parse::<Body>() else {
+///         return StatusCode::UNPROCESSABLE_ENTITY;
+///     };
+///     // The key is the same for every attempt at this delivery: a unique column refuses a second effect.
+///     println!("INSERT {} {:?} {}", delivery.key(), delivery.kind(), body.data);
+///     StatusCode::NO_CONTENT
+/// }
+/// # use scrapest_webhook::{ScrapestWebhookLayer, testing};
+/// # use axum::{Router, body::Body as Http, routing::post};
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// # let secret = "whsec_3fb1c8a0d94e4a7fb2c6";
+/// # let app = Router::new().route("/", post(on_delivery).route_layer(ScrapestWebhookLayer::new(secret)));
+/// # let request = testing::scrapest(secret).sign().into_http::<Http>("/");
+/// # let response = tower::ServiceExt::oneshot(app, request).await.unwrap();
+/// # assert_eq!(response.status(), StatusCode::NO_CONTENT);
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Delivery(Arc<Verified>);
 

@@ -5,8 +5,39 @@ use std::time::Duration;
 
 use crate::provider::Challenge;
 
-/// Why the layer answered in the handler's place. It rides in the response's extensions, for the logs
-/// of the application; the one who sent the request does not see it.
+/// Why the layer answered in the handler's place.
+///
+/// It is in the extensions of the response, for the application's own logs and metrics. The sender does not see it: all
+/// authentication failures are the same 401.
+///
+/// ```
+/// use axum::{Router, body::Body, extract::Request, http::StatusCode, middleware, response::Response, routing::post};
+/// use scrapest_webhook::{Rejection, RejectionKind, ScrapestWebhookLayer, scrapest, testing};
+/// use tower::ServiceExt;
+///
+/// async fn on_event(_event: scrapest::Event) {}
+///
+/// async fn log_refusals(request: Request, next: middleware::Next) -> Response {
+///     let response = next.run(request).await;
+///     if let Some(rejection) = response.extensions().get::<Rejection>() {
+///         println!("refused with {}: {rejection}", rejection.status());
+///     }
+///     response
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// let layer = ScrapestWebhookLayer::new("whsec_3fb1c8a0d94e4a7fb2c6");
+/// let app = Router::new()
+///     .route("/", post(on_event).route_layer(layer))
+///     .layer(middleware::from_fn(log_refusals));
+///
+/// let forged = testing::scrapest("the secret of somebody else").sign().into_http::<Body>("/");
+/// let response = app.oneshot(forged).await.unwrap();
+/// assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+/// let rejection = response.extensions().get::<Rejection>().unwrap();
+/// assert_eq!(rejection.kind(), RejectionKind::WrongSignature);
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rejection {
     kind: RejectionKind,

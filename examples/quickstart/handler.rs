@@ -37,7 +37,7 @@ pub(crate) async fn handle(
 ) -> u16 {
     let kind = kind.unwrap_or("an event without a kind");
     journal.write(match text {
-        Some(text) => format!("{kind} «{text}»"),
+        Some(text) => format!("{kind} \"{text}\""),
         None => kind.to_owned(),
     });
     match delivery.id() {

@@ -23,8 +23,30 @@ pub(super) const KINDS: &[&str] = &[TWEET, TWEET_DETECTED, TEST];
 
 /// An event from ScrapeBadger. The kinds are documented by the sender.
 ///
-/// Serialized, it has a form of its own, for a queue or a table: `{"tweet": {…}}`, with the fields of the
-/// event as they are named here. It comes back from JSON as it was. For a body as it was sent take
+/// ```
+/// use axum::http::StatusCode;
+/// use scrapest_webhook::scrapebadger::Event;
+///
+/// async fn on_event(event: Event) -> StatusCode {
+///     match event {
+///         Event::Tweet(detected) => println!("{}: {:?}", detected.tweet.id, detected.tweet.text),
+///         // The sender's test button.
+///         Event::Test(_) => {}
+///         // A kind that the sender has added since; its bytes are in `unknown.raw`.
+///         Event::Unknown(unknown) => println!("not looked at: {:?}", unknown.kind),
+///         _ => {}
+///     }
+///     StatusCode::NO_CONTENT
+/// }
+/// # let _: axum::routing::MethodRouter = axum::routing::post(on_event);
+/// ```
+///
+/// It is an extractor. Do not wrap it in `Json`: its `Deserialize` reads the stored form, not what the sender sends.
+///
+/// # Stored form
+///
+/// Serialized, an event has a form of its own, for a queue or a table: `{"tweet": {…}}`, with the fields of the event as
+/// they are named here. It comes back from JSON as it was. To decode a body as it was sent, use
 /// [`from_body`](Self::from_body).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]

@@ -37,8 +37,34 @@ pub(super) const KINDS: &[&str] = &[
 /// An event from Scrapest, of either generation: a named event like `tweet.created`, or a post or message in the
 /// one shape that the sender's streams have. The names and sources are documented by the sender.
 ///
-/// Serialized, it has a form of its own, for a queue or a table: `{"tweet.created": {…}}`, with the fields of the
-/// event as they are named here. It comes back from JSON as it was. For a body as it was sent use
+/// ```
+/// use axum::http::StatusCode;
+/// use scrapest_webhook::scrapest::Event;
+///
+/// async fn on_event(event: Event) -> StatusCode {
+///     match event {
+///         Event::TweetCreated(created) => println!("{:?}", created.tweet.text),
+///         Event::TweetUpdated(updated) => println!("{} changed", updated.tweet.id),
+///         Event::UserUpdated(updated) => println!("{} changed", updated.user.id),
+///         Event::Post(event) => println!("{:?} from {:?}", event.post.text, event.source),
+///         Event::Message(message) => println!("{} from {}", message.mid, message.source),
+///         // The sender gave a delivery up: fetch what is missing.
+///         Event::DeliveryFailed(failed) => eprintln!("lost: {:?}", failed.webhook.error),
+///         // A kind that the sender has added since; its bytes are in `unknown.raw`.
+///         Event::Unknown(unknown) => println!("not looked at: {:?}", unknown.kind),
+///         _ => {}
+///     }
+///     StatusCode::NO_CONTENT
+/// }
+/// # let _: axum::routing::MethodRouter = axum::routing::post(on_event);
+/// ```
+///
+/// It is an extractor. Do not wrap it in `Json`: its `Deserialize` reads the stored form, not what the sender sends.
+///
+/// # Stored form
+///
+/// Serialized, an event has a form of its own, for a queue or a table: `{"tweet.created": {…}}`, with the fields of the
+/// event as they are named here. It comes back from JSON as it was. To decode a body as it was sent, use
 /// [`from_body`](Self::from_body).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]

@@ -9,7 +9,12 @@ use crate::event::EventErrorKind;
 
 macro_rules! fixture {
     ($name:literal) => {
-        Bytes::from_static(include_bytes!(concat!("../../../tests/fixtures/", $name, ".json")))
+        Bytes::from_static(include_bytes!(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/tests/fixtures/",
+            $name,
+            ".json"
+        )))
     };
 }
 
