@@ -42,7 +42,7 @@ impl<'a> Field<'a> {
             return std::str::from_utf8(text).ok().map(|text| Self::Text(text.into()));
         }
         match json.first()? {
-            b'"' => text(json).map(|text| Self::Text(text.into())),
+            b'"' => surrogates::parse::<String>(json).ok().map(|text| Self::Text(text.into())),
             b'n' => (json == b"null").then_some(Self::Absent),
             _ => {
                 let json = serde_json::from_slice::<&RawValue>(json).ok()?.get();
@@ -70,9 +70,9 @@ impl<'a> Field<'a> {
     /// not an id.
     pub(crate) fn id(self) -> Option<Cow<'a, str>> {
         match self {
-            Self::Integer(number) => {
-                (i64::MIN.into()..=u64::MAX.into()).contains(&number).then(|| number.to_string().into())
-            }
+            Self::Integer(number) => (i64::MIN.into()..=u64::MAX.into())
+                .contains(&number)
+                .then(|| number.to_string().into()),
             other => other.text().filter(|text| !text.is_empty()),
         }
     }
@@ -127,11 +127,4 @@ pub(crate) fn raw_field<'a>(json: &'a [u8], name: &str) -> Option<&'a [u8]> {
         Found::Other
     })?;
     first
-}
-
-/// What a JSON string says.
-fn text(json: &[u8]) -> Option<String> {
-    serde_json::from_slice(json)
-        .ok()
-        .or_else(|| serde_json::from_slice(&surrogates::replaced(json)?).ok())
 }

@@ -11,7 +11,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use time::OffsetDateTime;
 
-use super::{Count, Flag, Id, RawJson, Time};
+use super::{Count, Flag, Id, RawJson, Time, surrogates};
 use crate::event::EventError;
 
 /// The members that have not been taken yet, each value as it is written, and where the object is.
@@ -54,9 +54,9 @@ impl<'a> Members<'a> {
 
     fn parsed<T: DeserializeOwned>(&mut self, name: &str) -> Result<Option<T>, EventError> {
         let Some(json) = self.raw(name) else { return Ok(None) };
-        serde_json::from_str(json.get()).map(Some).map_err(|error| {
-            EventError::payload(format!("{}: {error}", self.path_of(name)))
-        })
+        surrogates::parse(json.get().as_bytes())
+            .map(Some)
+            .map_err(|error| EventError::payload(format!("{}: {error}", self.path_of(name))))
     }
 
     pub(crate) fn text(&mut self, name: &str) -> Result<Option<String>, EventError> {
@@ -81,7 +81,7 @@ impl<'a> Members<'a> {
 
     /// Any value. One that does not fit into a [`Value`] (a number beyond its range) stays in the rest.
     pub(crate) fn value(&mut self, name: &str) -> Option<Value> {
-        let value = serde_json::from_str(self.members.get(name)?.get()).ok()?;
+        let value = surrogates::parse(self.members.get(name)?.get().as_bytes()).ok()?;
         self.raw(name)?;
         Some(value)
     }
@@ -95,14 +95,15 @@ impl<'a> Members<'a> {
     /// What `read` makes of an object. If the value is not an object, or `read` fails, it stays in the rest.
     pub(crate) fn object_or_rest<T>(
         &mut self,
-        name: &str,
+        name: &'static str,
         read: impl FnOnce(Self) -> Result<T, EventError>,
     ) -> Option<T> {
-        let json = *self.members.get(name)?;
-        let object = Self::of_value(json, self.path_of(name)).ok()?;
-        let value = read(object).ok()?;
-        self.members.remove(name);
-        Some(value)
+        let json = self.raw(name)?;
+        let value = Self::of_value(json, self.path_of(name)).and_then(read);
+        if value.is_err() {
+            self.members.insert(name.into(), json);
+        }
+        value.ok()
     }
 
     /// All that has not been taken. `body` is where the members are from.

@@ -14,4 +14,4 @@ pub(crate) use self::members::Members;
 pub use self::raw::RawJson;
 pub(crate) use self::surrogates::replaced as without_lone_surrogates;
 pub(crate) use self::times::{EXPECTED_TIME, parse_time_header};
-pub(crate) use self::values::{Count, Flag, Id, Number, Time};
+pub(crate) use self::values::{Compared, Count, Flag, Id, Number, Time};

@@ -2,8 +2,17 @@
 //! emoji. JavaScript and Python write and accept them; UTF-8 cannot carry them, and `serde_json` refuses them.
 
 use memchr::memchr;
+use serde::de::DeserializeOwned;
 
 const REPLACEMENT: &[u8; 6] = b"\\ufffd";
+
+/// Reads a small value, its lone surrogates replaced.
+pub(super) fn parse<T: DeserializeOwned>(json: &[u8]) -> serde_json::Result<T> {
+    serde_json::from_slice(json).or_else(|error| match replaced(json) {
+        Some(json) => serde_json::from_slice(&json),
+        None => Err(error),
+    })
+}
 
 /// A copy of `json` with each lone surrogate replaced by U+FFFD. `None` if there is none. The copy has the
 /// same length, so positions in it are positions in `json`.

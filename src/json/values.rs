@@ -6,12 +6,14 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use memchr::memchr;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, Visitor};
 use serde_json::value::RawValue;
 use time::OffsetDateTime;
 
 use super::object::Fill;
+use super::surrogates;
 use super::times::{parse_payload_time, unix_time};
 
 #[cfg(test)]
@@ -90,6 +92,43 @@ lenient! {
     Flag(bool), flag;
 }
 
+/// A value that is only compared: with the value of the same field if that is there twice. A short one needs no
+/// allocation.
+#[derive(Default, PartialEq)]
+pub(crate) enum Compared {
+    #[default]
+    Absent,
+    Short(usize, [u8; Self::SHORT]),
+    Long(Box<str>),
+}
+
+impl Compared {
+    const SHORT: usize = 32;
+
+    fn of(json: &str) -> Self {
+        let mut bytes = [0; Self::SHORT];
+        match bytes.get_mut(..json.len()) {
+            Some(start) => {
+                start.copy_from_slice(json.as_bytes());
+                Self::Short(json.len(), bytes)
+            }
+            None => Self::Long(json.into()),
+        }
+    }
+}
+
+impl<'de> Fill<'de> for Compared {
+    fn fill<D: Deserializer<'de>>(&mut self, value: D) -> Result<(), D::Error> {
+        let json = <&RawValue>::deserialize(value)?.get();
+        // The same text can be written in several ways.
+        *self = match memchr(b'\\', json.as_bytes()).and_then(|_| string(json)) {
+            Some(text) => Self::of(&serde_json::Value::from(text).to_string()),
+            None => Self::of(json),
+        };
+        Ok(())
+    }
+}
+
 fn count(json: &str) -> Option<u64> {
     match digits(json) {
         Some(digits) => digits.parse().ok(),
@@ -144,8 +183,8 @@ fn whole_float(text: &str) -> Option<i64> {
 /// What a JSON string says.
 fn string(json: &str) -> Option<Cow<'_, str>> {
     let text = unquoted(json);
-    match text.contains('\\') {
-        false => Some(text.into()),
-        true => serde_json::from_str::<String>(json).ok().map(Cow::Owned),
+    match memchr(b'\\', text.as_bytes()) {
+        None => Some(text.into()),
+        Some(_) => surrogates::parse::<String>(json.as_bytes()).ok().map(Cow::Owned),
     }
 }

@@ -6,6 +6,8 @@ use std::borrow::Cow;
 
 use memchr::memchr2;
 
+use crate::json::surrogates;
+
 /// What the caller makes of a member.
 pub(super) enum Found {
     /// There may be more.
@@ -76,7 +78,7 @@ impl<'a> Left<'a> {
         let written = self.split(end);
         match is_escaped {
             false => Some(written[1..end - 1].into()),
-            true => super::text(written).map(|name| name.into_bytes().into()),
+            true => surrogates::parse(written).ok().map(|name: String| name.into_bytes().into()),
         }
     }
 

@@ -66,10 +66,10 @@ fn a_field_that_is_there_twice_is_usable_if_both_values_are_the_same() {
 #[test]
 fn a_lone_surrogate_is_read_as_the_replacement_character() {
     let json = br#"{"\ude00": 1, "kind": "a\ud83d"}"#;
-    assert_eq!(fields(json, ["kind", "\u{fffd}"]), [
-        Field::Text("a\u{fffd}".into()),
-        Field::Integer(1)
-    ]);
+    assert_eq!(
+        fields(json, ["kind", "\u{fffd}"]),
+        [Field::Text("a\u{fffd}".into()), Field::Integer(1)]
+    );
 }
 
 #[test]

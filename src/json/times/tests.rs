@@ -136,3 +136,32 @@ fn a_timestamp_header_is_digits_or_rfc_3339() {
     assert_eq!(parse_time_header(b"177262560\xff"), None);
     assert_eq!(parse_time_header(b"1772625600\0"), None);
 }
+
+#[test]
+fn twitters_form_is_read_for_every_month_and_nothing_like_it() {
+    const TWITTER: time::format_description::StaticFormatDescription = time::macros::format_description!(
+        "[weekday repr:short] [month repr:short] [day] [hour]:[minute]:[second] [offset_hour sign:mandatory][offset_minute] [year]"
+    );
+    for month in
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+    {
+        for day in 0..=32 {
+            for (year, offset) in [("2026", "+0000"), ("2028", "-0530"), ("0000", "+1200")] {
+                let text = format!("Mon {month} {day:02} 23:59:59 {offset} {year}");
+                let by_library = OffsetDateTime::parse(&text, TWITTER).ok().and_then(in_utc);
+                assert_eq!(parse_payload_time(&text), by_library, "{text}");
+            }
+        }
+    }
+    // Each byte matters: only the weekday may be any of the seven.
+    let right = b"Wed Mar 04 12:00:00 +0000 2026";
+    for at in 0..right.len() {
+        for byte in [b' ', b'0', b'x', b':', b'-'] {
+            let mut text = *right;
+            text[at] = byte;
+            let text = std::str::from_utf8(&text).unwrap();
+            let by_library = OffsetDateTime::parse(text, TWITTER).ok().and_then(in_utc);
+            assert_eq!(parse_payload_time(text), by_library, "{text}");
+        }
+    }
+}

@@ -137,9 +137,13 @@ fn a_count_is_a_whole_number_in_any_form_and_absent_otherwise() {
 
 #[test]
 fn a_flag_is_true_or_false_and_absent_otherwise() {
-    for (json, expected) in
-        [("true", Some(true)), ("false", Some(false)), ("1", None), (r#""true""#, None), ("null", None)]
-    {
+    for (json, expected) in [
+        ("true", Some(true)),
+        ("false", Some(false)),
+        ("1", None),
+        (r#""true""#, None),
+        ("null", None),
+    ] {
         assert_eq!(Flag::of(json).0, expected, "{json}");
     }
 }

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{Tweet, TweetEvent};
 use crate::event::{EventError, decode_into};
 use crate::json::object::{Nested, object};
-use crate::json::{Count, Id, Number, Time};
+use crate::json::{Compared, Count, Id, Number, Time};
 
 pub(super) fn tweet(body: &[u8]) -> Result<TweetEvent, EventError> {
     let mut event = TweetEventBody::default();
@@ -36,8 +36,8 @@ object! {
     /// The fields of both contracts. All are optional, so that `null` is the same as absent. Of the first two
     /// only this is checked: that they are not there twice with different values.
     struct TweetEventBody {
-        r#type: Option<String>,
-        event: Option<String>,
+        r#type: Compared,
+        event: Compared,
         monitor_id: Option<Id>,
         monitor_name: Option<String>,
         rule_id: Option<Id>,

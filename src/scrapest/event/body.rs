@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{Author, Tweet, TweetEvent, User, UserEvent, WebhookEvent, WebhookStatus};
 use crate::event::{EventError, decode_into};
 use crate::json::object::{Nested, Skipped, object};
-use crate::json::{Count, Flag, Id, Time};
+use crate::json::{Compared, Count, Flag, Id, Time};
 
 pub(super) fn tweet(body: &[u8]) -> Result<TweetEvent, EventError> {
     let mut event = Envelope::<TweetBody<Nested<TweetBody<Skipped>>>>::default();
@@ -55,9 +55,9 @@ object! {
     /// The fields that all events share. All are optional, so that `null` is the same as absent. Of the first
     /// three only this is checked: that they are not there twice with different values.
     struct Envelope<T> {
-        event: Option<String>,
-        r#type: Option<String>,
-        delivery_id: Option<Id>,
+        event: Compared,
+        r#type: Compared,
+        delivery_id: Compared,
         id: Option<Id>,
         timestamp: Time,
         webhook_id: Option<Id>,

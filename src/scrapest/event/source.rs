@@ -191,11 +191,7 @@ fn read(body: &Bytes) -> Result<Event, EventError> {
 }
 
 impl Post {
-    fn read(
-        mut post: Members<'_>,
-        mid: Option<&str>,
-        body: &Bytes,
-    ) -> Result<Self, EventError> {
+    fn read(mut post: Members<'_>, mid: Option<&str>, body: &Bytes) -> Result<Self, EventError> {
         let id = post.id("id")?.or_else(|| mid.map(str::to_owned));
         let nested = |post| Self::read(post, None, body).map(Box::new);
         Ok(Self {
@@ -205,7 +201,10 @@ impl Post {
             created_at: post.time("created_at").or_else(|| post.time("timestamp")),
             lang: post.text("lang")?,
             url: either(post.text("link")?, || post.text("url"))?,
-            author: post.object("author")?.map(|author| PostAuthor::read(author, body)).transpose()?,
+            author: post
+                .object("author")?
+                .map(|author| PostAuthor::read(author, body))
+                .transpose()?,
             favorite_count: post.count("favorite_count"),
             retweet_count: post.count("retweet_count"),
             reply_count: post.count("reply_count"),

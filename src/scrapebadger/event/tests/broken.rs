@@ -22,7 +22,10 @@ fn a_known_kind_with_a_broken_payload_is_an_error_with_the_path() {
             r#"{"tweet": {"id": 1, "user": ["1"]}}"#,
             "tweet.user: invalid type: sequence, expected an object",
         ),
-        (r#"{"tweet": {"id": 1}, "type": "tweet", "type": "test"}"#, "body: duplicate field `type`"),
+        (
+            r#"{"tweet": {"id": 1}, "type": "tweet", "type": "test"}"#,
+            "body: duplicate field `type`",
+        ),
         (r#"{"tweet": {"id": 1, "text": 5}}"#, "tweet.text: invalid type: integer"),
         ("[]", "body: invalid type: sequence, expected an object"),
     ] {

@@ -25,9 +25,17 @@ fn a_known_kind_with_a_broken_payload_is_an_error_with_the_path() {
             "data.tweet.id: invalid type: sequence",
         ),
         (TWEET_CREATED, r#"{"data": {"id": 1, "id": 2}}"#, "data: duplicate field `id`"),
-        (TWEET_CREATED, r#"{"data": {"id": 1}, "data": {"id": 2}}"#, "body: duplicate field `data`"),
+        (
+            TWEET_CREATED,
+            r#"{"data": {"id": 1}, "data": {"id": 2}}"#,
+            "body: duplicate field `data`",
+        ),
         (TWEET_CREATED, r#"{"event": "a", "data": {"id": 1}, "event": "b"}"#, "body: duplicate"),
-        (TWEET_CREATED, r#"{"type": "a", "data": {"id": 1}, "type": "b"}"#, "body: duplicate field `type`"),
+        (
+            TWEET_CREATED,
+            r#"{"type": "a", "data": {"id": 1}, "type": "b"}"#,
+            "body: duplicate field `type`",
+        ),
         (TWEET_CREATED, r#"{"id": 1, "data": {"id": 1}, "id": 2}"#, "body: duplicate field `id`"),
         (
             TWEET_CREATED,

@@ -73,7 +73,8 @@ fn a_fast_post_has_text_author_and_time() {
     assert_eq!(event.post.created_at, Some(datetime!(2024-04-02 15:39:59.750 UTC)));
     assert_eq!(event.post.url, text("https://x.com/elonmusk/status/1886493083207827456"));
     assert_eq!(event.post.author.unwrap().screen_name, text("elonmusk"));
-    let rest: Vec<_> = event.post.rest.iter().map(|(name, json)| (&**name, json.as_bytes())).collect();
+    let rest: Vec<_> =
+        event.post.rest.iter().map(|(name, json)| (&**name, json.as_bytes())).collect();
     assert_eq!(rest, [("transport", &Bytes::from_static(br#""fcm""#))]);
 }
 
@@ -121,12 +122,16 @@ fn quoted_and_reposted_posts_are_posts() {
 fn a_post_needs_only_a_source_and_an_id() {
     let event = post(x("{}"));
     assert_eq!((&*event.post.id, event.post.text), ("7", None));
-    let nulls = x(r#"{"id": null, "text": null, "author": null, "entities": null, "quoted_tweet": null}"#);
+    let nulls =
+        x(r#"{"id": null, "text": null, "author": null, "entities": null, "quoted_tweet": null}"#);
     assert_eq!(post(nulls).post, post(x("{}")).post);
     let odd = post(x(
         r#"{"id": 1, "created_at": "", "favorite_count": 1e400, "entities": [1e400], "author": {"verified": 1}}"#,
     ));
-    assert_eq!((odd.post.created_at, odd.post.favorite_count, odd.post.entities), (None, None, None));
+    assert_eq!(
+        (odd.post.created_at, odd.post.favorite_count, odd.post.entities),
+        (None, None, None)
+    );
     let rest: Vec<_> = odd.post.rest.keys().collect();
     assert_eq!(rest, ["entities"], "cannot be a value, and stays as it is");
 }
