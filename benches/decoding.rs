@@ -6,18 +6,14 @@
 //! cargo bench --bench decoding
 //! ```
 
-#![allow(
-    missing_docs,
-    dead_code,
-    reason = "a benchmark is nobody's library; to decode is the cost"
-)]
+#![allow(dead_code, reason = "decoding a field is the cost, reading it is not")]
 
 use std::hint::black_box;
 
 use axum::Json;
 use axum::body::Bytes;
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use event::TweetEvent;
+use sample_event::TweetEvent;
 use scrapest_webhook::testing::{self, WebhookRequest};
 use scrapest_webhook::{EventError, scrapebadger, scrapest};
 use serde::Deserialize;
@@ -25,9 +21,6 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use time::OffsetDateTime;
 use time::serde::rfc3339;
-
-#[allow(unreachable_pub, reason = "`peers` uses it too")]
-mod event;
 
 const SECRET: &str = "whsec_0123456789abcdef01234567";
 

@@ -6,8 +6,6 @@
 //! cargo bench --bench layer
 //! ```
 
-#![allow(missing_docs, reason = "a benchmark is nobody's library")]
-
 use std::hint::black_box;
 use std::io::Write;
 use std::time::{Duration, SystemTime};

@@ -8,8 +8,6 @@
 //!
 //! What a record takes of memory is a test: `tests/memory_store_size.rs`.
 
-#![allow(missing_docs, reason = "a benchmark is nobody's library")]
-
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex};
 use std::thread;

@@ -3,24 +3,17 @@
 //!
 //! `cargo bench --bench sql_stores`; the folder for temporary files should be on the disk that is meant.
 
-#![allow(missing_docs, reason = "a benchmark is nobody's library")]
-
-#[path = "../tests/ports/mod.rs"]
-mod ports;
-#[path = "../tests/sql/mod.rs"]
-mod sql;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use scrapest_webhook::store::{AnyStore, PostgresStore, SqliteStore};
-use sql::folder::Folder;
-use sql::postgres::Postgres;
-use sql::{KEEP, acquire, random_key};
 use sqlx::postgres::PgPoolOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use support::Folder;
+use support::claims::{KEEP, acquire, random_key};
+use support::servers::postgres::Postgres;
 use tokio::runtime::Runtime;
 
 const ROW: &str = "INSERT INTO row VALUES ($1)";

@@ -12,8 +12,6 @@
 //!
 //! One store more is one line in `stores` below.
 
-#![allow(missing_docs, reason = "a benchmark is nobody's library")]
-
 use std::convert::Infallible;
 use std::hint::black_box;
 use std::pin::Pin;
@@ -30,19 +28,11 @@ use scrapest_webhook::store::{
 };
 use scrapest_webhook::tower::VerifiedBody;
 use scrapest_webhook::{ScrapestWebhookLayer, testing};
-use server::{FORGETFUL, RedisServer};
-use sql::folder::Folder;
-use sql::postgres::Postgres;
+use support::Folder;
+use support::servers::postgres::Postgres;
+use support::servers::redis::{FORGETFUL, RedisServer};
 use tokio::runtime::Runtime;
 use tower::{Layer, ServiceExt, service_fn};
-
-#[path = "../tests/ports/mod.rs"]
-mod ports;
-#[allow(dead_code, unreachable_pub, reason = "the tests use the rest")]
-#[path = "../tests/redis_store/server.rs"]
-mod server;
-#[path = "../tests/sql/mod.rs"]
-mod sql;
 
 const SECRET: &str = "whsec_0123456789abcdef01234567";
 const LEASE: Duration = Duration::from_secs(15);

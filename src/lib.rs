@@ -94,6 +94,7 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
+#![warn(missing_debug_implementations, missing_docs, unreachable_pub)]
 // Without a framework feature the core has no callers.
 #![cfg_attr(not(any(feature = "tower", feature = "actix")), allow(dead_code, unused_imports))]
 

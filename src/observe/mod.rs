@@ -6,13 +6,15 @@
 #[cfg(feature = "metrics")]
 mod meters;
 #[cfg(not(feature = "metrics"))]
-#[path = "no_meters.rs"]
-mod meters;
+mod no_meters;
 
 use std::sync::Arc;
 
 use tracing::field::{Empty, display};
 use tracing::{Span, debug, info, info_span, warn};
+
+#[cfg(not(feature = "metrics"))]
+use self::no_meters as meters;
 
 use self::meters::KindLabel;
 pub(crate) use self::meters::{

@@ -6,14 +6,10 @@
 //! answer to the last claim and the beginning of the handler no lease ends. (A process that is stopped
 //! exactly there is what `Fence` is for.)
 
-#![allow(unreachable_pub, dead_code, reason = "a test binary is nobody's library")]
-
 mod model;
 mod program;
 mod real;
 mod schedules;
-#[path = "../receiver/common/scripted.rs"]
-mod scripted;
 mod search;
 mod state;
 

@@ -9,11 +9,11 @@ use http_body_util::Full;
 use scrapest_webhook::store::{Claim, DeliveryStore, Fence, Key, MemoryStore, Owner, Settled};
 use scrapest_webhook::tower::VerifiedBody;
 use scrapest_webhook::{Rejection, RejectionKind, ScrapestWebhookLayer, testing};
+use support::scripted::{ScriptedStore, Verb};
 use tokio::time::advance;
 use tower::{Layer, ServiceExt};
 
 use crate::model::{self, Claimed, Record};
-use crate::scripted::{ScriptedStore, Verb};
 use crate::state::{Request, Scenario, Sender, State};
 
 const LEASE: Duration = Duration::from_secs(15);

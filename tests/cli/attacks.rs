@@ -2,8 +2,8 @@
 
 use scrapest_webhook::scrapebadger::ScrapeBadger;
 use scrapest_webhook::scrapest::Scrapest;
+use support::free_port;
 
-use crate::ports::free_port;
 use crate::receiving::{Application, Ran, Script, Step, command, run};
 
 const ATTACKS: [(&str, &str); 5] = [

@@ -4,12 +4,12 @@ use std::collections::HashSet;
 use std::process::Command;
 
 use serde_json::Value;
+use support::Folder;
+use support::servers::{postgres, redis};
 
 use crate::listening::{self, Listening};
 use crate::receiving::{command, run};
 use crate::record::recordings;
-use crate::stores::folder::Folder;
-use crate::stores::{postgres, redis};
 use crate::tls;
 
 /// `send` with the secret that `listen` has.

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use scrapest_webhook::testing;
 use serde_json::json;
+use support::free_port;
 
 use crate::listening::{Listening, SECRET, Unread, command, refused, scrapest};
-use crate::ports::free_port;
 use crate::upstream::{Act, Upstream};
 
 fn forwarding(upstream: &Upstream, flags: &[&str]) -> Listening {

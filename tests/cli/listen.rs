@@ -42,7 +42,7 @@ async fn both_contracts_of_scrapebadger_are_received_and_a_test_event_has_no_tim
     let listening = Listening::of(command);
     assert!(listening.url.ends_with("/hooks/badger"), "{}", listening.url);
     let send = async |request: testing::SignedRequest| {
-        let text = String::from_utf8(client::text(&request)).unwrap();
+        let text = String::from_utf8(client::text_to(PATH, &request)).unwrap();
         let text = text.replacen(PATH, "/hooks/badger", 1);
         client::send(listening.address, text.as_bytes()).await.status
     };
@@ -142,7 +142,7 @@ async fn sigterm_lets_the_sender_that_waits_have_its_answer() {
     let upstream = Upstream::start(&[Act::Held]).await;
     let url = upstream.url();
     let listening = Listening::start(&["--forward", &url, "--answer-within", "30s"]);
-    let request = client::text(&scrapest().sign());
+    let request = client::text_to(PATH, &scrapest().sign());
     let address = listening.address;
     let sender = tokio::spawn(async move { client::send(address, &request).await });
     upstream.has_received(1);
@@ -171,7 +171,7 @@ async fn a_second_signal_ends_it_at_once_and_not_with_success() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_idle_connection_does_not_delay_the_end() {
     let listening = Listening::start(&["--answer-within", "30s"]);
-    let text = String::from_utf8(client::text(&scrapest().sign())).unwrap();
+    let text = String::from_utf8(client::text_to(PATH, &scrapest().sign())).unwrap();
     let text = text.replacen("connection: close\r\n", "", 1);
     let mut stream = client::begin(listening.address, text.as_bytes()).await;
     let mut answer = Vec::new();

@@ -10,9 +10,7 @@ use std::time::{Duration, Instant};
 use scrapest_webhook::testing::{self, SignedRequest, WebhookRequest};
 use serde_json::Value;
 
-#[path = "../receiver/common/client.rs"]
-pub mod client;
-pub use client::Answer;
+pub use support::client::{self, Answer};
 
 pub const PATH: &str = "/webhooks";
 pub const SECRET: &str = "whsec_canary_5d0b7f9e21c84a63";
@@ -118,7 +116,7 @@ impl Listening {
     }
 
     pub async fn send(&self, request: &SignedRequest) -> Answer {
-        client::send(self.address, &client::text(request)).await
+        client::send(self.address, &client::text_to(PATH, request)).await
     }
 
     pub fn signal(&self, name: &str) {
@@ -176,7 +174,7 @@ impl Unread {
     }
 
     pub async fn send(&self, request: &SignedRequest) -> Answer {
-        client::send(self.address, &client::text(request)).await
+        client::send(self.address, &client::text_to(PATH, request)).await
     }
 
     /// Waits for its end, and gives its exit code.

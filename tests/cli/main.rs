@@ -1,15 +1,11 @@
 //! The built binary, driven as a process.
 
-#![allow(unreachable_pub, dead_code, missing_docs, reason = "a test binary is nobody's library")]
-
 mod attacks;
 mod both;
 mod forward;
 mod listen;
 mod listening;
 mod no_panic;
-#[path = "../ports/mod.rs"]
-mod ports;
 mod receiving;
 mod record;
 mod send;

@@ -3,8 +3,9 @@
 use std::fs::File;
 use std::process::{Command, Stdio};
 
+use support::Folder;
+
 use crate::receiving::{Ran, command, run};
-use crate::stores::folder::Folder;
 
 const PANIC: i32 = 101;
 

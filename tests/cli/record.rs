@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use scrapest_webhook::testing;
+use support::Folder;
 
 use crate::listening::{
     Listening, PATH, client, command, command_after, eventually, refused, scrapest,
 };
-use crate::stores::folder::Folder;
 
 /// In the order of their time.
 pub fn recordings(directory: &Path) -> Vec<PathBuf> {
@@ -97,7 +97,7 @@ async fn signatures_cookies_and_the_query_are_left_out_on_request() {
             .with_header("cookie", "canary_1")
             .with_header("authorization", "canary_2")
             .with_header("x-other", "stays");
-        let text = String::from_utf8(client::text(&request)).unwrap();
+        let text = String::from_utf8(client::text_to(PATH, &request)).unwrap();
         let text = text.replacen(PATH, &format!("{PATH}?token=canary_3"), 1);
         assert_eq!(client::send(listening.address, text.as_bytes()).await.status, 204);
         listening.stop();
@@ -172,7 +172,7 @@ async fn a_directory_that_goes_away_harms_no_delivery_either() {
 async fn a_request_whose_sender_left_is_kept_as_far_as_it_came() {
     let folder = Folder::new();
     let listening = recording(&folder, &[]);
-    let mut text = client::text(&scrapest().sign());
+    let mut text = client::text_to(PATH, &scrapest().sign());
     text.truncate(text.len() - 5);
     drop(client::begin(listening.address, &text).await);
     eventually(|| recordings(folder.path()).len() == 1, || listening.stderr());

@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 use scrapest_webhook::scrapebadger::ScrapeBadger;
 use scrapest_webhook::scrapest::Scrapest;
 use serde_json::Value;
+use support::Folder;
+use support::free_port;
 
-use crate::ports::free_port;
 use crate::receiving::{
     Application, Ran, SECRET, Script, Step, command, run, run_with_input, spawn,
 };
-use crate::stores::folder::Folder;
 
 fn to(url: &str, flags: &str) -> Command {
     command(&format!("send --sender scrapest --secret-env SECRET --to {url} {flags}"))

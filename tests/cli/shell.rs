@@ -2,8 +2,9 @@
 
 use std::process::Stdio;
 
+use support::Folder;
+
 use crate::receiving::{command, run};
-use crate::stores::folder::Folder;
 
 const COMMANDS: [&str; 6] = ["listen", "send", "sign", "verify", "completions", "man"];
 

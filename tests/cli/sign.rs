@@ -4,10 +4,10 @@ use axum::body::Body;
 use axum::http::Request;
 use axum::routing::post;
 use scrapest_webhook::{Delivery, ScrapeBadgerWebhookLayer, ScrapestWebhookLayer};
+use support::Folder;
 use tower::ServiceExt;
 
 use crate::receiving::{SECRET, command, run, run_with_input};
-use crate::stores::folder::Folder;
 
 /// As curl does with `-H @headers --data-binary @body`.
 fn request(headers: &str, body: impl Into<Body>) -> Request<Body> {

@@ -1,15 +1,10 @@
 //! `listen --store`: what is remembered, and through what.
 
-use crate::listening::{Listening, PATH, command, refused, scrapest};
-use crate::ports::free_port;
-use crate::upstream::{Act, Upstream};
+use support::servers::{postgres, redis};
+use support::{Folder, free_port};
 
-#[path = "../sql/folder.rs"]
-pub mod folder;
-#[path = "../sql/postgres.rs"]
-pub mod postgres;
-#[path = "../redis_store/server.rs"]
-pub mod redis;
+use crate::listening::{Listening, PATH, command, refused, scrapest};
+use crate::upstream::{Act, Upstream};
 
 /// Whichever it is: one line for a delivery, and after a restart it is still known, if the store lasts.
 async fn remembers(url: &str, lasts: bool) {
@@ -40,7 +35,7 @@ async fn memory_remembers_until_the_end_of_the_process() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sqlite_makes_its_file_and_remembers_through_a_restart() {
-    let folder = folder::Folder::new();
+    let folder = Folder::new();
     let file = folder.file("deliveries.db");
     remembers(&format!("sqlite:{file}"), true).await;
     assert!(std::path::Path::new(&file).exists());
@@ -92,7 +87,7 @@ async fn a_success_that_the_store_could_not_be_told_is_no_clean_end() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_namespaces_in_one_store_are_two_webhooks() {
-    let folder = folder::Folder::new();
+    let folder = Folder::new();
     let store = format!("sqlite:{}", folder.file("deliveries.db"));
     let request = scrapest().sign();
     for namespace in ["a", "b"] {

@@ -3,9 +3,9 @@
 use std::fs;
 
 use reqwest::{Certificate, Client};
+use support::Folder;
 
 use crate::listening::{LONG, Listening, command, refused, scrapest};
-use crate::stores::folder::Folder;
 
 pub struct Pair {
     pub cert: String,

@@ -1,9 +1,9 @@
 //! `verify` says yes, or which check fails, and what is behind it.
 
 use scrapest_webhook::testing::{self, SignedRequest};
+use support::Folder;
 
 use crate::receiving::{Ran, SECRET, command, run, run_with_input};
-use crate::stores::folder::Folder;
 
 /// A request as files, and what `verify` is to make of it.
 struct Case {

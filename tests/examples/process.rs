@@ -7,8 +7,8 @@ use std::sync::Once;
 use std::time::{Duration, Instant};
 
 use scrapest_webhook::testing::SignedRequest;
+use support::client::{self, Answer};
 
-use crate::client::{self, Answer};
 use crate::{PATH, SECRET};
 
 pub struct Example {
@@ -62,7 +62,7 @@ impl Example {
     }
 
     pub async fn send(&self, request: &SignedRequest) -> Answer {
-        client::send(self.address, &client::text(request)).await
+        client::send(self.address, &client::text_to(PATH, request)).await
     }
 
     pub async fn get(&self, path: &str) -> u16 {

@@ -2,11 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use support::client;
+use support::servers::redis::RedisServer;
 use tokio::net::TcpStream;
 
 use crate::process::{Example, eventually};
-use crate::server::RedisServer;
-use crate::{client, genuine};
+
+use crate::{PATH, genuine};
 
 /// One test of each name for each framework.
 macro_rules! for_each_example {
@@ -39,7 +41,7 @@ async fn a_run_that_sigterm_finds_is_finished_answered_and_recorded(name: &str) 
     let mut event: serde_json::Value = serde_json::from_slice(genuine().sign().body()).unwrap();
     event["data"]["text"] = text.clone().into();
     let request = genuine().with_body(event.to_string()).sign();
-    let mut sender = client::begin(example.address, &client::text(&request)).await;
+    let mut sender = client::begin(example.address, &client::text_to(PATH, &request)).await;
     tokio::time::sleep(Duration::from_millis(500)).await;
     example.signal("TERM");
     tokio::time::sleep(Duration::from_millis(200)).await;
@@ -66,7 +68,7 @@ async fn a_connection_that_nobody_ends_does_not_hold_up_the_end(name: &str) {
     let mut example = Example::start(name, &[]);
     let _idle = TcpStream::connect(example.address).await.unwrap();
     let _half = client::begin(example.address, b"POST /webhooks/scrapest HTT").await;
-    let head = client::head("POST", genuine().sign().headers());
+    let head = client::head_to(PATH, "POST", genuine().sign().headers());
     let _slow =
         client::begin(example.address, &[&head[..], b"content-length: 9\r\n\r\n{"].concat()).await;
     tokio::time::sleep(Duration::from_millis(200)).await;

@@ -1,12 +1,5 @@
 //! What is counted, under which names and labels, and that the table of them in the documentation is right.
 
-#![allow(missing_docs, reason = "a test binary is nobody's library")]
-
-#[path = "../ports/mod.rs"]
-mod ports;
-#[path = "../receiver/common/scripted.rs"]
-#[allow(dead_code, unreachable_pub, reason = "shared with the tests of the receiver")]
-mod scripted;
 mod table;
 mod takeovers;
 
@@ -24,7 +17,7 @@ use scrapest_webhook::{
     Delivery, MemoryStore, Provider, RejectionKind, ScrapeBadgerWebhookLayer, ScrapestWebhookLayer,
     Secret, Secrets, WebhookLayer, scrapebadger, scrapest, testing,
 };
-use scripted::{Fault, ScriptedStore, Verb};
+use support::scripted::{Fault, ScriptedStore, Verb};
 use tokio::time::sleep;
 use tower::ServiceExt;
 

@@ -1,18 +1,12 @@
 //! Takeovers, as every store tells them.
 
-#[path = "../sql/postgres.rs"]
-#[allow(dead_code, unreachable_pub, reason = "shared with the tests of that store")]
-mod postgres;
-#[path = "../redis_store/server.rs"]
-#[allow(dead_code, unreachable_pub, reason = "shared with the tests of that store")]
-mod redis;
-
 use std::time::Duration;
 
 use scrapest_webhook::MemoryStore;
 use scrapest_webhook::store::{
     AnyStore, Claim, DeliveryStore, Key, Owner, SqliteStore, store_from_url,
 };
+use support::servers::{postgres, redis};
 use tokio::time::sleep;
 
 use crate::{KEEP, recorded, seen};

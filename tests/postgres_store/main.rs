@@ -1,13 +1,6 @@
 //! What the PostgreSQL store promises over the contract, against a server of its own that is killed, frozen,
 //! slow and full.
 
-#![cfg(feature = "postgres")]
-
-#[path = "../ports/mod.rs"]
-mod ports;
-#[path = "../sql/mod.rs"]
-mod sql;
-
 /// A server, or an early end where there is none.
 macro_rules! server {
     ($($setting:expr),*) => {
@@ -32,14 +25,13 @@ use scrapest_webhook::store::{
     AnyStore, Claim, DeliveryStore, Fence, Key, MemoryStore, Owner, PostgresStore, Settled,
     store_from_url,
 };
-use sql::folder::Folder;
-use sql::logged::log;
-use sql::postgres::{PASSWORD, Postgres};
-use sql::proxy::Proxy;
-use sql::receiver::{self, Receiver};
-use sql::{KEEP, LEASE, acquire, claim, oracle, random_key, recovers};
 use sqlx::postgres::{PgConnection, PgPool, PgPoolOptions};
 use sqlx::{Connection, Executor};
+use support::claims::{KEEP, LEASE, acquire, claim, random_key, recovers};
+use support::log::log;
+use support::process::{self, Process};
+use support::servers::postgres::{PASSWORD, Postgres};
+use support::{Folder, Proxy, effects};
 use tokio::time::sleep;
 
 /// How long after the server a store may need to be back.
@@ -75,7 +67,7 @@ async fn contract_store(parameters: &str) -> AnyStore {
 
 #[tokio::test]
 async fn a_receiver_of_its_own() {
-    receiver::serve_if_told().await;
+    process::serve_if_told().await;
 }
 
 /// Nothing is connected yet.

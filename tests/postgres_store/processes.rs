@@ -5,13 +5,13 @@ use super::*;
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_receiver_whose_server_is_down_at_the_start_answers_503_until_it_is_there() {
     let Some(mut server) = Postgres::stopped(&[]) else { return };
-    receiver::starts_before_its_store(&server.url(), || server.run()).await;
+    process::starts_before_its_store(&server.url(), || server.run()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn two_processes_on_one_server_are_one_receiver() {
     let server = server!();
-    receiver::two_are_one(&server.url()).await;
+    process::two_are_one(&server.url()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -19,7 +19,7 @@ async fn kill_9_of_receivers_and_of_the_server_in_mid_run_loses_nothing() {
     let (mut server, folder) = (server!(), Folder::new());
     let (url, effects) = (server.url(), folder.file("effects"));
     let runs_for = Duration::from_millis(50);
-    let start = || Receiver::start(&url, &effects, runs_for);
+    let start = || Process::start(&url, &effects, runs_for);
     let mut receivers = [start(), start()];
     // A killed receiver comes back elsewhere: the sender asks a name, not a port.
     let addresses =
@@ -29,11 +29,11 @@ async fn kill_9_of_receivers_and_of_the_server_in_mid_run_loses_nothing() {
             let addresses = std::sync::Arc::clone(&addresses);
             tokio::spawn(async move {
                 sleep(Duration::from_millis(number * 60)).await;
-                let delivery = receiver::delivery();
+                let delivery = process::delivery();
                 let since = Instant::now();
                 for turn in number as usize.. {
                     let to = addresses.lock().unwrap()[turn % 2];
-                    if let Some(200..300) = receiver::attempt(to, &delivery).await {
+                    if let Some(200..300) = process::attempt(to, &delivery).await {
                         break;
                     }
                     assert!(since.elapsed() < Duration::from_secs(60), "lost");
@@ -58,7 +58,7 @@ async fn kill_9_of_receivers_and_of_the_server_in_mid_run_loses_nothing() {
     for sent in join_all(sending).await {
         sent.unwrap();
     }
-    let effects = oracle::read(&effects);
+    let effects = effects::read(&effects);
     assert_eq!(effects.len(), 60, "each delivery had an effect");
     assert!(
         effects.values().all(|effects| effects.done >= 1 && effects.overlaps == 0),

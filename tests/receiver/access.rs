@@ -5,14 +5,13 @@ use axum::extract::connect_info::MockConnectInfo;
 use axum::http::StatusCode;
 use scrapest_webhook::testing::SignedRequest;
 use scrapest_webhook::{RejectionKind, ScrapestWebhookLayer};
+use support::connection::Connection;
+use support::in_process::{app, http, send, send_from, status};
+use support::logged::Logged;
+use support::scripted::ScriptedStore;
+use support::{Framework, Handler, Raw, client, genuine, layer};
 use tower::ServiceExt;
 use tracing::Level;
-
-use crate::common::connection::Connection;
-use crate::common::in_process::{app, http, send, send_from, status};
-use crate::common::logged::Logged;
-use crate::common::scripted::ScriptedStore;
-use crate::common::{Framework, Handler, Raw, client, genuine, layer};
 
 fn allowing<const N: usize>(networks: [&str; N]) -> ScrapestWebhookLayer {
     layer().with_allowed_ips(networks).unwrap()
@@ -148,7 +147,7 @@ async fn one_that_is_not_trusted_speaks_for_itself<F: Framework>() {
     }
 }
 
-crate::for_each_framework! {
+support::for_each_framework! {
     who_is_on_the_list_may_send_and_nobody_else,
     whoever_is_not_on_the_list_gets_one_answer_to_whatever_he_sends,
     a_trusted_proxy_is_believed_whom_it_speaks_for,

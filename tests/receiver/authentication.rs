@@ -5,8 +5,7 @@ use std::time::{Duration, SystemTime};
 use scrapest_webhook::scrapest::Scrapest;
 use scrapest_webhook::testing;
 use scrapest_webhook::{MemoryStore, Provider, WebhookLayer};
-
-use crate::common::{
+use support::{
     Answer, Framework, Handler, Raw, SECRET, Server, badger_layer, genuine, layer, nonce,
     seconds_ago, signature,
 };
@@ -252,7 +251,7 @@ async fn hex_has_no_case<F: Framework>() {
     }
 }
 
-crate::for_each_framework! {
+support::for_each_framework! {
     every_authentication_failure_is_answered_with_the_same_bytes,
     an_unsigned_request_is_the_same_failure_where_challenges_need_no_signature,
     a_body_is_not_waited_for_where_the_headers_refuse,

@@ -4,11 +4,10 @@ use std::time::{Duration, Instant};
 
 use scrapest_webhook::testing::SignedRequest;
 use scrapest_webhook::{Rejection, RejectionKind};
+use support::connection::{Connection, chunked_text, open_head, open_text};
+use support::in_process::{app, http};
+use support::{Framework, Handler, client, genuine, layer};
 use tower::ServiceExt;
-
-use crate::common::connection::{Connection, chunked_text, open_head, open_text};
-use crate::common::in_process::{app, http};
-use crate::common::{Framework, Handler, client, genuine, layer};
 
 const LIMIT: usize = 1_048_576;
 
@@ -258,7 +257,7 @@ async fn an_empty_body_is_a_body_like_any_other<F: Framework>() {
     }
 }
 
-crate::for_each_framework! {
+support::for_each_framework! {
     a_body_of_exactly_the_limit_passes_and_one_byte_more_is_413,
     a_length_beyond_the_limit_is_413_at_once_and_its_body_is_not_asked_for,
     a_length_that_makes_no_sense_is_refused_and_nothing_runs,

@@ -2,8 +2,7 @@
 
 use scrapest_webhook::testing::{self, SignedRequest};
 use scrapest_webhook::{Delivery, MemoryStore, ScrapestWebhookLayer};
-
-use crate::common::{Framework, Handler, SECRET, genuine, layer, nonce, seconds_ago};
+use support::{Framework, Handler, SECRET, genuine, layer, nonce, seconds_ago};
 
 /// Fails the first time, and never again.
 fn failing_once() -> Handler {
@@ -117,7 +116,7 @@ async fn deliveries_that_say_the_same_at_different_signed_times_all_run<F: Frame
     assert_eq!(handler.runs(), 3);
 }
 
-crate::for_each_framework! {
+support::for_each_framework! {
     a_failed_delivery_is_not_pushed_out_under_the_id_of_a_completed_one,
     a_failed_delivery_that_ran_under_another_id_is_done,
     a_failed_attempt_is_useless_after_a_retry_with_another_secret,

@@ -6,10 +6,9 @@ use axum::Router;
 use axum::routing::post;
 use scrapest_webhook::scrapest::Scrapest;
 use scrapest_webhook::{ConfigError, ScrapestWebhookLayer, Secret};
-
-use crate::common::in_process::{app, status};
-use crate::common::watched::Watched;
-use crate::common::{Handler, SECRET, badger_layer, genuine, layer};
+use support::in_process::{app, status};
+use support::watched::Watched;
+use support::{Handler, SECRET, badger_layer, genuine, layer};
 
 const SECONDS: fn(u64) -> Duration = Duration::from_secs;
 

@@ -4,9 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use scrapest_webhook::MemoryStore;
+use support::{Framework, Handler, Raw, eventually, genuine, layer, nonce};
 use tokio::sync::Semaphore;
-
-use crate::common::{Framework, Handler, Raw, eventually, genuine, layer, nonce};
 
 async fn a_thousand_duplicates_at_once_run_once<F: Framework>() {
     let gate = Arc::new(Semaphore::new(0));
@@ -86,7 +85,7 @@ async fn replays_under_many_ids_have_no_more_places_to_wait_than_one<F: Framewor
     assert_eq!((handler.runs(), refused.load(Ordering::SeqCst)), (2, 40 - 16));
 }
 
-crate::for_each_framework! {
+support::for_each_framework! {
     a_thousand_duplicates_at_once_run_once,
     replays_under_many_ids_have_no_more_places_to_wait_than_one,
 }

@@ -4,11 +4,10 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use scrapest_webhook::{DedupBy, MemoryStore, ScrapeBadgerWebhookLayer, testing};
-use tokio::sync::Semaphore;
-
-use crate::common::{
+use support::{
     Framework, Handler, Raw, SECRET, badger_layer, eventually, genuine, layer, seconds_ago,
 };
+use tokio::sync::Semaphore;
 
 /// What ScrapeBadger sends, by contract 1, if its bytes are of that time.
 fn tweet(seconds: i64) -> testing::WebhookRequest {
@@ -136,7 +135,7 @@ async fn a_test_event_counts_by_its_id_also_where_the_bytes_count<F: Framework>(
     }
 }
 
-crate::for_each_framework! {
+support::for_each_framework! {
     one_id_in_two_namespaces_is_two_deliveries,
     a_noisy_namespace_cannot_push_out_what_runs_in_another,
     the_settings_decide_what_is_one_delivery,

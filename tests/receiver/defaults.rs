@@ -6,12 +6,11 @@ use std::time::{Duration, SystemTime};
 use axum::body::Body;
 use scrapest_webhook::testing::{self, WebhookRequest};
 use scrapest_webhook::{MemoryStore, Provider, WebhookLayer};
+use support::in_process::{app, http, status};
+use support::watched::{Asked, Watched};
+use support::{Handler, SECRET, badger_layer, genuine, layer};
 use tokio::time::Instant;
 use tower::ServiceExt;
-
-use crate::common::in_process::{app, http, status};
-use crate::common::watched::{Asked, Watched};
-use crate::common::{Handler, SECRET, badger_layer, genuine, layer};
 
 const SECONDS: fn(u64) -> Duration = Duration::from_secs;
 const DAY: u64 = 24 * 3_600;

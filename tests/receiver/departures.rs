@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use scrapest_webhook::store::{Claim, DeliveryStore, Owner};
+use support::client::{self, Leave};
+use support::scripted::{Fault, ScriptedStore, Verb};
+use support::{Framework, Handler, InProcess, eventually, genuine, layer};
 use tokio::runtime::Handle as Tokio;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::common::client::{self, Leave};
-use crate::common::scripted::{Fault, ScriptedStore, Verb};
-use crate::common::{Framework, Handler, InProcess, eventually, genuine, layer};
 use crate::handler_faults::{AT_ONCE, millis};
 
 async fn a_client_that_leaves_before_its_body_is_whole_leaves_nothing<F: Framework>() {
@@ -200,7 +200,7 @@ async fn drain_waits_for_a_claim_whose_client_is_gone() {
     assert!(all_completed(&store).await);
 }
 
-crate::for_each_framework! {
+support::for_each_framework! {
     a_client_that_leaves_before_its_body_is_whole_leaves_nothing,
     a_run_whose_client_leaves_goes_on_and_is_settled,
     a_duplicate_whose_client_leaves_while_it_waits_leaves_nothing,

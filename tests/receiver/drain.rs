@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use scrapest_webhook::testing;
+use support::in_process::{app, send, status};
+use support::watched::Watched;
+use support::{Handler, SECRET, badger_layer, genuine, layer};
 use tokio::time::Instant;
-
-use crate::common::in_process::{app, send, status};
-use crate::common::watched::Watched;
-use crate::common::{Handler, SECRET, badger_layer, genuine, layer};
 
 const SECONDS: fn(u64) -> Duration = Duration::from_secs;
 

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use support::connection::{Connection, open_head, open_text};
+use support::{Answer, Axum, Framework, Handler, Server, client, eventually, genuine, layer};
 use tokio::time::sleep;
 
 use crate::body::genuine_of;
-use crate::common::connection::{Connection, open_head, open_text};
-use crate::common::{Answer, Axum, Framework, Handler, Server, client, eventually, genuine, layer};
 
 const CAP: usize = 2 * 1_048_576;
 
@@ -129,7 +129,7 @@ async fn the_share_of_a_body_is_held_while_its_handler_runs_and_then_free<F: Fra
     assert_eq!(server.send(&third).await.status, 200);
 }
 
-crate::for_each_framework! {
+support::for_each_framework! {
     a_length_that_is_only_promised_takes_nothing_of_the_cap,
     in_a_flood_of_forged_bodies_of_1_mb_genuine_ones_still_pass,
     the_share_of_a_body_is_held_while_its_handler_runs_and_then_free,

@@ -5,12 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::routing::post;
+use support::{Actix, Axum, Framework, Handler, PATH, Server, client, eventually, genuine, layer};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
-
-use crate::common::{
-    Actix, Axum, Framework, Handler, PATH, Server, client, eventually, genuine, layer,
-};
 
 #[tokio::test]
 async fn one_value_serves_both_frameworks_and_is_one_receiver() {
@@ -134,7 +131,7 @@ async fn a_graceful_shutdown_lets_a_run_finish_and_answers_it<F: Framework>() {
     assert!(TcpStream::connect(server.address).await.is_err(), "it no longer accepts");
 }
 
-crate::for_each_framework! {
+support::for_each_framework! {
     a_run_whose_client_has_left_reaches_its_end,
     a_graceful_shutdown_lets_a_run_finish_and_answers_it,
 }

@@ -4,11 +4,10 @@ use std::time::{Duration, SystemTime};
 
 use scrapest_webhook::scrapest::Scrapest;
 use scrapest_webhook::{Provider, WebhookLayer};
+use support::{Framework, Handler, Raw, Server, badger_layer, layer, nonce};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use time::macros::datetime;
-
-use crate::common::{Framework, Handler, Raw, Server, badger_layer, layer, nonce};
 
 const NOON: OffsetDateTime = datetime!(2026-03-04 12:00:00 UTC);
 
@@ -290,7 +289,7 @@ async fn a_test_event_may_lack_a_timestamp_but_not_have_a_stale_one<F: Framework
     }
 }
 
-crate::for_each_framework! {
+support::for_each_framework! {
     a_timestamp_is_fresh_to_the_edge_and_including_it,
     the_tolerances_are_settings,
     the_clock_may_stand_anywhere,

@@ -11,9 +11,8 @@ use std::time::Duration;
 
 use scrapest_webhook::RejectionKind;
 use scrapest_webhook::store::MemoryStore;
+use support::{Framework, Handler, InProcess, Run, eventually, genuine, layer};
 use tokio::time::{Instant, sleep};
-
-use crate::common::{Framework, Handler, InProcess, Run, eventually, genuine, layer};
 
 /// A retry that is answered within this did not wait for the end of a lease, which is 15 s.
 pub const AT_ONCE: Duration = Duration::from_secs(3);
@@ -275,7 +274,7 @@ fn a_time_that_would_overflow_a_clock_is_refused_before_the_first_request() {
     }
 }
 
-crate::for_each_framework! {
+support::for_each_framework! {
     a_failed_handler_does_not_swallow_the_retry,
     a_panic_is_a_500_and_the_retry_runs,
     a_slow_handler_is_a_503_and_the_run_goes_on,

@@ -2,8 +2,7 @@
 
 use scrapest_webhook::scrapest::Scrapest;
 use scrapest_webhook::{MemoryStore, testing};
-
-use crate::common::{
+use support::{
     Answer, Framework, Handler, Raw, SECRET, Server, badger_layer, layer, nonce, seconds_ago,
 };
 
@@ -184,7 +183,7 @@ async fn an_event_whose_kind_is_no_text_is_no_challenge<F: Framework>() {
     }
 }
 
-crate::for_each_framework! {
+support::for_each_framework! {
     a_challenge_is_answered_in_the_field_that_it_came_in,
     a_challenge_needs_no_more_than_a_signature_and_nothing_stale,
     the_header_may_say_the_kind_of_a_challenge_whose_body_does_not,

@@ -15,12 +15,12 @@ use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use scrapest_webhook::ScrapestWebhookLayer;
 use scrapest_webhook::testing::SignedRequest;
+use support::watched::Watched;
+use support::{Axum, Framework, Handler, PATH, Server, eventually, genuine, layer};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
 use crate::body::genuine_of;
-use crate::common::watched::Watched;
-use crate::common::{Axum, Framework, Handler, PATH, Server, eventually, genuine, layer};
 
 struct Client {
     sender: SendRequest<Body>,

@@ -6,11 +6,10 @@ use std::time::SystemTime;
 
 use scrapest_webhook::testing;
 use scrapest_webhook::{MemoryStore, scrapest};
-use tokio::sync::Semaphore;
-
-use crate::common::{
+use support::{
     Framework, Handler, Raw, SECRET, badger_layer, eventually, genuine, layer, nonce, seconds_ago,
 };
+use tokio::sync::Semaphore;
 
 /// In seconds, as a sender writes it.
 fn now() -> u64 {
@@ -222,7 +221,7 @@ async fn the_debug_of_a_delivery_is_short_however_long_its_id_is<F: Framework>()
     assert!(debug.len() < 1_000, "{} bytes", debug.len());
 }
 
-crate::for_each_framework! {
+support::for_each_framework! {
     one_id_with_refreshed_bytes_is_one_delivery,
     refreshed_bytes_wait_for_the_attempt_that_runs,
     an_id_may_be_anything_and_is_only_itself,

@@ -2,9 +2,8 @@
 //! connection lives on.
 
 use scrapest_webhook::{EventError, EventErrorKind, scrapebadger, scrapest};
-
-use crate::common::connection::Connection;
-use crate::common::{Framework, Handler, Raw, Server, badger_layer, layer, nonce};
+use support::connection::Connection;
+use support::{Framework, Handler, Raw, Server, badger_layer, layer, nonce};
 
 /// A handler that decodes: 422 for what it cannot.
 fn typed() -> Handler {
@@ -257,7 +256,7 @@ async fn what_may_do_without_a_time_or_has_no_id_yet_is_read_to_its_end<F: Frame
     assert_eq!(handler.runs(), runs + 1);
 }
 
-crate::for_each_framework! {
+support::for_each_framework! {
     what_stands_behind_kind_time_and_id_is_the_handlers_to_judge,
     what_may_do_without_a_time_or_has_no_id_yet_is_read_to_its_end,
     a_body_that_is_no_json_is_refused_in_good_order,

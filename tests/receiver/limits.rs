@@ -6,13 +6,12 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use scrapest_webhook::RejectionKind;
 use scrapest_webhook::testing;
-use tokio::sync::Semaphore;
-use tokio::time::sleep;
-
-use crate::common::watched::{Asked, Watched};
-use crate::common::{
+use support::watched::{Asked, Watched};
+use support::{
     Framework, Handler, InProcess, SECRET, badger_layer, client, eventually, genuine, layer,
 };
+use tokio::sync::Semaphore;
+use tokio::time::sleep;
 
 async fn above_the_cap_of_runs_a_delivery_is_told_to_come_later_and_is_not_claimed<F: Framework>() {
     let may_end = Arc::new(Semaphore::new(0));
@@ -53,7 +52,7 @@ async fn above_the_cap_of_runs_a_delivery_is_told_to_come_later_and_is_not_claim
     assert_eq!((handler.runs(), handler.most_at_once()), (3, 2));
 }
 
-crate::for_each_framework! {
+support::for_each_framework! {
     above_the_cap_of_runs_a_delivery_is_told_to_come_later_and_is_not_claimed,
 }
 

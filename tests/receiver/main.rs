@@ -1,12 +1,10 @@
 //! The receiver from end to end: real sockets, real frameworks. One file for each promise or threat.
 
-#![allow(unreachable_pub, dead_code, missing_docs, reason = "a test binary is nobody's library")]
-
 mod access;
 mod authentication;
 mod body;
+mod captured_requests;
 mod captures;
-mod common;
 mod configuration;
 mod crowds;
 mod dedup;
@@ -23,6 +21,7 @@ mod ids;
 mod json;
 mod limits;
 mod observe_only;
+mod observe_only_log;
 mod output;
 mod payloads;
 mod promises;

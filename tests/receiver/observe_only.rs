@@ -10,14 +10,14 @@ use futures_util::future::join_all;
 use http_body_util::StreamBody;
 use hyper::body::Frame;
 use scrapest_webhook::ScrapestWebhookLayer;
+use support::connection::{Connection, chunked_text};
+use support::in_process::http;
+use support::watched::{Asked, Watched};
+use support::{Framework, Handler, Plain, client, eventually, genuine, layer, seconds_ago};
 use tokio::time::sleep;
 use tower::ServiceExt;
 
 use crate::body::genuine_of;
-use crate::common::connection::{Connection, chunked_text};
-use crate::common::in_process::http;
-use crate::common::watched::{Asked, Watched};
-use crate::common::{Framework, Handler, Plain, client, eventually, genuine, layer, seconds_ago};
 
 fn observing() -> ScrapestWebhookLayer {
     layer().with_insecure_observe_only()
@@ -125,7 +125,7 @@ async fn a_store_that_is_down_or_slow_keeps_nobody_waiting<F: Framework>() {
     }
 }
 
-crate::for_each_framework! {
+support::for_each_framework! {
     whatever_is_wrong_with_a_request_it_reaches_the_handler_as_it_came,
     a_body_that_is_too_long_or_too_slow_arrives_whole,
     duplicates_wait_for_nobody_and_a_handler_may_take_its_time,

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use axum::http::Request;
 use scrapest_webhook::RejectionKind;
+use support::in_process::{app, http, send, status};
+use support::logged::{self, Logged};
+use support::{Handler, SECRET, genuine, layer};
 use tower::ServiceExt;
 use tracing::Level;
 
-use crate::common::in_process::{app, http, send, status};
-use crate::common::logged::{self, Logged};
-use crate::common::{Handler, SECRET, genuine, layer};
 use crate::statuses::provoke;
 
 fn hex(bytes: &[u8]) -> String {

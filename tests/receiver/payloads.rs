@@ -1,8 +1,8 @@
 //! JSON that is signed well and is not what was expected: large, deep, odd, broken, or of a new kind.
 
 use scrapest_webhook::{EventErrorKind, scrapebadger, scrapest};
+use support::{Framework, Raw};
 
-use crate::common::{Framework, Raw};
 use crate::json::{Typed, deep, event};
 
 /// JSON that is large, deep or odd.
@@ -229,7 +229,7 @@ async fn an_unknown_kind_is_handed_on_as_it_came<F: Framework>() {
     }
 }
 
-crate::for_each_framework! {
+support::for_each_framework! {
     what_nobody_reads_may_be_anything,
     an_odd_value_in_a_field_is_the_right_value_or_a_refusal,
     a_known_kind_with_a_broken_payload_is_refused_and_may_be_sent_again,

@@ -9,14 +9,13 @@ use scrapest_webhook::testing::{self, SignedRequest};
 use scrapest_webhook::{
     EventError, EventErrorKind, Provider, WebhookLayer, scrapebadger, scrapest,
 };
-use tokio::time::{Instant, sleep};
-use tower::ServiceExt;
-
-use crate::common::client;
-use crate::common::scripted::{Fault, ScriptedStore, Verb};
-use crate::common::{
+use support::client;
+use support::scripted::{Fault, ScriptedStore, Verb};
+use support::{
     Framework, Handler, InProcess, SECRET, badger_layer, eventually, genuine, layer, seconds_ago,
 };
+use tokio::time::{Instant, sleep};
+use tower::ServiceExt;
 
 const AT_ONCE: Duration = Duration::from_secs(3);
 
@@ -336,7 +335,7 @@ async fn what_cannot_be_handed_on_gets_no_2xx<F: Framework>() {
     assert_eq!(handler.runs(), 0);
 }
 
-crate::for_each_framework! {
+support::for_each_framework! {
     no_2xx_leaves_before_the_handler_reported_success,
     no_2xx_leaves_while_the_handler_is_still_running,
     one_handler_runs_per_delivery_at_a_time_and_none_after_a_success,

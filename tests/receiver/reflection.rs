@@ -2,8 +2,8 @@
 
 use scrapest_webhook::scrapest::Scrapest;
 use scrapest_webhook::testing;
+use support::{Framework, Raw, SECRET};
 
-use crate::common::{Framework, Raw, SECRET};
 use crate::handshake::{Challenged, FIELDS, body};
 
 /// What must not be said back, as it stands in JSON.
@@ -139,7 +139,7 @@ async fn an_unsigned_challenge_is_answered_only_where_the_settings_say_so<F: Fra
     assert!(open.handler.runs() == 0 && open.store.is_empty());
 }
 
-crate::for_each_framework! {
+support::for_each_framework! {
     what_is_no_challenge_is_never_said_back,
     html_in_a_challenge_is_never_html,
     an_unsigned_challenge_is_answered_only_where_the_settings_say_so,

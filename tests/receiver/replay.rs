@@ -4,12 +4,11 @@ use std::sync::Arc;
 
 use scrapest_webhook::testing::{self, SignedRequest};
 use scrapest_webhook::{scrapebadger, scrapest};
-use tokio::sync::Semaphore;
-
-use crate::common::connection::Connection;
-use crate::common::{
+use support::connection::Connection;
+use support::{
     Framework, Handler, Raw, SECRET, Server, badger_layer, eventually, genuine, layer, nonce,
 };
+use tokio::sync::Semaphore;
 
 /// Answered with a success, and without a word of the handler's.
 async fn is_duplicate(server: &Server, what: &str, request: &Raw) {
@@ -268,7 +267,7 @@ async fn the_kind_is_what_the_signed_body_says<F: Framework>() {
     assert!(matches!(scrapest::Event::try_from(delivery), Ok(scrapest::Event::TweetCreated(_))));
 }
 
-crate::for_each_framework! {
+support::for_each_framework! {
     the_same_bytes_are_one_delivery_however_scrapest_labels_them,
     the_same_bytes_are_one_delivery_by_either_contract_of_scrapebadger,
     a_captured_body_cannot_take_the_id_of_a_delivery_to_come,

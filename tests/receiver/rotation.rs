@@ -7,19 +7,18 @@ use scrapest_webhook::testing::SignedRequest;
 use scrapest_webhook::{
     Delivery, MemoryStore, ScrapeBadgerWebhookLayer, ScrapestWebhookLayer, Secret, Secrets, testing,
 };
+use support::in_process::{app, status};
+use support::logged::Logged;
+use support::{Framework, Handler, Raw, client, eventually};
 use tokio::sync::Semaphore;
 use tracing::Level;
-
-use crate::common::in_process::{app, status};
-use crate::common::logged::Logged;
-use crate::common::{Framework, Handler, Raw, client, eventually};
 
 const OLD: &str = "whsec_canary_7b1d5f0c93aa4e21_old";
 const NEW: &str = "whsec_canary_7b1d5f0c93aa4e21_new";
 const OTHER: &str = "whsec_canary_7b1d5f0c93aa4e21_other";
 
 fn begin_with(secrets: &[&str]) -> (Secrets, ScrapestWebhookLayer) {
-    crate::common::logged::trace_if_asked();
+    support::logged::trace_if_asked();
     let secrets = Secrets::new(secrets.iter().copied()).unwrap();
     let layer = ScrapestWebhookLayer::from_secrets(secrets.clone());
     (secrets, layer)
@@ -263,7 +262,7 @@ async fn a_delivery_of_a_layer_for_one_webhook_names_none() {
     let _: fn(&Delivery) -> Option<&str> = Delivery::webhook_id;
 }
 
-crate::for_each_framework! {
+support::for_each_framework! {
     secrets_are_exchanged_while_the_receiver_runs,
     a_new_set_that_is_no_good_leaves_the_old_one_as_it_was,
     a_rotation_in_the_middle_of_retries_neither_loses_nor_doubles,

@@ -6,12 +6,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use scrapest_webhook::{ScrapestWebhookLayer, Secrets, testing};
+use support::in_process::{app, status};
+use support::logged::{self, Logged};
+use support::{Framework, Handler, Server, eventually as in_time, nonce};
 use tokio::time::sleep;
 use tracing::Level;
-
-use crate::common::in_process::{app, status};
-use crate::common::logged::{self, Logged};
-use crate::common::{Framework, Handler, Server, eventually as in_time, nonce};
 
 const ONE: &str = "whsec_canary_7b1d5f0c93aa4e21_one";
 const TWO: &str = "whsec_canary_7b1d5f0c93aa4e21_two";
@@ -220,7 +219,7 @@ async fn a_file_that_is_no_good_is_said_once_and_so_is_its_end() {
         .unwrap();
 }
 
-crate::for_each_framework! {
+support::for_each_framework! {
     a_file_that_changes_changes_the_secrets,
     a_link_that_is_changed_as_kubernetes_does_it_changes_the_secrets,
     a_file_that_is_no_good_leaves_the_secrets_as_they_were,

@@ -5,8 +5,7 @@ use std::panic::catch_unwind;
 use scrapest_webhook::{
     ConfigError, MemoryStore, ScrapeBadgerWebhookLayer, ScrapestWebhookLayer, Secret, testing,
 };
-
-use crate::common::{Framework, Handler, Raw, SECRET, badger_layer, layer, nonce, signature};
+use support::{Framework, Handler, Raw, SECRET, badger_layer, layer, nonce, signature};
 
 const OLD: &str = "whsec_old_0d8c61f2a9b7c35e";
 const NEW: &str = "whsec_new_95be20aa41f7d36c";
@@ -253,7 +252,7 @@ fn a_secret_that_hmac_cannot_tell_from_none_is_a_configuration_error() {
     }
 }
 
-crate::for_each_framework! {
+support::for_each_framework! {
     every_active_secret_will_do_and_no_answer_tells_which,
     a_change_of_secret_between_retries_neither_loses_nor_doubles,
     a_capture_from_before_a_rotation_is_a_duplicate_after_it,

@@ -3,10 +3,9 @@
 use scrapest_webhook::testing::{self, WebhookRequest};
 use scrapest_webhook::{Delivery, scrapebadger, scrapest};
 use serde_json::json;
+use support::{Framework, Handler, Raw, SECRET, badger_layer, genuine, layer};
 use time::OffsetDateTime;
 use time::macros::datetime;
-
-use crate::common::{Framework, Handler, Raw, SECRET, badger_layer, genuine, layer};
 
 const TWEET: &[u8] = include_bytes!("../fixtures/scrapest-tweet-created.json");
 const TWEET_UPDATED: &[u8] = include_bytes!("../fixtures/scrapest-tweet-updated.json");
@@ -247,7 +246,7 @@ async fn every_documented_kind_can_be_made_for_a_test<F: Framework>() {
     assert_eq!(handler.runs(), runs);
 }
 
-crate::for_each_framework! {
+support::for_each_framework! {
     scrapests_tweets_arrive,
     scrapests_other_events_arrive,
     scrapests_challenge_is_answered,

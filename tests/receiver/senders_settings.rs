@@ -2,8 +2,7 @@
 
 use scrapest_webhook::ConfigError;
 use scrapest_webhook::scrapest::{Scrapest, SignedContent};
-
-use crate::common::{Framework, Handler, Raw, SECRET, Server, layer, nonce, signature};
+use support::{Framework, Handler, Raw, SECRET, Server, layer, nonce, signature};
 
 async fn serve<F: Framework>(provider: Scrapest) -> (Server, Handler) {
     let handler = Handler::ok();
@@ -231,7 +230,7 @@ fn a_header_that_cannot_be_is_a_configuration_error() {
     }
 }
 
-crate::for_each_framework! {
+support::for_each_framework! {
     the_signature_header_is_a_setting,
     the_timestamp_header_is_a_setting,
     the_signed_content_is_a_setting,

@@ -7,11 +7,10 @@ use scrapest_webhook::scrapest::Scrapest;
 use scrapest_webhook::store::Fence;
 use scrapest_webhook::testing::{self, SignedRequest};
 use scrapest_webhook::{DedupBy, MemoryStore, OnStoreDown};
+use support::in_process::{app, send, status};
+use support::watched::{Asked, Watched};
+use support::{Handler, genuine, layer};
 use tokio::time::Instant;
-
-use crate::common::in_process::{app, send, status};
-use crate::common::watched::{Asked, Watched};
-use crate::common::{Handler, genuine, layer};
 
 const SECONDS: fn(u64) -> Duration = Duration::from_secs;
 
@@ -175,7 +174,7 @@ async fn with_body_limit_and_with_body_deadline_and_with_bytes_in_flight_bound_t
     let pending = || futures_util::stream::pending::<Result<bytes::Bytes, std::io::Error>>();
     let asked = Instant::now();
     let endless =
-        crate::common::in_process::http(&request).map(|_| axum::body::Body::from_stream(pending()));
+        support::in_process::http(&request).map(|_| axum::body::Body::from_stream(pending()));
     let answer = tower::ServiceExt::oneshot(hasty, endless).await.unwrap();
     assert_eq!(answer.status(), 408);
     assert!(matches!(asked.elapsed().as_millis(), 700..=705));

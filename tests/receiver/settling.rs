@@ -2,10 +2,10 @@
 
 use scrapest_webhook::RejectionKind;
 use scrapest_webhook::store::{Claim, DeliveryStore, Owner};
+use support::scripted::{Fault, ScriptedStore, Verb};
+use support::{Handler, InProcess, genuine, layer};
 use tokio::time::{Instant, sleep};
 
-use crate::common::scripted::{Fault, ScriptedStore, Verb};
-use crate::common::{Handler, InProcess, genuine, layer};
 use crate::store_faults::{ANSWER_DEADLINE, LEASE, during, first, receiver, seconds};
 
 // At completion.

@@ -4,14 +4,13 @@ use std::time::Duration;
 
 use scrapest_webhook::store::store_from_url;
 use scrapest_webhook::{MemoryStore, RejectionKind, WebhookLayer};
+use support::client;
+use support::in_process::{app, send, status};
+use support::logged::Logged;
+use support::scripted::{Fault, ScriptedStore};
+use support::watched::{Asked, Watched};
+use support::{Framework, Handler, badger_layer, eventually, genuine, layer};
 use tokio::time::Instant;
-
-use crate::common::client;
-use crate::common::in_process::{app, send, status};
-use crate::common::logged::Logged;
-use crate::common::scripted::{Fault, ScriptedStore};
-use crate::common::watched::{Asked, Watched};
-use crate::common::{Framework, Handler, badger_layer, eventually, genuine, layer};
 
 const SECONDS: fn(u64) -> Duration = Duration::from_secs;
 
@@ -54,8 +53,8 @@ async fn what_does_not_end_in_time_is_ended_and_the_retry_finds_it_released() {
     let layer = badger_layer().with_store(store.clone());
     let app_before = app(layer.clone(), &handler);
     // One whose sender still waits, and one whose sender was told to come later.
-    let request = scrapest_webhook::testing::scrapebadger(crate::common::SECRET).sign();
-    let late = scrapest_webhook::testing::scrapebadger(crate::common::SECRET).sign();
+    let request = scrapest_webhook::testing::scrapebadger(support::SECRET).sign();
+    let late = scrapest_webhook::testing::scrapebadger(support::SECRET).sign();
     assert_eq!(status(&app_before, &late).await, 503);
     let answer = begin(&app_before, request.clone());
     tokio::time::sleep(SECONDS(1)).await;
@@ -120,7 +119,7 @@ async fn a_claim_that_the_store_does_not_answer_is_given_back() {
 #[tokio::test(start_paused = true)]
 async fn a_store_that_does_not_answer_holds_up_the_end_for_2_s() {
     let store = ScriptedStore::new(|call| match call.verb {
-        crate::common::scripted::Verb::Release => Fault::Hang,
+        support::scripted::Verb::Release => Fault::Hang,
         _ => Fault::None,
     });
     let layer = layer().with_store(store);
@@ -164,7 +163,7 @@ async fn a_run_that_does_not_end_is_ended_and_its_sender_told<F: Framework>() {
     assert_eq!(next.send(&request).await.status, 200);
 }
 
-crate::for_each_framework! {
+support::for_each_framework! {
     a_run_whose_answer_was_late_reaches_its_end_before_the_server_does,
     a_run_that_does_not_end_is_ended_and_its_sender_told,
 }

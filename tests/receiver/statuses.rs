@@ -13,11 +13,10 @@ use http_body_util::StreamBody;
 use hyper::body::Frame;
 use scrapest_webhook::testing::SignedRequest;
 use scrapest_webhook::{Rejection, RejectionKind, ScrapestWebhookLayer};
+use support::in_process::{app, http, send, send_from, status, text};
+use support::watched::Watched;
+use support::{Handler, genuine, layer, seconds_ago};
 use tower::ServiceExt;
-
-use crate::common::in_process::{app, http, send, send_from, status, text};
-use crate::common::watched::Watched;
-use crate::common::{Handler, genuine, layer, seconds_ago};
 
 const PLAIN: (&str, &str) = ("content-type", "text/plain; charset=utf-8");
 

@@ -6,11 +6,10 @@
 use std::time::Duration;
 
 use scrapest_webhook::{OnStoreDown, RejectionKind, ScrapestWebhookLayer};
+use support::InProcess;
+use support::scripted::{Call, Fault, ScriptedStore, Verb};
+use support::{Handler, genuine, layer};
 use tokio::time::{Instant, sleep};
-
-use crate::common::InProcess;
-use crate::common::scripted::{Call, Fault, ScriptedStore, Verb};
-use crate::common::{Handler, genuine, layer};
 
 pub const ANSWER_DEADLINE: Duration = Duration::from_secs(4);
 pub const LEASE: Duration = Duration::from_secs(15);

@@ -6,13 +6,12 @@ use axum::Router;
 use axum::http::HeaderValue;
 use scrapest_webhook::testing::SignedRequest;
 use scrapest_webhook::{PeerAddr, ScrapestWebhookLayer};
+use support::in_process::{app, http, send_from, status};
+use support::logged::Logged;
+use support::scripted::ScriptedStore;
+use support::{Framework, Handler, Raw, genuine, layer, seconds_ago};
 use tower::ServiceExt;
 use tracing::Level;
-
-use crate::common::in_process::{app, http, send_from, status};
-use crate::common::logged::Logged;
-use crate::common::scripted::ScriptedStore;
-use crate::common::{Framework, Handler, Raw, genuine, layer, seconds_ago};
 
 const A: &str = "192.0.2.1";
 const B: &str = "192.0.2.2";
@@ -72,7 +71,7 @@ async fn the_peer_itself_is_held_up_where_there_is_no_proxy<F: Framework>() {
     assert_eq!(server.send(&genuine().sign()).await.status, 429, "not heard before");
 }
 
-crate::for_each_framework! {
+support::for_each_framework! {
     an_address_that_keeps_failing_gets_429_and_its_body_is_not_read,
     the_peer_itself_is_held_up_where_there_is_no_proxy,
 }
@@ -231,7 +230,7 @@ async fn clones_count_together_and_without_a_limit_nobody_is_held_up() {
     let (one, other) = (app(layer.clone(), &Handler::ok()), app(layer, &Handler::ok()));
     exhaust(A, &one).await;
     assert_eq!(answer(A, &other, &forged()).await, 429);
-    let open = app(crate::common::layer(), &Handler::ok());
+    let open = app(support::layer(), &Handler::ok());
     for _ in 0..99 {
         assert_eq!(answer(A, &open, &forged()).await, 401);
     }

@@ -1,10 +1,9 @@
 //! Timestamps that are none, in every place where one can stand: the 401, and never a panic.
 
 use scrapest_webhook::{MemoryStore, Provider, WebhookLayer};
+use support::{Framework, Handler, Raw, Server, badger_layer, layer, nonce};
 use time::OffsetDateTime;
 use time::macros::datetime;
-
-use crate::common::{Framework, Handler, Raw, Server, badger_layer, layer, nonce};
 
 const NOON: OffsetDateTime = datetime!(2026-03-04 12:00:00 UTC);
 
@@ -303,7 +302,7 @@ async fn the_same_moment_may_be_written_in_many_ways<F: Framework>() {
     }
 }
 
-crate::for_each_framework! {
+support::for_each_framework! {
     a_header_that_is_no_time_is_refused_signed_or_not,
     a_field_that_is_no_time_is_refused,
     a_timestamp_that_is_missing_or_null_is_none,

@@ -4,9 +4,8 @@
 use std::time::Duration;
 
 use scrapest_webhook::testing::SignedRequest;
-
-use crate::common::connection::{Connection, chunked_text, open_head, open_text};
-use crate::common::{Framework, Handler, Server, eventually, genuine, layer};
+use support::connection::{Connection, chunked_text, open_head, open_text};
+use support::{Framework, Handler, Server, eventually, genuine, layer};
 
 /// The headers of a request that wants to be asked for its body, and the body.
 fn expecting(request: &SignedRequest) -> (Vec<u8>, &[u8]) {
@@ -232,7 +231,7 @@ async fn what_is_no_http_at_all_does_no_harm<F: Framework>() {
     assert_eq!(server.send(&genuine().sign()).await.status, 200);
 }
 
-crate::for_each_framework! {
+support::for_each_framework! {
     a_body_is_asked_for_only_once_its_headers_pass,
     any_method_but_post_is_405_and_says_what_is_allowed,
     a_request_with_two_framings_is_refused_or_read_as_chunked_and_never_as_two,

@@ -9,10 +9,9 @@ use futures_util::{FutureExt, StreamExt, stream};
 use scrapest_webhook::store::{DeliveryStore, MemoryStore, Owner};
 use scrapest_webhook::testing::SignedRequest;
 use scrapest_webhook::{Delivery, RejectionKind};
+use support::scripted::{ScriptedStore, Verb};
+use support::{Framework, Handler, InProcess, client, eventually, genuine, layer};
 use tokio::time::{Instant, sleep, timeout};
-
-use crate::common::scripted::{ScriptedStore, Verb};
-use crate::common::{Framework, Handler, InProcess, client, eventually, genuine, layer};
 
 /// Waiters that one key, and one layer, has place for.
 const PER_KEY: usize = 16;
@@ -287,7 +286,7 @@ async fn two_hundred_deliveries_a_thousand_times_at_once_run_once_each() {
     assert_eq!(handler.runs(), 200);
 }
 
-crate::for_each_framework! {
+support::for_each_framework! {
     duplicates_wait_and_get_the_first_ones_success,
     a_duplicate_takes_over_when_the_first_fails,
     one_more_than_sixteen_waiters_is_answered_at_once,

@@ -9,12 +9,11 @@ use scrapest_webhook::{
     DedupBy, RejectionKind, ScrapeBadgerWebhookLayer, ScrapestWebhookLayer, Secrets, Webhook,
     scrapest::Scrapest,
 };
+use support::in_process::{app, status};
+use support::logged::{self, Logged};
+use support::scripted::ScriptedStore;
+use support::{Framework, Handler, InProcess, PATH, Raw, Server, client};
 use tracing::Level;
-
-use crate::common::in_process::{app, status};
-use crate::common::logged::{self, Logged};
-use crate::common::scripted::ScriptedStore;
-use crate::common::{Framework, Handler, InProcess, PATH, Raw, Server, client};
 
 type Webhooks = Arc<RwLock<HashMap<String, Webhook>>>;
 
@@ -283,7 +282,7 @@ fn a_layer_for_several_webhooks_takes_no_secret_of_its_own() {
     );
 }
 
-crate::for_each_framework! {
+support::for_each_framework! {
     fifty_webhooks_share_one_route,
     an_unknown_webhook_gets_the_answer_of_a_wrong_signature,
     what_was_captured_of_one_webhook_is_of_no_use_under_another,

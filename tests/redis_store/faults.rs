@@ -6,11 +6,10 @@ use std::time::{Duration, Instant};
 use scrapest_webhook::ScrapestWebhookLayer;
 use scrapest_webhook::store::{Claim, DeliveryStore, Key, Owner, RedisStore};
 use scrapest_webhook::testing::SignedRequest;
+use support::Proxy;
+use support::servers::redis::{DURABLE, FORGETFUL, RedisServer};
+use support::{Axum, Framework, Handler, Server, genuine, layer};
 use tokio::time::sleep;
-
-use crate::common::{Axum, Framework, Handler, Server, genuine, layer};
-use crate::proxy::Proxy;
-use crate::server::{DURABLE, FORGETFUL, RedisServer};
 
 /// What is left for the store to be found again once its server is there.
 const RECOVERY: Duration = Duration::from_secs(2);
@@ -110,7 +109,7 @@ const COUNT_COMPLETED: &str = "local n = 0; \
 #[tokio::test]
 async fn a_server_killed_during_the_completion_loses_no_success() {
     let Some(redis) = RedisServer::start(DURABLE) else { return };
-    let proxy = Arc::new(Proxy::to(redis.port).await);
+    let proxy = Arc::new(Proxy::start(redis.port).await);
     let redis = Arc::new(Mutex::new(redis));
     let handler = {
         let (redis, proxy) = (Arc::clone(&redis), Arc::clone(&proxy));
@@ -126,7 +125,7 @@ async fn a_server_killed_during_the_completion_loses_no_success() {
         })
     };
     let request = genuine().sign();
-    let server = receiver(&proxy.url(), &handler).await;
+    let server = receiver(&format!("redis://127.0.0.1:{}", proxy.port), &handler).await;
     assert_eq!(server.send(&request).await.status, 200);
     sleep(Duration::from_millis(300)).await;
     proxy.swallow_replies(false);
@@ -155,9 +154,9 @@ async fn a_server_that_is_back_empty_forgets_but_takes_what_comes() {
 #[tokio::test]
 async fn answers_that_are_600_ms_late_are_503s_and_the_retry_runs_once() {
     let Some(redis) = RedisServer::start(FORGETFUL) else { return };
-    let proxy = Proxy::to(redis.port).await;
+    let proxy = Proxy::start(redis.port).await;
     let (handler, request) = (Handler::ok(), genuine().sign());
-    let server = receiver(&proxy.url(), &handler).await;
+    let server = receiver(&format!("redis://127.0.0.1:{}", proxy.port), &handler).await;
     assert_eq!(server.send(&genuine().sign()).await.status, 200, "it was quick");
     proxy.delay_replies(Duration::from_millis(600));
     for _ in 0..3 {
@@ -175,9 +174,9 @@ async fn answers_that_are_600_ms_late_are_503s_and_the_retry_runs_once() {
 #[tokio::test]
 async fn a_reset_connection_is_replaced_within_the_same_delivery() {
     let Some(redis) = RedisServer::start(FORGETFUL) else { return };
-    let proxy = Proxy::to(redis.port).await;
+    let proxy = Proxy::start(redis.port).await;
     let handler = Handler::ok();
-    let server = receiver(&proxy.url(), &handler).await;
+    let server = receiver(&format!("redis://127.0.0.1:{}", proxy.port), &handler).await;
     for round in 1..=5 {
         proxy.reset();
         let request = genuine().sign();

@@ -1,19 +1,10 @@
 //! The Redis store against real servers that the tests start and kill.
 
-#![allow(unreachable_pub, dead_code, missing_docs, reason = "a test binary is nobody's library")]
-
-#[allow(unused_imports, reason = "one framework will do")]
-#[path = "../receiver/common/mod.rs"]
-mod common;
-
 mod faults;
-#[path = "../ports/mod.rs"]
-mod ports;
+mod log;
 mod processes;
-mod proxy;
 mod records;
 mod round_trips;
-mod server;
 mod topologies;
 
 /// The contract, against one server for all of its clauses.
@@ -22,7 +13,7 @@ mod contract {
 
     use scrapest_webhook::store::RedisStore;
 
-    use crate::server::{FORGETFUL, RedisServer};
+    use support::servers::redis::{FORGETFUL, RedisServer};
 
     fn store() -> Option<RedisStore> {
         static SERVER: OnceLock<Option<RedisServer>> = OnceLock::new();

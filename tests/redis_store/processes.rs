@@ -10,12 +10,11 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use scrapest_webhook::store::RedisStore;
 use scrapest_webhook::testing::SignedRequest;
+use support::servers::redis::{DURABLE, FORGETFUL, RedisServer};
+use support::{Axum, Framework, Handler, client, genuine, layer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::sleep;
-
-use crate::common::{Axum, Framework, Handler, client, genuine, layer};
-use crate::server::{DURABLE, FORGETFUL, RedisServer};
 
 const LEASE: Duration = Duration::from_secs(1);
 const RUN: Duration = Duration::from_millis(40);

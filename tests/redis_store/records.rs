@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use redis::Value;
 use scrapest_webhook::store::{Claim, DeliveryStore, Fence, Key, Owner, RedisStore, Settled};
-
-use crate::server::{FORGETFUL, RedisServer};
+use support::servers::redis::{FORGETFUL, RedisServer};
 
 const LEASE: Duration = Duration::from_secs(15);
 const KEEP: Duration = Duration::from_secs(4_200);

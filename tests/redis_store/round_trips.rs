@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use redis::Value;
 use scrapest_webhook::store::RedisStore;
+use support::servers::redis::{FORGETFUL, RedisServer};
+use support::{Axum, Framework, Handler, Server, genuine, layer};
 
-use crate::common::{Axum, Framework, Handler, Server, genuine, layer};
-use crate::server::{FORGETFUL, RedisServer};
 use crate::topologies;
 
 async fn receiver(store: RedisStore, handler: &Handler) -> Server {

@@ -3,10 +3,9 @@
 use std::time::{Duration, Instant};
 
 use scrapest_webhook::store::{Claim, DeliveryStore, Key, Owner, RedisStore, StoreError};
+use support::free_port;
+use support::servers::redis::{DURABLE, FORGETFUL, RedisServer};
 use tokio::time::sleep;
-
-use crate::ports::free_port;
-use crate::server::{DURABLE, FORGETFUL, RedisServer};
 
 const LONG: Duration = Duration::from_secs(4_200);
 

@@ -12,8 +12,7 @@ use scrapest_webhook::store::{
 use scrapest_webhook::testing::{self, WebhookRequest};
 use scrapest_webhook::{Delivery, ScrapestWebhookLayer};
 use sqlx::{PgPool, SqlitePool};
-
-use crate::sql::PATH;
+use support::PATH;
 
 const SECRET: &str = "whsec_canary_2e61c0d7b9f84a35";
 

@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 use futures_util::FutureExt;
 use futures_util::future::{join_all, pending};
 use scrapest_webhook::testing::SignedRequest;
+use support::process::{attempt, deliver};
 use tokio::net::TcpListener;
 
 use crate::application::{At, Database, Point, Record, app, delivery};
-use crate::sql::receiver::{attempt, deliver};
 
 const DELIVERIES: usize = 6;
 /// The one that dies; the others are wherever they are.

@@ -1,20 +1,13 @@
 //! Exactly once: a handler that commits its own row together with the record of its delivery. Judged by the rows
 //! of that table, which nothing keeps from having two of one delivery.
 
-#![allow(missing_docs, reason = "a test binary is nobody's library")]
-
-#[path = "../ports/mod.rs"]
-mod ports;
-#[path = "../sql/mod.rs"]
-mod sql;
-
 mod application;
 mod killed;
 mod zombies;
 
 use application::Database;
-use sql::folder::Folder;
-use sql::postgres::Postgres;
+use support::Folder;
+use support::servers::postgres::Postgres;
 
 /// Runs a test against both stores.
 macro_rules! on_both_stores {

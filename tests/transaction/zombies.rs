@@ -7,12 +7,12 @@ use axum::Router;
 use axum::body::Body;
 use futures_util::FutureExt;
 use scrapest_webhook::testing::SignedRequest;
+use support::PATH;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tower::ServiceExt;
 
 use crate::application::{At, Database, Point, Record, app, delivery};
-use crate::sql::PATH;
 
 /// Holds the first attempt up at a point, and says when it is there.
 #[derive(Clone)]

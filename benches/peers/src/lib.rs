@@ -3,8 +3,6 @@
 pub mod client;
 mod contenders;
 pub mod cpu;
-#[path = "../../event/mod.rs"]
-mod event;
 mod sample;
 pub mod server;
 

@@ -1,12 +1,10 @@
 //! Real receivers on real stores, faults from a seed, and a judge that counts what was lost or done twice.
 //!
-//! `cargo run --release --manifest-path tests/faults/Cargo.toml --target-dir target -- short`
+//! `cargo run --release -p faults -- short`
 
 mod figures;
 mod journal;
 mod judge;
-#[path = "../../ports/mod.rs"]
-mod ports;
 mod process;
 mod receiver;
 mod sender;

@@ -1,24 +1,10 @@
 //! The stores' servers: started, killed and brought back.
 
-#[path = "../../sql/folder.rs"]
-#[allow(dead_code)]
-pub mod folder;
-#[path = "../../sql/postgres.rs"]
-#[allow(dead_code)]
-mod postgres;
-#[path = "../../sql/proxy.rs"]
-#[allow(dead_code)]
-mod proxy;
-#[path = "../../redis_store/server.rs"]
-#[allow(dead_code)]
-mod redis_server;
-
 use anyhow::{Context, Result};
 use clap::ValueEnum;
-
-use self::postgres::Postgres;
-pub use self::proxy::Proxy;
-use self::redis_server::{DURABLE, RedisServer};
+use support::Folder;
+use support::servers::postgres::Postgres;
+use support::servers::redis::{DURABLE, RedisServer};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Store {
@@ -36,7 +22,7 @@ impl Store {
         if self == Self::Memory { 1 } else { 2 }
     }
 
-    pub fn start(self, folder: &folder::Folder) -> Result<Server> {
+    pub fn start(self, folder: &Folder) -> Result<Server> {
         Ok(match self {
             Self::Memory => Server::None("memory:".to_owned()),
             Self::Sqlite => Server::None(format!("sqlite:{}", folder.file("deliveries.db"))),

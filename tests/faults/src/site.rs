@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Result;
+use support::Folder;
 
 use crate::figures::Options;
 use crate::journal::Journal;
@@ -11,7 +12,6 @@ use crate::judge::{History, Terms};
 use crate::process::{Receiver, Setup};
 use crate::receiver::{Framework, LEASE, Point};
 use crate::sender::{Fleet, Sender};
-use crate::servers::folder::Folder;
 use crate::servers::{Server, Store};
 
 pub struct Site {

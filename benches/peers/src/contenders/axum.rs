@@ -20,7 +20,7 @@ use webhook_verify::tower::VerifyLayer;
 use webhook_verify::{Provider, Secret};
 
 use super::tower;
-use crate::event::TweetEvent;
+use sample_event::TweetEvent;
 use crate::{Contender, sample};
 
 const BYTES: &str = "axum: `Bytes`";

@@ -8,7 +8,7 @@ use webhooksmith::signing::sign;
 use webhooksmith_axum::{TypedWebhook, WebhookSecretLayer};
 
 use super::tower;
-use crate::event::TweetEvent;
+use sample_event::TweetEvent;
 use crate::{Contender, sample};
 
 pub(super) fn webhooksmith() -> Contender {

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::ValueEnum;
+use support::Proxy;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{Options, Violations, report};
 use crate::judge::judge;
 use crate::sender::{SCRAPEBADGER, SLOW, Schedule};
-use crate::servers::{Proxy, Store};
+use crate::servers::Store;
 use crate::site::Site;
 
 /// Deliveries a second, of each schedule.

@@ -4,13 +4,13 @@
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use futures_util::{StreamExt, stream};
+use support::Folder;
 
 use super::{Options, Violations};
 use crate::judge::judge;
 use crate::receiver::{Framework, Point};
 use crate::sender::SCRAPEST;
 use crate::servers::Store;
-use crate::servers::folder::Folder;
 use crate::site::Site;
 
 /// Enough to fill two cores while most wait for a lease to end.

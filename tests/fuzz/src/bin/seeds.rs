@@ -4,7 +4,7 @@ use std::path::Path;
 
 fn main() -> std::io::Result<()> {
     let all = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds");
-    for check in scrapest_webhook_fuzz::checks::ALL {
+    for check in checks::ALL {
         let folder = all.join(check.name);
         std::fs::create_dir_all(&folder)?;
         for (nth, seed) in (check.seeds)().iter().enumerate() {

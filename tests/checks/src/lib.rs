@@ -1,0 +1,46 @@
+//! What must hold for every input, whoever makes it up: the fuzz targets and the property tests.
+
+mod body;
+mod oracle;
+mod receiver;
+mod seeds;
+mod signature;
+mod stream;
+mod timestamp;
+
+pub use self::body::{scrapebadger as scrapebadger_body, scrapest as scrapest_body};
+pub use self::signature::check as signature;
+pub use self::stream::check as stream;
+pub use self::timestamp::check as timestamp;
+
+/// A check, which says how many handlers ran, and inputs to begin with.
+#[derive(Clone, Copy, Debug)]
+pub struct Check {
+    pub name: &'static str,
+    pub seeds: fn() -> Vec<Vec<u8>>,
+    pub check: fn(&[u8]) -> usize,
+}
+
+pub const ALL: [Check; 5] = [
+    Check { name: "signature", seeds: seeds::signatures, check: signature },
+    Check { name: "timestamp", seeds: seeds::timestamps, check: timestamp },
+    Check { name: "scrapest_body", seeds: seeds::scrapest, check: scrapest_body },
+    Check { name: "scrapebadger_body", seeds: seeds::scrapebadger, check: scrapebadger_body },
+    Check { name: "stream", seeds: seeds::streams, check: stream },
+];
+
+pub fn named(name: &str) -> Check {
+    *ALL.iter().find(|check| check.name == name).expect("a check")
+}
+
+/// Runs on a clock that jumps to the next timer when nothing else is left to do.
+fn run(check: impl Future<Output = usize>) -> usize {
+    thread_local! {
+        static RUNTIME: tokio::runtime::Runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .expect("a runtime");
+    }
+    RUNTIME.with(|runtime| runtime.block_on(check))
+}

@@ -1,0 +1,148 @@
+//! Timestamps, all of them authentic. The input is the value of Scrapest's header, a line feed, and what
+//! stands for the time in the body; without either it is not there.
+
+use std::fmt;
+
+use bytes::Bytes;
+use chrono::DateTime;
+use http::{HeaderValue, Request};
+use http_body_util::Full;
+use serde::Deserializer;
+use serde::de::{MapAccess, Visitor};
+use serde_json::Value;
+
+use crate::oracle::{Sender, signature};
+use crate::receiver::{NOW, Receiver};
+use crate::run;
+
+/// In seconds. A leap second is one that libraries do not agree upon.
+const FUTURE: i64 = 300 + 1;
+const EVENT: i64 = 3_600 + 1;
+const ATTEMPT: i64 = 300 + 1;
+
+pub fn check(input: &[u8]) -> usize {
+    let line = input.iter().position(|byte| *byte == b'\n').unwrap_or(input.len());
+    let (header, field) = (&input[..line], input.get(line + 1..).unwrap_or_default());
+    let header = (!header.is_empty()).then_some(header);
+    run(async {
+        let body_signed = scrapest(header, field, false).await;
+        let both_signed = scrapest(header, field, true).await;
+        body_signed + both_signed + scrapebadger(field).await
+    })
+}
+
+fn body(start: &str, name: &str, field: &[u8]) -> Vec<u8> {
+    let mut body = start.as_bytes().to_vec();
+    if !field.is_empty() {
+        body.extend_from_slice(format!(r#","{name}":"#).as_bytes());
+        body.extend_from_slice(field);
+    }
+    body.push(b'}');
+    body
+}
+
+async fn scrapest(header: Option<&[u8]>, field: &[u8], header_signed: bool) -> usize {
+    let body = body(r#"{"event":"mention.created""#, "timestamp", field);
+    let Ok(header_value) = header.map(HeaderValue::from_bytes).transpose() else { return 0 };
+    let signature = match header {
+        Some(header) if header_signed => signature(&[header, b".", &body]),
+        _ => signature(&[&body]),
+    };
+    let mut request = Request::post("/").header("x-scrapest-signature", signature);
+    if let Some(value) = header_value {
+        request = request.header("x-scrapest-timestamp", value);
+    }
+    let past = if header_signed { ATTEMPT } else { EVENT };
+    let of_header = header.map(|header| {
+        let text = std::str::from_utf8(header).ok();
+        let number = text.filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+        let at = match number {
+            Some(number) => number.parse().ok().map(seconds),
+            None => text.and_then(rfc_3339),
+        };
+        is_fresh(at, past)
+    });
+    let is_fresh = |of_body: Option<bool>| {
+        let signed = (header_signed && header.is_some()) || of_body.is_some();
+        signed && of_header != Some(false) && of_body != Some(false)
+    };
+    // What is no JSON may as well have no time at all.
+    let is_json = serde_json::from_slice::<Value>(&body).is_ok();
+    let fresh = is_fresh(of_field(&body, "timestamp")) || (!is_json && is_fresh(None));
+    expect(Sender::Scrapest, request, body, fresh).await
+}
+
+async fn scrapebadger(field: &[u8]) -> usize {
+    let body = body(r#"{"type":"other""#, "detected_at", field);
+    let request = Request::post("/").header("x-scrapebadger-signature", signature(&[&body]));
+    let of_body = of_field(&body, "detected_at");
+    expect(Sender::ScrapeBadger, request, body, of_body == Some(true)).await
+}
+
+async fn expect(
+    sender: Sender,
+    request: http::request::Builder,
+    body: Vec<u8>,
+    fresh: bool,
+) -> usize {
+    let receiver = Receiver::new(sender);
+    let answer = receiver.answer(request.body(Full::new(Bytes::from(body))).unwrap()).await;
+    let status = answer.status().as_u16();
+    assert!(fresh || status == 401, "{status} to what is not fresh");
+    for run in receiver.runs() {
+        // A field that was put in beside the time may make a test event of it.
+        assert!(fresh || run.kind.as_deref() == Some("test"), "not fresh, and yet it ran");
+    }
+    receiver.runs().len()
+}
+
+/// `None`: there is none; else whether it is one that is fresh.
+fn of_field(body: &[u8], name: &str) -> Option<bool> {
+    let at = match first_field(body, name)? {
+        Value::String(text) => rfc_3339(&text),
+        Value::Number(number) => number.as_i64().map(seconds),
+        _ => None,
+    };
+    Some(is_fresh(at, EVENT))
+}
+
+/// The first that there is and is no `null`, as far as the body is JSON: what follows need not be.
+fn first_field(body: &[u8], name: &str) -> Option<Value> {
+    struct First<'a>(&'a str, &'a mut Option<Value>);
+
+    impl<'de> Visitor<'de> for First<'_> {
+        type Value = ();
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+            while let Some((name, value)) = map.next_entry::<String, Value>()? {
+                if name == self.0 && !value.is_null() {
+                    *self.1 = Some(value);
+                    break;
+                }
+            }
+            Ok(())
+        }
+    }
+
+    let mut first = None;
+    _ = serde_json::Deserializer::from_slice(body).deserialize_map(First(name, &mut first));
+    first
+}
+
+fn rfc_3339(text: &str) -> Option<i64> {
+    DateTime::parse_from_rfc3339(text).ok().map(|time| time.timestamp())
+}
+
+/// What is in milliseconds lies far from 1970.
+fn seconds(number: i64) -> i64 {
+    if number.unsigned_abs() < 100_000_000_000 { number } else { number.div_euclid(1_000) }
+}
+
+fn is_fresh(at: Option<i64>, past: i64) -> bool {
+    let now = NOW.cast_signed();
+    at.is_some_and(|at| (now - past..=now + FUTURE).contains(&at))
+}

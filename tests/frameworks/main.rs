@@ -1,0 +1,4 @@
+//! The layer in each framework: wherever a layer or a middleware can be put.
+
+mod actix;
+mod tower_stacks;

@@ -1,0 +1,145 @@
+//! What tower asks of who calls a service: only one that said it is ready, and its errors passed on.
+
+use std::future::{Ready, ready};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{Request, Response};
+use bytes::Bytes;
+use http_body_util::{Empty, Full};
+use scrapest_webhook::tower::VerifiedBody;
+use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
+
+use super::{Runs, genuine, http, layer};
+
+/// Not ready but for the one that was asked; a clone of it has to be asked again.
+struct Strict {
+    ready: bool,
+    runs: Runs,
+}
+
+impl Clone for Strict {
+    fn clone(&self) -> Self {
+        Self { ready: false, runs: self.runs.clone() }
+    }
+}
+
+impl Service<Request<VerifiedBody>> for Strict {
+    type Response = Response<Full<Bytes>>;
+    type Error = String;
+    type Future = Ready<Result<Self::Response, String>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), String>> {
+        self.ready = true;
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Request<VerifiedBody>) -> Self::Future {
+        assert!(self.ready, "called without having been asked");
+        self.ready = false;
+        self.runs.begin();
+        ready(Ok(Response::default()))
+    }
+}
+
+#[tokio::test]
+async fn the_service_that_is_called_is_the_one_that_said_it_is_ready() {
+    let runs = Runs::default();
+    let mut service = layer().layer(Strict { ready: false, runs: runs.clone() });
+    for run in 1..=3 {
+        let ready = ServiceExt::<Request<Body>>::ready(&mut service).await.unwrap();
+        let answer = ready.call(http(&genuine().sign())).await.unwrap();
+        assert_eq!((answer.status().as_u16(), runs.count()), (200, run));
+    }
+}
+
+#[tokio::test]
+async fn an_error_of_the_inner_service_is_passed_on_and_its_delivery_left_to_the_retry() {
+    let runs = Runs::default();
+    let counted = runs.clone();
+    let service = layer().layer(service_fn(move |_: Request<VerifiedBody>| {
+        let before = counted.begin();
+        async move {
+            match before {
+                0 => Err("the database is on fire"),
+                _ => Ok(Response::new(Empty::<Bytes>::new())),
+            }
+        }
+    }));
+    let request = genuine().sign();
+    let error = service.clone().oneshot(http(&request)).await.unwrap_err();
+    assert_eq!(error, "the database is on fire");
+    assert_eq!(service.clone().oneshot(http(&request)).await.unwrap().status(), 200);
+    assert_eq!(service.clone().oneshot(http(&request)).await.unwrap().status(), 200);
+    assert_eq!(runs.count(), 2);
+}
+
+#[tokio::test]
+async fn a_panic_before_there_is_a_future_is_a_500_like_any_other() {
+    let runs = Runs::default();
+    let counted = runs.clone();
+    let service = layer().layer(service_fn(move |_: Request<VerifiedBody>| {
+        assert!(counted.begin() > 0, "the first one panics");
+        ready(Ok::<_, std::convert::Infallible>(Response::new(Body::empty())))
+    }));
+    let request = genuine().sign();
+    assert_eq!(service.clone().oneshot(http(&request)).await.unwrap().status(), 500);
+    assert_eq!(service.clone().oneshot(http(&request)).await.unwrap().status(), 200);
+    assert_eq!(runs.count(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_concurrency_limit_inside_or_outside_lets_one_after_the_other_through() {
+    for inside in [true, false] {
+        let busy = Arc::new(AtomicBool::new(false));
+        let runs = Runs::default();
+        let (one_at_a_time, counted) = (Arc::clone(&busy), runs.clone());
+        let handler = service_fn(move |_: Request<VerifiedBody>| {
+            let (busy, runs) = (Arc::clone(&one_at_a_time), counted.clone());
+            async move {
+                assert!(!busy.swap(true, Ordering::SeqCst), "two at one time");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                busy.store(false, Ordering::SeqCst);
+                runs.begin();
+                Ok::<_, std::convert::Infallible>(Response::new(Body::empty()))
+            }
+        });
+        let builder = ServiceBuilder::new();
+        let service = match inside {
+            true => builder.layer(layer()).concurrency_limit(1).service(handler).boxed_clone(),
+            false => builder.concurrency_limit(1).layer(layer()).service(handler).boxed_clone(),
+        };
+        // Duplicates among them: who waits for another must not keep that one from running.
+        let requests: Vec<_> = (0..10).map(|_| genuine().sign()).collect();
+        let all = requests.iter().chain(&requests);
+        let answers = all.map(|request| service.clone().oneshot(http(request)));
+        for answer in futures_util::future::join_all(answers).await {
+            assert_eq!(answer.unwrap().status(), 200);
+        }
+        assert_eq!(runs.count(), 10);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_timeout_around_the_layer_ends_the_wait_and_not_the_run() {
+    let runs = Runs::default();
+    let counted = runs.clone();
+    let layer = layer();
+    let service = layer.layer(service_fn(move |_: Request<VerifiedBody>| {
+        let runs = counted.clone();
+        async move {
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            runs.begin();
+            Ok::<_, std::convert::Infallible>(Response::new(Body::empty()))
+        }
+    }));
+    let request = genuine().sign();
+    let answer = service.clone().oneshot(http(&request));
+    assert!(tokio::time::timeout(Duration::from_secs(1), answer).await.is_err());
+    assert!(layer.drain(Duration::from_secs(60)).await);
+    assert_eq!(service.oneshot(http(&request)).await.unwrap().status(), 200);
+    assert_eq!(runs.count(), 1);
+}

@@ -1,0 +1,343 @@
+//! What the memory store promises over the contract: its size, its order, its clock.
+
+mod contract;
+mod log;
+mod model;
+
+use std::time::Duration;
+
+use scrapest_webhook::store::{Claim, DeliveryStore, Fence, Key, MemoryStore, Owner, Settled};
+use tokio::time::advance;
+
+const LEASE: Duration = Duration::from_secs(15);
+const KEEP: Duration = Duration::from_secs(4_200);
+
+/// How much later than promised a completed record may expire.
+const LATE: Duration = Duration::from_millis(140);
+
+/// A store that holds as many records, which must be even.
+fn room_for(records: usize) -> MemoryStore {
+    MemoryStore::with_capacity((records / 2).try_into().unwrap())
+}
+
+fn key(number: u64) -> Key {
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&number.to_be_bytes());
+    Key::from_bytes(bytes)
+}
+
+async fn claim(store: &MemoryStore, number: u64) -> Claim {
+    let claim = store.claim(&key(number), Owner::random(), LEASE, KEEP).await;
+    claim.unwrap()
+}
+
+async fn acquire(store: &MemoryStore, number: u64) -> (Owner, Fence) {
+    let owner = Owner::random();
+    match store.claim(&key(number), owner, LEASE, KEEP).await {
+        Ok(Claim::Acquired { fence, .. }) => (owner, fence),
+        other => panic!("{number} is free, but a claim found {other:?}"),
+    }
+}
+
+async fn complete(store: &MemoryStore, number: u64) {
+    let (owner, fence) = acquire(store, number).await;
+    let settled = store.complete(&key(number), owner, fence, KEEP).await;
+    assert_eq!(settled.unwrap(), Settled::Done);
+}
+
+#[tokio::test(start_paused = true)]
+async fn clones_share_their_records() {
+    let store = MemoryStore::new();
+    complete(&store.clone(), 1).await;
+    assert_eq!(claim(&store, 1).await, Claim::Completed);
+    assert_eq!(store.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn debug_shows_counts_and_no_contents() {
+    let store = MemoryStore::new();
+    assert!(store.is_empty());
+    complete(&store, 1).await;
+    acquire(&store, 2).await;
+    assert_eq!(format!("{store:?}"), "MemoryStore { records: 2, capacity: 500000, evicted: 0 }");
+}
+
+#[tokio::test(start_paused = true)]
+async fn leases_end_to_the_nanosecond_and_so_does_what_is_kept_of_a_failure() {
+    let (store, moment) = (MemoryStore::new(), Duration::from_nanos(1));
+    acquire(&store, 1).await;
+    advance(LEASE - moment).await;
+    let retry_after = moment;
+    assert_eq!(claim(&store, 1).await, Claim::InProgress { retry_after });
+    advance(moment).await;
+    let (owner, _) = acquire(&store, 1).await;
+    store.release(&key(1), owner).await.unwrap();
+    advance(KEEP - moment).await;
+    assert!(matches!(claim(&store, 1).await, Claim::Acquired { attempt: 3, .. }));
+    advance(KEEP).await;
+    assert!(matches!(claim(&store, 1).await, Claim::Acquired { attempt: 1, .. }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_completion_is_kept_no_shorter_than_promised_and_hardly_longer() {
+    let (store, moment) = (MemoryStore::new(), Duration::from_nanos(1));
+    for begun in [0, 1, 1_000, 134_217_728] {
+        advance(Duration::from_nanos(begun)).await;
+        complete(&store, 1).await;
+        advance(KEEP - moment).await;
+        assert_eq!(claim(&store, 1).await, Claim::Completed);
+        advance(moment + LATE).await;
+    }
+    acquire(&store, 1).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_completion_is_kept_for_nothing_or_for_ever_if_so_promised() {
+    let store = MemoryStore::new();
+    let (none, owner) = (Duration::ZERO, Owner::random());
+    store.complete(&key(1), owner, Fence::new(1), none).await.unwrap();
+    advance(LATE).await;
+    acquire(&store, 1).await;
+
+    let years = Duration::from_secs(100 * 365 * 86_400);
+    store.complete(&key(2), owner, Fence::new(1), years).await.unwrap();
+    advance(years - Duration::from_secs(1)).await;
+    assert_eq!(claim(&store, 2).await, Claim::Completed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn durations_without_end_do_not_overflow() {
+    let (store, owner) = (MemoryStore::new(), Owner::random());
+    advance(LEASE).await;
+    let forever = Duration::MAX;
+    store.claim(&key(1), owner, forever, forever).await.unwrap();
+    assert!(matches!(claim(&store, 1).await, Claim::InProgress { .. }));
+    let (fence, key) = (Fence::new(u64::MAX), key(1));
+    store.complete(&key, owner, fence, forever).await.unwrap();
+    advance(KEEP * 1_000).await;
+    assert_eq!(claim(&store, 1).await, Claim::Completed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn expired_records_leave_a_few_at_a_time() {
+    let store = MemoryStore::new();
+    for number in 0..100 {
+        complete(&store, number).await;
+    }
+    advance(KEEP + LATE).await;
+    let mut before = store.len();
+    for number in 100..200 {
+        acquire(&store, number).await;
+        let after = store.len();
+        let left = before + 1 - after;
+        assert!(left <= 4, "{left} left at once");
+        assert!(left > 1 || after == number as usize - 99);
+        before = after;
+    }
+    assert_eq!(store.evicted(), 0, "who left had expired");
+}
+
+#[tokio::test(start_paused = true)]
+async fn records_of_attempts_that_were_never_settled_leave_too() {
+    let store = MemoryStore::new();
+    for number in 0..10 {
+        acquire(&store, number).await;
+    }
+    advance(KEEP).await;
+    for number in 10..15 {
+        acquire(&store, number).await;
+    }
+    assert_eq!(store.len(), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_store_pushes_out_what_was_completed_first() {
+    let store = room_for(4);
+    let (held, fence) = acquire(&store, 0).await;
+    for number in 1..4 {
+        complete(&store, number).await;
+    }
+    // Neither being asked for nor being begun earlier counts: 0 is now the youngest.
+    assert_eq!(claim(&store, 1).await, Claim::Completed);
+    store.complete(&key(0), held, fence, KEEP).await.unwrap();
+
+    for (number, gone) in [(10, 1), (11, 2), (12, 3)] {
+        complete(&store, number).await;
+        assert_eq!((store.len(), store.evicted()), (4, gone));
+    }
+    for number in [0, 10, 11, 12] {
+        assert_eq!(claim(&store, number).await, Claim::Completed);
+    }
+    acquire(&store, 1).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_store_never_pushes_out_what_is_in_progress() {
+    let store = room_for(4);
+    let (owner, fence) = acquire(&store, 0).await;
+    for number in 1..1_000 {
+        complete(&store, number).await;
+        assert!(matches!(claim(&store, 0).await, Claim::InProgress { .. }));
+    }
+    assert_eq!((store.len(), store.evicted()), (4, 996));
+    let settled = store.complete(&key(0), owner, fence, KEEP).await;
+    assert_eq!(settled.unwrap(), Settled::Done);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_ended_makes_room_before_a_completion_does() {
+    let store = room_for(4);
+    for number in 0..3 {
+        complete(&store, number).await;
+    }
+    acquire(&store, 3).await;
+    advance(LEASE).await;
+    acquire(&store, 4).await;
+    for number in 0..3 {
+        assert_eq!(claim(&store, number).await, Claim::Completed);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_has_expired_makes_room_before_anything_else() {
+    for completes in [false, true] {
+        let store = room_for(4);
+        let (owner, _) = acquire(&store, 0).await;
+        for number in 1..4 {
+            let settled = store.complete(&key(number), owner, Fence::new(1), LEASE).await;
+            settled.unwrap();
+        }
+        advance(LEASE + LATE).await;
+        match completes {
+            true => _ = store.complete(&key(4), owner, Fence::new(1), KEEP).await.unwrap(),
+            false => _ = acquire(&store, 4).await,
+        }
+        assert_eq!((store.len(), store.evicted()), (2, 0));
+        let settled = store.complete(&key(0), owner, Fence::new(1), KEEP).await;
+        assert_eq!(settled.unwrap(), Settled::Done, "nobody took over");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_full_of_deliveries_in_progress_says_so() {
+    let store = room_for(2);
+    let (owner, _) = acquire(&store, 0).await;
+    acquire(&store, 1).await;
+
+    let claim = store.claim(&key(2), Owner::random(), LEASE, KEEP).await;
+    let text = claim.unwrap_err().to_string();
+    assert!(text.contains("all 1 deliveries of the memory store are in progress"));
+    assert!(text.contains("MemoryStore::with_capacity"));
+    let complete = store.complete(&key(2), owner, Fence::new(1), KEEP).await;
+    complete.unwrap_err();
+
+    store.release(&key(0), owner).await.unwrap();
+    acquire(&store, 2).await;
+    assert_eq!((store.len(), store.evicted()), (2, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_fence_grows_within_one_millisecond_though_the_record_was_pushed_out() {
+    let store = room_for(2);
+    let mut last = Fence::new(0);
+    for pushed_out in [0, 2, 5, 8] {
+        let (owner, fence) = acquire(&store, 0).await;
+        assert!(fence > last, "{fence} came after {last}");
+        assert_eq!(store.evicted(), pushed_out);
+        last = fence;
+        store.release(&key(0), owner).await.unwrap();
+        complete(&store, 1).await;
+        complete(&store, 2).await;
+    }
+}
+
+/// They would not if every key began after the last that was forgotten: and then not grow over a restart.
+#[tokio::test(start_paused = true)]
+async fn the_fences_of_a_full_store_do_not_run_ahead_of_its_clock() {
+    let store = room_for(1_000);
+    let (owner, first) = acquire(&store, 0).await;
+    store.complete(&key(0), owner, first, KEEP).await.unwrap();
+    // Within one millisecond.
+    for number in 1..20_000 {
+        complete(&store, number).await;
+    }
+    let (_, last) = acquire(&store, 20_000).await;
+    let ahead = last.get() - first.get();
+    assert!(ahead < 2 * 20_000 / 1_000, "{ahead} milliseconds ahead");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_largest_fence_of_a_key_is_not_forgotten_with_it() {
+    for (records, others) in [(2, 3), (64, 200), (4_000, 9_000)] {
+        let (store, far) = (room_for(records), u64::MAX / 2);
+        for fence in [far, 1] {
+            store.complete(&key(0), Owner::random(), Fence::new(fence), KEEP).await.unwrap();
+        }
+        for number in 1..others {
+            complete(&store, number).await;
+        }
+        let (_, fence) = acquire(&store, 0).await;
+        assert!(fence.get() > far, "{fence} came after {far}");
+    }
+}
+
+/// What ended first stays, and keys come back from behind it.
+#[tokio::test(start_paused = true)]
+async fn what_leaves_from_the_middle_takes_no_room_and_changes_no_order() {
+    let store = room_for(1_000);
+    for number in 0..5 {
+        complete(&store, number).await;
+    }
+    let (owner, _) = acquire(&store, 50).await;
+    store.release(&key(50), owner).await.unwrap();
+    for number in 5..10 {
+        complete(&store, number).await;
+    }
+    for round in 0..20_000 {
+        let (number, owner) = (100 + round % 7, Owner::random());
+        store.complete(&key(number), owner, Fence::new(1), KEEP).await.unwrap();
+        if round % 1_000 == 0 {
+            for number in 0..10 {
+                assert_eq!(claim(&store, number).await, Claim::Completed);
+            }
+        }
+    }
+    assert_eq!((store.len(), store.evicted()), (18, 0));
+
+    for number in 1_000..1_987 {
+        complete(&store, number).await;
+    }
+    assert_eq!((store.len(), store.evicted()), (1_000, 5), "those before the failure went");
+    for number in 5..10 {
+        assert_eq!(claim(&store, number).await, Claim::Completed);
+    }
+    assert!(matches!(claim(&store, 50).await, Claim::Acquired { attempt: 2, .. }));
+    assert!(matches!(claim(&store, 4).await, Claim::Acquired { attempt: 1, .. }));
+    assert_eq!(store.evicted(), 6, "5 made room");
+    assert_eq!(claim(&store, 6).await, Claim::Completed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_goes_in_its_turn_between_completions() {
+    let store = room_for(4);
+    complete(&store, 1).await;
+    let (owner, _) = acquire(&store, 2).await;
+    store.release(&key(2), owner).await.unwrap();
+    complete(&store, 3).await;
+    complete(&store, 4).await;
+    complete(&store, 5).await;
+    assert!(matches!(claim(&store, 2).await, Claim::Acquired { attempt: 2, .. }), "1 went");
+    let (owner, _) = acquire(&store, 1).await;
+    store.release(&key(1), owner).await.unwrap();
+    assert_eq!(store.evicted(), 2, "3 went");
+    assert_eq!(claim(&store, 4).await, Claim::Completed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_fence_grows_over_a_restart() {
+    let (_, before) = acquire(&MemoryStore::new(), 0).await;
+    // The system's clock runs, however the runtime's is paused.
+    std::thread::sleep(Duration::from_millis(2));
+    let (_, after) = acquire(&MemoryStore::new(), 0).await;
+    assert!(after > before, "{after} came after {before}");
+}

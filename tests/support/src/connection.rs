@@ -1,0 +1,110 @@
+//! A connection that stays open: requests are written in any pieces, answers are read one at a time.
+
+use std::time::Duration;
+
+use scrapest_webhook::testing::SignedRequest;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::{Answer, Framework, PATH, Server, client};
+
+pub struct Connection {
+    stream: TcpStream,
+    unread: Vec<u8>,
+}
+
+impl Connection {
+    pub async fn to(server: &Server) -> Self {
+        let stream = TcpStream::connect(server.address).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        Self { stream, unread: Vec::new() }
+    }
+
+    /// Writes as far as the server lets: one that refuses early may reset while we are still writing.
+    pub async fn write(&mut self, bytes: &[u8]) -> bool {
+        self.stream.write_all(bytes).await.is_ok()
+    }
+
+    /// Says that nothing more will come, and goes on listening.
+    pub async fn half_close(&mut self) {
+        let _ = self.stream.shutdown().await;
+    }
+
+    /// The answer to a request that asked to be told to continue, and is to be refused without that.
+    pub async fn refusal<F: Framework>(&mut self) -> Option<Answer> {
+        if F::CONTINUES_BY_ITSELF {
+            assert_eq!(self.answer().await?.status, 100);
+        }
+        self.answer().await
+    }
+
+    /// The next answer, `None` if the server closes the connection instead. Interim ones count.
+    pub async fn answer(&mut self) -> Option<Answer> {
+        loop {
+            if let Some(answer) = self.take() {
+                return Some(answer);
+            }
+            let more = self.stream.read_buf(&mut self.unread);
+            match timeout(Duration::from_secs(20), more).await.expect("an answer within 20 s") {
+                Ok(0) | Err(_) => return None,
+                Ok(_) => {}
+            }
+        }
+    }
+
+    /// Whether nothing comes for so long: no answer, and no end.
+    pub async fn is_silent_for(&mut self, span: Duration) -> bool {
+        self.unread.is_empty()
+            && timeout(span, self.stream.read_buf(&mut self.unread)).await.is_err()
+    }
+
+    fn take(&mut self) -> Option<Answer> {
+        let mut answer = client::parse(&self.unread)?;
+        let length = match answer.header("content-length") {
+            Some(length) => length.parse().unwrap(),
+            None => 0,
+        };
+        if answer.body.len() < length {
+            return None;
+        }
+        let rest = answer.body.split_off(length);
+        self.unread = rest;
+        Some(answer)
+    }
+}
+
+/// Request line and headers, without a length and without the empty line; the connection stays open.
+pub fn open_head<'a>(
+    method: &str,
+    headers: impl Iterator<Item = (&'static str, &'a str)>,
+) -> Vec<u8> {
+    let mut text = format!("{method} {PATH} HTTP/1.1\r\nhost: localhost\r\n");
+    for (name, value) in headers {
+        text.push_str(&format!("{name}: {value}\r\n"));
+    }
+    text.into_bytes()
+}
+
+/// The whole request with its length; the connection stays open.
+pub fn open_text(request: &SignedRequest) -> Vec<u8> {
+    let mut text = open_head("POST", request.headers());
+    text.extend(format!("content-length: {}\r\n\r\n", request.body().len()).bytes());
+    text.extend_from_slice(request.body());
+    text
+}
+
+/// The request with its body in chunks of so many bytes, and the last one, if it shall end.
+pub fn chunked_text(request: &SignedRequest, size: usize, ends: bool) -> Vec<u8> {
+    let mut text = open_head("POST", request.headers());
+    text.extend_from_slice(b"transfer-encoding: chunked\r\n\r\n");
+    for chunk in request.body().chunks(size) {
+        text.extend(format!("{:x}\r\n", chunk.len()).bytes());
+        text.extend_from_slice(chunk);
+        text.extend_from_slice(b"\r\n");
+    }
+    if ends {
+        text.extend_from_slice(b"0\r\n\r\n");
+    }
+    text
+}

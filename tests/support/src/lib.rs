@@ -1,0 +1,86 @@
+//! Code that the tests and the benchmarks share: servers, clients, handlers and stores.
+//!
+//! * A receiver under test: [`Framework`] on a socket, [`InProcess`] and [`in_process`] without one,
+//!   [`process`] as a process of its own.
+//! * Clients: [`client`] and [`connection`] write HTTP/1.1 by hand, [`Raw`] is a request to the byte.
+//! * Handlers: [`Handler`] takes the delivery, [`Plain`] only the body.
+//! * Stores: [`scripted`] fails on request, [`watched`] remembers what it was asked, [`claims`] has helpers.
+//! * [`servers`]: Redis and PostgreSQL, started on free ports, killed and frozen. [`Proxy`] disturbs the
+//!   connections to them.
+//! * [`logged`]: what is logged by one test, or by a process. [`effects`]: a count of effects, independent
+//!   of the crate. [`Folder`]: a temporary folder.
+
+pub mod claims;
+pub mod client;
+pub mod connection;
+pub mod direct;
+pub mod effects;
+mod folder;
+mod framework;
+mod handler;
+pub mod in_process;
+pub mod log;
+pub mod logged;
+pub mod plain;
+mod ports;
+pub mod process;
+mod proxy;
+pub mod raw;
+pub mod scripted;
+pub mod servers;
+pub mod watched;
+
+use std::time::{Duration, SystemTime};
+
+use scrapest_webhook::testing::WebhookRequest;
+use scrapest_webhook::{ScrapeBadgerWebhookLayer, ScrapestWebhookLayer, testing};
+
+pub use self::client::Answer;
+pub use self::direct::InProcess;
+pub use self::folder::Folder;
+pub use self::framework::{Actix, Axum, Framework, Server, Stop};
+pub use self::handler::{Handler, Run};
+pub use self::plain::Plain;
+pub use self::ports::free_port;
+pub use self::proxy::Proxy;
+pub use self::raw::{Raw, nonce, signature};
+
+/// The secret of every receiver here. No log line and no answer may contain it.
+pub const SECRET: &str = "whsec_canary_7b1d5f0c93aa4e21";
+
+/// The path of every receiver here.
+pub const PATH: &str = "/webhooks/test";
+
+/// The layer that most tests begin with.
+pub fn layer() -> ScrapestWebhookLayer {
+    logged::trace_if_asked();
+    ScrapestWebhookLayer::new(SECRET)
+}
+
+pub fn badger_layer() -> ScrapeBadgerWebhookLayer {
+    logged::trace_if_asked();
+    ScrapeBadgerWebhookLayer::new(SECRET)
+}
+
+/// A genuine request, under a new id and with bytes of its own.
+pub fn genuine() -> WebhookRequest {
+    testing::scrapest(SECRET)
+}
+
+/// Waits until `condition` holds; fails after 10 s, which no test needs on any machine.
+pub async fn eventually(what: &str, condition: impl Fn() -> bool) {
+    for _ in 0..1_000 {
+        if condition() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("waited 10 s in vain: {what}");
+}
+
+/// This many seconds before now, or after it if negative.
+pub fn seconds_ago(seconds: i64) -> SystemTime {
+    let now = SystemTime::now();
+    let distance = Duration::from_secs(seconds.unsigned_abs());
+    if seconds < 0 { now + distance } else { now - distance }
+}

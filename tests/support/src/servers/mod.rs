@@ -1,0 +1,4 @@
+//! Servers of the stores. A test starts its own; without the program it is skipped, which one line says.
+
+pub mod postgres;
+pub mod redis;
