@@ -140,7 +140,7 @@ pub use self::layer::WebhookLayer;
 pub use self::provider::{DedupBy, Provider};
 pub use self::receiver::OnStoreDown;
 pub use self::rejection::{Rejection, RejectionKind};
-pub use self::secret::{Secret, Secrets, Webhook, WebhookRef};
+pub use self::secret::{Secret, Secrets, TokenIn, Webhook, WebhookRef};
 pub use self::store::{DeliveryStore, MemoryStore};
 
 /// The receiver for Scrapest. See [`WebhookLayer`] for its settings and

@@ -9,6 +9,8 @@ mod surrogates;
 mod times;
 mod values;
 
+#[cfg(feature = "testing")]
+pub(crate) use self::fields::Fields;
 pub(crate) use self::fields::{Field, fields, raw_field};
 pub(crate) use self::members::Members;
 pub use self::raw::RawJson;

@@ -1,16 +1,16 @@
 //! Step 1: what the headers alone can refuse, before the first byte of the body is asked for.
 
 use super::Exchange;
+use super::signature::{self, Presented};
 use crate::provider::Provider;
 use crate::receiver::Receiver;
 use crate::rejection::{RejectionKind, Reply};
 
-/// The signature that the request carries. `None` only where the sender's settings answer an unsigned
-/// challenge.
+/// What the request carries to prove its sender.
 pub(super) fn check<P: Provider>(
     receiver: &Receiver<P>,
     exchange: &impl Exchange,
-) -> Result<Option<[u8; 32]>, Reply> {
+) -> Result<Presented, Reply> {
     if exchange.method() != "POST" {
         return Err(RejectionKind::MethodNotAllowed.into());
     }
@@ -25,19 +25,7 @@ pub(super) fn check<P: Provider>(
         return Err(RejectionKind::BodyTooLarge.into());
     }
 
-    let (mut signature, mut count) = (None, 0_usize);
-    for name in receiver.provider.signature_headers() {
-        headers.each(name, |value| (signature, count) = (Some(value), count + 1));
-    }
-    match (signature, count) {
-        (Some(value), 1) => match receiver.provider.signature(value) {
-            Some(signature) => Ok(Some(signature)),
-            None => Err(RejectionKind::MalformedSignature.into()),
-        },
-        (None, _) if receiver.provider.answers_unsigned_challenge() => Ok(None),
-        (None, _) => Err(RejectionKind::MissingSignature.into()),
-        _ => Err(RejectionKind::RepeatedSignature.into()),
-    }
+    signature::presented(receiver, exchange)
 }
 
 /// A length that is no number is left to the framework, which counts the bytes anyway; one with more

@@ -1,4 +1,4 @@
-//! What makes two requests the same delivery: the keys under which it is claimed.
+//! The keys under which a delivery is claimed: they decide which requests are the same delivery.
 
 use std::borrow::Cow;
 
@@ -11,7 +11,7 @@ use crate::receiver::{Namespace, Receiver};
 use crate::secret::Webhook;
 use crate::store::{Key, Keys};
 
-/// An authentic, fresh request, and what it is filed under.
+/// An authentic, fresh request, and its keys.
 #[derive(Debug)]
 pub(super) struct Identified {
     pub(super) keys: Keys,
@@ -31,22 +31,27 @@ pub(super) fn identify<P: Provider>(
         Some(webhook) => namespace_of(receiver.namespace, webhook),
         None => receiver.namespace,
     };
-    // The same signed bytes under a new id are a replay: their tags are claimed first, and only who has
-    // them may take the id. A test event sends the same bytes each time and counts by its id; in a room of
-    // its own, so that a captured one cannot take the id of a delivery that is yet to come.
+    // The same signed bytes under a new id are a replay: their tags are claimed first, and only the request that
+    // holds them may claim the id. A test event sends the same bytes each time and counts by its id, in a room of its
+    // own, so that a captured one cannot take the id of a delivery that is yet to come.
     let tags = signed.tags();
-    let (guards, room, name) = match (&envelope.id, receiver.dedup_by()) {
-        (Some(id), _) if envelope.test => (&[][..], b'e', &**id),
-        (Some(id), DedupBy::DeliveryId) => (&[][..], b'd', &**id),
-        (Some(id), DedupBy::DeliveryIdAndTag) => (tags, b'd', &**id),
-        // Something authentic has a tag under the first secret, if under any.
+    let scope = envelope.id_scope.as_deref();
+    let id = |room, id: &[u8]| match scope {
+        Some(scope) => scoped(namespace, room, scope, id),
+        None => hash(namespace, room, id),
+    };
+    let (guards, main) = match (envelope.id.as_deref(), receiver.dedup_by()) {
+        (Some(name), _) if envelope.test => (&[][..], id(b'e', name)),
+        (Some(name), DedupBy::DeliveryId) => (&[][..], id(b'd', name)),
+        (Some(name), DedupBy::DeliveryIdAndTag) => (tags, id(b'd', name)),
+        // Every authentic request has a tag under the first secret.
         (None, _) | (_, DedupBy::Tag) => match tags {
-            [first, others @ ..] => (others, b't', &first[..]),
-            [] => (tags, b't', &[][..]),
+            [first, others @ ..] => (others, hash(namespace, b't', first)),
+            [] => (tags, hash(namespace, b't', &[])),
         },
     };
     let guards = guards.iter().map(|tag| hash(namespace, b't', tag));
-    let keys = Keys::new(guards, hash(namespace, room, name));
+    let keys = Keys::new(guards, main);
     Identified {
         keys,
         webhook: signed.webhook,
@@ -56,7 +61,7 @@ pub(super) fn identify<P: Provider>(
     }
 }
 
-/// Without a copy, if it is one of those that the sender is known for.
+/// Without a copy, if it is one of the sender's known kinds.
 fn known_kind<P: Provider>(receiver: &Receiver<P>, kind: Cow<'_, str>) -> Cow<'static, str> {
     match receiver.provider.kinds().iter().find(|known| **known == kind) {
         Some(known) => Cow::Borrowed(known),
@@ -77,7 +82,13 @@ fn hash(namespace: Namespace, room: u8, name: &[u8]) -> Key {
     Key::from_bytes(digest.finalize().into())
 }
 
-/// By the id that it was found under, never by what the request says, which anyone could change.
+/// An id that counts only together with its scope.
+fn scoped(namespace: Namespace, room: u8, scope: &[u8], id: &[u8]) -> Key {
+    let scope = hash(namespace, b's', scope);
+    hash(namespace, room.to_ascii_uppercase(), &[scope.as_bytes(), id].concat())
+}
+
+/// By the id of the webhook that was found, never by the id in the request, which anyone could change.
 fn namespace_of(of_layer: Namespace, webhook: &Webhook) -> Namespace {
     let mut namespace = of_layer;
     namespace.copy_from_slice(&hash(of_layer, b'w', webhook.id().as_bytes()).as_bytes()[..16]);

@@ -46,6 +46,7 @@ pub(crate) trait Exchange {
 
     fn method(&self) -> &str;
     fn path(&self) -> &str;
+    fn query(&self) -> &str;
     fn headers(&self) -> Headers<'_>;
 
     /// The next piece of the body as it came, never decoded. Not called again after its end or an error.
@@ -152,10 +153,11 @@ async fn authenticate<P: Provider, X: Exchange>(
     seen: &mut Observation<'_>,
 ) -> Result<(Identified, Body), Reply> {
     let client = access::check(receiver, exchange)?;
-    let signature = receiver.access.counted(client, headers::check(receiver, exchange))?;
+    handshake::answer_get(receiver, exchange)?;
+    let presented = receiver.access.counted(client, headers::check(receiver, exchange))?;
     let body = body::collect(receiver, exchange, run).await?;
     seen.body(body.bytes.len());
-    let signed = signature::verify(receiver, exchange, signature, &body.bytes, seen);
+    let signed = signature::verify(receiver, exchange, presented, &body.bytes, seen);
     let signed = receiver.access.counted(client, signed)?;
     let envelope = signed.envelope(receiver, exchange, &body.bytes);
     let timestamp = freshness::check(receiver, &envelope, &signed)?;
