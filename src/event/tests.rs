@@ -164,3 +164,49 @@ fn an_object_that_says_one_thing_in_two_ways_is_not_an_unknown_event() {
         assert!(error.to_string().starts_with("body: duplicate field `event`"), "{error}");
     }
 }
+
+/// Written by `tests/fixtures/python/as_read.py`.
+#[test]
+fn an_event_has_the_ids_texts_and_counts_that_python_reads() {
+    #[derive(Debug, Deserialize)]
+    struct Row {
+        body: String,
+        outer_id: String,
+        id: String,
+        text: Option<String>,
+        count: Option<u64>,
+    }
+
+    let table =
+        include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/python/as_read.json"));
+    let rows: Vec<Row> = serde_json::from_slice(table).unwrap();
+    assert!(rows.len() > 160, "{}", rows.len());
+    for row in rows {
+        let body = Bytes::from(row.body.clone());
+        let found = match body.starts_with(b"{\"type\"") {
+            true => match crate::scrapebadger::Event::from_body(Some("tweet"), &body) {
+                Ok(crate::scrapebadger::Event::Tweet(event)) => {
+                    let tweet = event.tweet;
+                    (event.tweet_id, tweet.id, tweet.text, tweet.favorite_count)
+                }
+                other => panic!("{row:?}: {other:?}"),
+            },
+            false => {
+                let kind = body.starts_with(b"{\"event\"").then_some("tweet.created");
+                match crate::scrapest::Event::from_body(kind, &body) {
+                    Ok(crate::scrapest::Event::TweetCreated(event)) => {
+                        let tweet = event.tweet;
+                        (event.id, tweet.id, tweet.text, tweet.favorite_count)
+                    }
+                    Ok(crate::scrapest::Event::Post(event)) => {
+                        let post = event.post;
+                        (Some(event.mid), post.id, post.text, post.favorite_count)
+                    }
+                    other => panic!("{row:?}: {other:?}"),
+                }
+            }
+        };
+        let expected = (Some(row.outer_id), row.id, row.text, row.count);
+        assert_eq!(found, expected, "{}", row.body);
+    }
+}

@@ -134,6 +134,14 @@ impl WebhookRequest {
         self
     }
 
+    /// The delivery's, or else one of its own.
+    fn event_id(&self) -> String {
+        match self.delivery_id.is_empty() {
+            true => format!("{:032x}", rand::random::<u128>()),
+            false => self.delivery_id.clone(),
+        }
+    }
+
     /// Signs it.
     #[must_use]
     pub fn sign(self) -> SignedRequest {
@@ -146,7 +154,7 @@ impl WebhookRequest {
         });
         let body = self.body.clone().unwrap_or_else(|| {
             match self.sender {
-                Sender::Scrapest { .. } => samples::scrapest(kind, time, &self.delivery_id),
+                Sender::Scrapest { .. } => samples::scrapest(kind, time, &self.event_id()),
                 Sender::ScrapeBadger1 => samples::scrapebadger_1(kind, &samples::written(time)),
                 Sender::ScrapeBadger2 => samples::scrapebadger_2(kind, &samples::written(time)),
             }
