@@ -60,6 +60,8 @@ pub(crate) struct Verified {
     pub(crate) timestamp: Option<OffsetDateTime>,
     pub(crate) held: Held,
     pub(crate) body: Bytes,
+    /// It was rebuilt from the sender's API.
+    pub(crate) reconciled: bool,
     pub(crate) run: Arc<RunState>,
 }
 
@@ -134,6 +136,30 @@ impl Delivery {
     /// [`EventError`], which names the path of the field, when the body is not of this type.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, EventError> {
         event::decode(self.body())
+    }
+
+    /// Whether it was rebuilt from the sender's API after its delivery was missed: the sender never signed it, and its
+    /// body is not what a delivery would have had, byte for byte.
+    #[must_use]
+    pub fn is_reconciled(&self) -> bool {
+        self.0.reconciled
+    }
+
+    /// The same attempt with this body, which was rebuilt.
+    #[cfg(feature = "sender-api")]
+    pub(crate) fn reconciled(&self, body: Bytes) -> Self {
+        let Verified { sender, webhook, id, kind, timestamp, held, run, .. } = &*self.0;
+        Self::new(Verified {
+            sender,
+            webhook: webhook.clone(),
+            id: id.clone(),
+            kind: kind.clone(),
+            timestamp: *timestamp,
+            held: held.clone(),
+            body,
+            reconciled: true,
+            run: Arc::clone(run),
+        })
     }
 
     /// What is claimed for this attempt, for a store that completes it by itself.

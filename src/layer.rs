@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::config_error::ConfigError;
 use crate::provider::{DedupBy, Provider};
-use crate::receiver::{OnStoreDown, Receiver};
+use crate::receiver::{OnStoreDown, Once, Receiver};
 use crate::secret::{Secret, Source};
 use crate::store::{AnyStore, DeliveryStore};
 
@@ -211,6 +211,18 @@ impl<P: Provider> WebhookLayer<P> {
         self.set(|receiver| receiver.on_store_down = choice)
     }
 
+    /// What the handler may run for once, beside the delivery: with [`Once::Tweet`] a tweet runs once, whichever monitor
+    /// or log reports it. Changing it is safe at any time: it only adds a key. Default: [`Once::Delivery`].
+    ///
+    /// ```
+    /// # let layer = scrapest_webhook::ScrapeBadgerWebhookLayer::new("a-secret-of-some-24-bytes");
+    /// let layer = layer.with_once_per(scrapest_webhook::Once::Tweet);
+    /// ```
+    #[must_use]
+    pub fn with_once_per(self, once: Once) -> Self {
+        self.set(|receiver| receiver.once_per = once)
+    }
+
     /// The clock that timestamps are held against. Default: the system's. For tests.
     ///
     /// ```
@@ -236,6 +248,11 @@ impl<P: Provider> WebhookLayer<P> {
     /// ```
     pub fn check(self) -> Result<Self, ConfigError> {
         self.receiver.check().map(|()| self)
+    }
+
+    #[cfg(feature = "sender-api")]
+    pub(crate) fn receiver(&self) -> &Arc<Receiver<P>> {
+        &self.receiver
     }
 
     fn set(mut self, change: impl FnOnce(&mut Receiver<P>)) -> Self {

@@ -111,12 +111,18 @@ mod limits;
 mod observe;
 mod pipeline;
 pub mod provider;
+#[cfg(any(feature = "queue-postgres", feature = "queue-sqlite"))]
+pub mod queue;
 mod receiver;
+#[cfg(feature = "sender-api")]
+mod reconcile;
 mod rejection;
 mod run_state;
 pub mod scrapebadger;
 pub mod scrapest;
 mod secret;
+#[cfg(feature = "sender-api")]
+pub mod sender_api;
 pub mod store;
 mod timer;
 mod warn_once;
@@ -138,7 +144,9 @@ pub use self::delivery::Delivery;
 pub use self::event::{EventError, EventErrorKind, UnknownEvent};
 pub use self::layer::WebhookLayer;
 pub use self::provider::{DedupBy, Provider};
-pub use self::receiver::OnStoreDown;
+pub use self::receiver::{OnStoreDown, Once};
+#[cfg(feature = "sender-api")]
+pub use self::reconcile::{Reconcile, ReconcileError, Reconciled};
 pub use self::rejection::{Rejection, RejectionKind};
 pub use self::secret::{Secret, Secrets, TokenIn, Webhook, WebhookRef};
 pub use self::store::{DeliveryStore, MemoryStore};

@@ -39,6 +39,19 @@ pub enum OnStoreDown {
     ProcessAnyway,
 }
 
+/// What a handler may run for once, beside the delivery itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Once {
+    /// Nothing more: each delivery runs once.
+    #[default]
+    Delivery,
+    /// Each tweet too: a tweet that several monitors of one webhook report runs once, and so does one that was
+    /// delivered by the sender and is then found in its log. [`Delivery::key`](crate::Delivery::key) is then
+    /// the tweet's. An event that names no tweet counts by its delivery alone.
+    Tweet,
+}
+
 /// The state of a layer: its settings, and what all its requests share. Cheap to share, rarely cloned.
 #[derive(Clone)]
 pub(crate) struct Receiver<P> {
@@ -51,6 +64,7 @@ pub(crate) struct Receiver<P> {
     pub(crate) namespace: Namespace,
     // `None`: as the provider says.
     pub(crate) dedup_by: Option<DedupBy>,
+    pub(crate) once_per: Once,
     pub(crate) past_tolerance: Option<Duration>,
     pub(crate) future_tolerance: Option<Duration>,
     pub(crate) answer_deadline: Option<Duration>,
@@ -81,6 +95,7 @@ impl<P: Provider> Receiver<P> {
             store: AnyStore::new(MemoryStore::default()),
             namespace: [0; 16],
             dedup_by: None,
+            once_per: Once::default(),
             past_tolerance: None,
             future_tolerance: None,
             answer_deadline: None,
@@ -241,6 +256,7 @@ impl<P: fmt::Debug> fmt::Debug for Receiver<P> {
             .field("token", &self.token)
             .field("store", &self.store)
             .field("dedup_by", &self.dedup_by)
+            .field("once_per", &self.once_per)
             .field("past_tolerance", &self.past_tolerance)
             .field("future_tolerance", &self.future_tolerance)
             .field("answer_deadline", &self.answer_deadline)

@@ -44,6 +44,7 @@ pub(super) fn delivery<P: Provider>(
         timestamp: message.timestamp,
         held: Held { keys: message.keys, owner: claimed.owner, attempt: claimed.attempt, keep },
         body: claimed.body.bytes().clone(),
+        reconciled: false,
         run: Arc::clone(run),
     });
     (delivery.clone(), Some(Handled { delivery, claimed }))

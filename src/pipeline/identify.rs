@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 
 use super::signature::Signed;
 use crate::provider::{DedupBy, Envelope, Provider};
-use crate::receiver::{Namespace, Receiver};
+use crate::receiver::{Namespace, Once, Receiver};
 use crate::secret::Webhook;
 use crate::store::{Key, Keys};
 
@@ -35,11 +35,7 @@ pub(super) fn identify<P: Provider>(
     // holds them may claim the id. A test event sends the same bytes each time and counts by its id, in a room of its
     // own, so that a captured one cannot take the id of a delivery that is yet to come.
     let tags = signed.tags();
-    let scope = envelope.id_scope.as_deref();
-    let id = |room, id: &[u8]| match scope {
-        Some(scope) => scoped(namespace, room, scope, id),
-        None => hash(namespace, room, id),
-    };
+    let id = |room, id: &[u8]| id_key(namespace, room, &envelope, id);
     let (guards, main) = match (envelope.id.as_deref(), receiver.dedup_by()) {
         (Some(name), _) if envelope.test => (&[][..], id(b'e', name)),
         (Some(name), DedupBy::DeliveryId) => (&[][..], id(b'd', name)),
@@ -51,7 +47,13 @@ pub(super) fn identify<P: Provider>(
         },
     };
     let guards = guards.iter().map(|tag| hash(namespace, b't', tag));
-    let keys = Keys::new(guards, main);
+    let keys = match &envelope.subject {
+        // The subject's key comes last, so that its fence and its key are the delivery's, whatever reports it.
+        Some(subject) if receiver.once_per == Once::Tweet && !envelope.test => {
+            Keys::new(guards.chain([main]), hash(namespace, b's', subject.as_bytes()))
+        }
+        _ => Keys::new(guards, main),
+    };
     Identified {
         keys,
         webhook: signed.webhook,
@@ -59,6 +61,26 @@ pub(super) fn identify<P: Provider>(
         kind: envelope.kind.map(|kind| known_kind(receiver, kind)),
         timestamp,
     }
+}
+
+/// The same for something that was never signed: the key that its delivery has too, if there is one.
+#[cfg(feature = "sender-api")]
+pub(super) fn rebuilt<P: Provider>(
+    receiver: &Receiver<P>,
+    envelope: Envelope<'_>,
+) -> Option<Identified> {
+    let key = match (receiver.once_per, &envelope.subject, &envelope.id) {
+        (Once::Tweet, Some(subject), _) => hash(receiver.namespace, b's', subject.as_bytes()),
+        (_, _, Some(id)) => id_key(receiver.namespace, b'd', &envelope, id),
+        _ => return None,
+    };
+    Some(Identified {
+        keys: Keys::new([], key),
+        webhook: None,
+        id: envelope.id.map(|id| text(&id)),
+        kind: envelope.kind.map(|kind| known_kind(receiver, kind)),
+        timestamp: envelope.timestamps.into_iter().flatten().find_map(|timestamp| timestamp.at),
+    })
 }
 
 /// Without a copy, if it is one of the sender's known kinds.
@@ -82,10 +104,15 @@ fn hash(namespace: Namespace, room: u8, name: &[u8]) -> Key {
     Key::from_bytes(digest.finalize().into())
 }
 
-/// An id that counts only together with its scope.
-fn scoped(namespace: Namespace, room: u8, scope: &[u8], id: &[u8]) -> Key {
-    let scope = hash(namespace, b's', scope);
-    hash(namespace, room.to_ascii_uppercase(), &[scope.as_bytes(), id].concat())
+/// The key of an id, together with its scope if it has one.
+fn id_key(namespace: Namespace, room: u8, envelope: &Envelope<'_>, id: &[u8]) -> Key {
+    match &envelope.id_scope {
+        None => hash(namespace, room, id),
+        Some(scope) => {
+            let scope = hash(namespace, b'i', scope);
+            hash(namespace, room.to_ascii_uppercase(), &[scope.as_bytes(), id].concat())
+        }
+    }
 }
 
 /// By the id of the webhook that was found, never by the id in the request, which anyone could change.

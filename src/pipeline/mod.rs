@@ -11,6 +11,8 @@ mod headers;
 mod identify;
 mod observe_only;
 mod read_ahead;
+#[cfg(feature = "sender-api")]
+pub(crate) mod rebuilt;
 mod run;
 mod settle;
 mod signature;

@@ -13,6 +13,7 @@ pub struct Envelope<'a> {
     pub(crate) id: Option<Cow<'a, [u8]>>,
     pub(crate) id_scope: Option<Cow<'a, [u8]>>,
     pub(crate) kind: Option<Cow<'a, str>>,
+    pub(crate) subject: Option<Cow<'a, str>>,
     pub(crate) timestamps: [Option<Timestamp>; 2],
     pub(crate) challenge: Option<Challenge>,
     pub(crate) test: bool,
@@ -46,6 +47,14 @@ impl<'a> Envelope<'a> {
     #[must_use]
     pub fn with_kind(self, kind: Option<impl Into<Cow<'a, str>>>) -> Self {
         Self { kind: kind.map(Into::into), ..self }
+    }
+
+    /// What the event is about, such as the tweet's id, if the signed body says so. With
+    /// [`Once::Tweet`](crate::Once::Tweet) two deliveries of one subject are one. An empty one counts as absent.
+    #[must_use]
+    pub fn with_subject(self, subject: Option<impl Into<Cow<'a, str>>>) -> Self {
+        let subject = subject.map(Into::into).filter(|subject| !subject.is_empty());
+        Self { subject, ..self }
     }
 
     /// A timestamp. At most two are kept, and each must be fresh.

@@ -15,6 +15,18 @@ pub(crate) trait Lookup {
 }
 
 impl<'a> Headers<'a> {
+    /// Of something that came without headers.
+    #[cfg(feature = "sender-api")]
+    pub(crate) fn none() -> Self {
+        struct Empty;
+
+        impl Lookup for Empty {
+            fn each<'a>(&'a self, _: &str, _: &mut dyn FnMut(&'a [u8])) {}
+        }
+
+        Self(&Empty)
+    }
+
     pub(crate) fn new(lookup: &'a dyn Lookup) -> Self {
         Self(lookup)
     }

@@ -35,10 +35,15 @@ impl Provider for ScrapeBadger {
 
     fn envelope<'a>(&self, message: &Message<'a>) -> Envelope<'a> {
         // A body that may lack a time is read to its end.
-        let [kind_1, kind_2, detected_at] =
-            json::fields(message.body(), ["type", "event", "detected_at"], |[kind, _, at]| {
-                matches!(kind, Field::Text(kind) if kind != "test") && *at != Field::Absent
-            });
+        let [kind_1, kind_2, detected_at, tweet_id] = json::fields(
+            message.body(),
+            ["type", "event", "detected_at", "tweet_id"],
+            |[kind, _, at, tweet]| {
+                matches!(kind, Field::Text(kind) if kind != "test")
+                    && *at != Field::Absent
+                    && *tweet != Field::Absent
+            },
+        );
         let id = ["x-scrapebadger-delivery-id", "x-delivery-id"]
             .into_iter()
             .filter_map(|name| message.header(name))
@@ -49,5 +54,6 @@ impl Provider for ScrapeBadger {
             .with_timestamp(Timestamp::in_body(message.body(), "detected_at", &detected_at))
             .with_test(kind.as_deref() == Some("test"))
             .with_kind(kind)
+            .with_subject(tweet_id.id())
     }
 }

@@ -30,6 +30,8 @@
 //! # Ok::<(), scrapest_webhook::EventError>(())
 //! ```
 
+#[cfg(feature = "sender-api")]
+pub mod api;
 mod dialect;
 mod event;
 

@@ -20,7 +20,9 @@ use std::process::Command;
 
 #[test]
 fn every_command_has_help_with_an_example() {
-    for command in ["listen", "send", "sign", "verify", "completions", "man"] {
+    for command in
+        ["listen", "send", "sign", "verify", "reconcile", "webhook", "doctor", "completions", "man"]
+    {
         let output = Command::new(env!("CARGO_BIN_EXE_scrapest-webhook"))
             .args([command, "--help"])
             .output()

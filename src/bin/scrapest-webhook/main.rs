@@ -5,13 +5,16 @@
 
 #![forbid(unsafe_code)]
 
+mod api;
 mod checks;
 mod client;
+mod doctor;
 mod flag;
 mod input;
 mod listen;
 mod moment;
 mod output;
+mod reconcile;
 mod recording;
 mod request;
 mod secret;
@@ -20,6 +23,7 @@ mod sender;
 mod shell;
 mod sign;
 mod verify;
+mod webhook;
 
 use std::process::ExitCode;
 
@@ -39,6 +43,9 @@ enum Command {
     Send(send::Send),
     Sign(sign::Sign),
     Verify(verify::Verify),
+    Webhook(webhook::Webhook),
+    Reconcile(Box<reconcile::Reconcile>),
+    Doctor(doctor::Doctor),
     Completions(shell::Completions),
     Man(shell::Man),
 }
@@ -52,6 +59,9 @@ async fn main() -> ExitCode {
         Command::Send(command) => command.run().await,
         Command::Sign(command) => command.run(),
         Command::Verify(command) => command.run().await,
+        Command::Webhook(command) => command.run().await,
+        Command::Reconcile(command) => command.run().await,
+        Command::Doctor(command) => command.run().await,
         Command::Completions(command) => command.run(),
         Command::Man(command) => command.run(),
     };

@@ -22,7 +22,7 @@ const IDLE: Duration = Duration::from_secs(1);
 const LONGEST_HEADER: usize = 1_024;
 
 #[derive(Debug, clap::Args)]
-pub(super) struct ForwardArgs {
+pub(crate) struct ForwardArgs {
     /// Post each accepted delivery to this URL: 2xx from there completes it, anything else goes to the sender,
     /// who tries again
     ///
@@ -46,7 +46,7 @@ pub(super) struct ForwardArgs {
 }
 
 impl ForwardArgs {
-    pub(super) fn forward(&self, limits: Limits) -> Result<Option<Forward>> {
+    pub(crate) fn forward(&self, limits: Limits) -> Result<Option<Forward>> {
         // A URL may have a password in it: it is never repeated.
         let (flag, url) = match (&self.forward, &self.forward_env) {
             (Some(url), _) => {
@@ -84,7 +84,7 @@ impl ForwardArgs {
 }
 
 /// A service that deliveries are forwarded to.
-pub(super) struct Forward {
+pub(crate) struct Forward {
     client: Client,
     url: Url,
     timeout: Duration,
@@ -92,13 +92,19 @@ pub(super) struct Forward {
 
 /// What the sender is answered.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(crate) struct Answer {
     status: StatusCode,
     retry_after: Option<HeaderValue>,
 }
 
 impl Forward {
-    pub(super) async fn post(&self, delivery: &Delivery, received: &HeaderMap) -> Answer {
+    /// The same for a delivery that was rebuilt, so that no request of the sender's has a content type for it.
+    pub(crate) async fn post_reconciled(&self, delivery: &Delivery) -> Answer {
+        let json = HeaderValue::from_static("application/json");
+        self.post(delivery, &HeaderMap::from_iter([(CONTENT_TYPE, json)])).await
+    }
+
+    pub(crate) async fn post(&self, delivery: &Delivery, received: &HeaderMap) -> Answer {
         let mut headers = described(delivery);
         // By name, not all but some: nothing that the sender authenticates with goes on.
         if let Some(kind) = received.get(CONTENT_TYPE) {
@@ -149,6 +155,8 @@ fn described(delivery: &Delivery) -> HeaderMap {
         ("webhook-timestamp", timestamp),
         ("webhook-fence", Some(delivery.fence().to_string())),
         ("idempotency-key", Some(delivery.key().to_string())),
+        // It was never signed: a service that minds can tell.
+        ("webhook-origin", delivery.is_reconciled().then(|| "reconciled".to_owned())),
     ];
     let mut headers = HeaderMap::new();
     for (name, text) in texts {
@@ -164,7 +172,11 @@ fn described(delivery: &Delivery) -> HeaderMap {
 }
 
 impl Answer {
-    pub(super) fn is_success(&self) -> bool {
+    pub(crate) fn status(&self) -> u16 {
+        self.status.as_u16()
+    }
+
+    pub(crate) fn is_success(&self) -> bool {
         self.status.is_success()
     }
 }

@@ -5,13 +5,13 @@
 //! 3. `handler` is what stands behind the layer: it prints by way of `lines`, or posts by way of `forward`;
 //! 4. `record` stands around the layer, and keeps what it was shown.
 
-mod forward;
+pub(crate) mod forward;
 mod handler;
 mod lines;
 mod log;
 mod record;
-mod server;
-mod settings;
+pub(crate) mod server;
+pub(crate) mod settings;
 mod tls;
 
 use std::path::PathBuf;

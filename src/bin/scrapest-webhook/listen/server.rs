@@ -28,7 +28,7 @@ const MARGIN: Duration = Duration::from_secs(5);
 
 /// SIGTERM and Ctrl-C.
 #[derive(Debug)]
-pub(super) struct Signals {
+pub(crate) struct Signals {
     #[cfg(unix)]
     interrupt: tokio::signal::unix::Signal,
     #[cfg(unix)]
@@ -38,7 +38,7 @@ pub(super) struct Signals {
 #[cfg(unix)]
 impl Signals {
     /// From now on they no longer end the process.
-    pub(super) fn take() -> Result<Self> {
+    pub(crate) fn take() -> Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         let take = |kind| signal(kind).context("signals cannot be handled");
         Ok(Self {
@@ -47,7 +47,7 @@ impl Signals {
         })
     }
 
-    async fn next(&mut self) -> &'static str {
+    pub(crate) async fn next(&mut self) -> &'static str {
         tokio::select! {
             _ = self.interrupt.recv() => "SIGINT",
             _ = self.terminate.recv() => "SIGTERM",
@@ -57,11 +57,11 @@ impl Signals {
 
 #[cfg(not(unix))]
 impl Signals {
-    pub(super) fn take() -> Result<Self> {
+    pub(crate) fn take() -> Result<Self> {
         Ok(Self {})
     }
 
-    async fn next(&mut self) -> &'static str {
+    pub(crate) async fn next(&mut self) -> &'static str {
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use anyhow::Result;
 use scrapest_webhook::store::store_from_url;
-use scrapest_webhook::{Provider, WebhookLayer};
+use scrapest_webhook::{Once, Provider, WebhookLayer};
 
 use crate::{flag, moment};
 
 #[derive(Debug, clap::Args)]
-pub(super) struct Settings {
+pub(crate) struct Settings {
     /// Where deliveries are remembered: `memory:`, `sqlite:FILE`, `redis://…`, `postgres://…`
     /// [default: memory:]
     ///
@@ -24,6 +24,11 @@ pub(super) struct Settings {
     /// Keeps webhooks apart that share a store: give each its own [default: the sender's name]
     #[arg(long, value_name = "NAME")]
     namespace: Option<String>,
+
+    /// What the service gets once: each delivery, or each tweet too, whichever monitor or log reports it. `reconcile` needs
+    /// the second
+    #[arg(long, value_enum, default_value = "delivery")]
+    once_per: OncePer,
 
     /// When the sender is answered at the latest: after that it gets 503, and what runs goes on
     /// [default: 4s for Scrapest, 8s for ScrapeBadger]
@@ -43,16 +48,22 @@ pub(super) struct Settings {
     retention: Option<Duration>,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum OncePer {
+    Delivery,
+    Tweet,
+}
+
 /// How long things may take.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
+pub(crate) struct Limits {
     pub(super) answer_within: Duration,
     pub(super) run_limit: Duration,
 }
 
 impl Settings {
     /// The layer with these flags. What is wrong with them is said by the flag's name.
-    pub(super) fn set_on<P: Provider>(
+    pub(crate) fn set_on<P: Provider>(
         &self,
         mut layer: WebhookLayer<P>,
     ) -> Result<WebhookLayer<P>> {
@@ -72,10 +83,18 @@ impl Settings {
         if let Some(retention) = self.retention {
             layer = layer.with_retention(retention);
         }
+        if self.once_per == OncePer::Tweet {
+            layer = layer.with_once_per(Once::Tweet);
+        }
         layer.with_run_limit(self.run_limit).check().map_err(flag::named)
     }
 
-    pub(super) fn limits<P: Provider + Default>(&self) -> Limits {
+    /// Whether one was named: memory knows nothing at first.
+    pub(crate) fn has_store(&self) -> bool {
+        self.store.is_some() || self.store_env.is_some()
+    }
+
+    pub(crate) fn limits<P: Provider + Default>(&self) -> Limits {
         let answer_within = self.answer_within.unwrap_or_else(|| P::default().answer_deadline());
         Limits { answer_within, run_limit: self.run_limit }
     }

@@ -1,0 +1,186 @@
+//! `reconcile`: what the sender's log has and the receiver's store does not, posted to the service.
+
+mod report;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Result, bail, ensure};
+use rand::Rng;
+use scrapest_webhook::scrapebadger::ScrapeBadger;
+use scrapest_webhook::scrapest::Scrapest;
+use scrapest_webhook::{
+    Delivery, Once, Provider, Reconcile as What, ReconcileError, Reconciled, WebhookLayer,
+};
+
+use self::report::Report;
+use crate::api::ApiArgs;
+use crate::listen::forward::{Forward, ForwardArgs};
+use crate::listen::server::Signals;
+use crate::listen::settings::Settings;
+use crate::sender::Sender;
+use crate::{flag, moment, output};
+
+const EXAMPLES: &str = "\
+Examples:
+  Has anything been missed in the last day? Nothing is posted, and the calls are counted:
+    scrapest-webhook reconcile --sender scrapebadger --api-key-env KEY --monitor mon-123 \\
+      --store sqlite:deliveries.db --dry-run
+
+  Post what was missed to the service, now and every five minutes:
+    scrapest-webhook reconcile --sender scrapebadger --api-key-env KEY --monitor mon-123 \\
+      --store sqlite:deliveries.db --forward http://127.0.0.1:5000/events --every 5m
+
+The store and the namespace are those of the receiver, which has to know each tweet by its id (`listen --once-per
+tweet`, or `with_once_per(Once::Tweet)`). It may be killed at any time: what was handled is recorded, and the next pass
+goes on.
+Exit status: 0 when nothing was missing, 1 when something was and all of it is handled now (or would be, in a dry
+run), 3 when something is left or gone, 2 on any error.";
+
+/// Find deliveries that were missed in the sender's log, and post them to your service
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Reconcile {
+    /// Whose deliveries they are
+    #[arg(long, value_enum)]
+    sender: Sender,
+
+    #[command(flatten)]
+    api: ApiArgs,
+
+    /// The monitor whose log is read (ScrapeBadger)
+    #[arg(long, value_name = "ID", conflicts_with = "source")]
+    monitor: Option<String>,
+
+    /// The source whose history is read (Scrapest)
+    #[arg(long, value_name = "ID")]
+    source: Option<String>,
+
+    /// How far back to look; at most the retention of the store
+    #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = moment::span)]
+    since: Duration,
+
+    /// Only what the sender has given up on by its own log; without --store nothing else is known
+    #[arg(long)]
+    only_failed: bool,
+
+    /// Say what would be posted, and post nothing
+    #[arg(long)]
+    dry_run: bool,
+
+    /// Begin again after this time, until SIGTERM or Ctrl-C
+    #[arg(long, value_name = "DURATION", value_parser = moment::span)]
+    every: Option<Duration>,
+
+    #[command(flatten)]
+    settings: Settings,
+
+    #[command(flatten)]
+    forward: ForwardArgs,
+}
+
+impl Reconcile {
+    pub(crate) async fn run(self) -> Result<ExitCode> {
+        match self.sender {
+            Sender::ScrapeBadger => {
+                let client = self.api.client::<ScrapeBadger>()?;
+                let (layer, forward) = self.receiver::<ScrapeBadger>()?;
+                let (layer, what) = (layer.with_once_per(Once::Tweet), self.what("--monitor")?);
+                self.passes(async || {
+                    layer
+                        .reconcile(&client, &what, |delivery| post(forward.as_ref(), delivery))
+                        .await
+                })
+                .await
+            }
+            Sender::Scrapest => {
+                let client = self.api.client::<Scrapest>()?;
+                let (layer, forward) = self.receiver::<Scrapest>()?;
+                let what = self.what("--source")?;
+                self.passes(async || {
+                    layer
+                        .reconcile(&client, &what, |delivery| post(forward.as_ref(), delivery))
+                        .await
+                })
+                .await
+            }
+        }
+    }
+
+    fn what(&self, wanted: &str) -> Result<What> {
+        let of = match wanted {
+            "--monitor" => &self.monitor,
+            _ => &self.source,
+        };
+        let Some(of) = of else {
+            bail!("{wanted}: is missing, expected the id whose log is to be read");
+        };
+        let mut what = What::new(of).since(self.since);
+        if self.dry_run {
+            what = what.dry_run();
+        }
+        if self.only_failed {
+            what = what.only_failed();
+        } else if !self.settings.has_store() && self.sender == Sender::ScrapeBadger {
+            output::say(format_args!(
+                "without --store nothing is known of what was handled: only what the sender has given up on is posted"
+            ));
+            what = what.only_failed();
+        }
+        Ok(what)
+    }
+
+    fn receiver<P: Provider + Default>(&self) -> Result<(WebhookLayer<P>, Option<Forward>)> {
+        let forward = self.forward.forward(self.settings.limits::<P>())?;
+        ensure!(
+            forward.is_some() || self.dry_run,
+            "--forward: is missing, expected the URL of the service, or --dry-run"
+        );
+        // Nothing that is signed comes this way: a secret that nobody knows.
+        let mut secret = [0; 32];
+        rand::rng().fill_bytes(&mut secret);
+        let layer = WebhookLayer::<P>::try_new(&secret).map_err(flag::named)?;
+        Ok((self.settings.set_on(layer)?, forward))
+    }
+
+    /// One pass, or one after another.
+    async fn passes(
+        &self,
+        pass: impl AsyncFn() -> Result<Reconciled, ReconcileError>,
+    ) -> Result<ExitCode> {
+        let Some(every) = self.every else {
+            let report = Report { done: pass().await?, is_dry: self.dry_run };
+            output::print(format!("{report}\n"))?;
+            return Ok(report.exit_code());
+        };
+        ensure!(!every.is_zero(), "--every: is 0, expected a time like 5m");
+        let mut signals = Signals::take()?;
+        loop {
+            // A pass that is dropped in the middle has recorded what it had handled.
+            let outcome = tokio::select! {
+                outcome = pass() => outcome,
+                _ = signals.next() => return Ok(ExitCode::SUCCESS),
+            };
+            match outcome {
+                Ok(done) => {
+                    output::print(format!("{}\n", Report { done, is_dry: self.dry_run }))?;
+                }
+                Err(ReconcileError::Config(error)) => return Err(flag::named(error)),
+                // The sender's API may be back at the next pass.
+                Err(error) => output::say(format_args!("error: {error}")),
+            }
+            tokio::select! {
+                () = tokio::time::sleep(every) => {}
+                _ = signals.next() => return Ok(ExitCode::SUCCESS),
+            }
+        }
+    }
+}
+
+/// What the service says of a delivery.
+async fn post(forward: Option<&Forward>, delivery: Delivery) -> Result<()> {
+    let Some(forward) = forward else { return Ok(()) };
+    let answer = forward.post_reconciled(&delivery).await;
+    ensure!(answer.is_success(), "the service answers {}", answer.status());
+    Ok(())
+}

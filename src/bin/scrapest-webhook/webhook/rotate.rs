@@ -1,0 +1,144 @@
+//! `webhook rotate`: a new secret, without one delivery refused.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use scrapest_webhook::scrapebadger::api::{Client, MonitorChange};
+use tokio::time::sleep;
+
+use super::journal::{Journal, Step};
+use super::secret_file;
+use crate::api::ApiArgs;
+use crate::{moment, output};
+use scrapest_webhook::scrapebadger::ScrapeBadger;
+
+/// Change the secret of a monitor's webhook while deliveries go on
+///
+/// The receivers must follow the secret's file (`Secrets::from_watched_file`, or `listen`). Four steps: a new secret is
+/// written into the file beside the old one; once the receivers know it, the sender is told; once nothing that the
+/// old one has signed can be fresh, the old one leaves the file. It may be stopped or killed at any time: run the same
+/// command again, and it goes on from where it was, which FILE.rotation says.
+///
+/// Example: scrapest-webhook webhook rotate --api-key-env KEY --monitor mon-123 --secret-file webhook.secret
+#[derive(Debug, clap::Args)]
+pub(super) struct Rotate {
+    #[command(flatten)]
+    api: ApiArgs,
+
+    /// Whose webhook
+    #[arg(long, value_name = "ID")]
+    monitor: String,
+
+    /// The file that the receivers follow
+    #[arg(long, value_name = "FILE")]
+    secret_file: PathBuf,
+
+    /// How long the receivers may take to read a changed file
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = moment::span)]
+    follow: Duration,
+
+    /// How long the old secret stays valid once the sender has the new one: the receivers' past tolerance, and a
+    /// minute for clocks that differ
+    #[arg(long, value_name = "DURATION", default_value = "61m", value_parser = moment::span)]
+    keep_old: Duration,
+}
+
+impl Rotate {
+    pub(super) async fn run(self) -> Result<ExitCode> {
+        let api = self.api.client::<ScrapeBadger>()?;
+        let mut journal = match Journal::read(&self.secret_file, &self.monitor)? {
+            Some(journal) => journal,
+            None => self.begin(&api).await?,
+        };
+        if journal.step == Step::Begun {
+            journal = self.add()?;
+        }
+        if journal.step == Step::Added {
+            self.wait("until the receivers have read the file", journal.left_of(self.follow)).await;
+            journal = self.change(&api).await?;
+        }
+        let left = journal.left_of(self.keep_old);
+        self.wait("until nothing signed with the old secret is fresh", left).await;
+        self.drop_old()?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// What cannot work is said before anything is changed.
+    async fn begin(&self, api: &Client) -> Result<Journal> {
+        let secrets = secret_file::read(&self.secret_file)?;
+        ensure!(
+            secrets.len() == 1,
+            "--secret-file {}: has {} secrets and no rotation is under way, expected one: remove those that are no \
+             longer used",
+            self.secret_file.display(),
+            secrets.len()
+        );
+        let monitor = api.monitor(&self.monitor).await?;
+        ensure!(
+            monitor.webhook_url.is_some(),
+            "--monitor: {:?} has no webhook, expected one to change the secret of",
+            self.monitor
+        );
+        Journal::write(&self.secret_file, &self.monitor, Step::Begun)
+    }
+
+    fn add(&self) -> Result<Journal> {
+        let mut secrets = secret_file::read(&self.secret_file)?;
+        // With two of them it was killed just here.
+        if secrets.len() == 1 {
+            secrets.insert(0, secret_file::generate());
+            secret_file::write(&self.secret_file, &secrets)?;
+        }
+        let journal = Journal::write(&self.secret_file, &self.monitor, Step::Added)?;
+        output::say(format_args!("1 of 3: the file has the new secret beside the old one"));
+        Ok(journal)
+    }
+
+    async fn change(&self, api: &Client) -> Result<Journal> {
+        let secrets = self.both()?;
+        let change = MonitorChange {
+            webhook_secret: Some(secrets[0].as_str().into()),
+            ..MonitorChange::default()
+        };
+        api.change_monitor(&self.monitor, &change)
+            .await
+            .context("both secrets stay valid here: run the command again to go on")?;
+        let journal = Journal::write(&self.secret_file, &self.monitor, Step::Changed)?;
+        output::say(format_args!("2 of 3: the sender signs with the new secret"));
+        Ok(journal)
+    }
+
+    fn drop_old(&self) -> Result<()> {
+        let secrets = secret_file::read(&self.secret_file)?;
+        // With one of them it was killed before the journal was removed.
+        if secrets.len() > 1 {
+            secret_file::write(&self.secret_file, &self.both()?[..1])?;
+        }
+        Journal::remove(&self.secret_file)?;
+        output::say(format_args!("3 of 3: the old secret is gone; the rotation is done"));
+        Ok(())
+    }
+
+    /// The new one first.
+    fn both(&self) -> Result<Vec<secret_file::Text>> {
+        let secrets = secret_file::read(&self.secret_file)?;
+        ensure!(
+            secrets.len() == 2,
+            "--secret-file {}: has {} secrets in the middle of a rotation, expected the new one and the old one: \
+             something else has changed it",
+            self.secret_file.display(),
+            secrets.len()
+        );
+        Ok(secrets)
+    }
+
+    async fn wait(&self, what: &str, left: Duration) {
+        if !left.is_zero() {
+            let shown = humantime::format_duration(Duration::from_secs(left.as_secs().max(1)));
+            output::say(format_args!("waiting {shown} {what}"));
+            sleep(left).await;
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! Why a call did not give what was asked for.
+
+use std::error::Error;
+use std::fmt;
+
+use crate::escaped::Escaped;
+
+/// What went wrong with a call, for code that reacts to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ApiErrorKind {
+    /// 401 or 403: the API key is not accepted.
+    Key,
+    /// 402: the account has no credits left.
+    Credits,
+    /// 404: there is no such thing in this account.
+    NotFound,
+    /// 409: there is one already.
+    Conflict,
+    /// 400 or 422: the sender does not accept what was asked.
+    Request,
+    /// 429, to the last repetition.
+    RateLimited,
+    /// 5xx, or no answer, to the last repetition.
+    Unavailable,
+    /// The answer does not fit the published schema.
+    Schema,
+    /// The budget of calls is spent.
+    Budget,
+}
+
+/// A call to the sender's API that failed: which call, which status, what to do. Opaque; see
+/// [`kind`](Self::kind).
+#[derive(Debug)]
+pub struct ApiError {
+    pub(crate) kind: ApiErrorKind,
+    pub(crate) call: &'static str,
+    pub(crate) status: Option<u16>,
+    pub(crate) what: String,
+    pub(crate) source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+impl ApiError {
+    pub(crate) fn new(kind: ApiErrorKind, call: &'static str, what: impl Into<String>) -> Self {
+        Self { kind, call, status: None, what: what.into(), source: None }
+    }
+
+    /// By the status of an answer; `detail` is what the sender wrote about it.
+    pub(crate) fn of_status(call: &'static str, status: u16, detail: Option<&str>) -> Self {
+        let (kind, what) = match status {
+            401 | 403 => (
+                ApiErrorKind::Key,
+                "the API key is not accepted, expected a key of the account that owns the monitor",
+            ),
+            402 => (
+                ApiErrorKind::Credits,
+                "the account has no credits left: add some at the sender, then call again",
+            ),
+            404 => (
+                ApiErrorKind::NotFound,
+                "not found in this account: compare the id with the list of monitors",
+            ),
+            409 => (
+                ApiErrorKind::Conflict,
+                "there is one already: a monitor has at most one webhook, delete that one first",
+            ),
+            429 => (
+                ApiErrorKind::RateLimited,
+                "too many calls, also after waiting: call less often, or later",
+            ),
+            500.. => (ApiErrorKind::Unavailable, "the sender's API fails: try again later"),
+            300..=399 => (
+                ApiErrorKind::Unavailable,
+                "the address redirects, which is not followed with a key: expected the final URL",
+            ),
+            _ => (ApiErrorKind::Request, "the sender does not accept the request"),
+        };
+        let what = match detail {
+            Some(detail) => format!("{what} (the sender says \"{}\")", Escaped(detail)),
+            None => what.to_owned(),
+        };
+        Self { kind, call, status: Some(status), what, source: None }
+    }
+
+    /// What kind of failure it is.
+    #[must_use]
+    pub fn kind(&self) -> ApiErrorKind {
+        self.kind
+    }
+
+    /// The status of the sender's answer, if there was one.
+    #[must_use]
+    pub fn status(&self) -> Option<u16> {
+        self.status
+    }
+}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.call)?;
+        if let Some(status) = self.status {
+            write!(f, ": status {status}")?;
+        }
+        write!(f, ": {}", self.what)
+    }
+}
+
+impl Error for ApiError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}

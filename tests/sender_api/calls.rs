@@ -1,0 +1,341 @@
+//! Every operation once, and what happens when a call fails.
+
+use std::time::Duration;
+
+use scrapest_webhook::Secret;
+use scrapest_webhook::scrapebadger::api::{
+    ApiErrorKind, ApiKey, Client, LogQuery, MonitorChange, NewMonitor, NewWebhook, Order,
+};
+use serde_json::json;
+
+use crate::mock::{Fault, KEY, Mock};
+
+fn client(mock: &Mock) -> Client {
+    Client::at(&mock.url, ApiKey::new(KEY).unwrap())
+        .unwrap()
+        .with_attempts(3, Duration::from_millis(1))
+}
+
+fn webhook() -> NewWebhook {
+    NewWebhook {
+        monitor_id: "mon-1".to_owned(),
+        url: "https://example.com/webhooks".to_owned(),
+        secret: Some(Secret::from("whsec-of-the-application")),
+    }
+}
+
+#[tokio::test]
+async fn a_webhook_is_created_listed_tested_and_deleted_by_its_monitors_id() {
+    let mock = Mock::start().await;
+    mock.site().add_monitor("mon-1", "active", None);
+    let client = client(&mock);
+    let made = client.create_webhook(&webhook()).await.unwrap();
+    assert_eq!((&*made.monitor_id, &*made.url), ("mon-1", "https://example.com/webhooks"));
+    assert_eq!(mock.site().secrets["mon-1"], "whsec-of-the-application");
+    let listed = client.webhooks(Some("mon-1")).await.unwrap();
+    assert_eq!(listed.len(), 1);
+    assert_eq!((&listed[0].id, listed[0].secret_set), (&made.id, true));
+    assert!(client.webhooks(Some("mon-2")).await.unwrap().is_empty());
+    let tested = client.test_webhook("mon-1").await.unwrap();
+    assert_eq!((tested.success, tested.status_code), (true, Some(204)));
+    client.delete_webhook("mon-1").await.unwrap();
+    assert!(client.webhooks(None).await.unwrap().is_empty());
+    mock.assert_as_published();
+}
+
+#[tokio::test]
+async fn a_second_webhook_of_a_monitor_is_a_conflict_that_says_what_to_do() {
+    let mock = Mock::start().await;
+    mock.site().add_monitor("mon-1", "active", None);
+    let client = client(&mock);
+    client.create_webhook(&webhook()).await.unwrap();
+    let error = client.create_webhook(&webhook()).await.unwrap_err();
+    assert_eq!((error.kind(), error.status()), (ApiErrorKind::Conflict, Some(409)));
+    assert_eq!(
+        error.to_string(),
+        "create the webhook: status 409: there is one already: a monitor has at most one webhook, delete that \
+         one first (the sender says \"Monitor already has a webhook\")"
+    );
+    mock.assert_as_published();
+}
+
+#[tokio::test]
+async fn a_monitor_is_looked_at_and_its_secret_changed() {
+    let mock = Mock::start().await;
+    mock.site().add_monitor("mon-1", "paused", Some("insufficient_credits"));
+    let client = client(&mock);
+    let monitor = client.monitor("mon-1").await.unwrap();
+    assert_eq!(monitor.status_reason.as_deref(), Some("insufficient_credits"));
+    assert_eq!(client.monitors(1).await.unwrap().monitors.len(), 1);
+    let change =
+        MonitorChange { webhook_secret: Some("whsec-the-next-one".into()), ..Default::default() };
+    assert!(client.change_monitor("mon-1", &change).await.unwrap().webhook_secret_set);
+    assert_eq!(mock.site().secrets["mon-1"], "whsec-the-next-one");
+    mock.assert_as_published();
+}
+
+#[tokio::test]
+async fn the_log_is_read_in_pages_in_either_order() {
+    let mock = Mock::start().await;
+    for number in 0..250 {
+        mock.site().add_tweet("mon-1", &number.to_string(), 1_000 - number, "webhook_failed");
+    }
+    let client = client(&mock);
+    for (order, first) in [(Order::OldestFirst, "0"), (Order::NewestFirst, "249")] {
+        let query = LogQuery { order, monitor_id: Some("mon-1".to_owned()), ..Default::default() };
+        let page = client.log(&query, 1).await.unwrap();
+        assert_eq!((page.logs.len(), page.total), (100, 250));
+        assert_eq!(page.logs[0].tweet_id, first);
+        assert_eq!(client.log(&query, 3).await.unwrap().logs.len(), 50);
+        assert!(client.log(&query, 4).await.unwrap().logs.is_empty());
+    }
+    mock.assert_as_published();
+}
+
+#[tokio::test]
+async fn a_tweet_is_the_object_that_has_its_id() {
+    let mock = Mock::start().await;
+    let tweet = json!({"id": "12345678901234567890", "text": "hello"});
+    let number = json!({"id": 12_345_678_901_234_567_890_u64, "text": "hello"});
+    let client = client(&mock);
+    for answer in
+        [tweet.clone(), number, json!({"data": tweet}), json!({"tweet": tweet, "id": "another"})]
+    {
+        mock.site().faults.push_back(Fault::Broken(answer));
+        let found = client.tweet("12345678901234567890").await.unwrap();
+        assert!(found.json.get().contains("hello"), "{found:?}");
+    }
+    mock.site().faults.push_back(Fault::Broken(json!({"id": "another", "text": "hello"})));
+    let error = client.tweet("12345678901234567890").await.unwrap_err();
+    assert_eq!(error.kind(), ApiErrorKind::Schema);
+    assert!(error.to_string().contains("field id is not that of the tweet"), "{error}");
+}
+
+#[tokio::test]
+async fn an_id_is_one_segment_of_the_path_whatever_it_has_in_it() {
+    let mock = Mock::start().await;
+    let client = client(&mock);
+    for id in ["../../secrets", "a/b", "a?b=c", "a#b", "%2e%2e"] {
+        let error = client.monitor(id).await.unwrap_err();
+        assert_eq!(error.kind(), ApiErrorKind::NotFound, "{id}: {error}");
+    }
+    let calls = mock.site().calls.clone();
+    assert!(
+        calls.iter().all(|call| call.starts_with("GET /v1/twitter/stream/monitors/")),
+        "{calls:?}"
+    );
+    mock.assert_as_published();
+}
+
+#[tokio::test]
+async fn a_call_is_repeated_after_a_fault_that_passes() {
+    let mock = Mock::start().await;
+    mock.site().add_monitor("mon-1", "active", None);
+    let client = client(&mock);
+    for fault in [
+        Fault::Status(429, Some("0")),
+        Fault::Status(429, None),
+        Fault::Status(500, None),
+        Fault::Status(503, Some("0")),
+    ] {
+        mock.site().faults.extend([fault.clone(), fault.clone()]);
+        client.monitor("mon-1").await.unwrap_or_else(|error| panic!("{fault:?}: {error}"));
+    }
+    assert_eq!(client.calls(), 12);
+}
+
+#[tokio::test]
+async fn a_call_that_goes_on_failing_is_an_error_by_its_last_status() {
+    let mock = Mock::start().await;
+    let client = client(&mock);
+    for (status, kind, calls) in [
+        (429, ApiErrorKind::RateLimited, 3),
+        (500, ApiErrorKind::Unavailable, 3),
+        (401, ApiErrorKind::Key, 1),
+        (402, ApiErrorKind::Credits, 1),
+        (404, ApiErrorKind::NotFound, 1),
+        (422, ApiErrorKind::Request, 1),
+        (302, ApiErrorKind::Unavailable, 1),
+    ] {
+        let before = client.calls();
+        mock.site().faults.extend(vec![Fault::Status(status, None); calls]);
+        let error = client.monitor("mon-1").await.unwrap_err();
+        assert_eq!((error.kind(), error.status()), (kind, Some(status)), "{error}");
+        assert_eq!(client.calls() - before, calls as u64, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn a_pause_that_the_sender_asks_for_and_that_is_too_long_is_left_to_the_caller() {
+    let mock = Mock::start().await;
+    let client = client(&mock);
+    mock.site().faults.push_back(Fault::Status(429, Some("3600")));
+    let error = client.monitor("mon-1").await.unwrap_err();
+    assert_eq!(error.kind(), ApiErrorKind::RateLimited);
+    assert_eq!(client.calls(), 1);
+}
+
+#[tokio::test]
+async fn what_may_have_been_carried_out_is_not_asked_for_twice() {
+    let mock = Mock::start().await;
+    mock.site().add_monitor("mon-1", "active", None);
+    let client = client(&mock);
+    mock.site().faults.push_back(Fault::Status(500, None));
+    let error = client.create_webhook(&webhook()).await.unwrap_err();
+    assert_eq!(error.kind(), ApiErrorKind::Unavailable);
+    assert_eq!(mock.calls("POST"), 1);
+    // Refused before it was carried out: again.
+    mock.site().faults.push_back(Fault::Status(429, Some("0")));
+    client.create_webhook(&webhook()).await.unwrap();
+    assert_eq!(mock.calls("POST"), 3);
+}
+
+#[tokio::test]
+async fn a_sender_that_never_answers_is_given_up() {
+    let mock = Mock::start().await;
+    let client = client(&mock).with_timeout(Duration::from_millis(50));
+    mock.site().faults.extend([Fault::Silence, Fault::Silence, Fault::Silence]);
+    let error = client.monitor("mon-1").await.unwrap_err();
+    assert_eq!((error.kind(), error.status()), (ApiErrorKind::Unavailable, None));
+    assert!(error.to_string().contains("no answer within 50ms"), "{error}");
+}
+
+#[tokio::test]
+async fn an_address_where_nobody_listens_is_an_error_without_the_address() {
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let client = Client::at(&format!("http://{address}"), ApiKey::new(KEY).unwrap())
+        .unwrap()
+        .with_attempts(2, Duration::from_millis(1));
+    let error = client.monitor("mon-1").await.unwrap_err();
+    assert_eq!(error.kind(), ApiErrorKind::Unavailable);
+    assert!(!error.to_string().contains(&address.to_string()), "{error}");
+}
+
+#[tokio::test]
+async fn an_answer_that_does_not_fit_names_the_field_and_nothing_is_invented() {
+    let mock = Mock::start().await;
+    mock.site().add_monitor("mon-1", "active", None);
+    let whole = mock.site().monitors[0].clone();
+    let client = client(&mock);
+    let without = |field: &str| {
+        let mut monitor = whole.clone();
+        monitor.as_object_mut().unwrap().remove(field);
+        monitor
+    };
+    let with = |field: &str, value| {
+        let mut monitor = whole.clone();
+        monitor[field] = value;
+        monitor
+    };
+    for (answer, said) in [
+        (without("status_reason"), "status_reason"),
+        (without("pricing_tier"), "pricing_tier"),
+        (with("created_at", json!("yesterday")), "field created_at"),
+        (with("usernames", json!(["a", 5])), "field usernames[1]"),
+        (with("webhook_secret_set", json!("s3cret-in-an-answer")), "field webhook_secret_set"),
+        (json!("text"), "another type"),
+    ] {
+        mock.site().faults.push_back(Fault::Broken(answer));
+        let error = client.monitor("mon-1").await.unwrap_err();
+        assert_eq!(error.kind(), ApiErrorKind::Schema);
+        let error = error.to_string();
+        assert!(error.contains(said), "{said}: {error}");
+        assert!(!error.contains("s3cret"), "{error}");
+    }
+    // What a later version adds is no reason to stop.
+    mock.site().faults.push_back(Fault::Broken(with("added_later", json!(1))));
+    client.monitor("mon-1").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_spent_budget_ends_every_clone() {
+    let mock = Mock::start().await;
+    mock.site().add_monitor("mon-1", "active", None);
+    let client = client(&mock).with_budget(2);
+    client.monitor("mon-1").await.unwrap();
+    client.clone().monitor("mon-1").await.unwrap();
+    let error = client.monitor("mon-1").await.unwrap_err();
+    assert_eq!(error.kind(), ApiErrorKind::Budget);
+    assert_eq!(
+        error.to_string(),
+        "look at the monitor: the budget of 2 calls is spent, expected a larger one"
+    );
+    assert_eq!(mock.site().calls.len(), 2);
+}
+
+#[tokio::test]
+async fn a_wrong_key_is_said_and_never_shown() {
+    let mock = Mock::start().await;
+    let client = Client::at(&mock.url, ApiKey::new("sb_wrong_key").unwrap()).unwrap();
+    let error = client.check().await.unwrap_err();
+    assert_eq!(error.kind(), ApiErrorKind::Key);
+    assert!(error.to_string().contains("expected a key of the account"), "{error}");
+    for text in [format!("{error:?}"), format!("{client:?}"), error.to_string()] {
+        assert!(!text.contains("sb_wrong_key"), "{text}");
+    }
+}
+
+#[test]
+fn a_key_that_cannot_be_one_is_refused_without_showing_it() {
+    for (key, said) in
+        [("", "empty"), ("two words", "visible ASCII"), ("schlüssel", "visible ASCII")]
+    {
+        let error = ApiKey::new(key).unwrap_err().to_string();
+        assert!(error.contains(said), "{error}");
+        assert!(key.is_empty() || !error.contains(key), "{error}");
+    }
+    assert_eq!(
+        ApiKey::from_env("NOT_SET_ANYWHERE").unwrap_err().to_string(),
+        "api_key: environment variable \"NOT_SET_ANYWHERE\" is not set, expected the API key"
+    );
+}
+
+#[test]
+fn an_address_that_cannot_be_one_is_refused_without_showing_it() {
+    for (url, said) in [
+        ("scrapebadger.com", "is not a URL"),
+        ("ftp://scrapebadger.com", "https:// or http://"),
+        ("https://user:s3cret@scrapebadger.com", "user name"),
+        ("https://scrapebadger.com/?key=s3cret", "query"),
+    ] {
+        let error = Client::at(url, ApiKey::new(KEY).unwrap()).unwrap_err().to_string();
+        assert!(error.contains(said), "{error}");
+        assert!(!error.contains("s3cret"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_base_path_is_kept() {
+    let mock = Mock::start().await;
+    let client = Client::at(&format!("{}/proxy/", mock.url), ApiKey::new(KEY).unwrap()).unwrap();
+    _ = client.check().await;
+    assert!(mock.site().calls[0].starts_with("GET /proxy/v1/twitter/stream/webhooks"));
+}
+
+#[tokio::test]
+async fn a_new_monitor_is_sent_as_published() {
+    let mock = Mock::start().await;
+    let new = NewMonitor {
+        name: "mine".to_owned(),
+        usernames: vec!["someone".to_owned()],
+        ..Default::default()
+    };
+    mock.site().faults.push_back(Fault::Status(422, None));
+    let error = client(&mock).create_monitor(&new).await.unwrap_err();
+    assert_eq!(error.kind(), ApiErrorKind::Request);
+    assert_eq!(mock.calls("POST /v1/twitter/stream/monitors"), 1);
+}
+
+#[tokio::test]
+async fn the_senders_clock_is_read_from_its_answers() {
+    let mock = Mock::start().await;
+    mock.site().add_monitor("mon-1", "active", None);
+    let client = client(&mock);
+    assert_eq!(client.clock_difference(), None);
+    client.monitor("mon-1").await.unwrap();
+    // The same machine; a busy one may be a little late.
+    let difference = client.clock_difference().unwrap();
+    assert!((-60..=1).contains(&difference), "{difference}");
+}

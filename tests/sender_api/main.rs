@@ -1,0 +1,9 @@
+//! The client of ScrapeBadger's API, against a stand-in that is held to the published document.
+
+mod calls;
+mod mock;
+mod process;
+mod reconcile;
+mod rotation;
+mod schema;
+mod webhooks;

@@ -1,0 +1,253 @@
+//! What was missed is found in the sender's log and handled, exactly once.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::StatusCode;
+use axum::routing::post;
+use scrapest_webhook::scrapebadger::api::{ApiKey, Client};
+use scrapest_webhook::store::MemoryStore;
+use scrapest_webhook::{
+    Delivery, Once, Reconcile, ReconcileError, ScrapeBadgerWebhookLayer, scrapebadger, testing,
+};
+use serde_json::json;
+use tower::ServiceExt;
+
+use crate::mock::{Fault, KEY, Mock};
+
+const SECRET: &str = "whsec_0123456789abcdef01234567";
+
+fn client(mock: &Mock) -> Client {
+    Client::at(&mock.url, ApiKey::new(KEY).unwrap())
+        .unwrap()
+        .with_attempts(2, Duration::from_millis(1))
+}
+
+/// A receiver whose handler keeps the ids of the tweets that it was given.
+#[derive(Clone)]
+struct Receiver {
+    layer: ScrapeBadgerWebhookLayer,
+    handled: Arc<Mutex<Vec<String>>>,
+    fails: Arc<Mutex<bool>>,
+}
+
+impl Receiver {
+    fn new() -> Self {
+        let layer = ScrapeBadgerWebhookLayer::new(SECRET)
+            .with_store(MemoryStore::new())
+            .with_retention(Duration::from_secs(48 * 3_600))
+            .with_once_per(Once::Tweet);
+        Self { layer, handled: Arc::default(), fails: Arc::default() }
+    }
+
+    async fn handle(self, delivery: Delivery) -> Result<(), String> {
+        if *self.fails.lock().unwrap() {
+            return Err("the database is away".to_owned());
+        }
+        let event = scrapebadger::Event::try_from(&delivery).unwrap();
+        let tweet = event.tweet().unwrap();
+        assert_eq!(delivery.is_reconciled(), tweet.text.is_some());
+        self.handled.lock().unwrap().push(tweet.id.clone());
+        Ok(())
+    }
+
+    /// As the sender delivers it.
+    async fn deliver(&self, monitor: &str, tweet: &str) -> StatusCode {
+        let receiver = self.clone();
+        let handler = move |delivery: Delivery| async move {
+            match receiver.handle(delivery).await {
+                Ok(()) => StatusCode::NO_CONTENT,
+                Err(_) => StatusCode::SERVICE_UNAVAILABLE,
+            }
+        };
+        let app = Router::new().route("/", post(handler).route_layer(self.layer.clone()));
+        let body = json!({
+            "type": "tweet", "monitor_id": monitor, "tweet_id": tweet,
+            "detected_at": crate::mock::now(0), "tweet": {"id": tweet},
+        });
+        let request = testing::scrapebadger(SECRET)
+            .with_delivery_id(format!("del-{monitor}-{tweet}"))
+            .with_body(body.to_string())
+            .sign();
+        app.oneshot(request.into_http::<Body>("/")).await.unwrap().status()
+    }
+
+    async fn reconcile(
+        &self,
+        mock: &Mock,
+        what: Reconcile,
+    ) -> Result<scrapest_webhook::Reconciled, ReconcileError> {
+        let handler = |delivery| self.clone().handle(delivery);
+        self.layer.reconcile(&client(mock), &what, handler).await
+    }
+
+    fn handled(&self) -> Vec<String> {
+        self.handled.lock().unwrap().clone()
+    }
+}
+
+#[tokio::test]
+async fn what_is_unknown_here_is_fetched_and_handled_from_the_oldest_on() {
+    let (mock, receiver) = (Mock::start().await, Receiver::new());
+    for (tweet, status) in
+        [("1", "webhook_failed"), ("2", "webhook_delivered"), ("3", "webhook_delivered")]
+    {
+        mock.site().add_tweet("mon-1", tweet, 100, status);
+    }
+    mock.site().add_tweet("mon-2", "4", 100, "webhook_failed");
+    assert_eq!(receiver.deliver("mon-1", "2").await, 204);
+    let done = receiver.reconcile(&mock, Reconcile::new("mon-1")).await.unwrap();
+    assert_eq!((done.looked_at, done.known, done.missing, done.calls), (3, 1, 2, 3));
+    assert_eq!(receiver.handled(), ["2", "1", "3"]);
+    // The sender tries again after all: it was handled.
+    assert_eq!(receiver.deliver("mon-1", "1").await, 200);
+    let done = receiver.reconcile(&mock, Reconcile::new("mon-1")).await.unwrap();
+    assert_eq!((done.known, done.missing, done.is_complete()), (3, 0, true));
+    assert_eq!(receiver.handled().len(), 3);
+    mock.assert_as_published();
+}
+
+#[tokio::test]
+async fn a_tweet_that_several_monitors_report_runs_once() {
+    let receiver = Receiver::new();
+    assert_eq!(receiver.deliver("mon-1", "1").await, 204);
+    assert_eq!(receiver.deliver("mon-2", "1").await, 200);
+    assert_eq!(receiver.deliver("mon-2", "2").await, 204);
+    assert_eq!(receiver.handled(), ["1", "2"]);
+}
+
+#[tokio::test]
+async fn a_failed_report_of_a_tweet_leaves_it_to_the_next() {
+    let receiver = Receiver::new();
+    *receiver.fails.lock().unwrap() = true;
+    assert_eq!(receiver.deliver("mon-1", "1").await, 503);
+    *receiver.fails.lock().unwrap() = false;
+    assert_eq!(receiver.deliver("mon-2", "1").await, 204);
+    assert_eq!(receiver.deliver("mon-1", "1").await, 200);
+    assert_eq!(receiver.handled(), ["1"]);
+}
+
+#[tokio::test]
+async fn a_handler_that_fails_leaves_the_tweet_to_the_next_pass() {
+    let (mock, receiver) = (Mock::start().await, Receiver::new());
+    mock.site().add_tweet("mon-1", "1", 100, "webhook_failed");
+    *receiver.fails.lock().unwrap() = true;
+    let done = receiver.reconcile(&mock, Reconcile::new("mon-1")).await.unwrap();
+    assert_eq!((done.missing, done.left, done.is_complete()), (0, 1, false));
+    *receiver.fails.lock().unwrap() = false;
+    let done = receiver.reconcile(&mock, Reconcile::new("mon-1")).await.unwrap();
+    assert_eq!((done.missing, done.left), (1, 0));
+}
+
+#[tokio::test]
+async fn a_handler_that_panics_leaves_the_tweet_to_the_next_pass() {
+    let (mock, receiver) = (Mock::start().await, Receiver::new());
+    mock.site().add_tweet("mon-1", "1", 100, "webhook_failed");
+    let panics = |_| async { panic!("in the handler") };
+    let what = Reconcile::new("mon-1");
+    let done =
+        receiver.layer.reconcile::<_, _, String>(&client(&mock), &what, panics).await.unwrap();
+    assert_eq!(done.left, 1);
+    let done = receiver.reconcile(&mock, what).await.unwrap();
+    assert_eq!(done.missing, 1);
+}
+
+#[tokio::test]
+async fn a_dry_run_handles_nothing_and_fetches_nothing() {
+    let (mock, receiver) = (Mock::start().await, Receiver::new());
+    mock.site().add_tweet("mon-1", "1", 100, "webhook_failed");
+    let done = receiver.reconcile(&mock, Reconcile::new("mon-1").dry_run()).await.unwrap();
+    assert_eq!((done.missing, done.calls), (1, 1));
+    assert_eq!(receiver.handled().len(), 0);
+    assert_eq!(mock.calls("GET /v1/twitter/tweets"), 0);
+    // What was only looked at is still to be had.
+    let done = receiver.reconcile(&mock, Reconcile::new("mon-1")).await.unwrap();
+    assert_eq!(done.missing, 1);
+}
+
+#[tokio::test]
+async fn a_tweet_that_the_sender_no_longer_has_is_counted_as_gone() {
+    let (mock, receiver) = (Mock::start().await, Receiver::new());
+    mock.site().add_tweet("mon-1", "1", 100, "webhook_failed");
+    mock.site().add_tweet("mon-1", "2", 90, "webhook_failed");
+    mock.site().tweets.remove("1");
+    let done = receiver.reconcile(&mock, Reconcile::new("mon-1")).await.unwrap();
+    assert_eq!((done.gone, done.missing, done.left), (1, 1, 0));
+    assert_eq!(receiver.handled(), ["2"]);
+}
+
+#[tokio::test]
+async fn a_log_that_grows_while_it_is_read_is_read_to_its_end_without_a_gap() {
+    let (mock, receiver) = (Mock::start().await, Receiver::new());
+    for number in 0..350 {
+        mock.site().add_tweet("mon-1", &number.to_string(), 1_000 - number, "webhook_failed");
+    }
+    mock.site().growth = 7;
+    let done = receiver.reconcile(&mock, Reconcile::new("mon-1")).await.unwrap();
+    let mut handled = receiver.handled();
+    let at_first: Vec<String> = (0..350).map(|number| number.to_string()).collect();
+    assert_eq!(done.missing, handled.len() as u64);
+    assert!(at_first.iter().all(|tweet| handled.contains(tweet)));
+    handled.sort();
+    let all = handled.len();
+    handled.dedup();
+    assert_eq!(handled.len(), all, "none twice");
+    mock.assert_as_published();
+}
+
+#[tokio::test]
+async fn entries_from_before_the_time_asked_for_are_not_looked_at() {
+    let (mock, receiver) = (Mock::start().await, Receiver::new());
+    mock.site().add_tweet("mon-1", "1", 7_200, "webhook_failed");
+    mock.site().add_tweet("mon-1", "2", 1_800, "webhook_failed");
+    let what = Reconcile::new("mon-1").since(Duration::from_secs(3_600));
+    let done = receiver.reconcile(&mock, what).await.unwrap();
+    assert_eq!((done.looked_at, done.missing), (1, 1));
+    assert_eq!(receiver.handled(), ["2"]);
+}
+
+#[tokio::test]
+async fn an_api_that_fails_in_the_middle_ends_the_pass_and_the_next_goes_on() {
+    let (mock, receiver) = (Mock::start().await, Receiver::new());
+    for tweet in ["1", "2", "3"] {
+        mock.site().add_tweet("mon-1", tweet, 100, "webhook_failed");
+    }
+    let client = client(&mock).with_budget(2);
+    let handler = |delivery| receiver.clone().handle(delivery);
+    let what = Reconcile::new("mon-1");
+    let error = receiver.layer.reconcile(&client, &what, handler).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "fetch the tweet: the budget of 2 calls is spent, expected a larger one"
+    );
+    assert_eq!(receiver.handled(), ["1"]);
+    let done = receiver.reconcile(&mock, what.clone()).await.unwrap();
+    assert_eq!((done.known, done.missing), (1, 2));
+    // An answer that fits no schema is an error too, and invents nothing.
+    mock.site().add_tweet("mon-1", "4", 50, "webhook_failed");
+    let page = json!({"logs": [{"tweet_id": "4"}], "total": 1, "page": 1, "page_size": 100});
+    mock.site().faults.push_back(Fault::Broken(page));
+    let error = receiver.reconcile(&mock, what).await.unwrap_err().to_string();
+    assert!(error.contains("field logs[0]"), "{error}");
+    assert_eq!(receiver.handled().len(), 3);
+}
+
+#[tokio::test]
+async fn settings_that_would_run_a_tweet_twice_are_refused() {
+    let mock = Mock::start().await;
+    let handler = |_| async { Ok::<_, String>(()) };
+    let layer = ScrapeBadgerWebhookLayer::new(SECRET);
+    let what = Reconcile::new("mon-1").since(Duration::from_secs(60));
+    let error = layer.reconcile(&client(&mock), &what, handler).await.unwrap_err().to_string();
+    assert!(error.starts_with("once_per: is Once::Delivery, expected Once::Tweet"), "{error}");
+    let layer = layer.with_once_per(Once::Tweet);
+    let what = Reconcile::new("mon-1");
+    let error = layer.reconcile(&client(&mock), &what, handler).await.unwrap_err().to_string();
+    assert!(
+        error.starts_with("since: is 86400s, expected at most the retention of 4200s"),
+        "{error}"
+    );
+    assert_eq!(mock.site().calls.len(), 0);
+}
