@@ -86,7 +86,7 @@ pub enum Event {
     WebhookVerified(WebhookEvent),
     /// A post on X, from the source `x` or `fast-x`.
     #[serde(rename = "post")]
-    Post(PostEvent),
+    Post(Box<PostEvent>),
     /// A message from any other source, like `telegram` or `discord`.
     #[serde(rename = "message")]
     Message(MessageEvent),

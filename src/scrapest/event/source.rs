@@ -187,7 +187,7 @@ fn read(body: &Bytes) -> Result<Event, EventError> {
     };
     let payload = members.object("payload")?.ok_or_else(|| EventError::missing("payload"))?;
     let post = Post::read(payload, Some(&mid), body)?;
-    Ok(Event::Post(PostEvent { source: feed, mid, sid, timestamp, post }))
+    Ok(Event::Post(Box::new(PostEvent { source: feed, mid, sid, timestamp, post })))
 }
 
 impl Post {

@@ -7,7 +7,7 @@ use crate::scrapest::{PostAuthor, Source};
 
 fn post(body: impl Into<Bytes>) -> PostEvent {
     match Event::from_body(None, &body.into()) {
-        Ok(Event::Post(event)) => event,
+        Ok(Event::Post(event)) => *event,
         other => panic!("{other:?}"),
     }
 }
