@@ -51,7 +51,7 @@ impl Provider for X {
 async fn main() {
     let layer = WebhookLayer::<X>::new("consumer-secret-0123456789");
     // `any`, because the layer must see the GET too.
-    let app = Router::new().route("/", any(on_delivery).route_layer(layer));
+    let app = Router::new().route("/", any(on_delivery).layer(layer));
 
     let challenge = Request::get("/?crc_token=MDEzZTI5OWY&nonce=1").body(Body::empty());
     let Ok(answer) = app.clone().oneshot(challenge.expect("a request")).await;

@@ -35,7 +35,7 @@ use crate::limits::Body;
 use crate::observe::Observation;
 use crate::provider::{Headers, Provider};
 use crate::receiver::Receiver;
-use crate::rejection::Reply;
+use crate::rejection::{RejectionKind, Reply};
 use crate::run_state::RunState;
 
 /// What the pipeline asks of a framework: a request that came in, and the handler behind it.
@@ -167,7 +167,11 @@ async fn authenticate<P: Provider, X: Exchange>(
         receiver.access.vouch(client);
     }
     receiver.access.counted(client, handshake::answer(&envelope, &signed))?;
+    let filtered = envelope.filtered;
     let delivery = identify::identify(receiver, envelope, signed, timestamp);
     seen.identified(delivery.id.as_deref(), delivery.kind.as_deref());
+    if filtered {
+        return Err(RejectionKind::Filtered.into());
+    }
     Ok((delivery, body))
 }

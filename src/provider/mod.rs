@@ -99,7 +99,7 @@ pub trait Provider: Clone + fmt::Debug + Send + Sync + 'static {
     }
 
     /// The text that the sender asks to have signed, by a GET request to the webhook's address. Default: `None`,
-    /// and a GET is a 405. The route must accept GET too, for example `any(handler).route_layer(layer)` in axum.
+    /// and a GET is a 405. The route must accept GET too, for example `any(handler).layer(layer)` in axum.
     ///
     /// Anyone can send such a GET, and gets a signature made with your secret. So that nobody can have an event
     /// signed, the text must be 1 to 1,024 letters, digits or `+/=-_`, or else the GET is a 405.
