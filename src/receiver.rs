@@ -72,6 +72,8 @@ pub(crate) struct Receiver<P> {
     retention: Option<Duration>,
     pub(crate) body_limit: usize,
     pub(crate) body_deadline: Duration,
+    /// In bytes per second. 0: none.
+    pub(crate) minimum_body_rate: u64,
     bytes_in_flight_limit: usize,
     max_concurrent_runs: Option<usize>,
     pub(crate) run_limit: Duration,
@@ -103,6 +105,7 @@ impl<P: Provider> Receiver<P> {
             retention: None,
             body_limit: 1_048_576,
             body_deadline: Duration::from_secs(5),
+            minimum_body_rate: 1_024,
             bytes_in_flight_limit,
             max_concurrent_runs: None,
             run_limit: Duration::from_secs(60),
@@ -264,6 +267,7 @@ impl<P: fmt::Debug> fmt::Debug for Receiver<P> {
             .field("retention", &self.retention)
             .field("body_limit", &self.body_limit)
             .field("body_deadline", &self.body_deadline)
+            .field("minimum_body_rate", &self.minimum_body_rate)
             .field("bytes_in_flight", &self.bytes_in_flight_limit)
             .field("max_concurrent_runs", &self.max_concurrent_runs)
             .field("run_limit", &self.run_limit)

@@ -4,17 +4,25 @@ use hmac::Mac;
 
 use super::Exchange;
 use super::signature::Signed;
+use crate::access::Client;
 use crate::provider::{Envelope, Provider, Query};
 use crate::receiver::Receiver;
 use crate::rejection::{RejectionKind, Reply};
 use crate::secret::WebhookRef;
 
-pub(super) fn answer(envelope: &Envelope<'_>, signed: &Signed) -> Result<(), Reply> {
+pub(super) fn answer(
+    envelope: &Envelope<'_>,
+    signed: &Signed,
+    client: &mut Client,
+) -> Result<(), Reply> {
     match &envelope.challenge {
-        Some(challenge) => Err(Reply::challenge(challenge.clone())),
+        Some(challenge) => {
+            client.forgive();
+            Err(Reply::challenge(challenge.clone()))
+        }
+        None if signed.authentic => Ok(()),
         // It came this far only because it might have been a challenge.
-        None if !signed.authentic => Err(RejectionKind::MissingSignature.into()),
-        None => Ok(()),
+        None => Err(RejectionKind::MissingSignature.into()),
     }
 }
 
@@ -24,6 +32,7 @@ pub(super) fn answer(envelope: &Envelope<'_>, signed: &Signed) -> Result<(), Rep
 pub(super) fn answer_get<P: Provider>(
     receiver: &Receiver<P>,
     exchange: &impl Exchange,
+    client: &mut Client,
 ) -> Result<(), Reply> {
     if exchange.method() != "GET" {
         return Ok(());
@@ -41,7 +50,10 @@ pub(super) fn answer_get<P: Provider>(
     let tag = candidates.keys().next().map(|(key, _)| key.clone().chain_update(text).finalize());
     let tag: Option<[u8; 32]> = tag.map(|tag| tag.into_bytes().into());
     match tag.and_then(|tag| provider.answer_get_challenge(&tag)) {
-        Some(challenge) => Err(Reply::challenge(challenge)),
+        Some(challenge) => {
+            client.forgive();
+            Err(Reply::challenge(challenge))
+        }
         None => Ok(()),
     }
 }

@@ -2,7 +2,8 @@
 
 use super::Exchange;
 use super::signature::{self, Presented};
-use crate::provider::Provider;
+use crate::access::Client;
+use crate::provider::{Headers, Provider};
 use crate::receiver::Receiver;
 use crate::rejection::{RejectionKind, Reply};
 
@@ -10,26 +11,40 @@ use crate::rejection::{RejectionKind, Reply};
 pub(super) fn check<P: Provider>(
     receiver: &Receiver<P>,
     exchange: &impl Exchange,
+    client: &mut Client,
 ) -> Result<Presented, Reply> {
-    if exchange.method() != "POST" {
-        return Err(RejectionKind::MethodNotAllowed.into());
-    }
     let headers = exchange.headers();
-    let (mut encoded, mut too_large) = (false, false);
-    headers.each("content-encoding", |value| encoded |= !value.eq_ignore_ascii_case(b"identity"));
-    headers.each("content-length", |value| too_large |= exceeds(value, receiver.body_limit));
-    if encoded {
-        return Err(RejectionKind::ContentEncoding.into());
-    }
-    if too_large {
-        return Err(RejectionKind::BodyTooLarge.into());
+    if let Err(kind) = shape(receiver, exchange.method(), headers) {
+        // Not a failure to authenticate: nothing was claimed, and nothing was read.
+        client.forgive();
+        return Err(kind.into());
     }
 
     signature::presented(receiver, exchange)
 }
 
-/// A length that is no number is left to the framework, which counts the bytes anyway; one with more
-/// digits than fit is long.
+fn shape<P: Provider>(
+    receiver: &Receiver<P>,
+    method: &str,
+    headers: Headers<'_>,
+) -> Result<(), RejectionKind> {
+    if method != "POST" {
+        return Err(RejectionKind::MethodNotAllowed);
+    }
+    let (mut encoded, mut too_large) = (false, false);
+    headers.each("content-encoding", |value| encoded |= !value.eq_ignore_ascii_case(b"identity"));
+    headers.each("content-length", |value| too_large |= exceeds(value, receiver.body_limit));
+    if encoded {
+        return Err(RejectionKind::ContentEncoding);
+    }
+    match too_large {
+        true => Err(RejectionKind::BodyTooLarge),
+        false => Ok(()),
+    }
+}
+
+/// A length that is not a number is left to the framework, which counts the bytes anyway. A length with more
+/// digits than fit into a number is too long.
 fn exceeds(length: &[u8], limit: usize) -> bool {
     let digits = length.trim_ascii();
     !digits.is_empty()

@@ -6,6 +6,8 @@ use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
 use super::signature::Signed;
+use crate::access::Client;
+use crate::limits::RunKeys;
 use crate::provider::{DedupBy, Envelope, Provider};
 use crate::receiver::{Namespace, Once, Receiver};
 use crate::secret::Webhook;
@@ -15,10 +17,15 @@ use crate::store::{Key, Keys};
 #[derive(Debug)]
 pub(super) struct Identified {
     pub(super) keys: Keys,
+    /// Of an undated test event: those of which a run takes one, as its first key.
+    pub(super) run_keys: Option<RunKeys>,
     pub(super) webhook: Option<Webhook>,
     pub(super) id: Option<String>,
     pub(super) kind: Option<Cow<'static, str>>,
     pub(super) timestamp: Option<OffsetDateTime>,
+    /// The client whose address is exempt from the limit on failures once this delivery is handled; of a test
+    /// event, which anyone could have captured and sent, none.
+    pub(super) client: Client,
 }
 
 pub(super) fn identify<P: Provider>(
@@ -26,20 +33,23 @@ pub(super) fn identify<P: Provider>(
     envelope: Envelope<'_>,
     signed: Signed,
     timestamp: Option<OffsetDateTime>,
+    client: Client,
 ) -> Identified {
     let namespace = match &signed.webhook {
         Some(webhook) => namespace_of(receiver.namespace, webhook),
         None => receiver.namespace,
     };
-    // The same signed bytes under a new id are a replay: their tags are claimed first, and only the request that
-    // holds them may claim the id. A test event sends the same bytes each time and counts by its id, in a room of its
-    // own, so that a captured one cannot take the id of a delivery that is yet to come.
+    // The same signed bytes under a new id are a replay: their tags are claimed first, and only an attempt that
+    // holds them may claim the id. The ids of test events have a room of their own, so that a captured test
+    // event cannot take the id of a delivery that is yet to come.
     let tags = signed.tags();
-    let id = |room, id: &[u8]| id_key(namespace, room, &envelope, id);
+    let is_undated_test = envelope.test && timestamp.is_none();
+    let room_of_ids = if envelope.test { b'e' } else { b'd' };
+    let id = |id: &[u8]| id_key(namespace, room_of_ids, &envelope, id);
     let (guards, main) = match (envelope.id.as_deref(), receiver.dedup_by()) {
-        (Some(name), _) if envelope.test => (&[][..], id(b'e', name)),
-        (Some(name), DedupBy::DeliveryId) => (&[][..], id(b'd', name)),
-        (Some(name), DedupBy::DeliveryIdAndTag) => (tags, id(b'd', name)),
+        (Some(name), _) if is_undated_test => (&[][..], id(name)),
+        (Some(name), DedupBy::DeliveryId) => (&[][..], id(name)),
+        (Some(name), DedupBy::DeliveryIdAndTag) => (tags, id(name)),
         // Every authentic request has a tag under the first secret.
         (None, _) | (_, DedupBy::Tag) => match tags {
             [first, others @ ..] => (others, hash(namespace, b't', first)),
@@ -47,7 +57,13 @@ pub(super) fn identify<P: Provider>(
         },
     };
     let guards = guards.iter().map(|tag| hash(namespace, b't', tag));
+    // A test event without a timestamp has the same bytes each time that it is sent, and never grows old.
+    let run_keys = match (&envelope.id, tags) {
+        (Some(_), [tag, ..]) if is_undated_test => Some(hash(namespace, b'x', tag)),
+        _ => None,
+    };
     let keys = match &envelope.subject {
+        _ if run_keys.is_some() => Keys::new(run_keys, main),
         // The subject's key comes last, so that its fence and its key are the delivery's, whatever reports it.
         Some(subject) if receiver.once_per == Once::Tweet && !envelope.test => {
             Keys::new(guards.chain([main]), hash(namespace, b's', subject.as_bytes()))
@@ -56,10 +72,12 @@ pub(super) fn identify<P: Provider>(
     };
     Identified {
         keys,
+        run_keys: run_keys.map(RunKeys::new),
         webhook: signed.webhook,
         id: envelope.id.map(|id| text(&id)),
         kind: envelope.kind.map(|kind| known_kind(receiver, kind)),
         timestamp,
+        client: if envelope.test { Client::default() } else { client },
     }
 }
 
@@ -76,10 +94,12 @@ pub(super) fn rebuilt<P: Provider>(
     };
     Some(Identified {
         keys: Keys::new([], key),
+        run_keys: None,
         webhook: None,
         id: envelope.id.map(|id| text(&id)),
         kind: envelope.kind.map(|kind| known_kind(receiver, kind)),
         timestamp: envelope.timestamps.into_iter().flatten().find_map(|timestamp| timestamp.at),
+        client: Client::default(),
     })
 }
 

@@ -74,7 +74,8 @@ impl<'a> Envelope<'a> {
         Self { challenge, missing_timestamp_will_do: exempt, ..self }
     }
 
-    /// A test event: counts by its delivery id alone, and may lack a timestamp.
+    /// A test event. It may lack a timestamp. Without one it counts by its delivery id, and the same bytes may run
+    /// a few times: see [`with_max_undated_tests`](crate::WebhookLayer::with_max_undated_tests).
     #[must_use]
     pub fn with_test(self, test: bool) -> Self {
         let exempt = self.missing_timestamp_will_do || test;

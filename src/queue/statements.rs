@@ -28,6 +28,7 @@ macro_rules! table {
             content_type text,
             traceparent text,
             tracestate text,
+            reconciled boolean NOT NULL,
             body ",
             $bytes,
             ",
@@ -100,7 +101,7 @@ macro_rules! claim {
             RETURNING id, attempt, failed, lost, ",
             $now,
             " - created_at AS created_ago, key, sender, webhook, delivery_id, kind, sent_at,
-                content_type, traceparent, tracestate, body"
+                content_type, traceparent, tracestate, reconciled, body"
         )
     };
 }
@@ -108,13 +109,13 @@ macro_rules! claim {
 macro_rules! statements {
     ($name:ident, $now:literal, $lock:literal) => {
         pub(super) mod $name {
-            /// $1 to $9 what is stored, $10 the body. A key that is there already stays as it is.
+            /// $1 to $10 what is stored, $11 the body. A key that is there already stays as it is.
             pub(in crate::queue) const PUSH: &str = concat!(
                 "INSERT INTO scrapest_webhook_jobs
                     (version, key, sender, webhook, delivery_id, kind, sent_at, content_type,
-                     traceparent, tracestate, body, state, running, alone, attempt, failed, lost,
+                     traceparent, tracestate, reconciled, body, state, running, alone, attempt, failed, lost,
                      created_at, run_at)
-                VALUES (1, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, FALSE, FALSE, 0, 0, 0, ",
+                VALUES (1, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, FALSE, FALSE, 0, 0, 0, ",
                 $now,
                 ", ",
                 $now,
@@ -269,6 +270,9 @@ statements!(
     "CAST(extract(epoch FROM statement_timestamp()) * 1000 AS bigint)",
     "FOR UPDATE SKIP LOCKED"
 );
+
+/// $1 id.
+pub(super) const BODY: &str = "SELECT body FROM scrapest_webhook_jobs WHERE id = $1";
 
 /// $1 a key. What a probe has stored, in the same transaction.
 pub(super) const TAKE_BACK: &str = "DELETE FROM scrapest_webhook_jobs WHERE key = $1";

@@ -6,6 +6,7 @@ mod forward;
 mod listen;
 mod listening;
 mod no_panic;
+mod queue;
 mod receiving;
 mod record;
 mod send;
@@ -20,9 +21,19 @@ use std::process::Command;
 
 #[test]
 fn every_command_has_help_with_an_example() {
-    for command in
-        ["listen", "send", "sign", "verify", "reconcile", "webhook", "doctor", "completions", "man"]
-    {
+    for command in [
+        "listen",
+        "send",
+        "sign",
+        "verify",
+        "work",
+        "queue",
+        "reconcile",
+        "webhook",
+        "doctor",
+        "completions",
+        "man",
+    ] {
         let output = Command::new(env!("CARGO_BIN_EXE_scrapest-webhook"))
             .args([command, "--help"])
             .output()

@@ -251,7 +251,8 @@ async fn the_rest_of_a_body_is_for_the_event_type_to_refuse<F: Framework>() {
         assert_eq!(scrapest.raw(&request).await.status, 200, "{body}");
         assert_eq!(bytes.deliveries().last().unwrap().body(), body.as_bytes());
 
-        let body = format!(r#"{{"type":"tweet","n":{n},"tweet_id":"{n}","detected_at":{time}{rest}"#);
+        let body =
+            format!(r#"{{"type":"tweet","n":{n},"tweet_id":"{n}","detected_at":{time}{rest}"#);
         let request = Raw::badger(body.clone());
         assert_eq!(typed.status(&request).await, 422, "{body}");
         assert_eq!(badger.raw(&request).await.status, 200, "{body}");

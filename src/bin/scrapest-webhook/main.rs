@@ -14,6 +14,7 @@ mod input;
 mod listen;
 mod moment;
 mod output;
+mod queue;
 mod reconcile;
 mod recording;
 mod request;
@@ -24,6 +25,7 @@ mod shell;
 mod sign;
 mod verify;
 mod webhook;
+mod work;
 
 use std::process::ExitCode;
 
@@ -43,6 +45,8 @@ enum Command {
     Send(send::Send),
     Sign(sign::Sign),
     Verify(verify::Verify),
+    Work(Box<work::Work>),
+    Queue(queue::Queue),
     Webhook(webhook::Webhook),
     Reconcile(Box<reconcile::Reconcile>),
     Doctor(doctor::Doctor),
@@ -59,6 +63,8 @@ async fn main() -> ExitCode {
         Command::Send(command) => command.run().await,
         Command::Sign(command) => command.run(),
         Command::Verify(command) => command.run().await,
+        Command::Work(command) => command.run().await,
+        Command::Queue(command) => command.run().await,
         Command::Webhook(command) => command.run().await,
         Command::Reconcile(command) => command.run().await,
         Command::Doctor(command) => command.run().await,

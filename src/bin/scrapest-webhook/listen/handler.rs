@@ -8,6 +8,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use scrapest_webhook::Delivery;
+use scrapest_webhook::queue::{Incoming, Queue};
 use serde_json::value::RawValue;
 use tokio::time::timeout;
 
@@ -21,13 +22,18 @@ const LINE: Duration = Duration::from_millis(200);
 pub(super) struct Receiver {
     pub(super) lines: Lines,
     pub(super) forward: Option<Forward>,
+    pub(super) queue: Option<Queue>,
 }
 
 pub(super) async fn on_delivery(
     State(receiver): State<Arc<Receiver>>,
     delivery: Delivery,
     headers: HeaderMap,
+    incoming: Incoming,
 ) -> Response {
+    if let Some(queue) = &receiver.queue {
+        return receiver.stored(queue, &delivery, incoming).await;
+    }
     match &receiver.forward {
         Some(forward) => receiver.forwarded(forward, &delivery, &headers).await,
         None => receiver.printed(&delivery).await.into_response(),
@@ -57,15 +63,29 @@ impl Receiver {
     ) -> Response {
         let answer = forward.post(delivery, headers).await;
         if answer.is_success() {
-            let event = lines::event(delivery);
-            if event.is_none() {
-                tracing::warn!("the body is no JSON: it was forwarded, its line has no event");
-            }
-            if timeout(LINE, self.print(delivery, event)).await.is_err() {
-                tracing::warn!("its line was left out: standard output is not being read");
-            }
+            self.print_in_time(delivery, "forwarded").await;
         }
         answer.into_response()
+    }
+
+    /// What counts is whether it is stored.
+    async fn stored(&self, queue: &Queue, delivery: &Delivery, incoming: Incoming) -> Response {
+        let accepted = queue.accept()(incoming).await;
+        if accepted.is_stored() {
+            self.print_in_time(delivery, "stored").await;
+        }
+        accepted.into_response()
+    }
+
+    /// Its line, for which the sender does not wait if nobody reads it.
+    async fn print_in_time(&self, delivery: &Delivery, done: &str) {
+        let event = lines::event(delivery);
+        if event.is_none() {
+            tracing::warn!("the body is no JSON: it was {done}, its line has no event");
+        }
+        if timeout(LINE, self.print(delivery, event)).await.is_err() {
+            tracing::warn!("its line was left out: standard output is not being read");
+        }
     }
 
     async fn print(&self, delivery: &Delivery, event: Option<&RawValue>) -> Result<()> {

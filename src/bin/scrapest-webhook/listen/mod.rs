@@ -8,7 +8,7 @@
 pub(crate) mod forward;
 mod handler;
 mod lines;
-mod log;
+pub(crate) mod log;
 mod record;
 pub(crate) mod server;
 pub(crate) mod settings;
@@ -32,6 +32,7 @@ use self::handler::Receiver;
 use self::lines::Lines;
 use self::server::{Serving, Signals};
 use crate::checks::CheckArgs;
+use crate::queue;
 use crate::secret::SecretArgs;
 use crate::sender::Sender;
 
@@ -44,6 +45,9 @@ Examples:
     scrapest-webhook listen --sender scrapebadger --secret-file /run/secrets/webhook \\
       --listen 0.0.0.0:8443 --tls-cert chain.pem --tls-key key.pem \\
       --store sqlite:deliveries.db --forward http://127.0.0.1:5000/events
+
+  A front that stores and answers at once, for a service that is slow or sometimes away (see `work`):
+    scrapest-webhook listen --sender scrapest --secret-env WEBHOOK_SECRET --queue sqlite:queue.db
 
 Standard output: first one line `listening on http://ADDR/PATH`, then one line of JSON for each accepted event.
 Standard error: what is refused and why (RUST_LOG=warn for less, RUST_LOG=debug for more).
@@ -81,6 +85,14 @@ pub(crate) struct Listen {
     #[command(flatten)]
     forward: forward::ForwardArgs,
 
+    /// Store each accepted delivery in this queue, `sqlite:FILE` or `postgres://…`, and answer 202; `work` posts it to a service
+    #[arg(long, value_name = "URL", conflicts_with_all = ["queue_env", "forward", "forward_env"])]
+    queue: Option<String>,
+
+    /// The environment variable that has the URL of the queue, if it has a password in it
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["forward", "forward_env"])]
+    queue_env: Option<String>,
+
     #[command(flatten)]
     record: record::RecordArgs,
 
@@ -113,6 +125,7 @@ impl Listen {
         let layer = self.settings.set_on(self.checks.layer::<P>(secrets)?)?;
         let limits = self.settings.limits::<P>();
         let forward = self.forward.forward(limits)?;
+        let queue = queue::open(self.queue.as_deref(), self.queue_env.as_deref()).await?;
         let tls = match (&self.tls_cert, &self.tls_key) {
             (Some(cert), Some(key)) => Some(tls::config(cert, key)?),
             _ => None,
@@ -132,8 +145,8 @@ impl Listen {
             .context("standard output: cannot be written")?;
 
         // Without an upstream the lines are all there is.
-        let needed = forward.is_none().then_some(&lines);
-        let receiver = Arc::new(Receiver { lines: lines.clone(), forward });
+        let needed = (forward.is_none() && queue.is_none()).then_some(&lines);
+        let receiver = Arc::new(Receiver { lines: lines.clone(), forward, queue });
         let mut route = any(handler::on_delivery)
             .with_state(receiver)
             .layer(layer.clone())
