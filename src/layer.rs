@@ -7,6 +7,7 @@ mod needs;
 mod observe_only;
 mod secrets;
 mod shutdown;
+mod token;
 
 use std::fmt;
 use std::sync::Arc;
