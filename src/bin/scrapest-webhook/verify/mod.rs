@@ -16,6 +16,7 @@ use scrapest_webhook::RejectionKind;
 use self::request::Received;
 use self::trial::{Trial, Verdict};
 use crate::checks::CheckArgs;
+use crate::recording::Recording;
 use crate::secret::SecretArgs;
 use crate::sender::Sender;
 use crate::{moment, output};
@@ -61,10 +62,27 @@ pub(crate) struct Verify {
 
 /// Which check fails, why, and what is likely behind it.
 #[derive(Debug)]
-struct Refusal {
+pub(crate) struct Refusal {
     check: RejectionKind,
-    why: String,
-    causes: Vec<String>,
+    pub(crate) why: String,
+    pub(crate) causes: Vec<String>,
+}
+
+/// What is behind the refusal of a request that was just received. `None` if these checks let it in.
+pub(crate) async fn explain(
+    sender: Sender,
+    secret: &SecretArgs,
+    checks: &CheckArgs,
+    recording: Recording,
+) -> Result<Option<Refusal>> {
+    let at = recording.received.map_or_else(SystemTime::now, SystemTime::from);
+    let received = Received::recorded(recording)?;
+    let trial =
+        Trial { sender, secrets: secret.read()?, checks: checks.clone(), at, received };
+    match trial.run().await? {
+        Verdict::Valid(_) | Verdict::Challenge => Ok(None),
+        Verdict::Refused(check) => causes::find(&trial, check, &secret.raw()).await.map(Some),
+    }
 }
 
 impl Verify {
