@@ -47,8 +47,19 @@ pub(crate) fn variable(flag: &str, name: &str, what: &str) -> Result<(String, St
 }
 
 /// Names of parameters whose values are confidential.
-const CONFIDENTIAL: &[&str] =
-    &["password", "passwd", "pass", "pwd", "secret", "token", "apikey", "key", "auth", "signature", "sig"];
+const CONFIDENTIAL: &[&str] = &[
+    "password",
+    "passwd",
+    "pass",
+    "pwd",
+    "secret",
+    "token",
+    "apikey",
+    "key",
+    "auth",
+    "signature",
+    "sig",
+];
 
 /// On the command line, `ps` shows a password to every user of the machine. What is confidential may be in three places
 /// of a URL: as the password, as a user that stands alone before an http host, and in the query.

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::time::SystemTime;
 
 use anyhow::{Result, ensure};
-use http::HeaderValue;
 use clap_complete::ArgValueCandidates;
+use http::HeaderValue;
 use scrapest_webhook::Secret;
 use scrapest_webhook::testing::WebhookRequest;
 

@@ -9,7 +9,9 @@ fn is_hostile(char: char) -> bool {
     match char {
         '\n' | '\t' => false,
         // Format characters (Unicode category Cf) that reorder or hide text, and the separators of lines.
-        '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' => true,
+        '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' => {
+            true
+        }
         '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}' => true,
         char => char.is_control(),
     }

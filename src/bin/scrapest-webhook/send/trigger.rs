@@ -47,7 +47,8 @@ struct Defaults {
 impl Trigger {
     pub(crate) async fn run(self) -> Result<ExitCode> {
         // The environment is not read here, so that the name of the variable is of no importance.
-        let arguments = ["send", "--sender", self.sender.name(), "--to", &self.to, "--secret-env", "X"];
+        let arguments =
+            ["send", "--sender", self.sender.name(), "--to", &self.to, "--secret-env", "X"];
         let matches = Defaults::command().try_get_matches_from(arguments)?;
         let mut send = Defaults::from_arg_matches(&matches)?.send;
         send.request = RequestArgs::of_kind(self.sender, self.secret, self.kind);

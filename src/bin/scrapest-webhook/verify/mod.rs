@@ -77,8 +77,7 @@ pub(crate) async fn explain(
 ) -> Result<Option<Refusal>> {
     let at = recording.received.map_or_else(SystemTime::now, SystemTime::from);
     let received = Received::recorded(recording)?;
-    let trial =
-        Trial { sender, secrets: secret.read()?, checks: checks.clone(), at, received };
+    let trial = Trial { sender, secrets: secret.read()?, checks: checks.clone(), at, received };
     match trial.run().await? {
         Verdict::Valid(_) | Verdict::Challenge => Ok(None),
         Verdict::Refused(check) => causes::find(&trial, check, &secret.raw()).await.map(Some),
@@ -117,6 +116,12 @@ impl Verify {
         };
         output::print(text)?;
         Ok(code)
+    }
+}
+
+impl Refusal {
+    pub(crate) fn check(&self) -> RejectionKind {
+        self.check
     }
 }
 

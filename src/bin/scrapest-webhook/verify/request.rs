@@ -47,10 +47,8 @@ impl Received {
     pub(super) fn recorded(recording: Recording) -> Result<Self> {
         let mut headers = HeaderMap::new();
         for (name, value) in &recording.headers {
-            headers.append(
-                HeaderName::from_bytes(name.as_bytes())?,
-                HeaderValue::from_bytes(value)?,
-            );
+            headers
+                .append(HeaderName::from_bytes(name.as_bytes())?, HeaderValue::from_bytes(value)?);
         }
         Ok(Self {
             method: recording.method.parse()?,
