@@ -2,7 +2,10 @@
 
 mod attacks;
 mod both;
+mod browser;
+mod completion;
 mod forward;
+mod inspector;
 mod listen;
 mod listening;
 mod no_panic;
@@ -12,6 +15,7 @@ mod send;
 mod shell;
 mod sign;
 mod stores;
+mod terminal;
 mod tls;
 mod upstream;
 mod verify;
@@ -20,9 +24,18 @@ use std::process::Command;
 
 #[test]
 fn every_command_has_help_with_an_example() {
-    for command in
-        ["listen", "send", "sign", "verify", "reconcile", "webhook", "doctor", "completions", "man"]
-    {
+    for command in [
+        "listen",
+        "send",
+        "trigger",
+        "sign",
+        "verify",
+        "reconcile",
+        "webhook",
+        "doctor",
+        "completions",
+        "man",
+    ] {
         let output = Command::new(env!("CARGO_BIN_EXE_scrapest-webhook"))
             .args([command, "--help"])
             .output()

@@ -106,6 +106,7 @@ impl Settings {
             let trusted = layer.with_trusted_proxies(&self.trusted_proxy);
             layer = trusted.map_err(|error| flag::of("--trusted-proxy", &error))?;
         }
+        let layer = layer.with_run_limit(self.run_limit).check().map_err(flag::named)?;
         // A forwarded delivery ends by --forward-timeout, never by the run limit: an answer of the service that comes at
         // the last moment still counts, and the delivery is not posted again.
         layer.with_run_limit(self.run_limit + AFTER_FORWARD).check().map_err(flag::named)

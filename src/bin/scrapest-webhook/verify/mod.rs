@@ -114,9 +114,30 @@ impl Verify {
                 (refusal.to_string(), ExitCode::from(1))
             }
         };
-        output::print(text)?;
+        let refused = refused_otherwise(trial.received.answer.as_deref());
+        let first = refused.map_or_else(String::new, |answer| {
+            format!("answered when it was received: {}\n", answer.escape_debug())
+        });
+        output::print(first + &text)?;
         Ok(code)
     }
+}
+
+/// The answer of the receiver, if it refused the request for another reason than these checks.
+fn refused_otherwise(answer: Option<&str>) -> Option<&str> {
+    use RejectionKind as Kind;
+    let checked = [
+        Kind::MissingSignature,
+        Kind::RepeatedSignature,
+        Kind::MalformedSignature,
+        Kind::UnknownWebhook,
+        Kind::WrongSignature,
+        Kind::NoSignedTimestamp,
+        Kind::Stale,
+    ];
+    answer.filter(|answer| {
+        !answer.starts_with('2') && !checked.iter().any(|kind| answer.ends_with(kind.as_str()))
+    })
 }
 
 impl Refusal {

@@ -20,6 +20,8 @@ pub(super) struct Received {
     pub(super) body: Bytes,
     /// Whether the body was not read to its end when it was recorded.
     pub(super) is_cut: bool,
+    /// What it was answered when it was recorded.
+    pub(super) answer: Option<String>,
 }
 
 impl Received {
@@ -56,6 +58,7 @@ impl Received {
             headers,
             body: recording.body.into(),
             is_cut: !recording.is_whole,
+            answer: recording.answer,
         })
     }
 
