@@ -105,7 +105,7 @@ where
     fn call(&self, mut request: ServiceRequest) -> Self::Future {
         let payload = request.take_payload();
         let service = Rc::clone(&self.service);
-        let exchange = ActixExchange { request, payload, read_ahead: ReadAhead::off(), service };
+        let exchange = ActixExchange { request, payload, read_ahead: ReadAhead::new(), service };
         let span = observe::span(self.receiver.provider.name());
         let run = RunState::new(span, self.receiver.meters.clone());
         let answer_within = self.receiver.answer_deadline();
@@ -170,13 +170,17 @@ where
         self.request.path()
     }
 
+    fn query(&self) -> &str {
+        self.request.query_string()
+    }
+
     fn headers(&self) -> Headers<'_> {
         Headers::new(self.request.headers())
     }
 
     fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
         let piece = std::task::ready!(Pin::new(&mut self.payload).poll_next(cx));
-        Poll::Ready(self.read_ahead.keep(piece, |error| match error {
+        Poll::Ready(self.read_ahead.next(piece, |error| match error {
             PayloadError::Overflow => BodyError::TooLarge,
             _ => BodyError::Incomplete,
         }))
@@ -193,8 +197,8 @@ where
         Ok(response.map_into_left_body())
     }
 
-    fn keep_body(&mut self) {
-        self.read_ahead.start();
+    fn put_back(&mut self, bytes: Bytes) {
+        self.read_ahead.put_back(bytes);
     }
 
     async fn pass(mut self) -> Self::Output {

@@ -11,7 +11,7 @@ use crate::config_error::ConfigError;
 use crate::limits::Limits;
 use crate::observe::{Meters, MetersOfLayer};
 use crate::provider::{DedupBy, Provider};
-use crate::secret::Source;
+use crate::secret::{Source, TokenIn};
 use crate::store::{AnyStore, MemoryStore};
 
 /// How far two clocks that are meant to be right may differ. Retention covers it on both sides.
@@ -57,6 +57,8 @@ pub enum Once {
 pub(crate) struct Receiver<P> {
     pub(crate) provider: P,
     pub(crate) secrets: Source,
+    /// Where a sender that signs nothing puts the secret itself.
+    pub(crate) token: Option<TokenIn>,
     pub(crate) store: AnyStore,
     /// Ahead of everything that is hashed into a store's key.
     pub(crate) namespace: Namespace,
@@ -70,6 +72,8 @@ pub(crate) struct Receiver<P> {
     retention: Option<Duration>,
     pub(crate) body_limit: usize,
     pub(crate) body_deadline: Duration,
+    /// In bytes per second. 0: none.
+    pub(crate) minimum_body_rate: u64,
     bytes_in_flight_limit: usize,
     max_concurrent_runs: Option<usize>,
     pub(crate) run_limit: Duration,
@@ -89,6 +93,7 @@ impl<P: Provider> Receiver<P> {
         let bytes_in_flight_limit = 64 * 1024 * 1024;
         let mut receiver = Self {
             secrets,
+            token: None,
             store: AnyStore::new(MemoryStore::default()),
             namespace: [0; 16],
             dedup_by: None,
@@ -100,6 +105,7 @@ impl<P: Provider> Receiver<P> {
             retention: None,
             body_limit: 1_048_576,
             body_deadline: Duration::from_secs(5),
+            minimum_body_rate: 1_024,
             bytes_in_flight_limit,
             max_concurrent_runs: None,
             run_limit: Duration::from_secs(60),
@@ -250,6 +256,7 @@ impl<P: fmt::Debug> fmt::Debug for Receiver<P> {
         f.debug_struct("Receiver")
             .field("provider", &self.provider)
             .field("secrets", &self.secrets)
+            .field("token", &self.token)
             .field("store", &self.store)
             .field("dedup_by", &self.dedup_by)
             .field("once_per", &self.once_per)
@@ -260,6 +267,7 @@ impl<P: fmt::Debug> fmt::Debug for Receiver<P> {
             .field("retention", &self.retention)
             .field("body_limit", &self.body_limit)
             .field("body_deadline", &self.body_deadline)
+            .field("minimum_body_rate", &self.minimum_body_rate)
             .field("bytes_in_flight", &self.bytes_in_flight_limit)
             .field("max_concurrent_runs", &self.max_concurrent_runs)
             .field("run_limit", &self.run_limit)

@@ -1,9 +1,9 @@
-//! Whom proxies speak for: `X-Forwarded-For`, and `Forwarded` (RFC 7239).
+//! The client that proxies name: `X-Forwarded-For`, and `Forwarded` (RFC 7239).
 //!
-//! Each proxy appends whom it was called by, so the end of a list was written by the nearest one, and
-//! its beginning by anyone. It is read from the end, as long as trusted proxies vouch for each other. What
-//! cannot be read is refused, not skipped. A proxy writes one of the two headers and may hand on the other
-//! as it came: where there are both, they have to say the same.
+//! Each proxy appends the address of its own client, so the end of a list was written by the nearest proxy, and
+//! the beginning by anyone. The list is read from its end, as long as the addresses belong to trusted proxies.
+//! An address that cannot be read is refused, not skipped. A proxy writes one of the two headers and may pass
+//! the other one on: where both are present and no setting says which one counts, they must agree.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -16,44 +16,95 @@ const STANDARD: &str = "forwarded";
 /// Why the client is not known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unknown {
-    /// Neither header is there.
+    /// The header is missing.
     Unsaid,
+    /// It cannot be read, or the two contradict each other.
     Unreadable,
 }
 
-/// The nearest address that is not of a trusted proxy; if all are, the farthest.
-pub(super) fn client(headers: Headers<'_>, trusted: &Networks) -> Result<IpAddr, Unknown> {
-    let list = lines(headers, LIST)?.map(|list| {
-        let hops = list.rsplit(',');
-        nearest_stranger(hops.map(address), trusted)
-    });
-    let standard = lines(headers, STANDARD)?.map(|list| {
-        let hops = elements(&list).ok_or(Unknown::Unreadable)?;
-        nearest_stranger(hops.into_iter().rev().map(|node| address(node?)), trusted)
-    });
-    match (list.transpose()?, standard.transpose()?) {
-        (Some(one), Some(other)) if one != other => Err(Unknown::Unreadable),
-        (one, other) => one.or(other).ok_or(Unknown::Unsaid),
+/// The header that the proxies write, if a setting says so: only that one is read.
+#[derive(Clone, Debug, Default)]
+pub(super) enum Written {
+    /// Whichever is there.
+    #[default]
+    Either,
+    Standard,
+    /// A list of addresses, or one, under this name.
+    List(Box<str>),
+}
+
+impl Written {
+    /// `None` if that is not the name of a header.
+    pub(super) fn named(name: &str) -> Option<Self> {
+        let name = name.trim().to_ascii_lowercase();
+        let is_name = token(&name).is_some_and(|(_, rest)| rest.is_empty());
+        match &*name {
+            STANDARD => Some(Self::Standard),
+            _ => is_name.then(|| Self::List(name.into())),
+        }
+    }
+
+    /// The nearest address that does not belong to a trusted proxy; if all do, the farthest.
+    pub(super) fn client(
+        &self,
+        headers: Headers<'_>,
+        trusted: &Networks,
+    ) -> Result<IpAddr, Unknown> {
+        let said = match self {
+            Self::Standard => by_standard(headers, trusted)?,
+            Self::List(name) => by_list(headers, name, trusted)?,
+            Self::Either => {
+                match (by_list(headers, LIST, trusted)?, by_standard(headers, trusted)?) {
+                    (Some(one), Some(other)) if one != other => return Err(Unknown::Unreadable),
+                    (one, other) => one.or(other),
+                }
+            }
+        };
+        said.ok_or(Unknown::Unsaid)
     }
 }
 
-/// Whether there is a header that speaks for somebody else.
+fn by_list(
+    headers: Headers<'_>,
+    name: &str,
+    trusted: &Networks,
+) -> Result<Option<IpAddr>, Unknown> {
+    let lines = lines(headers, name);
+    let hops = lines.iter().rev().flat_map(|line| line.rsplit(',').map(address));
+    (!lines.is_empty()).then(|| nearest_stranger(hops, trusted)).transpose()
+}
+
+/// Each line is parsed by itself, from the last one on: a proxy may append a line to those of its client, and
+/// a quote that the client leaves open must not swallow it.
+fn by_standard(headers: Headers<'_>, trusted: &Networks) -> Result<Option<IpAddr>, Unknown> {
+    let lines = lines(headers, STANDARD);
+    let hops = lines.iter().rev().flat_map(|line| match elements(line) {
+        Some(nodes) => nodes.into_iter().rev().map(|node| address(node?)).collect(),
+        None => vec![None],
+    });
+    (!lines.is_empty()).then(|| nearest_stranger(hops, trusted)).transpose()
+}
+
+/// Whether there is a header that names somebody else as the client.
 #[cfg(feature = "throttle")]
 pub(super) fn is_said(headers: Headers<'_>) -> bool {
     [LIST, STANDARD].iter().any(|name| headers.get(name).is_some())
 }
 
-/// Several lines are one list.
-fn lines(headers: Headers<'_>, name: &str) -> Result<Option<String>, Unknown> {
-    let mut list: Result<Option<String>, _> = Ok(None);
-    headers.each(name, |line| {
-        list = match (std::mem::replace(&mut list, Ok(None)), std::str::from_utf8(line)) {
-            (Ok(Some(list)), Ok(line)) => Ok(Some(list + "," + line)),
-            (Ok(None), Ok(line)) => Ok(Some(line.to_owned())),
-            _ => Err(Unknown::Unreadable),
-        }
-    });
-    list
+/// What the headers say, for the log.
+pub(super) fn said(headers: Headers<'_>) -> String {
+    let mut said = Vec::new();
+    for name in [LIST, STANDARD] {
+        headers.each(name, |line| said.push(format!("{name}: {}", String::from_utf8_lossy(line))));
+    }
+    said.join(", ")
+}
+
+/// A line that is not UTF-8 has no address in it, which is for the reader to find.
+fn lines<'a>(headers: Headers<'a>, name: &str) -> Vec<&'a str> {
+    let mut lines = Vec::new();
+    headers.each(name, |line| lines.push(std::str::from_utf8(line).unwrap_or("?")));
+    lines
 }
 
 fn nearest_stranger(

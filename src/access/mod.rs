@@ -1,4 +1,4 @@
-//! Who may send, by address: what is known of it, and the settings that ask for it.
+//! Which addresses may send, and how an address is found.
 
 mod forwarded;
 mod networks;
@@ -9,11 +9,18 @@ use std::net::IpAddr;
 #[cfg(feature = "throttle")]
 use std::sync::Arc;
 
-use self::forwarded::Unknown;
-use self::networks::Networks;
+use ipnet::IpNet;
+#[cfg(feature = "throttle")]
+use tokio::time::Instant;
+
+use self::forwarded::{Unknown, Written};
+use self::networks::{Networks, block};
+#[cfg(feature = "throttle")]
+use self::throttle::Attempt;
 #[cfg(feature = "throttle")]
 pub(crate) use self::throttle::Failures;
 use crate::config_error::ConfigError;
+use crate::escaped::Escaped;
 use crate::provider::Headers;
 use crate::rejection::{RejectionKind, Reply};
 use crate::warn_once::WarnOnce;
@@ -35,15 +42,20 @@ use crate::warn_once::WarnOnce;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PeerAddr(pub IpAddr);
 
-/// The settings that ask for an address, and what was said about a server that tells none.
+/// The bytes of one address are counted together. `None`: its address is not known; all of those are one.
+pub(crate) type Account = Option<IpNet>;
+
+/// The settings that ask for an address, and what was logged about a server that does not tell it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Access {
     allowed: Option<Networks>,
     trusted: Networks,
+    written: Written,
     #[cfg(feature = "throttle")]
     failures: Option<Arc<Failures>>,
     no_peer: WarnOnce,
     no_client: WarnOnce,
+    unreadable: WarnOnce,
     #[cfg(feature = "throttle")]
     undeclared: WarnOnce,
 }
@@ -70,6 +82,13 @@ impl Access {
         Ok(())
     }
 
+    pub(crate) fn read_only(&mut self, header: &str) -> Result<(), ConfigError> {
+        let what = || format!("is {header:?}, expected the name of a header");
+        self.written =
+            Written::named(header).ok_or_else(|| ConfigError::new("forwarded_header", what()))?;
+        Ok(())
+    }
+
     #[cfg(feature = "throttle")]
     pub(crate) fn limit(&mut self, failures: Failures) {
         self.failures = Some(Arc::new(failures));
@@ -83,7 +102,7 @@ impl Access {
         Ok(())
     }
 
-    /// Whether everyone may come, as often as he likes, and no address is needed.
+    /// Whether any address may send at any time, so that none is needed.
     pub(crate) fn is_open(&self) -> bool {
         #[cfg(feature = "throttle")]
         if self.failures.is_some() {
@@ -92,12 +111,12 @@ impl Access {
         self.allowed.is_none()
     }
 
-    /// Whether the one who sent this may send at all, as far as his address says.
-    pub(crate) fn admit(
+    /// Whether this request may be sent from its address, and the address under which a failure counts.
+    pub(crate) fn counted(
         &self,
         peer: Option<IpAddr>,
         headers: Headers<'_>,
-    ) -> Result<Client, Reply> {
+    ) -> Result<Option<IpAddr>, Reply> {
         let client = self.client(peer, headers);
         if let Some(allowed) = &self.allowed
             && !allowed.contain(client?)
@@ -105,66 +124,74 @@ impl Access {
             return Err(RejectionKind::AddressNotAllowed.into());
         }
         #[cfg(feature = "throttle")]
-        if let (Some(failures), Ok(client)) = (&self.failures, client)
-            && !self.is_undeclared_proxy(client, headers)
-        {
-            return failures.admit(client).map(|of| Client { counted: Some(of) });
+        if self.failures.is_some() {
+            return match client {
+                Ok(client) if self.is_undeclared_proxy(client, headers) => Ok(None),
+                // Anyone can send such a header: it must not lift the limit.
+                Err(Unfound::Unreadable) => Err(RejectionKind::UnreadableForwarding.into()),
+                client => Ok(client.ok()),
+            };
         }
-        Ok(Client::default())
+        Ok(None)
     }
 
-    /// An answer of one of the steps that authenticate: a failure is counted.
-    pub(crate) fn counted<T>(&self, client: Client, answer: Result<T, Reply>) -> Result<T, Reply> {
-        #[cfg(feature = "throttle")]
-        if let (Some(failures), Some(of), Err(reply)) = (&self.failures, client.counted, &answer)
-            && reply.kind().status() == 401
-        {
-            failures.count(of);
-        }
-        _ = client;
-        answer
+    /// Whether `address` may send now. It may have to wait until `patience` for other requests of its own.
+    #[cfg(feature = "throttle")]
+    pub(crate) async fn admit(&self, address: IpAddr, patience: Instant) -> Result<Client, Reply> {
+        let Some(failures) = &self.failures else { return Ok(Client::default()) };
+        Ok(Client { attempt: Some(failures.admit(address, patience).await?) })
     }
 
-    /// What came from there was authentic and fresh: whatever else does, it is not shut out.
-    pub(crate) fn vouch(&self, client: Client) {
-        #[cfg(feature = "throttle")]
-        if let (Some(failures), Some(of)) = (&self.failures, client.counted) {
-            failures.exempt(of);
-        }
-        _ = client;
+    /// The account of this request for the bytes that it holds.
+    pub(crate) fn account(&self, peer: Option<IpAddr>, headers: Headers<'_>) -> Account {
+        self.find(peer, headers).ok().map(block)
     }
 
-    /// The address to judge by: the peer's, or behind a trusted proxy the client's.
-    fn client(&self, peer: Option<IpAddr>, headers: Headers<'_>) -> Result<IpAddr, RejectionKind> {
-        let Some(peer) = peer else {
-            self.no_peer.then(|| {
+    /// The peer's address, or behind a trusted proxy the client's.
+    fn find(&self, peer: Option<IpAddr>, headers: Headers<'_>) -> Result<IpAddr, Unfound> {
+        let peer = peer.ok_or(Unfound::NoPeer)?.to_canonical();
+        if !self.trusted.contain(peer) {
+            return Ok(peer);
+        }
+        self.written.client(headers, &self.trusted).map_err(|unknown| match unknown {
+            Unknown::Unsaid => Unfound::Unsaid,
+            Unknown::Unreadable => Unfound::Unreadable,
+        })
+    }
+
+    /// The same, with a line in the log about what is wrong.
+    fn client(&self, peer: Option<IpAddr>, headers: Headers<'_>) -> Result<IpAddr, Unfound> {
+        let found = self.find(peer, headers);
+        match found {
+            Ok(_) => {}
+            Err(Unfound::NoPeer) => self.no_peer.then(|| {
                 tracing::error!(
                     "no peer address, which an allow-list or a limit needs: in axum serve the router with \
                      `into_make_service_with_connect_info::<SocketAddr>()`, elsewhere put a \
                      `scrapest_webhook::PeerAddr` into the extensions of each request"
                 );
-            });
-            return Err(RejectionKind::NoPeerAddress);
-        };
-        let peer = peer.to_canonical();
-        if !self.trusted.contain(peer) {
-            return Ok(peer);
+            }),
+            Err(Unfound::Unsaid) => self.no_client.then(|| {
+                tracing::error!(
+                    "a trusted proxy does not name its client: configure it to write \
+                     `X-Forwarded-For` or `Forwarded`"
+                );
+            }),
+            Err(Unfound::Unreadable) => self.unreadable.then(|| {
+                let said = forwarded::said(headers);
+                tracing::warn!(
+                    forwarded = %Escaped(&said),
+                    "a request through a trusted proxy names its client in a form that cannot be read, or \
+                     differently in two headers, and was refused: if this is the form of the proxy, \
+                     have it write plain addresses, and name its header with `with_forwarded_header`"
+                );
+            }),
         }
-        forwarded::client(headers, &self.trusted).map_err(|unknown| {
-            if unknown == Unknown::Unsaid {
-                self.no_client.then(|| {
-                    tracing::error!(
-                        "a trusted proxy does not say whom it speaks for: have it write \
-                         `X-Forwarded-For` or `Forwarded`"
-                    );
-                });
-            }
-            RejectionKind::UnreadableForwarding
-        })
+        found
     }
 
-    /// A neighbour who speaks for others and is not trusted is a proxy that the settings forgot. Whoever
-    /// fails behind it must not shut out the sender behind it.
+    /// A private address that names somebody else as the client and is not trusted is a proxy that the
+    /// settings forgot. Failures behind it must not shut out the sender behind it.
     #[cfg(feature = "throttle")]
     fn is_undeclared_proxy(&self, client: IpAddr, headers: Headers<'_>) -> bool {
         let is_one = networks::is_neighbour(client) && forwarded::is_said(headers);
@@ -180,10 +207,49 @@ impl Access {
     }
 }
 
-/// Somebody who was let in.
-#[derive(Clone, Copy, Debug, Default)]
+/// Why the address of a request is not known.
+#[derive(Clone, Copy, Debug)]
+enum Unfound {
+    /// The server does not tell.
+    NoPeer,
+    /// A trusted proxy does not tell.
+    Unsaid,
+    /// A trusted proxy does not tell readably.
+    Unreadable,
+}
+
+impl From<Unfound> for Reply {
+    fn from(unfound: Unfound) -> Self {
+        match unfound {
+            Unfound::NoPeer => RejectionKind::NoPeerAddress.into(),
+            Unfound::Unsaid | Unfound::Unreadable => RejectionKind::UnreadableForwarding.into(),
+        }
+    }
+}
+
+/// The client of a request that was let in. Unless it is forgiven, it counts as one that failed to
+/// authenticate.
+#[derive(Debug, Default)]
 pub(crate) struct Client {
-    /// Where his failures are counted.
     #[cfg(feature = "throttle")]
-    counted: Option<ipnet::IpNet>,
+    attempt: Option<Attempt>,
+}
+
+impl Client {
+    /// The request was authentic, or was refused for a reason that is no failure of its client.
+    pub(crate) fn forgive(&mut self) {
+        #[cfg(feature = "throttle")]
+        if let Some(attempt) = &mut self.attempt {
+            attempt.forgive();
+        }
+    }
+
+    /// A delivery of this client was claimed and handled. Nothing less shows that the sender is there: replays
+    /// and test events can be sent by anyone who captured one.
+    pub(crate) fn exempt(&self) {
+        #[cfg(feature = "throttle")]
+        if let Some(attempt) = &self.attempt {
+            attempt.exempt();
+        }
+    }
 }

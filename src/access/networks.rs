@@ -53,7 +53,17 @@ fn parse(text: &str) -> Option<IpNet> {
     Some(network)
 }
 
-/// Whether an address is of this machine or of a network of its own, so that nobody on the internet has it.
+/// What counts as one address: a client that has one of IPv6 has 2⁶⁴ of them.
+pub(super) fn block(address: IpAddr) -> IpNet {
+    let network = IpNet::from(address);
+    let block = match network {
+        IpNet::V4(_) => Ok(network),
+        IpNet::V6(_) => IpNet::new(address, 64),
+    };
+    block.unwrap_or(network).trunc()
+}
+
+/// Whether an address belongs to this machine or to a private network, so that nobody on the internet has it.
 #[cfg(feature = "throttle")]
 pub(super) fn is_neighbour(address: IpAddr) -> bool {
     match address {

@@ -1,8 +1,9 @@
-//! A limit on the failures of an address; those who succeed are exempt.
+//! A limit on the failures of an address. An address whose delivery was handled is exempt.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::num::{NonZeroU32, NonZeroUsize};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use governor::clock::Clock;
@@ -12,22 +13,50 @@ use governor::state::StateStore;
 use governor::{Quota, RateLimiter};
 use ipnet::IpNet;
 use lru::LruCache;
-use tokio::time::Instant;
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
 
+use super::networks::block;
 use crate::config_error::ConfigError;
 use crate::rejection::{RejectionKind, Reply};
 
-/// Those who failed last, some 100 bytes each. Who fails from more addresses than this is not held up.
+/// The addresses that failed last, some 100 bytes each. A client with more addresses than this is not held up.
 const FAILING: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
 
-/// Those who sent something authentic last; more than senders have addresses.
-const AUTHENTIC: NonZeroUsize = NonZeroUsize::new(1_024).unwrap();
+/// The addresses whose deliveries were handled last; more than senders have addresses.
+const PROVEN: NonZeroUsize = NonZeroUsize::new(1_024).unwrap();
 
 #[derive(Debug)]
 pub(crate) struct Failures {
-    /// `None` if it was to allow none at all, which [`check`](Self::check) says.
+    /// `None` if the limit is 0, which [`check`](Self::check) refuses.
     limiter: Option<RateLimiter<Question, Table, Uptime, NoOpMiddleware<Duration>>>,
-    authentic: Mutex<LruCache<IpNet, ()>>,
+    proven: Mutex<LruCache<IpNet, ()>>,
+    open: Mutex<HashMap<IpNet, Open>>,
+}
+
+/// The requests of one address that were let in and have not yet proved to be authentic.
+#[derive(Debug, Default)]
+struct Open {
+    count: u32,
+    /// Wakes those that wait because each of these may fail.
+    closed: Arc<Notify>,
+}
+
+/// One request of an address that has proved nothing so far. Dropped, it counts as a failure.
+#[derive(Debug)]
+pub(super) struct Attempt {
+    failures: Arc<Failures>,
+    of: IpNet,
+    /// Whether it is among those that count against the limit.
+    is_open: bool,
+}
+
+/// What becomes of a request that asks to be let in.
+enum Asked {
+    Admitted(Attempt),
+    /// Until one of those that are open is closed.
+    Waits(Arc<Notify>),
+    Refused(Reply),
 }
 
 impl Failures {
@@ -36,7 +65,7 @@ impl Failures {
             let table = Table(Mutex::new(LruCache::new(FAILING)));
             RateLimiter::new(Quota::per_minute(per_minute), table, Uptime(Instant::now()))
         });
-        Self { limiter, authentic: Mutex::new(LruCache::new(AUTHENTIC)) }
+        Self { limiter, proven: Mutex::new(LruCache::new(PROVEN)), open: Mutex::default() }
     }
 
     pub(super) fn check(&self) -> Result<(), ConfigError> {
@@ -44,47 +73,121 @@ impl Failures {
             Some(_) => Ok(()),
             None => Err(ConfigError::new(
                 "failed_auth_limit",
-                "is 0, expected at least 1 a minute: the genuine sender may fail once, too",
+                "is 0, expected at least 1 per minute: the genuine sender may fail once, too",
             )),
         }
     }
 
-    /// Under what the failures of this address are to be counted, unless there were too many.
-    pub(super) fn admit(&self, address: IpAddr) -> Result<IpNet, Reply> {
+    /// Lets a request of this address in, unless there were too many failures. Where as many are open as may
+    /// fail, it waits for one of those: a crowd of genuine ones passes, a crowd of forged ones does not.
+    pub(super) async fn admit(
+        self: &Arc<Self>,
+        address: IpAddr,
+        patience: Instant,
+    ) -> Result<Attempt, Reply> {
         let of = block(address);
-        if let Err(wait) = self.ask(Question { of, counts: false })
-            && !lock(&self.authentic).contains(&of)
-        {
-            return Err(Reply::later(RejectionKind::Throttled, wait));
+        loop {
+            let closed = match self.ask_to_open(of) {
+                Asked::Admitted(attempt) => return Ok(attempt),
+                Asked::Refused(reply) => return Err(reply),
+                Asked::Waits(closed) => closed,
+            };
+            let notified = closed.notified();
+            // One may have been closed in between.
+            match self.ask_to_open(of) {
+                Asked::Admitted(attempt) => return Ok(attempt),
+                Asked::Refused(reply) => return Err(reply),
+                Asked::Waits(now) if !Arc::ptr_eq(&now, &closed) => continue,
+                Asked::Waits(_) => {}
+            }
+            if timeout_at(patience, notified).await.is_err() {
+                return Err(Reply::later(RejectionKind::Throttled, Duration::from_secs(1)));
+            }
         }
-        Ok(of)
     }
 
-    pub(super) fn count(&self, of: IpNet) {
-        // One more than the limit: those of a crowd were all let in before the first of them failed.
-        _ = self.ask(Question { of, counts: true });
+    fn ask_to_open(self: &Arc<Self>, of: IpNet) -> Asked {
+        let admitted = |is_open| Attempt { failures: Arc::clone(self), of, is_open };
+        if lock(&self.proven).contains(&of) {
+            return Asked::Admitted(admitted(false));
+        }
+        let mut open = lock(&self.open);
+        let count = open.get(&of).map_or(0, |open| open.count);
+        if self.may_fail(of, count + 1).is_ok() {
+            open.entry(of).or_default().count += 1;
+            return Asked::Admitted(admitted(true));
+        }
+        match (self.may_fail(of, 1), open.get(&of)) {
+            (Ok(()), Some(open)) => Asked::Waits(Arc::clone(&open.closed)),
+            (answer, _) => {
+                let wait = answer.err().unwrap_or_default();
+                Asked::Refused(Reply::later(RejectionKind::Throttled, wait))
+            }
+        }
     }
 
-    pub(super) fn exempt(&self, of: IpNet) {
-        lock(&self.authentic).put(of, ());
+    /// How long to wait until `of` may fail so many times more; not known if that is never.
+    fn may_fail(&self, of: IpNet, times: u32) -> Result<(), Duration> {
+        let (Some(limiter), Some(times)) = (&self.limiter, NonZeroU32::new(times)) else {
+            return Ok(());
+        };
+        match limiter.check_key_n(&Question { of, counts: false }, times) {
+            Ok(asked) => asked.map_err(|until| until.wait_time_from(limiter.clock().now())),
+            Err(_) => Err(Duration::ZERO),
+        }
     }
 
-    /// How long to wait if another failure would be one too many.
-    fn ask(&self, question: Question) -> Result<(), Duration> {
-        let Some(limiter) = &self.limiter else { return Ok(()) };
-        let asked = limiter.check_key(&question);
-        asked.map_err(|until| until.wait_time_from(limiter.clock().now()))
+    fn count(&self, of: IpNet) {
+        if let Some(limiter) = &self.limiter {
+            _ = limiter.check_key(&Question { of, counts: true });
+        }
+    }
+
+    fn exempt(&self, of: IpNet) {
+        lock(&self.proven).put(of, ());
+    }
+
+    fn close(&self, of: IpNet, failed: bool) {
+        if failed {
+            self.count(of);
+        }
+        let mut open = lock(&self.open);
+        let Some(one) = open.get_mut(&of) else { return };
+        one.count -= 1;
+        let closed = Arc::clone(&one.closed);
+        let was_last = one.count == 0;
+        if was_last {
+            open.remove(&of);
+        }
+        drop(open);
+        // After a failure, or once nobody else will wake them, all look again.
+        match failed || was_last {
+            true => closed.notify_waiters(),
+            false => closed.notify_one(),
+        }
     }
 }
 
-/// Who has an IPv6 address has 2⁶⁴ of them.
-fn block(address: IpAddr) -> IpNet {
-    let network = IpNet::from(address);
-    let block = match network {
-        IpNet::V4(_) => Ok(network),
-        IpNet::V6(_) => IpNet::new(address, 64),
-    };
-    block.unwrap_or(network).trunc()
+impl Attempt {
+    /// It was authentic, or is not to count for another reason.
+    pub(super) fn forgive(&mut self) {
+        if std::mem::take(&mut self.is_open) {
+            self.failures.close(self.of, false);
+        }
+    }
+
+    /// A delivery from there was claimed and handled: its address is not held up any more.
+    pub(super) fn exempt(&self) {
+        self.failures.exempt(self.of);
+    }
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        if self.is_open {
+            self.failures.close(self.of, true);
+        }
+    }
 }
 
 /// Of the limiter: whether `of` may fail once more.
@@ -135,21 +238,24 @@ impl Clock for Uptime {
 #[cfg(test)]
 mod tests {
     use std::net::Ipv4Addr;
+    use std::sync::Arc;
 
-    use super::{AUTHENTIC, FAILING, Failures, block};
+    use super::{Asked, FAILING, Failures, PROVEN, block};
 
     #[test]
     fn no_number_of_addresses_fills_the_memory() {
-        let failures = Failures::new(1);
+        let failures = Arc::new(Failures::new(1));
         let address = |number: usize| block(Ipv4Addr::from_bits(number as u32).into());
         for number in 0..=FAILING.get() {
             failures.count(address(number));
             failures.exempt(address(number));
         }
-        let is_held_up = |number| failures.admit(address(number).addr()).is_err();
+        let is_held_up =
+            |number| matches!(failures.ask_to_open(address(number)), Asked::Refused(_));
         assert!(!is_held_up(0), "the first one is forgotten");
         assert!(is_held_up(1), "and no other");
-        let exempt = FAILING.get() - AUTHENTIC.get();
+        let exempt = FAILING.get() - PROVEN.get();
         assert!(is_held_up(exempt) && !is_held_up(exempt + 1), "so many are exempt");
+        assert!(failures.open.lock().unwrap().is_empty(), "what has ended is not kept");
     }
 }

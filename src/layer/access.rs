@@ -1,4 +1,4 @@
-//! The settings of who may send, by address.
+//! The settings about addresses.
 
 use std::sync::Arc;
 
@@ -8,7 +8,8 @@ use crate::provider::Provider;
 
 impl<P: Provider> WebhookLayer<P> {
     /// The addresses and networks that may send: text like `192.0.2.7` or `2001:db8::/32`, or anything that
-    /// prints so, like [`IpAddr`](std::net::IpAddr). Everyone else gets 403, whatever he sends, and his body is not read. Default: everyone.
+    /// prints so, like [`IpAddr`](std::net::IpAddr). Every other address gets 403, and its bodies are not read.
+    /// Default: any address.
     ///
     /// The address is that of the connection: behind a proxy set
     /// [`with_trusted_proxies`](Self::with_trusted_proxies) too. axum knows it only if the router is served with
@@ -17,7 +18,7 @@ impl<P: Provider> WebhookLayer<P> {
     ///
     /// # Errors
     ///
-    /// If one is no address and no network, or if there is none.
+    /// If one is neither an address nor a network, or if there are none.
     ///
     /// ```
     /// # let layer = scrapest_webhook::ScrapestWebhookLayer::new("a-secret-of-some-24-bytes");
@@ -32,16 +33,21 @@ impl<P: Provider> WebhookLayer<P> {
         Ok(self)
     }
 
-    /// The proxies that are believed whom they speak for, in `X-Forwarded-For` or `Forwarded`: written as in
+    /// The proxies whose `X-Forwarded-For` or `Forwarded` names the client: written as in
     /// [`with_allowed_ips`](Self::with_allowed_ips). Default: none, and both headers are ignored.
     ///
-    /// The lists are read from their end, across trusted proxies, to the first address that is none. Each
-    /// proxy has to write one of the headers itself. What is unreadable, or said differently in both,
-    /// is refused with 403. Has an effect only together with an allow-list or a limit on failures.
+    /// The lists are read from their end, across trusted proxies, to the first address that does not belong to
+    /// one. Each proxy has to write one of the headers itself; if all of them write the same one, say so with
+    /// [`with_forwarded_header`](Self::with_forwarded_header). With an allow-list or a limit on failures, a
+    /// header that cannot be read, or that contradicts the other one, is refused with 403.
+    ///
+    /// A request that begins inside a trusted network counts as its proxy says, and any machine in there can be
+    /// that proxy: **everyone inside a trusted network passes an allow-list**. Name the proxies' own
+    /// addresses rather than the network they are in.
     ///
     /// # Errors
     ///
-    /// If one is no address and no network, if one is everyone, or if there is none.
+    /// If one is neither an address nor a network, if one contains every address, or if there are none.
     ///
     /// ```
     /// # let layer = scrapest_webhook::ScrapestWebhookLayer::new("a-secret-of-some-24-bytes");
@@ -56,16 +62,47 @@ impl<P: Provider> WebhookLayer<P> {
         Ok(self)
     }
 
-    /// How many requests a minute from one address, or one IPv6 network of 64 bits, may fail authentication
-    /// (feature `throttle`). Above it that address gets 429 with `Retry-After`, and no body of it is read,
+    /// The header in which the trusted proxies name their client. Only this one is read. Default:
+    /// `X-Forwarded-For` and `Forwarded`, and where a request has both, they must agree.
+    ///
+    /// `forwarded` is read as RFC 7239 says. Any other is read as `X-Forwarded-For` is: a list of addresses, or
+    /// one address, as in `X-Real-IP` or `CF-Connecting-IP`. Set it if the proxy passes the other header on as
+    /// its clients wrote it: then a client cannot get itself refused by a header that contradicts the proxy's.
+    ///
+    /// # Errors
+    ///
+    /// If it is not the name of a header.
+    ///
+    /// ```
+    /// # let layer = scrapest_webhook::ScrapestWebhookLayer::new("a-secret-of-some-24-bytes");
+    /// let layer = layer.with_trusted_proxies(["10.0.0.0/8"])?.with_forwarded_header("x-forwarded-for")?;
+    /// # Ok::<(), scrapest_webhook::ConfigError>(())
+    /// ```
+    pub fn with_forwarded_header(mut self, name: &str) -> Result<Self, ConfigError> {
+        Arc::make_mut(&mut self.receiver).access.read_only(name)?;
+        Ok(self)
+    }
+
+    /// How many requests per minute from one address, or one IPv6 network of 64 bits, may fail authentication
+    /// (feature `throttle`). Above it that address gets 429 with `Retry-After`, and its bodies are not read,
     /// until there is room for one more failure. Default: no limit.
     ///
-    /// Only failures count, and an address that has sent something authentic and fresh is never held up again: the last 1,024
-    /// such are remembered, until the process ends. So the sender's deliveries pass, and so does
-    /// whoever shares an address with him. What remains: somebody who shares his address and fails too often **before** the sender's first delivery
-    /// since the start holds that one up. Behind a proxy set [`with_trusted_proxies`](Self::with_trusted_proxies),
-    /// or the proxy is that address (one on a private address that was forgotten there is noticed by its
-    /// header, and then nobody behind it is held up). Where the peer's address is not known, nobody is.
+    /// A failure is a request without an authentic signature: a wrong one, a body that came too slowly, broke
+    /// off or was too large, and a connection that ended first. Requests that have begun count until they turn
+    /// out to be authentic, so that a crowd of them gets no further than one after the other: while as many
+    /// are open as may fail, the next waits for one of them, up to the
+    /// [body deadline](Self::with_body_deadline), then it gets 429.
+    ///
+    /// An address whose delivery was claimed and handled is exempt: the last 1,024 such addresses are
+    /// remembered, until the process ends. So the sender's deliveries pass, whoever shares its address.
+    /// A duplicate, a replay, a test event or a challenge exempts no address, since anyone who captured one
+    /// can send it. What remains: a client that shares the sender's address and fails too often **before** the
+    /// sender's first delivery since the start holds that delivery up.
+    ///
+    /// Behind a proxy set [`with_trusted_proxies`](Self::with_trusted_proxies), or the proxy is that address. (A
+    /// proxy on a private address that was forgotten there is noticed by its header, and then nobody behind
+    /// it is held up.) A trusted proxy's header that cannot be read, or contradicts the other one, is 403. Where
+    /// the peer's address is not known, nobody is held up.
     ///
     /// ```
     /// # let layer = scrapest_webhook::ScrapestWebhookLayer::new("a-secret-of-some-24-bytes");

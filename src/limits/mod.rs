@@ -1,6 +1,8 @@
 //! What all requests of a layer, and of its clones, have in common: their limits and their end.
 
+mod in_flight;
 mod runs;
+mod test_events;
 mod waiters;
 
 use std::sync::Arc;
@@ -9,11 +11,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use self::in_flight::BytesInFlight;
+pub(crate) use self::in_flight::{NoRoom, Share};
 pub(crate) use self::runs::Running;
 use self::runs::Runs;
+pub(crate) use self::test_events::{RunKeys, TestEvents};
 pub(crate) use self::waiters::WaiterGuard;
 use self::waiters::Waiters;
-use crate::observe::GaugeGuard;
 use crate::rejection::RejectionKind;
 use crate::store::Key;
 use crate::warn_once::WarnOnce;
@@ -25,13 +29,14 @@ const PENDING: usize = 10_000;
 /// Cheap to clone; clones are the same.
 #[derive(Clone, Debug)]
 pub(crate) struct Limits {
-    bytes_in_flight: Arc<Semaphore>,
+    bytes_in_flight: Arc<BytesInFlight>,
     waiters: Arc<Waiters>,
     /// `None`: as many as come.
     concurrent_runs: Option<Arc<Semaphore>>,
     runs: Arc<Runs>,
     pending_completions: Arc<Semaphore>,
     pending_releases: Arc<Semaphore>,
+    pub(crate) test_events: Arc<TestEvents>,
     pub(crate) observe_only_said: WarnOnce,
 }
 
@@ -65,13 +70,6 @@ impl HeldBody {
     }
 }
 
-/// Of the bytes in flight, until it is dropped.
-#[derive(Debug)]
-pub(crate) struct Share {
-    bytes: Option<OwnedSemaphorePermit>,
-    level: GaugeGuard,
-}
-
 /// A place among the handlers that may run at one time, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct RunPermit(
@@ -84,52 +82,48 @@ impl Body {
     }
 }
 
-impl Share {
-    pub(crate) fn none(level: GaugeGuard) -> Self {
-        Self { bytes: None, level }
-    }
-}
-
 impl Limits {
     pub(crate) fn new(bytes_in_flight: usize) -> Self {
         Self {
-            bytes_in_flight: cap(bytes_in_flight),
+            bytes_in_flight: BytesInFlight::new(bytes_in_flight),
             waiters: Arc::default(),
             concurrent_runs: None,
             runs: Runs::new(),
             pending_completions: cap(PENDING),
             pending_releases: cap(PENDING),
+            test_events: Arc::new(TestEvents::new(5, 20)),
             observe_only_said: WarnOnce::default(),
         }
     }
 
-    /// From now on, for requests that are yet to come.
+    /// For requests that are yet to come.
     pub(crate) fn set_bytes_in_flight(&mut self, limit: usize) {
-        self.bytes_in_flight = cap(limit);
+        self.bytes_in_flight = BytesInFlight::new(limit);
     }
 
-    /// Likewise.
+    /// For requests that are yet to come.
     pub(crate) fn set_max_concurrent_runs(&mut self, runs: usize) {
         self.concurrent_runs = Some(cap(runs));
     }
 
-    /// Likewise.
+    /// For requests that are yet to come.
+    pub(crate) fn set_test_events(&mut self, per_minute: u32, in_all: u16) {
+        self.test_events = Arc::new(TestEvents::new(per_minute, in_all));
+    }
+
+    /// For requests that are yet to come.
     pub(crate) fn set_max_waiters(&mut self, per_key: usize, in_all: usize) {
         self.waiters = Arc::new(Waiters::new(per_key, in_all));
     }
 
-    /// Adds so many bytes to the share of a body, if there is room for them.
-    pub(crate) fn take_bytes(&self, share: &mut Share, count: usize) -> Result<(), RejectionKind> {
-        let bytes = u32::try_from(count).map_err(|_| RejectionKind::BodyTooLarge)?;
-        let more = Arc::clone(&self.bytes_in_flight)
-            .try_acquire_many_owned(bytes)
-            .map_err(|_| RejectionKind::BytesInFlight)?;
-        match &mut share.bytes {
-            Some(bytes) => bytes.merge(more),
-            none => *none = Some(more),
-        }
-        share.level.raise(count);
-        Ok(())
+    /// Adds `count` bytes to the share of a body that may grow to `body_limit`.
+    pub(crate) fn take_bytes(
+        &self,
+        share: &mut Share,
+        count: usize,
+        body_limit: usize,
+    ) -> Result<(), NoRoom> {
+        self.bytes_in_flight.take(share, count, body_limit)
     }
 
     /// A place among those who wait for `key`, and the body: the one that is held there already, if the
@@ -155,12 +149,12 @@ impl Limits {
         self.runs.begin()
     }
 
-    /// A place for a completion that is to be told to the store later, if there is one.
+    /// A place for a completion that the store is told later, if there is one.
     pub(crate) fn complete_later(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.pending_completions).try_acquire_owned().ok()
     }
 
-    /// Likewise for a release.
+    /// The same for a release.
     pub(crate) fn release_later(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.pending_releases).try_acquire_owned().ok()
     }

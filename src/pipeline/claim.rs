@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
+use super::identify::Identified;
 use super::settle::{self, pauses};
-use crate::limits::{Body, HeldBody, RunPermit, Running};
+use crate::limits::{Body, HeldBody, RunKeys, RunPermit, Running};
 use crate::provider::Provider;
 use crate::receiver::{OnStoreDown, Receiver};
 use crate::rejection::{RejectionKind, Reply};
 use crate::run_state::{Phase, RunState};
-use crate::store::{Claim, Claims, Fence, Key, Keys, ONE_QUESTION, Owner, StoreError};
+use crate::store::{Claim, Claims, Fence, Keys, ONE_QUESTION, Owner, StoreError};
 
 /// A delivery that this attempt may run, and alone.
 pub(super) struct Claimed {
@@ -31,13 +32,33 @@ pub(super) struct Claimed {
 /// Claims every key of the delivery and writes their fences, or says why not.
 pub(super) async fn acquire<P: Provider>(
     receiver: &Receiver<P>,
-    keys: &mut Keys,
+    delivery: &mut Identified,
     body: Body,
     run: &RunState,
 ) -> Result<Claimed, Reply> {
     if receiver.limits.is_closed() {
         return Err(RejectionKind::ShuttingDown.into());
     }
+    let Identified { keys, run_keys, .. } = delivery;
+    if let Some(run_keys) = run_keys
+        && !receiver.limits.test_events.begin(run_keys, keys, receiver.retention())
+    {
+        return Err(RejectionKind::Duplicate.into());
+    }
+    let claimed = acquire_keys(receiver, keys, run_keys.as_mut(), body, run).await;
+    if let (Err(_), Some(run_keys)) = (&claimed, run_keys) {
+        receiver.limits.test_events.give_back(run_keys);
+    }
+    claimed
+}
+
+async fn acquire_keys<P: Provider>(
+    receiver: &Receiver<P>,
+    keys: &mut Keys,
+    run_keys: Option<&mut RunKeys>,
+    body: Body,
+    run: &RunState,
+) -> Result<Claimed, Reply> {
     let since = Instant::now();
     let mut claimed = Claimed {
         owner: Owner::random(),
@@ -57,7 +78,7 @@ pub(super) async fn acquire<P: Provider>(
             Ok(claimed)
         }
         // Boxed: what it takes to wait is not carried by every delivery.
-        asked => Box::pin(contend(receiver, keys, claimed, asked, run)).await,
+        asked => Box::pin(contend(receiver, keys, run_keys, claimed, asked, run)).await,
     }
 }
 
@@ -66,6 +87,7 @@ pub(super) async fn acquire<P: Provider>(
 async fn contend<P: Provider>(
     receiver: &Receiver<P>,
     keys: &mut Keys,
+    mut run_keys: Option<&mut RunKeys>,
     mut claimed: Claimed,
     // What the store has said already, if it was asked.
     mut asked: Option<Result<Claims, StoreError>>,
@@ -105,13 +127,27 @@ async fn contend<P: Provider>(
             claimed.since = Instant::now();
         }
         let asked = asked.take();
-        let pause = match attempt(receiver, keys, &claimed, asked, unsure, patience).await {
+        let attempted = attempt(receiver, keys, &claimed, asked, unsure, patience).await;
+        if let (Ok(taken), Some(run_keys)) = (&attempted, &mut run_keys)
+            && let Some(completed) = taken.of_first_key()
+            && receiver.limits.test_events.next(run_keys, keys, completed)
+        {
+            continue;
+        }
+        let pause = match attempted {
             Ok(Attempt::Acquired(attempt)) => return Ok(Claimed { attempt, ..claimed }),
-            Ok(Attempt::Completed) => {
+            Ok(Attempt::Completed { place: taken }) => {
                 run.enter(Phase::Idle);
-                return Err(RejectionKind::Duplicate.into());
+                return Err(match &run_keys {
+                    // Each key is taken, and one of these runs may yet fail.
+                    Some(run_keys) if taken == 0 && run_keys.any_in_progress() => {
+                        RejectionKind::InProgress.into()
+                    }
+                    _ => RejectionKind::Duplicate.into(),
+                });
             }
-            Ok(Attempt::InProgress { key, retry_after }) => {
+            Ok(Attempt::InProgress { place: taken, retry_after }) => {
+                let key = keys.all()[taken].0;
                 // Nothing is held while waiting: a client that leaves leaves nothing behind.
                 run.enter(Phase::Idle);
                 claimed.permit = None;
@@ -154,12 +190,21 @@ async fn contend<P: Provider>(
 enum Attempt {
     /// All keys, for the so-many-th time.
     Acquired(u32),
-    /// One of the keys is held by another.
-    InProgress {
-        key: Key,
-        retry_after: Duration,
-    },
-    Completed,
+    /// The key at this place is held by another attempt.
+    InProgress { place: usize, retry_after: Duration },
+    /// The key at this place is completed.
+    Completed { place: usize },
+}
+
+impl Attempt {
+    /// If the first key was taken: whether it is completed.
+    fn of_first_key(&self) -> Option<bool> {
+        match self {
+            Self::Completed { place: 0 } => Some(true),
+            Self::InProgress { place: 0, .. } => Some(false),
+            _ => None,
+        }
+    }
 }
 
 /// All keys in their order, or none: if one is taken, those before it are released, not completed.
@@ -187,10 +232,8 @@ async fn attempt<P: Provider>(
                     settle::release(receiver, held, owner, limit).await;
                 }
                 return Ok(match claim {
-                    Claim::InProgress { retry_after } => {
-                        Attempt::InProgress { key: keys.all()[place].0, retry_after }
-                    }
-                    _ => Attempt::Completed,
+                    Claim::InProgress { retry_after } => Attempt::InProgress { place, retry_after },
+                    _ => Attempt::Completed { place },
                 });
             }
         }

@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use super::claim::Claimed;
 use super::identify::Identified;
 use super::settle;
+use crate::access::Client;
 use crate::delivery::{Delivery, Verified};
 use crate::observe::Verb;
 use crate::provider::Provider;
@@ -26,6 +27,7 @@ use crate::store::{Held, Settled};
 pub(super) struct Handled {
     delivery: Delivery,
     claimed: Claimed,
+    client: Client,
 }
 
 /// What the handler is shown, and what is held while it runs.
@@ -47,7 +49,7 @@ pub(super) fn delivery<P: Provider>(
         reconciled: false,
         run: Arc::clone(run),
     });
-    (delivery.clone(), Some(Handled { delivery, claimed }))
+    (delivery.clone(), Some(Handled { delivery, claimed, client: message.client }))
 }
 
 /// `handler` is the call that has yet to begin, `status` what it has answered, if it has. With nothing held,
@@ -73,7 +75,12 @@ pub(super) async fn run<P: Provider, H: Future>(
     let status = ended.as_ref().ok().and_then(status);
     let (held, patience) = (handled.delivery.held(), handled.claimed.deadline);
     match status {
-        Some(200..300) => settle::complete(receiver, held, patience).await,
+        Some(200..300) => {
+            settle::complete(receiver, held, patience).await;
+            if handled.delivery.fence().get() > 0 {
+                handled.client.exempt();
+            }
+        }
         _ => settle::release(receiver, held.keys.all(), held.owner, patience).await,
     }
     ended.map_err(Reply::from)

@@ -1,47 +1,50 @@
 //! Step 1: what the headers alone can refuse, before the first byte of the body is asked for.
 
 use super::Exchange;
-use crate::provider::Provider;
+use super::signature::{self, Presented};
+use crate::access::Client;
+use crate::provider::{Headers, Provider};
 use crate::receiver::Receiver;
 use crate::rejection::{RejectionKind, Reply};
 
-/// The signature that the request carries. `None` only where the sender's settings answer an unsigned
-/// challenge.
+/// What the request carries to prove its sender.
 pub(super) fn check<P: Provider>(
     receiver: &Receiver<P>,
     exchange: &impl Exchange,
-) -> Result<Option<[u8; 32]>, Reply> {
-    if exchange.method() != "POST" {
-        return Err(RejectionKind::MethodNotAllowed.into());
-    }
+    client: &mut Client,
+) -> Result<Presented, Reply> {
     let headers = exchange.headers();
+    if let Err(kind) = shape(receiver, exchange.method(), headers) {
+        // Not a failure to authenticate: nothing was claimed, and nothing was read.
+        client.forgive();
+        return Err(kind.into());
+    }
+
+    signature::presented(receiver, exchange)
+}
+
+fn shape<P: Provider>(
+    receiver: &Receiver<P>,
+    method: &str,
+    headers: Headers<'_>,
+) -> Result<(), RejectionKind> {
+    if method != "POST" {
+        return Err(RejectionKind::MethodNotAllowed);
+    }
     let (mut encoded, mut too_large) = (false, false);
     headers.each("content-encoding", |value| encoded |= !value.eq_ignore_ascii_case(b"identity"));
     headers.each("content-length", |value| too_large |= exceeds(value, receiver.body_limit));
     if encoded {
-        return Err(RejectionKind::ContentEncoding.into());
+        return Err(RejectionKind::ContentEncoding);
     }
-    if too_large {
-        return Err(RejectionKind::BodyTooLarge.into());
-    }
-
-    let (mut signature, mut count) = (None, 0_usize);
-    for name in receiver.provider.signature_headers() {
-        headers.each(name, |value| (signature, count) = (Some(value), count + 1));
-    }
-    match (signature, count) {
-        (Some(value), 1) => match receiver.provider.signature(value) {
-            Some(signature) => Ok(Some(signature)),
-            None => Err(RejectionKind::MalformedSignature.into()),
-        },
-        (None, _) if receiver.provider.answers_unsigned_challenge() => Ok(None),
-        (None, _) => Err(RejectionKind::MissingSignature.into()),
-        _ => Err(RejectionKind::RepeatedSignature.into()),
+    match too_large {
+        true => Err(RejectionKind::BodyTooLarge),
+        false => Ok(()),
     }
 }
 
-/// A length that is no number is left to the framework, which counts the bytes anyway; one with more
-/// digits than fit is long.
+/// A length that is not a number is left to the framework, which counts the bytes anyway. A length with more
+/// digits than fit into a number is too long.
 fn exceeds(length: &[u8], limit: usize) -> bool {
     let digits = length.trim_ascii();
     !digits.is_empty()

@@ -35,7 +35,7 @@ use crate::limits::Body;
 use crate::observe::Observation;
 use crate::provider::{Headers, Provider};
 use crate::receiver::Receiver;
-use crate::rejection::Reply;
+use crate::rejection::{RejectionKind, Reply};
 use crate::run_state::RunState;
 
 /// What the pipeline asks of a framework: a request that came in, and the handler behind it.
@@ -48,6 +48,7 @@ pub(crate) trait Exchange {
 
     fn method(&self) -> &str;
     fn path(&self) -> &str;
+    fn query(&self) -> &str;
     fn headers(&self) -> Headers<'_>;
 
     /// The next piece of the body as it came, never decoded. Not called again after its end or an error.
@@ -59,8 +60,8 @@ pub(crate) trait Exchange {
     /// Gives the request with its body put back to the handler, which is called when this is first polled.
     fn call(self, delivery: Delivery) -> impl Future<Output = Self::Output>;
 
-    /// From now on what is read of the body is kept for [`pass`](Self::pass).
-    fn keep_body(&mut self);
+    /// Takes back what was read of the body, for [`pass`](Self::pass).
+    fn put_back(&mut self, bytes: Bytes);
 
     /// Gives the request to the handler as it came, however much of its body was read, and without a
     /// delivery.
@@ -142,7 +143,7 @@ async fn admit<P: Provider, X: Exchange>(
     if let Some(outer) = exchange.outer().filter(|outer| outer.key() == delivery.keys.main().0) {
         return Ok(Admitted::Before(outer));
     }
-    let claimed = claim::acquire(receiver, &mut delivery.keys, body, run).await?;
+    let claimed = claim::acquire(receiver, &mut delivery, body, run).await?;
     Ok(Admitted::Now(delivery, claimed))
 }
 
@@ -153,19 +154,24 @@ async fn authenticate<P: Provider, X: Exchange>(
     run: &RunState,
     seen: &mut Observation<'_>,
 ) -> Result<(Identified, Body), Reply> {
-    let client = access::check(receiver, exchange)?;
-    let signature = receiver.access.counted(client, headers::check(receiver, exchange))?;
-    let body = body::collect(receiver, exchange, run).await?;
+    let counted = access::check(receiver, exchange)?;
+    let mut client = access::admit(receiver, counted, run).await?;
+    handshake::answer_get(receiver, exchange, &mut client)?;
+    let presented = headers::check(receiver, exchange, &mut client)?;
+    let body = body::collect(receiver, exchange, run, &mut client).await?;
     seen.body(body.bytes.len());
-    let signed = signature::verify(receiver, exchange, signature, &body.bytes, seen);
-    let signed = receiver.access.counted(client, signed)?;
+    let signed = signature::verify(receiver, exchange, presented, &body.bytes, seen)?;
+    if signed.authentic {
+        client.forgive();
+    }
     let envelope = signed.envelope(receiver, exchange, &body.bytes);
     let timestamp = freshness::check(receiver, &envelope, &signed)?;
-    if signed.authentic {
-        receiver.access.vouch(client);
-    }
-    receiver.access.counted(client, handshake::answer(&envelope, &signed))?;
-    let delivery = identify::identify(receiver, envelope, signed, timestamp);
+    handshake::answer(&envelope, &signed, &mut client)?;
+    let filtered = envelope.filtered;
+    let delivery = identify::identify(receiver, envelope, signed, timestamp, client);
     seen.identified(delivery.id.as_deref(), delivery.kind.as_deref());
+    if filtered {
+        return Err(RejectionKind::Filtered.into());
+    }
     Ok((delivery, body))
 }

@@ -4,11 +4,11 @@ use bytes::Bytes;
 
 use super::BodyError;
 
-/// Keeps the pieces that the pipeline reads, so that the body can be handed on as it came.
+/// What the pipeline has read and given back, so that the body can be handed on as it came. It is the pipeline's
+/// own buffer: nothing is kept twice.
 #[derive(Debug)]
 pub(crate) struct ReadAhead<E> {
-    /// `None`: nothing is kept.
-    read: Option<Vec<Bytes>>,
+    read: Vec<Bytes>,
     end: Option<Result<(), E>>,
 }
 
@@ -20,27 +20,18 @@ pub(crate) enum Remainder<E> {
 }
 
 impl<E> ReadAhead<E> {
-    pub(crate) fn off() -> Self {
-        Self { read: None, end: None }
-    }
-
-    pub(crate) fn start(&mut self) {
-        self.read = Some(Vec::new());
+    pub(crate) fn new() -> Self {
+        Self { read: Vec::new(), end: None }
     }
 
     /// A piece of the body, for the pipeline, which does not look into errors.
-    pub(crate) fn keep(
+    pub(crate) fn next(
         &mut self,
         piece: Option<Result<Bytes, E>>,
         classify: impl FnOnce(&E) -> BodyError,
     ) -> Option<Result<Bytes, BodyError>> {
         match piece {
-            Some(Ok(bytes)) => {
-                if let Some(read) = &mut self.read {
-                    read.push(bytes.clone());
-                }
-                Some(Ok(bytes))
-            }
+            Some(Ok(bytes)) => Some(Ok(bytes)),
             Some(Err(error)) => {
                 let kind = classify(&error);
                 self.end = Some(Err(error));
@@ -53,12 +44,18 @@ impl<E> ReadAhead<E> {
         }
     }
 
+    /// To be called with what was read, in its order.
+    pub(crate) fn put_back(&mut self, bytes: Bytes) {
+        if !bytes.is_empty() {
+            self.read.push(bytes);
+        }
+    }
+
     pub(crate) fn into_remainder(self) -> Remainder<E> {
-        let read = self.read.unwrap_or_default();
         match self.end {
-            None => Remainder::Begun(read),
-            Some(Err(error)) => Remainder::Broken(read, error),
-            Some(Ok(())) => Remainder::Whole(match <[Bytes; 1]>::try_from(read) {
+            None => Remainder::Begun(self.read),
+            Some(Err(error)) => Remainder::Broken(self.read, error),
+            Some(Ok(())) => Remainder::Whole(match <[Bytes; 1]>::try_from(self.read) {
                 Ok([whole]) => whole,
                 Err(pieces) => pieces.concat().into(),
             }),

@@ -1,6 +1,6 @@
 //! Secrets in files: read with care, and followed as they change.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Weak;
@@ -19,6 +19,19 @@ const LONGEST: usize = 4_096;
 const SETTLED: Duration = Duration::from_secs(1);
 
 type Content = Zeroizing<Vec<u8>>;
+
+/// The content of a file that is read again and again. What is not a regular file is not opened: a named pipe
+/// would keep the reader waiting for a writer, and with it the end of the runtime.
+pub(super) fn read_regular(path: &Path) -> Result<Content, ConfigError> {
+    match fs::metadata(path) {
+        Ok(found) if found.is_file() => read(path),
+        Ok(_) => {
+            let what = format!("file {path:?} is not a regular file, expected one to watch");
+            Err(ConfigError::new("secret", what))
+        }
+        Err(error) => Err(unreadable(path, error)),
+    }
+}
 
 /// The content, less exactly one final newline.
 pub(super) fn read(path: &Path) -> Result<Content, ConfigError> {
@@ -93,6 +106,6 @@ fn refuse(error: &ConfigError) {
 /// A disk may be slow, and a network drive hang.
 async fn look(path: &Path) -> Result<Content, ConfigError> {
     let of = path.to_owned();
-    let read = tokio::task::spawn_blocking(move || read(&of));
+    let read = tokio::task::spawn_blocking(move || read_regular(&of));
     read.await.unwrap_or_else(|error| Err(unreadable(path, error)))
 }

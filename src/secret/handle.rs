@@ -60,7 +60,7 @@ impl Secrets {
     /// once it was read twice alike, a second apart (or `every`, if that is less), so that no half of it
     /// is. While what is there cannot be read or is no good (no file, empty, a blank line, too short), the
     /// secrets from before stay, and one line at WARN says so and why. Needs a tokio runtime with
-    /// time enabled.
+    /// time enabled. What is not a regular file, such as a named pipe, is never opened.
     ///
     /// ```no_run
     /// # fn main() -> Result<(), scrapest_webhook::ConfigError> {
@@ -88,7 +88,7 @@ impl Secrets {
             return Err(ConfigError::new("secret", what));
         }
         let path = path.into();
-        let content = file::read(&path)?;
+        let content = file::read_regular(&path)?;
         let secrets = Self::of(file::secrets(&path, &content)?);
         let watch = file::watch(Arc::downgrade(&secrets.0), path, every, content);
         Ok((secrets, Box::pin(watch)))

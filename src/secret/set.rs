@@ -14,13 +14,21 @@ use crate::config_error::ConfigError;
 pub(crate) const MOST_SECRETS: usize = 4;
 
 /// One to [`MOST_SECRETS`] of them. What is changed at run time is which set is looked at, never a set.
-#[derive(Clone)]
 pub(crate) struct SecretSet(Vec<Active>);
 
 #[derive(Clone)]
 struct Active {
     key: Hmac<Sha256>,
     label: Arc<str>,
+}
+
+/// With room for every secret: a vector that grows frees its old memory with the keys in it.
+impl Clone for SecretSet {
+    fn clone(&self) -> Self {
+        let mut active = Vec::with_capacity(MOST_SECRETS);
+        active.extend_from_slice(&self.0);
+        Self(active)
+    }
 }
 
 impl SecretSet {

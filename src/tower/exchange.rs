@@ -38,7 +38,7 @@ pin_project! {
 impl<S, B> HttpExchange<S, B> {
     pub(super) fn new(request: Request<B>, service: S) -> Self {
         let (parts, body) = request.into_parts();
-        Self(Box::pin(Begun { parts, body, read_ahead: ReadAhead::off(), service: Some(service) }))
+        Self(Box::pin(Begun { parts, body, read_ahead: ReadAhead::new(), service: Some(service) }))
     }
 }
 
@@ -88,6 +88,10 @@ where
         self.0.parts.uri.path()
     }
 
+    fn query(&self) -> &str {
+        self.0.parts.uri.query().unwrap_or_default()
+    }
+
     fn headers(&self) -> Headers<'_> {
         Headers::new(&self.0.parts.headers)
     }
@@ -104,7 +108,7 @@ where
                 Some(Err(error)) => Some(Err(error.into())),
                 None => None,
             };
-            return Poll::Ready(this.read_ahead.keep(piece, |error| classify(&**error)));
+            return Poll::Ready(this.read_ahead.next(piece, |error| classify(&**error)));
         }
     }
 
@@ -118,12 +122,12 @@ where
         Call::of(self.0.as_mut().take(body))
     }
 
-    fn keep_body(&mut self) {
-        self.0.as_mut().project().read_ahead.start();
+    fn put_back(&mut self, bytes: Bytes) {
+        self.0.as_mut().project().read_ahead.put_back(bytes);
     }
 
     fn pass(mut self) -> impl Future<Output = Self::Output> {
-        let kept = std::mem::replace(self.0.as_mut().project().read_ahead, ReadAhead::off())
+        let kept = std::mem::replace(self.0.as_mut().project().read_ahead, ReadAhead::new())
             .into_remainder();
         let call = self.0.as_mut().take(());
         let body = VerifiedBody::unverified(kept, self.0);

@@ -9,6 +9,7 @@ mod inspector;
 mod listen;
 mod listening;
 mod no_panic;
+mod queue;
 mod receiving;
 mod record;
 mod send;
@@ -30,6 +31,8 @@ fn every_command_has_help_with_an_example() {
         "trigger",
         "sign",
         "verify",
+        "work",
+        "queue",
         "reconcile",
         "webhook",
         "doctor",

@@ -112,7 +112,9 @@ const FORWARDED: &[(&[(&str, &str)], u16)] = &[
     // What a proxy quotes came from the client.
     (&[("forwarded", "for=198.51.100.1;host=\"x, for=203.0.113.9\"")], 403),
     (&[("forwarded", "for=198.51.100.1;host=\"x\\\", for=203.0.113.9;y=\\\"\"")], 403),
-    (&[("forwarded", "for=\"x"), ("forwarded", "for=203.0.113.9")], 403),
+    // Each line by itself: what the client leaves open does not swallow the proxy's line.
+    (&[("forwarded", "for=\"x"), ("forwarded", "for=203.0.113.9")], 200),
+    (&[("forwarded", "for=203.0.113.9;x=\""), ("forwarded", "for=198.51.100.1;host=\"a\"")], 403),
     // A proxy that writes one hands on the other as it came.
     (&[("x-forwarded-for", "198.51.100.1"), ("forwarded", "for=203.0.113.9")], 403),
     (&[("x-forwarded-for", "203.0.113.9"), ("forwarded", "for=198.51.100.1")], 403),

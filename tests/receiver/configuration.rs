@@ -43,7 +43,7 @@ fn table() -> Vec<(ScrapestWebhookLayer, &'static str, &'static str)> {
         (
             layer().with_failed_auth_limit(0),
             "failed_auth_limit",
-            "failed_auth_limit: is 0, expected at least 1 a minute: the genuine sender may fail once, too",
+            "failed_auth_limit: is 0, expected at least 1 per minute: the genuine sender may fail once, too",
         ),
         (
             layer().with_retention(SECONDS(4_019)),

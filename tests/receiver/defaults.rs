@@ -37,13 +37,28 @@ async fn the_answer_is_due_after_4_s_for_scrapest_and_8_s_for_scrapebadger() {
 async fn a_body_may_take_5_s_in_all() {
     let endless = futures_util::stream::unfold((), async |()| {
         tokio::time::sleep(Duration::from_millis(100)).await;
-        Some((Ok::<_, std::io::Error>(bytes::Bytes::from_static(b" ")), ()))
+        Some((Ok::<_, std::io::Error>(bytes::Bytes::from_static(&[b' '; 103])), ()))
     });
     let asked = Instant::now();
     let request = http(&genuine().sign()).map(|_| Body::from_stream(endless));
     let answer = app(layer(), &Handler::ok()).oneshot(request).await.unwrap();
     assert_eq!(answer.status(), 408);
     assert!(matches!(asked.elapsed().as_millis(), 5_000..=5_005));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_of_less_than_1_kib_a_second_is_cut_after_2_s() {
+    for (piece, at) in [(101, 2_000..=2_005), (103, 5_000..=5_005)] {
+        let slow = futures_util::stream::unfold((), move |()| async move {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            Some((Ok::<_, std::io::Error>(bytes::Bytes::from(vec![b' '; piece])), ()))
+        });
+        let asked = Instant::now();
+        let request = http(&genuine().sign()).map(|_| Body::from_stream(slow));
+        let answer = app(layer(), &Handler::ok()).oneshot(request).await.unwrap();
+        assert_eq!(answer.status(), 408);
+        assert!(at.contains(&asked.elapsed().as_millis()), "{piece}: {:?}", asked.elapsed());
+    }
 }
 
 #[tokio::test(start_paused = true)]

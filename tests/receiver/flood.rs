@@ -1,10 +1,12 @@
 //! Bodies in their thousands: memory stays under its cap, and what is genuine still passes.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use scrapest_webhook::ScrapestWebhookLayer;
 use support::connection::{Connection, open_head, open_text};
-use support::{Answer, Axum, Framework, Handler, Server, client, eventually, genuine, layer};
+use support::{Framework, Handler, Server, client, eventually, genuine, layer};
 use tokio::time::sleep;
 
 use crate::body::genuine_of;
@@ -20,43 +22,22 @@ async fn unfinished(server: &Server) -> Connection {
     connection
 }
 
-/// Sends one delivery after another until one is answered like this, while these bodies are held.
-async fn until_status(server: &Server, status: u16, held: &mut [Connection]) -> Answer {
-    for _ in 0..500 {
-        let answer = server.send(&genuine().sign()).await;
-        if answer.status == status {
-            return answer;
-        }
-        assert!(matches!(answer.status, 200 | 503), "{answer:?}");
-        sleep(Duration::from_millis(10)).await;
-        for connection in &mut *held {
-            // The delivery may have taken the place of its last bytes, and then it is the one that was refused.
-            if !connection.is_silent_for(Duration::from_millis(10)).await {
-                *connection = unfinished(server).await;
-            }
-        }
-    }
-    panic!("500 deliveries, and none was answered with {status}");
-}
-
-/// On axum alone: actix reads ahead into a buffer of its own, and what it holds there of a body that is not
-/// whole yet it has not handed on, so that nobody can say how much of the cap is taken.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn above_the_cap_of_bytes_in_flight_503_and_below_it_again_as_before() {
+async fn the_body_that_has_waited_longest_gives_way_to_a_newcomer<F: Framework>() {
     let handler = Handler::ok();
     let layer = layer().with_bytes_in_flight(CAP).with_body_deadline(Duration::from_secs(30));
-    let server = Axum::serve(layer, handler.clone()).await;
-    let mut held = [unfinished(&server).await, unfinished(&server).await];
-    // What is left of the cap is two bytes, once both have been read.
-    let refused = until_status(&server, 503, &mut held).await;
-    assert_eq!(refused.header("retry-after"), Some("1"));
-    let [mut first, second] = held;
-    drop(second);
-    until_status(&server, 200, &mut []).await;
-    // The first was held, not broken: its last byte completes it.
-    assert!(first.is_silent_for(Duration::from_millis(10)).await);
-    first.write(b" ").await;
-    assert_eq!(first.answer().await.expect("an answer").status, 200);
+    let server = F::serve(layer.with_minimum_body_rate(0), handler.clone()).await;
+    let mut first = unfinished(&server).await;
+    // Held, not answered: there is room for it.
+    assert!(first.is_silent_for(Duration::from_millis(100)).await);
+    let mut second = unfinished(&server).await;
+    let gone = first.answer().await.expect("an answer");
+    assert_eq!((gone.status, gone.header("retry-after")), (503, Some("1")));
+    second.write(b" ").await;
+    assert_eq!(second.answer().await.expect("an answer").status, 200);
+    // What gave way has given back its bytes.
+    let (first, second) = (genuine_of(800_000), genuine_of(800_000));
+    let both = tokio::join!(server.send(&first), server.send(&second));
+    assert_eq!((both.0.status, both.1.status), (200, 200));
 }
 
 async fn a_length_that_is_only_promised_takes_nothing_of_the_cap<F: Framework>() {
@@ -116,21 +97,102 @@ async fn the_share_of_a_body_is_held_while_its_handler_runs_and_then_free<F: Fra
         }
         200
     });
-    let layer = layer().with_bytes_in_flight(CAP).with_answer_deadline(Duration::from_millis(200));
+    let layer = layer().with_bytes_in_flight(2 * 1_048_576 + 512 * 1_024);
+    let layer = layer.with_answer_deadline(Duration::from_millis(200));
     let server = F::serve(layer.clone(), handler.clone()).await;
     let (first, second) = (genuine_of(1_048_576), genuine_of(1_048_576));
     let both = tokio::join!(server.send(&first), server.send(&second));
     // Answered, but their handlers run on with the bodies.
     assert_eq!((both.0.status, both.1.status), (503, 503));
-    let third = genuine().sign();
-    assert_eq!((server.send(&third).await.status, handler.runs()), (503, 2));
-    eventually("both have ended", || handler.ended() == 2).await;
+    let (third, small) = (genuine_of(400_000), genuine().sign());
+    let answer = server.send(&third).await;
+    assert_eq!((answer.status, answer.header("retry-after")), (503, Some("1")));
+    assert_eq!(handler.runs(), 2);
+    assert_eq!(server.send(&small).await.status, 200, "small bodies have a part of their own");
+    eventually("both have ended", || handler.ended() == 3).await;
     assert!(layer.drain(Duration::from_secs(5)).await);
     assert_eq!(server.send(&third).await.status, 200);
 }
 
+/// Holds bodies that lack their last byte: so many connections from this address, each begun again when it is
+/// answered or cut. Counts in `held` how many times a body was sent.
+async fn hold(
+    server: &Server,
+    source: [u8; 4],
+    connections: usize,
+    bytes: usize,
+    sent: &AtomicUsize,
+) {
+    let mut text = open_text(&genuine_of(bytes));
+    text.pop();
+    let text = &text;
+    let one = || async move {
+        loop {
+            let mut connection = Connection::from(source, server).await;
+            connection.write(text).await;
+            sent.fetch_add(1, Ordering::SeqCst);
+            _ = connection.answer().await;
+        }
+    };
+    join_all((0..connections).map(|_| one())).await;
+}
+
+/// Deliveries of this size, from an address of their own, while others hold what they can. No retries.
+async fn all_pass_beside_those_that_hold<F: Framework>(
+    layer: ScrapestWebhookLayer,
+    connections: usize,
+    held: usize,
+    count: usize,
+    bytes: usize,
+) {
+    let handler = Handler::ok();
+    let server = F::serve(layer, handler.clone()).await;
+    let sent = AtomicUsize::new(0);
+    let genuine = async {
+        while sent.load(Ordering::SeqCst) < connections {
+            sleep(Duration::from_millis(10)).await;
+        }
+        let mut refused = Vec::new();
+        for number in 0..count {
+            let request = match bytes {
+                0 => genuine().sign(),
+                _ => genuine_of(bytes),
+            };
+            let mut connection = Connection::from([127, 0, 0, 3], &server).await;
+            match connection.status(&request).await {
+                Some(200) => {}
+                status => refused.push((number, status)),
+            }
+        }
+        refused
+    };
+    let refused = tokio::select! {
+        refused = genuine => refused,
+        () = hold(&server, [127, 0, 0, 2], connections, held, &sent) => unreachable!(),
+    };
+    assert!(refused.is_empty(), "{} of {count}: {refused:?}", refused.len());
+    assert_eq!(handler.runs(), count);
+}
+
+async fn small_deliveries_pass_beside_70_bodies_of_1_mib_that_never_end<F: Framework>() {
+    all_pass_beside_those_that_hold::<F>(layer(), 70, 1_048_576, 300, 0).await;
+}
+
+async fn large_deliveries_pass_beside_them_too<F: Framework>() {
+    all_pass_beside_those_that_hold::<F>(layer(), 70, 1_048_576, 50, 500_000).await;
+}
+
+async fn small_deliveries_pass_beside_small_bodies_that_never_end<F: Framework>() {
+    let layer = layer().with_bytes_in_flight(4 * CAP);
+    all_pass_beside_those_that_hold::<F>(layer, 200, 65_536, 200, 0).await;
+}
+
 support::for_each_framework! {
+    the_body_that_has_waited_longest_gives_way_to_a_newcomer,
     a_length_that_is_only_promised_takes_nothing_of_the_cap,
     in_a_flood_of_forged_bodies_of_1_mb_genuine_ones_still_pass,
     the_share_of_a_body_is_held_while_its_handler_runs_and_then_free,
+    small_deliveries_pass_beside_70_bodies_of_1_mib_that_never_end,
+    large_deliveries_pass_beside_them_too,
+    small_deliveries_pass_beside_small_bodies_that_never_end,
 }

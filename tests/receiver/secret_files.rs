@@ -225,3 +225,35 @@ support::for_each_framework! {
     a_file_that_is_no_good_leaves_the_secrets_as_they_were,
     a_file_that_is_written_in_pieces_counts_once_it_is_whole,
 }
+
+/// Opened, it would keep the reader waiting for a writer, and the end of the runtime with it.
+#[test]
+fn a_named_pipe_in_the_place_of_the_file_is_not_opened_and_said_once() {
+    let (done, over) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let (logged, _guard) = Logged::begin();
+        let folder = Folder::new();
+        let file = folder.join("secret");
+        fs::write(&file, ONE).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let (_secrets, watch) = Secrets::from_watched_file(&file, EVERY).unwrap();
+            tokio::spawn(watch);
+            sleep(LOOKED).await;
+            fs::remove_file(&file).unwrap();
+            let made = std::process::Command::new("mkfifo").arg(&file).status().unwrap();
+            assert!(made.success());
+            let said = || {
+                let lines = logged.lines().into_iter().filter(|line| line.level <= Level::WARN);
+                lines.filter(|line| format!("{line:?}").contains("regular file")).count()
+            };
+            in_time("it is said", || said() == 1).await;
+            sleep(LOOKED).await;
+            assert_eq!(said(), 1);
+            assert!(Secrets::from_watched_file(&file, EVERY).is_err());
+        });
+        drop(runtime);
+        done.send(()).unwrap();
+    });
+    over.recv_timeout(Duration::from_secs(20)).expect("the runtime ends");
+}

@@ -16,6 +16,7 @@ mod kind;
 mod listen;
 mod moment;
 mod output;
+mod queue;
 mod reconcile;
 mod recording;
 mod request;
@@ -27,6 +28,7 @@ mod sign;
 mod terminal;
 mod verify;
 mod webhook;
+mod work;
 
 use std::process::ExitCode;
 
@@ -47,6 +49,8 @@ enum Command {
     Trigger(send::Trigger),
     Sign(sign::Sign),
     Verify(verify::Verify),
+    Work(Box<work::Work>),
+    Queue(queue::Queue),
     Webhook(webhook::Webhook),
     Reconcile(Box<reconcile::Reconcile>),
     Doctor(doctor::Doctor),
@@ -65,6 +69,8 @@ async fn main() -> ExitCode {
         Command::Trigger(command) => command.run().await,
         Command::Sign(command) => command.run(),
         Command::Verify(command) => command.run().await,
+        Command::Work(command) => command.run().await,
+        Command::Queue(command) => command.run().await,
         Command::Webhook(command) => command.run().await,
         Command::Reconcile(command) => command.run().await,
         Command::Doctor(command) => command.run().await,

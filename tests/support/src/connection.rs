@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use scrapest_webhook::testing::SignedRequest;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
 use crate::{Answer, Framework, PATH, Server, client};
@@ -16,9 +16,22 @@ pub struct Connection {
 
 impl Connection {
     pub async fn to(server: &Server) -> Self {
-        let stream = TcpStream::connect(server.address).await.unwrap();
+        Self::from([127, 0, 0, 1], server).await
+    }
+
+    /// From one of the addresses of the loopback network, all of which are this machine.
+    pub async fn from(source: [u8; 4], server: &Server) -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind((source, 0).into()).unwrap();
+        let stream = socket.connect(server.address).await.unwrap();
         stream.set_nodelay(true).unwrap();
         Self { stream, unread: Vec::new() }
+    }
+
+    /// Sends the request and gives the answer's status; `None` if there was no answer.
+    pub async fn status(&mut self, request: &SignedRequest) -> Option<u16> {
+        self.write(&open_text(request)).await;
+        self.answer().await.map(|answer| answer.status)
     }
 
     /// Writes as far as the server lets: one that refuses early may reset while we are still writing.

@@ -68,10 +68,7 @@ impl ForwardArgs {
             }
         };
         let url = client::url(&flag, &url)?;
-        let builder = client::builder(&url)
-            .pool_idle_timeout(IDLE)
-            .user_agent(concat!("scrapest-webhook/", env!("CARGO_PKG_VERSION")));
-        let client = client::build(&flag, builder)?;
+        let client = client(&flag, &url)?;
         let timeout = self.timeout(limits)?;
         Ok(Some(Forward { client, url, timeout, threads: threads()? }))
     }
@@ -103,6 +100,14 @@ fn threads() -> Result<Handle> {
     // Dropping it would wait for its threads.
     std::mem::forget(runtime);
     Ok(handle)
+}
+
+/// A client for a service at this URL, which `flag` gave.
+pub(crate) fn client(flag: &str, url: &Url) -> Result<Client> {
+    let builder = client::builder(url)
+        .pool_idle_timeout(IDLE)
+        .user_agent(concat!("scrapest-webhook/", env!("CARGO_PKG_VERSION")));
+    client::build(flag, builder)
 }
 
 /// A service that deliveries are forwarded to.
@@ -206,7 +211,7 @@ fn answered(response: reqwest::Response) -> Answer {
 /// What the layer found out, for a service that knows nothing of the sender.
 fn described(delivery: &Delivery) -> HeaderMap {
     let timestamp = delivery.timestamp().and_then(|time| time.format(&Rfc3339).ok());
-    let texts = [
+    headers([
         ("webhook-delivery-id", delivery.id().map(str::to_owned)),
         ("webhook-event", delivery.kind().map(str::to_owned)),
         ("webhook-attempt", Some(delivery.attempt().to_string())),
@@ -215,7 +220,11 @@ fn described(delivery: &Delivery) -> HeaderMap {
         ("idempotency-key", Some(delivery.key().to_string())),
         // It was never signed: a service that minds can tell.
         ("webhook-origin", delivery.is_reconciled().then(|| "reconciled".to_owned())),
-    ];
+    ])
+}
+
+/// The headers that have a text, if it can be a header's value.
+pub(crate) fn headers<const N: usize>(texts: [(&'static str, Option<String>); N]) -> HeaderMap {
     let mut headers = HeaderMap::new();
     for (name, text) in texts {
         let Some(text) = text else { continue };

@@ -9,6 +9,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use scrapest_webhook::Delivery;
+use scrapest_webhook::queue::{Incoming, Queue};
 use serde_json::value::RawValue;
 use tokio::time::timeout;
 
@@ -23,6 +24,7 @@ const LINE: Duration = Duration::from_millis(200);
 pub(super) struct Receiver {
     pub(super) lines: Lines,
     pub(super) forward: Option<Arc<Forward>>,
+    pub(super) queue: Option<Queue>,
     /// Whether each accepted event is a line of JSON. Else the lines are for people, and written elsewhere.
     pub(super) prints_events: bool,
 }
@@ -32,6 +34,7 @@ pub(super) async fn on_delivery(
     slot: Option<Extension<RunSlot>>,
     delivery: Delivery,
     headers: HeaderMap,
+    incoming: Incoming,
 ) -> Response {
     let since = Instant::now();
     let seen = |took| {
@@ -41,9 +44,10 @@ pub(super) async fn on_delivery(
     };
     // It may be answered before it has ended.
     seen(None);
-    let response = match &receiver.forward {
-        Some(forward) => receiver.forwarded(forward, &delivery, &headers).await,
-        None => receiver.printed(&delivery).await.into_response(),
+    let response = match (&receiver.queue, &receiver.forward) {
+        (Some(queue), _) => receiver.stored(queue, &delivery, incoming).await,
+        (None, Some(forward)) => receiver.forwarded(forward, &delivery, &headers).await,
+        (None, None) => receiver.printed(&delivery).await.into_response(),
     };
     seen(Some(since.elapsed()));
     response
@@ -75,15 +79,32 @@ impl Receiver {
     ) -> Response {
         let answer = forward.post(delivery, headers).await;
         if answer.is_success() {
-            let event = lines::event(delivery);
-            if event.is_none() {
-                tracing::warn!("the body is not JSON: it was forwarded, its line has no event");
-            }
-            if self.prints_events && timeout(LINE, self.print(delivery, event)).await.is_err() {
-                tracing::warn!("its line was left out: standard output is not being read");
-            }
+            self.print_in_time(delivery, "forwarded").await;
         }
         answer.into_response()
+    }
+
+    /// Whether it is stored counts.
+    async fn stored(&self, queue: &Queue, delivery: &Delivery, incoming: Incoming) -> Response {
+        let accepted = queue.accept()(incoming).await;
+        if accepted.is_stored() {
+            self.print_in_time(delivery, "stored").await;
+        }
+        accepted.into_response()
+    }
+
+    /// Its line. The sender does not wait for a line that is not read.
+    async fn print_in_time(&self, delivery: &Delivery, done: &str) {
+        if !self.prints_events {
+            return;
+        }
+        let event = lines::event(delivery);
+        if event.is_none() {
+            tracing::warn!("the body is not JSON: it was {done}, its line has no event");
+        }
+        if timeout(LINE, self.print(delivery, event)).await.is_err() {
+            tracing::warn!("its line was left out: standard output is not being read");
+        }
     }
 
     async fn print(&self, delivery: &Delivery, event: Option<&RawValue>) -> Result<()> {

@@ -15,12 +15,12 @@ use tracing_subscriber::EnvFilter;
 const DEFAULT: &str = "warn,scrapest_webhook=info";
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-pub(super) enum Format {
+pub(crate) enum Format {
     Text,
     Json,
 }
 
-pub(super) fn start(format: Format) -> Result<()> {
+pub(crate) fn start(format: Format) -> Result<()> {
     let filter = match std::env::var("RUST_LOG") {
         Ok(filter) if !filter.trim().is_empty() => EnvFilter::try_new(&filter).with_context(|| {
             format!("RUST_LOG {filter:?}: cannot be read, expected like debug or warn,scrapest_webhook=info")

@@ -12,7 +12,7 @@ pub(crate) mod forward;
 mod handler;
 mod inspector;
 mod lines;
-mod log;
+pub(crate) mod log;
 mod pretty;
 mod record;
 mod secrets;
@@ -40,6 +40,7 @@ use self::lines::Lines;
 use self::pretty::{Output, Pretty, Welcome};
 use self::server::{Serving, Signals};
 use crate::checks::CheckArgs;
+use crate::queue;
 use crate::secret::SecretArgs;
 use crate::sender::Sender;
 use crate::{flag, output};
@@ -57,6 +58,9 @@ Examples:
     scrapest-webhook listen --sender scrapebadger --secret-file /run/secrets/webhook \\
       --listen 0.0.0.0:8443 --tls-cert chain.pem --tls-key key.pem \\
       --store sqlite:deliveries.db --forward http://127.0.0.1:5000/events
+
+  In front of a service that is slow or sometimes away: store, and answer at once (see `work`):
+    scrapest-webhook listen --sender scrapest --secret-env WEBHOOK_SECRET --queue sqlite:queue.db
 
 Standard output: first one line `listening on http://ADDR/PATH`. Then, on a terminal, one line for each request; in a
 pipe, one line of JSON for each accepted event (--output).
@@ -94,6 +98,14 @@ pub(crate) struct Listen {
 
     #[command(flatten)]
     forward: forward::ForwardArgs,
+
+    /// Store each accepted delivery in this queue, `sqlite:FILE` or `postgres://…`, and answer 202; `work` posts it to a service
+    #[arg(long, value_name = "URL", conflicts_with_all = ["queue_env", "forward", "forward_env"])]
+    queue: Option<String>,
+
+    /// The environment variable that has the URL of the queue, if it has a password in it
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["forward", "forward_env"])]
+    queue_env: Option<String>,
 
     #[command(flatten)]
     record: record::RecordArgs,
@@ -136,6 +148,7 @@ impl Listen {
         let layer = self.settings.set_on(self.checks.set_on(layer))?;
         let limits = self.settings.limits::<P>();
         let forward = self.forward.forward(limits)?.map(Arc::new);
+        let queue = queue::open(self.queue.as_deref(), self.queue_env.as_deref()).await?;
         let tls = match (&self.tls_cert, &self.tls_key) {
             (Some(cert), Some(key)) => Some(tls::config(cert, key)?),
             _ => None,
@@ -195,9 +208,9 @@ impl Listen {
         tokio::spawn(secrets::follow(self.secret, secrets));
 
         // Without an upstream the lines are all there is.
-        let needed = forward.is_none().then_some(&lines);
+        let needed = (forward.is_none() && queue.is_none()).then_some(&lines);
         let prints_events = output == Output::Json;
-        let receiver = Arc::new(Receiver { lines: lines.clone(), forward, prints_events });
+        let receiver = Arc::new(Receiver { lines: lines.clone(), forward, queue, prints_events });
         let mut route = any(handler::on_delivery).with_state(receiver).layer(layer.clone());
         let mut app = Router::new();
         let elsewhere = match output {

@@ -1,0 +1,68 @@
+//! How long a job that failed waits for its next attempt.
+
+use std::time::Duration;
+
+/// Waits that double from the first to the longest, each with a jitter of ±25 %, so that jobs that failed together do
+/// not come back together.
+///
+/// Default: 2 s at first, 1 h at most. With the default of 50 attempts a job is tried for a day and more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Backoff {
+    first: Duration,
+    longest: Duration,
+}
+
+impl Backoff {
+    /// Waits `first` after the first failed attempt, then twice as long each time, and at most `longest`.
+    #[must_use]
+    pub const fn new(first: Duration, longest: Duration) -> Self {
+        Self { first, longest }
+    }
+
+    /// The wait after an attempt, of which `failed` earlier ones failed as well.
+    pub(super) fn after(self, failed: u32) -> Duration {
+        let doubled = 2_u32.checked_pow(failed).and_then(|factor| self.first.checked_mul(factor));
+        let wait = doubled.map_or(self.longest, |wait| wait.min(self.longest));
+        wait.mul_f64(rand::random_range(0.75..=1.25))
+    }
+
+    pub(super) fn longest(self) -> Duration {
+        self.longest
+    }
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self::new(Duration::from_secs(2), Duration::from_secs(3_600))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::Backoff;
+
+    #[test]
+    fn waits_double_up_to_the_longest_and_differ_by_a_quarter_at_most() {
+        let backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(10));
+        for (failed, expected) in [(0, 1.0), (1, 2.0), (2, 4.0), (3, 8.0), (4, 10.0), (4_000, 10.0)]
+        {
+            let waits: Vec<_> = (0..100).map(|_| backoff.after(failed).as_secs_f64()).collect();
+            let (least, most) = (0.7499 * expected, 1.2501 * expected);
+            assert!(waits.iter().all(|wait| (least..most).contains(wait)), "{failed}: {waits:?}");
+            assert!(waits.iter().any(|wait| *wait != waits[0]), "no jitter: {waits:?}");
+        }
+    }
+
+    #[test]
+    fn fifty_attempts_outlast_a_day_even_if_every_jitter_is_against_it() {
+        let backoff = Backoff::default();
+        let mut total = 0.0;
+        for failed in 0..49 {
+            let shortest = (0..50).map(|_| backoff.after(failed).as_secs_f64());
+            total += shortest.fold(f64::INFINITY, f64::min);
+        }
+        assert!(total > 86_400.0, "{total}");
+    }
+}

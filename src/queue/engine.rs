@@ -1,0 +1,87 @@
+//! What a database is asked, and how each verb is put to both of them.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+
+use super::error::QueueError;
+use super::job::{Claimed, NewJob};
+use super::record::{Depth, JobRecord};
+
+/// How many jobs a claim wants, and on which terms.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wanted {
+    pub(super) most: usize,
+    /// Nothing else runs: then one may be taken that must run alone.
+    pub(super) is_idle: bool,
+    pub(super) lease: Duration,
+    /// After so many lost runs a job is dead.
+    pub(super) most_lost: u32,
+}
+
+#[derive(Default)]
+pub(super) struct Found {
+    pub(super) jobs: Vec<Claimed>,
+    /// The job that was found must run without company.
+    pub(super) is_alone: bool,
+    /// The jobs that are dead now, because of their lost runs.
+    pub(super) buried: Vec<i64>,
+}
+
+/// How a run has ended.
+#[derive(Clone, Debug)]
+pub(super) enum Settlement {
+    Done { keep_body: bool },
+    Failed { wait: Duration, reason: String, is_dead: bool, most_attempts: u32 },
+    GivenBack,
+}
+
+/// What came of a settlement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Settled {
+    Done,
+    /// The job is dead now.
+    Dead,
+    /// Another run has taken over.
+    Lost,
+}
+
+/// Which run of which job.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RunId {
+    pub(super) id: i64,
+    pub(super) fence: i64,
+}
+
+type Answer<'a, T> = BoxFuture<'a, Result<T, QueueError>>;
+
+/// A database with the table of jobs. Each verb is one transaction, and may be put again.
+pub(super) trait Engine: Debug + Send + Sync + 'static {
+    /// Stores a job durably. `false` if its key is there already.
+    fn push(&self, job: Arc<NewJob>) -> Answer<'_, bool>;
+    /// Writes something, durably, and leaves nothing.
+    fn ready(&self) -> Answer<'_, ()>;
+    fn claim(&self, wanted: Wanted) -> Answer<'_, Found>;
+    /// Whether the run still has its job.
+    fn renew(&self, run: RunId, lease: Duration) -> Answer<'_, bool>;
+    fn settle(&self, run: RunId, how: Settlement) -> Answer<'_, Settled>;
+    fn retry(&self, id: i64) -> Answer<'_, bool>;
+    fn drop_job(&self, id: i64) -> Answer<'_, bool>;
+    /// Erases bodies and forgets keys whose time is over.
+    fn tidy(&self, keep_bodies: Duration, retention: Duration) -> Answer<'_, ()>;
+    /// Lets what was erased leave the disk, as far as that is in our hands.
+    fn scrub(&self) -> Answer<'_, ()>;
+    fn depth(&self) -> Answer<'_, Depth>;
+    /// The body of any job, if it is still there.
+    fn body(&self, id: i64) -> Answer<'_, Option<Bytes>>;
+    fn list(&self, state: i64, after: i64, most: u32) -> Answer<'_, Vec<JobRecord>>;
+}
+
+pub(super) fn millis(duration: Duration) -> i64 {
+    // A thousand years are for ever, and overflow nothing.
+    let longest = 1_000 * 365 * 86_400_000_i64;
+    i64::try_from(duration.as_millis()).unwrap_or(longest).min(longest)
+}

@@ -1,0 +1,260 @@
+//! A file: what is asked while the disk is busy shares the next commit.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex as StdMutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteRow, SqliteSynchronous,
+};
+use sqlx::{ConnectOptions, Connection};
+use tokio::sync::{Mutex, oneshot};
+
+use super::engine::{Engine, Found, RunId, Settled, Settlement, Wanted};
+use super::error::QueueError;
+use super::job::NewJob;
+use super::record::{Depth, JobRecord};
+use super::statements::{INDEXES, TABLE_SQLITE};
+use crate::config_error::ConfigError;
+use crate::store::SqliteStore;
+
+/// How long a transaction may wait for other processes that write: with what waits before it, less than a sender
+/// waits for its answer.
+const BUSY: Duration = Duration::from_secs(1);
+/// How many questions share a transaction at most.
+const AT_ONCE: usize = 256;
+
+mod verbs {
+    crate::queue::verbs::verbs!(sqlx::sqlite::SqliteConnection, super::SqliteRow, sqlite, true);
+}
+
+/// One connection, on which the transactions follow each other.
+#[derive(Clone)]
+pub(super) struct Sqlite(Arc<Inner>);
+
+struct Inner {
+    path: PathBuf,
+    options: SqliteConnectOptions,
+    waiting: StdMutex<Vec<Box<dyn Op>>>,
+    connection: Mutex<Option<SqliteConnection>>,
+    /// Whether the write-ahead log may hold a body that was erased: also what an earlier process left.
+    has_erased: AtomicBool,
+}
+
+impl Sqlite {
+    pub(super) fn new(url: &str) -> Result<Self, ConfigError> {
+        // It knows what a file to write to is, and says what is wrong.
+        SqliteStore::new(url).map_err(|error| ConfigError::new("queue", text(&error)))?;
+        let options = match url.starts_with("sqlite:") {
+            true => SqliteConnectOptions::from_str(url)
+                .map_err(|error| ConfigError::new("queue", format!("is not a URL: {error}")))?,
+            false => SqliteConnectOptions::new().filename(url),
+        };
+        let options = options
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            // What is erased is overwritten with zeros.
+            .pragma("secure_delete", "ON")
+            .busy_timeout(BUSY)
+            // The caller logs a statement that failed, and knows what that means.
+            .disable_statement_logging();
+        let path = options.get_filename().to_path_buf();
+        Ok(Self(Arc::new(Inner {
+            path,
+            options,
+            waiting: StdMutex::default(),
+            connection: Mutex::new(None),
+            has_erased: AtomicBool::new(true),
+        })))
+    }
+
+    /// Does something in a transaction, together with what others want meanwhile.
+    async fn run<T, F>(&self, question: F) -> Result<T, QueueError>
+    where
+        T: Send + 'static,
+        F: for<'c> FnMut(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T, sqlx::Error>>
+            + Send
+            + 'static,
+    {
+        let (to, from) = oneshot::channel();
+        self.waiting().push(Box::new(Asked { question, answer: None, to }));
+        let inner = Arc::clone(&self.0);
+        // In a task, which a caller that gives up does not end in the middle of others' questions.
+        tokio::spawn(async move { inner.answer().await });
+        from.await.unwrap_or_else(|_| Err(QueueError::new("the runtime that asked has ended")))
+    }
+
+    fn waiting(&self) -> std::sync::MutexGuard<'_, Vec<Box<dyn Op>>> {
+        self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn erased(&self) {
+        self.0.has_erased.store(true, Ordering::Relaxed);
+    }
+
+    /// Empties the write-ahead log, in which an erased body may still be.
+    async fn scrub_disk(&self) -> Result<(), QueueError> {
+        if !self.0.has_erased.swap(false, Ordering::Relaxed) {
+            return Ok(());
+        }
+        let mut connection = self.0.connection.lock().await;
+        let scrubbed: Result<(i64, i64, i64), _> = match &mut *connection {
+            Some(connection) => {
+                let checkpoint = sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)");
+                checkpoint.fetch_one(connection).await
+            }
+            None => Ok((1, 0, 0)),
+        };
+        // Not open, or another process reads from it: next time.
+        if !matches!(scrubbed, Ok((0, ..))) {
+            self.erased();
+        }
+        scrubbed.map(drop).map_err(|error| self.0.failure(error))
+    }
+}
+
+impl Inner {
+    /// Answers what waits. Another task may have done it already.
+    async fn answer(&self) {
+        let mut connection = self.connection.lock().await;
+        let mut ops = {
+            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            let most = waiting.len().min(AT_ONCE);
+            waiting.drain(..most).collect::<Vec<_>>()
+        };
+        ops.retain(|op| !op.is_abandoned());
+        if ops.is_empty() {
+            return;
+        }
+        match self.transact(&mut connection, &mut ops).await {
+            Ok(()) => ops.into_iter().for_each(Op::tell),
+            Err(error) => {
+                // Whatever it was: the next question finds out with a new connection.
+                *connection = None;
+                let error = Arc::new(self.failure(error));
+                ops.into_iter().for_each(|op| op.fail(&error));
+            }
+        }
+    }
+
+    /// Nothing is told before this has returned: then it is on the disk.
+    async fn transact(
+        &self,
+        connection: &mut Option<SqliteConnection>,
+        ops: &mut [Box<dyn Op>],
+    ) -> Result<(), sqlx::Error> {
+        let connection = match connection {
+            Some(connection) => connection,
+            None => connection.insert(self.open().await?),
+        };
+        let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+        for op in ops {
+            op.put(&mut transaction).await?;
+        }
+        transaction.commit().await
+    }
+
+    async fn open(&self) -> Result<SqliteConnection, sqlx::Error> {
+        let mut connection = SqliteConnection::connect_with(&self.options).await?;
+        // A build of SQLite may ignore a pragma in silence; a promise must not hang on that.
+        for (pragma, expected) in [("PRAGMA synchronous", 2), ("PRAGMA secure_delete", 1)] {
+            let found: i64 = sqlx::query_scalar(pragma).fetch_one(&mut connection).await?;
+            if found != expected {
+                let text = format!("{pragma} is {found}, expected {expected}");
+                return Err(sqlx::Error::Configuration(text.into()));
+            }
+        }
+        for statement in std::iter::once(TABLE_SQLITE).chain(INDEXES) {
+            sqlx::query(statement).execute(&mut connection).await?;
+        }
+        Ok(connection)
+    }
+
+    /// What SQLite says, with the file and what to look at.
+    fn failure(&self, error: sqlx::Error) -> QueueError {
+        let code = error.as_database_error().and_then(|error| error.code()?.parse::<u32>().ok());
+        // https://www.sqlite.org/rescode.html; extended codes have the primary one in their low byte.
+        let hint = match code.map(|code| code & 0xff) {
+            Some(5 | 6) => ", which another process keeps locked",
+            Some(8) => ", which cannot be written to",
+            Some(13) => ", whose disk is full",
+            Some(14) => ", which cannot be opened (is its folder there, and writable?)",
+            Some(26) => ", which is not a database",
+            Some(1) => ", whose table scrapest_webhook_jobs another version may have made",
+            _ => "",
+        };
+        QueueError::with_source(format!("sqlite file {}{hint}", self.path.display()), error)
+    }
+}
+
+/// Something to be done in a transaction that others share.
+trait Op: Send {
+    /// Whether nobody waits for it any more: then it need not be done.
+    fn is_abandoned(&self) -> bool;
+    fn put<'c>(
+        &'c mut self,
+        connection: &'c mut SqliteConnection,
+    ) -> BoxFuture<'c, Result<(), sqlx::Error>>;
+    /// The transaction is committed.
+    fn tell(self: Box<Self>);
+    fn fail(self: Box<Self>, error: &Arc<QueueError>);
+}
+
+struct Asked<F, T> {
+    question: F,
+    answer: Option<T>,
+    to: oneshot::Sender<Result<T, QueueError>>,
+}
+
+impl<F, T> Op for Asked<F, T>
+where
+    T: Send,
+    F: for<'c> FnMut(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T, sqlx::Error>> + Send,
+{
+    fn is_abandoned(&self) -> bool {
+        self.to.is_closed()
+    }
+
+    fn put<'c>(
+        &'c mut self,
+        connection: &'c mut SqliteConnection,
+    ) -> BoxFuture<'c, Result<(), sqlx::Error>> {
+        Box::pin(async {
+            self.answer = Some((self.question)(connection).await?);
+            Ok(())
+        })
+    }
+
+    fn tell(self: Box<Self>) {
+        if let Some(answer) = self.answer {
+            // A caller that has given up asks again.
+            _ = self.to.send(Ok(answer));
+        }
+    }
+
+    fn fail(self: Box<Self>, error: &Arc<QueueError>) {
+        let error = Arc::clone(error);
+        _ = self.to.send(Err(QueueError::shared(error)));
+    }
+}
+
+crate::queue::verbs::impl_engine!(Sqlite);
+
+/// The file, never its contents.
+impl fmt::Debug for Sqlite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "sqlite file {}", self.0.path.display())
+    }
+}
+
+/// What is wrong, without the name of the store's setting.
+fn text(error: &ConfigError) -> String {
+    let text = error.to_string();
+    text.strip_prefix("store: ").unwrap_or(&text).to_owned()
+}

@@ -1,0 +1,94 @@
+//! Workers as processes of their own, which are killed, or which a job ends.
+
+use std::process::{Child, Command, Stdio};
+
+use super::*;
+
+const LEASE: Duration = Duration::from_secs(2);
+const MOST_LOST: u32 = 3;
+
+/// Works if the environment says so, until it is killed; else does nothing.
+pub(crate) async fn work_if_told() {
+    let Ok(url) = std::env::var("WORKER_QUEUE") else { return };
+    let queue = Queue::open(&url).await.unwrap();
+    let worker = queue.work(|job: Job| async move {
+        if text_of(&job) == "aborts" {
+            // After the others have begun.
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            std::process::abort();
+        }
+        // Still running when the process ends, the first time.
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        Ok(())
+    });
+    worker.with_lease(LEASE).with_max_lost_runs(MOST_LOST).await;
+}
+
+struct Process(Child);
+
+impl Process {
+    fn start(url: &str) -> Self {
+        let process = Command::new(std::env::current_exe().unwrap())
+            .args(["a_worker_of_its_own", "--exact", "--nocapture"])
+            .env("WORKER_QUEUE", url)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+        Self(process.unwrap())
+    }
+
+    fn has_died(&mut self) -> bool {
+        self.0.try_wait().unwrap().is_some()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        _ = self.0.kill();
+        _ = self.0.wait();
+    }
+}
+
+pub(crate) async fn a_job_that_aborts_its_process_is_dead_and_four_beside_it_are_done_with_one_worker(
+    place: Place,
+) {
+    abort_beside_four(&place, 1).await;
+}
+
+pub(crate) async fn a_job_that_aborts_its_process_is_dead_and_four_beside_it_are_done_with_three_workers(
+    place: Place,
+) {
+    abort_beside_four(&place, 3).await;
+}
+
+async fn abort_beside_four(place: &Place, workers: usize) {
+    let queue = place.queue().await;
+    for text in ["one", "two", "aborts", "three", "four"] {
+        push(&queue, text).await;
+    }
+    let mut processes: Vec<_> = (0..workers).map(|_| Process::start(&place.url)).collect();
+    let (since, mut deaths) = (Instant::now(), 0);
+    let jobs = loop {
+        for process in &mut processes {
+            if process.has_died() {
+                deaths += 1;
+                *process = Process::start(&place.url);
+            }
+        }
+        let jobs = queue.list(None, 0, 10).await.unwrap();
+        if jobs.iter().all(|job| job.settled_at.is_some()) {
+            break jobs;
+        }
+        assert!(since.elapsed() < 2 * EVENTUALLY, "{deaths} processes died: {jobs:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    let (dead, done): (Vec<_>, Vec<_>) =
+        jobs.into_iter().partition(|job| job.state == JobState::Dead);
+    assert_eq!((dead.len(), done.len()), (1, 4), "{dead:?} {done:?}");
+    assert_eq!((dead[0].lost, dead[0].failed), (MOST_LOST, 0));
+    assert_eq!(deaths, MOST_LOST);
+    // Each was at most in the one process that died while they were in company.
+    assert!(done.iter().all(|job| job.state == JobState::Done && job.lost <= 1), "{done:?}");
+    assert!(dead[0].reason.as_deref().unwrap().contains("3 runs were lost"), "{dead:?}");
+    assert!(dead[0].body_bytes.is_some());
+}

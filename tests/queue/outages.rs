@@ -1,0 +1,100 @@
+//! A database that is locked or away, while deliveries come and jobs run.
+
+use sqlx::{Connection, SqliteConnection};
+use support::Folder;
+use support::servers::postgres::Postgres;
+
+use super::*;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_locked_file_is_a_503_and_a_pause_and_nothing_else() {
+    let place = Place::sqlite();
+    let queue = place.queue().await;
+    push(&queue, "before").await;
+    let (go_on, may_end) = tokio::sync::watch::channel(false);
+    let act = move |_| {
+        let mut may_end = may_end.clone();
+        async move {
+            may_end.wait_for(|may| *may).await?;
+            Ok(())
+        }
+    };
+    let mut working =
+        Working::start(&queue, |worker| worker.with_lease(Duration::from_secs(2)), act);
+    assert_eq!(working.next().await, "before");
+    let mut locker = SqliteConnection::connect(&place.url).await.unwrap();
+    sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut locker).await.unwrap();
+    assert_eq!(send(&queue, &tweet("during")).await, 503);
+    assert!(!queue.is_ready().await);
+    // Its end is recorded once the file is free, and its lease ends meanwhile.
+    go_on.send_replace(true);
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    sqlx::raw_sql("ROLLBACK").execute(&mut locker).await.unwrap();
+    assert_eq!(send(&queue, &tweet("after")).await, 202);
+    assert_eq!(working.next().await, "after");
+    let done = until_all_are(&queue, JobState::Done).await;
+    assert_eq!((done.len(), done[0].failed), (2, 0));
+    assert!(queue.is_ready().await);
+    assert!(working.stop().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_killed_is_a_503_and_a_pause_and_nothing_else() {
+    let Some(mut server) = tokio::task::block_in_place(|| Postgres::start(&[])) else { return };
+    let queue = Queue::open(&server.url()).await.unwrap();
+    push(&queue, "before").await;
+    let (go_on, may_end) = tokio::sync::watch::channel(false);
+    let act = move |_| {
+        let mut may_end = may_end.clone();
+        async move {
+            may_end.wait_for(|may| *may).await?;
+            Ok(())
+        }
+    };
+    let mut working = Working::start(&queue, |worker| worker, act);
+    assert_eq!(working.next().await, "before");
+    tokio::task::block_in_place(|| server.kill());
+    assert_eq!(send(&queue, &tweet("during")).await, 503);
+    assert!(!queue.is_ready().await);
+    go_on.send_replace(true);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    tokio::task::block_in_place(|| server.run());
+    let since = Instant::now();
+    while send(&queue, &tweet("after")).await != 202 {
+        assert!(since.elapsed() < EVENTUALLY);
+    }
+    assert_eq!(working.next().await, "after");
+    let done = until_all_are(&queue, JobState::Done).await;
+    assert_eq!((done.len(), done[0].failed, done[0].lost), (2, 0, 0));
+    assert!(working.stop().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_queue_opens_while_its_database_is_down() {
+    let folder = Folder::new();
+    let url = format!("sqlite:{}/not/there/queue.db", folder.path().display());
+    let queue = Queue::open(&url).await.unwrap();
+    assert_eq!(send(&queue, &tweet("one")).await, 503);
+    let error = queue.ready().await.unwrap_err().to_string();
+    assert!(error.contains("not/there/queue.db") && error.contains("folder"), "{error}");
+    let mut working = Working::start(&queue, |worker| worker, |_| async { Ok(()) });
+    std::fs::create_dir_all(folder.path().join("not/there")).unwrap();
+    assert_eq!(send(&queue, &tweet("two")).await, 202);
+    assert_eq!(working.next().await, "two");
+    assert!(working.stop().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_down_at_the_start_is_found_later() {
+    let Some(mut server) = tokio::task::block_in_place(|| Postgres::stopped(&[])) else { return };
+    let queue = Queue::open(&server.url()).await.unwrap();
+    assert_eq!(send(&queue, &tweet("one")).await, 503);
+    let error = queue.ready().await.unwrap_err().to_string();
+    assert!(error.contains("postgres at 127.0.0.1"), "{error}");
+    assert!(!error.contains(support::servers::postgres::PASSWORD), "{error}");
+    tokio::task::block_in_place(|| server.run());
+    let since = Instant::now();
+    while send(&queue, &tweet("two")).await != 202 {
+        assert!(since.elapsed() < EVENTUALLY);
+    }
+}

@@ -1,0 +1,143 @@
+//! Jobs are run: soon, in order, within the concurrency, and by one worker each.
+
+use std::collections::HashSet;
+
+use super::*;
+
+pub(crate) async fn a_push_wakes_an_idle_worker_of_the_same_queue(place: Place) {
+    let queue = place.queue().await;
+    // Longer than the test may take: only the push can wake it.
+    let hour = Duration::from_secs(3_600);
+    let mut working =
+        Working::start(&queue, |worker| worker.with_poll_interval(hour), |_| async { Ok(()) });
+    for text in ["one", "two", "three"] {
+        push(&queue, text).await;
+        assert_eq!(working.next().await, text);
+        until_all_are(&queue, JobState::Done).await;
+    }
+    assert!(working.stop().await);
+}
+
+pub(crate) async fn a_worker_of_another_process_finds_the_job(place: Place) {
+    let (receiver, worker) = (place.queue().await, place.queue().await);
+    let mut working = Working::start(&worker, |worker| worker, |_| async { Ok(()) });
+    push(&receiver, "far").await;
+    assert_eq!(working.next().await, "far");
+    until_all_are(&receiver, JobState::Done).await;
+    assert!(working.stop().await);
+}
+
+pub(crate) async fn what_is_due_longest_runs_first_within_the_concurrency(place: Place) {
+    let queue = place.queue().await;
+    let texts: Vec<_> = (0..30).map(|number| format!("{number:02}")).collect();
+    for text in &texts {
+        push(&queue, text).await;
+    }
+    let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let act = {
+        let most = Arc::clone(&most);
+        move |_| {
+            let (running, most) = (Arc::clone(&running), Arc::clone(&most));
+            async move {
+                most.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                tokio::time::sleep(Duration::from_millis(5)).await;
+                running.fetch_sub(1, Ordering::SeqCst);
+                Ok(())
+            }
+        }
+    };
+    let mut working = Working::start(&queue, |worker| worker.with_concurrency(3), act);
+    let mut ran = Vec::new();
+    while ran.len() < texts.len() {
+        ran.push(working.next().await);
+    }
+    // Three at once start in any order, but none is overtaken by one that came more than two after it.
+    for (place, text) in ran.iter().enumerate() {
+        assert!(text.parse::<usize>().unwrap().abs_diff(place) <= 2, "{ran:?}");
+    }
+    until_all_are(&queue, JobState::Done).await;
+    assert_eq!(most.load(Ordering::SeqCst), 3);
+    assert!(working.stop().await);
+}
+
+pub(crate) async fn workers_share_jobs_without_running_any_twice(place: Place) {
+    let queues = [place.queue().await, place.queue().await, place.queue().await];
+    let (told, mut ran) = mpsc::unbounded_channel();
+    let mut working = Vec::new();
+    for queue in &queues {
+        let told = told.clone();
+        working.push(Working::start(
+            queue,
+            |worker| worker,
+            move |job| {
+                told.send(text_of(&job)).unwrap();
+                async { Ok(()) }
+            },
+        ));
+    }
+    for number in 0..100 {
+        push(&queues[0], &number.to_string()).await;
+    }
+    let jobs = until_all_are(&queues[0], JobState::Done).await;
+    assert_eq!(jobs.len(), 100);
+    for worker in working {
+        assert!(worker.stop().await);
+    }
+    let (mut texts, mut runs) = (HashSet::new(), 0);
+    while let Ok(text) = ran.try_recv() {
+        runs += 1;
+        texts.insert(text);
+    }
+    // A machine that stalls for longer than a lease is the one thing that may run a job twice: that is counted.
+    let lost: u32 = jobs.iter().map(|job| job.lost).sum();
+    assert_eq!((texts.len(), runs), (100, 100 + lost as usize));
+}
+
+pub(crate) async fn a_long_run_keeps_its_lease(place: Place) {
+    let queue = place.queue().await;
+    let lease = Duration::from_secs(2);
+    push(&queue, "long").await;
+    let act = move |_| async move {
+        tokio::time::sleep(lease * 2).await;
+        Ok(())
+    };
+    let set = move |worker: Worker| worker.with_lease(lease);
+    let mut working = Working::start(&queue, set, act);
+    assert_eq!(working.next().await, "long");
+    // It would take over what has no lease.
+    let second = Working::start(&place.queue().await, set, act);
+    let jobs = until_all_are(&queue, JobState::Done).await;
+    assert_eq!((jobs[0].lost, jobs[0].failed), (0, 0));
+    assert!(working.stop().await && second.stop().await);
+}
+
+pub(crate) async fn depth_and_list_say_what_is_there(place: Place) {
+    let queue = place.queue().await;
+    assert_eq!(queue.depth().await.unwrap(), Depth::default());
+    for text in ["dies", "runs", "waits"] {
+        push(&queue, text).await;
+    }
+    let act = |job: Job| async move {
+        match text_of(&job).as_str() {
+            "dies" => Err(scrapest_webhook::queue::JobError::dead("of no use")),
+            _ => std::future::pending().await,
+        }
+    };
+    let mut working = Working::start(&queue, |worker| worker.with_concurrency(1), act);
+    assert_eq!(working.next().await, "dies");
+    assert_eq!(working.next().await, "runs");
+    let jobs = queue.list(None, 0, 10).await.unwrap();
+    let states: Vec<_> = jobs.iter().map(|job| job.state).collect();
+    assert_eq!(states, [JobState::Dead, JobState::Running, JobState::Waiting]);
+    let depth = queue.depth().await.unwrap();
+    assert_eq!((depth.waiting, depth.running, depth.dead), (1, 1, 1));
+    assert!(depth.oldest.is_some());
+    assert_eq!(queue.dead().await.unwrap(), jobs[..1]);
+    assert_eq!(jobs[0].reason.as_deref(), Some("of no use"));
+    assert_eq!(queue.list(None, jobs[0].id, 1).await.unwrap(), jobs[1..2]);
+    // What runs and what is not there can be neither retried nor dropped.
+    for id in [jobs[1].id, 4_711] {
+        assert!(!queue.retry(id).await.unwrap() && !queue.drop(id).await.unwrap());
+    }
+    working.task.abort();
+}
