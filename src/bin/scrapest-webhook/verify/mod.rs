@@ -2,9 +2,12 @@
 
 mod body;
 mod causes;
+mod changes;
 mod freshness;
 mod request;
+mod secrets;
 mod trial;
+mod units;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
