@@ -4,6 +4,7 @@ mod accepting;
 mod crashes;
 mod erasing;
 mod failing;
+mod metrics;
 mod outages;
 mod place;
 mod pooler;
