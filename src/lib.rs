@@ -151,7 +151,7 @@ pub use self::receiver::{OnStoreDown, Once};
 #[cfg(feature = "sender-api")]
 pub use self::reconcile::{Reconcile, ReconcileError, Reconciled};
 pub use self::rejection::{Rejection, RejectionKind};
-pub use self::secret::{Secret, Secrets, Webhook, WebhookRef};
+pub use self::secret::{Secret, Secrets, TokenIn, Webhook, WebhookRef};
 pub use self::store::{DeliveryStore, MemoryStore};
 
 /// The receiver for Scrapest. See [`WebhookLayer`] for its settings and

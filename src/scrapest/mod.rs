@@ -35,12 +35,15 @@
 pub mod api;
 mod dialect;
 mod event;
+mod settings;
 
-pub use self::dialect::{Scrapest, SignedContent};
+pub use self::event::source::{MessageEvent, Post, PostAuthor, PostEvent, Source};
 pub use self::event::{
     Author, Event, Tweet, TweetEvent, User, UserEvent, WebhookEvent, WebhookStatus,
 };
+pub use self::settings::{Deliver, Scrapest, SignedContent};
 pub use crate::event::UnknownEvent;
+pub use crate::json::RawJson;
 
 /// How the sender is called in a [`Delivery`](crate::Delivery).
 pub(crate) const SENDER: &str = "scrapest";

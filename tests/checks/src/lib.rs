@@ -3,6 +3,7 @@
 mod body;
 mod forwarded;
 mod oracle;
+mod reader;
 mod receiver;
 mod seeds;
 mod signature;
