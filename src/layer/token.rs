@@ -13,7 +13,7 @@ impl<P: Provider + Default> WebhookLayer<P> {
     /// token, without one, or with two is answered with the same 401 as a wrong signature. But a token is not a
     /// signature:
     ///
-    /// * **The body is not protected.** Whoever has seen one request can send any event.
+    /// * **The body is not protected.** Anyone who has seen one request can send any event.
     /// * **Freshness is only the body's word.** A timestamp in the body is believed, so it refuses an old request that
     ///   is sent again unchanged, and nothing more.
     /// * **A replay is only recognised if it is byte for byte the same.** In place of the signature's tag, a delivery has
