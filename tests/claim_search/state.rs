@@ -20,7 +20,7 @@ pub enum Sender {
     Replayer,
     /// Sends what he captured under an id that is recorded.
     Latecomer,
-    /// Sends what he captured at any time: he may have held the genuine request back.
+    /// Sends the captured request at any time: the attacker may have held the genuine one back.
     Interceptor,
 }
 
