@@ -1,4 +1,4 @@
-//! What must hold for every input, whoever makes it up: the fuzz targets and the property tests.
+//! What must hold for every input, from any generator: the fuzz targets and the property tests.
 
 mod body;
 mod oracle;
