@@ -1,5 +1,6 @@
 //! Redis: receivers on several machines that are one receiver.
 
+mod failure;
 mod info;
 mod link;
 mod scripts;

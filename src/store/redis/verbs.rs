@@ -7,7 +7,7 @@ use std::time::Duration;
 use ::redis::{ServerErrorKind, Value};
 use tokio::time::Instant;
 
-use super::link::Failure;
+use super::failure::Failure;
 use super::scripts::{self, Call, Script};
 use super::{OPERATION_LIMIT, RedisStore};
 use crate::store::boxed::BoxFuture;
