@@ -135,6 +135,7 @@ fn a_url_of_something_else_is_refused_and_no_password_is_shown() {
         "postgres:canary_4f1d09b7",
         "postgres://app:canary_4f1d09b7@localhost:port/app",
         "postgres://app:canary_4f1d09b7@localhost/app?sslmode=canary",
+        "postgres://app@localhost/app?sslmode=canary_4f1d09b7",
         "postgres://app@localhost/app?passwrod=canary_4f1d09b7",
         "postgres://app:wh?canary_4f1d09b7@localhost/app",
     ] {

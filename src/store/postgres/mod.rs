@@ -100,7 +100,7 @@ impl PostgresStore {
     pub fn new(url: &str) -> Result<Self, ConfigError> {
         let refuse = |text| ConfigError::new("store", text);
         if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
-            return Err(refuse("no postgres URL, expected postgres://user@host/database".into()));
+            return Err(refuse("is not a postgres URL, expected postgres://user@host/database".into()));
         }
         // sqlx would log it with its value, which may be a misspelt password.
         if has_unknown_parameter(url) {
@@ -110,7 +110,14 @@ impl PostgresStore {
             )));
         }
         let mut options = PgConnectOptions::from_str(url)
-            .map_err(|error| refuse(format!("no postgres URL: {error}")))?
+            // Without the driver's words, which repeat the value: it may be a password in the wrong place.
+            .map_err(|_| {
+                refuse(
+                    "is not a postgres URL, expected postgres://user@host:port/database, with sslmode one of: \
+                     disable, allow, prefer, require, verify-ca, verify-full"
+                        .into(),
+                )
+            })?
             // A question that failed is logged by its caller, who knows what it means.
             .disable_statement_logging();
         if !options.get_options().is_some_and(|options| options.contains("statement_timeout")) {
