@@ -100,7 +100,9 @@ impl PostgresStore {
     pub fn new(url: &str) -> Result<Self, ConfigError> {
         let refuse = |text| ConfigError::new("store", text);
         if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
-            return Err(refuse("is not a postgres URL, expected postgres://user@host/database".into()));
+            return Err(refuse(
+                "is not a postgres URL, expected postgres://user@host/database".into(),
+            ));
         }
         // sqlx would log it with its value, which may be a misspelt password.
         if has_unknown_parameter(url) {
