@@ -20,8 +20,8 @@ use webhook_verify::tower::VerifyLayer;
 use webhook_verify::{Provider, Secret};
 
 use super::tower;
-use sample_event::TweetEvent;
 use crate::{Contender, sample};
+use sample_event::TweetEvent;
 
 const BYTES: &str = "axum: `Bytes`";
 const JSON: &str = "axum: `Json<T>`, nothing verified";

@@ -8,8 +8,8 @@ use webhooksmith::signing::sign;
 use webhooksmith_axum::{TypedWebhook, WebhookSecretLayer};
 
 use super::tower;
-use sample_event::TweetEvent;
 use crate::{Contender, sample};
+use sample_event::TweetEvent;
 
 pub(super) fn webhooksmith() -> Contender {
     let handler = async |TypedWebhook(event): TypedWebhook<TweetEvent>| match event.tweet.id.len() {

@@ -15,8 +15,8 @@ use axum::body::Bytes;
 use axum::http::StatusCode;
 use axum::routing::{MethodRouter, post};
 use peers::{Contender, SECRET, SHORTEST, all, cpu, router};
-use scrapest_webhook::{ScrapeBadgerWebhookLayer, Secrets};
 use scrapest_webhook::store::MemoryStore;
+use scrapest_webhook::{ScrapeBadgerWebhookLayer, Secrets};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 mod connections;
