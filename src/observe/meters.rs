@@ -1,6 +1,8 @@
 //! The handles of the metrics: asked for once, at a layer's first request, and kept. Where they are many,
 //! each when it is first needed.
 
+mod store;
+
 use std::fmt;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
@@ -8,6 +10,7 @@ use std::time::{Duration, SystemTime};
 use metrics::{Counter, Gauge, Histogram, SharedString, counter, gauge, histogram};
 use tokio::time::Instant;
 
+pub(crate) use self::store::{Asked, StoreMeters, evicted, taken_over};
 use super::{Outcome, Verb};
 use crate::metrics as names;
 use crate::provider::Provider;
@@ -250,60 +253,6 @@ pub(crate) struct Timed {
 impl Drop for Timed {
     fn drop(&mut self) {
         self.histogram.record(self.began.elapsed().as_secs_f64());
-    }
-}
-
-/// What one store is asked, whichever layer asks it.
-#[derive(Default)]
-pub(crate) struct StoreMeters(OnceLock<[(Histogram, Counter); Verb::ALL.len()]>);
-
-/// When a question was put.
-#[derive(Clone, Copy)]
-pub(crate) struct Asked(Instant);
-
-impl StoreMeters {
-    pub(crate) fn asked(&self) -> Asked {
-        Asked(Instant::now())
-    }
-
-    pub(crate) fn answered(&self, verb: Verb, asked: Asked, ok: bool) {
-        let (durations, errors) = self.of(verb);
-        durations.record(asked.0.elapsed().as_secs_f64());
-        errors.increment(u64::from(!ok));
-    }
-
-    pub(crate) fn gave_up(&self, verb: Verb) {
-        self.of(verb).1.increment(1);
-    }
-
-    fn of(&self, verb: Verb) -> &(Histogram, Counter) {
-        let all = self.0.get_or_init(|| {
-            Verb::ALL.map(|verb| {
-                let verb = verb.as_str();
-                let histogram = histogram!(names::STORE_DURATION, "verb" => verb);
-                (histogram, counter!(names::STORE_ERRORS, "verb" => verb))
-            })
-        });
-        &all[verb as usize]
-    }
-}
-
-impl fmt::Debug for StoreMeters {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("StoreMeters")
-    }
-}
-
-/// Records that were taken over, or that were evicted. What is rare is asked for each time.
-pub(crate) fn taken_over(records: u64) {
-    if records > 0 {
-        counter!(names::TAKEOVERS).increment(records);
-    }
-}
-
-pub(crate) fn evicted(records: u64) {
-    if records > 0 {
-        counter!(names::EVICTIONS).increment(records);
     }
 }
 

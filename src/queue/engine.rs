@@ -85,3 +85,111 @@ pub(super) fn millis(duration: Duration) -> i64 {
     let longest = 1_000 * 365 * 86_400_000_i64;
     i64::try_from(duration.as_millis()).unwrap_or(longest).min(longest)
 }
+
+/// Implements [`Engine`] by the verbs, for a type that has `run`, which takes what is done on a connection.
+macro_rules! impl_engine {
+    ($engine:ty) => {
+        impl Engine for $engine {
+            fn push(&self, job: Arc<NewJob>) -> BoxFuture<'_, Result<bool, QueueError>> {
+                Box::pin(self.run(move |connection| {
+                    let job = Arc::clone(&job);
+                    Box::pin(async move { verbs::push(connection, &job).await })
+                }))
+            }
+
+            fn ready(&self) -> BoxFuture<'_, Result<(), QueueError>> {
+                Box::pin(self.run(|connection| Box::pin(verbs::ready(connection))))
+            }
+
+            fn claim(&self, wanted: Wanted) -> BoxFuture<'_, Result<Found, QueueError>> {
+                Box::pin(self.run(move |connection| Box::pin(verbs::claim(connection, wanted))))
+            }
+
+            fn renew(
+                &self,
+                run: RunId,
+                lease: Duration,
+            ) -> BoxFuture<'_, Result<bool, QueueError>> {
+                Box::pin(self.run(move |connection| Box::pin(verbs::renew(connection, run, lease))))
+            }
+
+            fn settle(
+                &self,
+                run: RunId,
+                how: Settlement,
+            ) -> BoxFuture<'_, Result<Settled, QueueError>> {
+                let how = Arc::new(how);
+                Box::pin(async move {
+                    let erases = matches!(*how, Settlement::Done { keep_body: false });
+                    let settling = self.run(move |connection| {
+                        let how = Arc::clone(&how);
+                        Box::pin(async move { verbs::settle(connection, run, &how).await })
+                    });
+                    let settled = settling.await?;
+                    if erases {
+                        self.erased();
+                    }
+                    Ok(settled)
+                })
+            }
+
+            fn retry(&self, id: i64) -> BoxFuture<'_, Result<bool, QueueError>> {
+                Box::pin(self.run(move |connection| Box::pin(verbs::retry(connection, id))))
+            }
+
+            fn drop_job(&self, id: i64) -> BoxFuture<'_, Result<bool, QueueError>> {
+                Box::pin(async move {
+                    let dropping =
+                        self.run(move |connection| Box::pin(verbs::drop_job(connection, id)));
+                    let is_dropped = dropping.await?;
+                    self.erased();
+                    Ok(is_dropped)
+                })
+            }
+
+            fn tidy(
+                &self,
+                keep_bodies: Duration,
+                retention: Duration,
+            ) -> BoxFuture<'_, Result<(), QueueError>> {
+                Box::pin(async move {
+                    let tidying = self.run(move |connection| {
+                        Box::pin(verbs::tidy(connection, keep_bodies, retention))
+                    });
+                    tidying.await?;
+                    if !keep_bodies.is_zero() {
+                        self.erased();
+                    }
+                    Ok(())
+                })
+            }
+
+            fn scrub(&self) -> BoxFuture<'_, Result<(), QueueError>> {
+                Box::pin(self.scrub_disk())
+            }
+
+            fn depth(&self) -> BoxFuture<'_, Result<Depth, QueueError>> {
+                Box::pin(self.run(|connection| Box::pin(verbs::depth(connection))))
+            }
+
+            fn body(&self, id: i64) -> BoxFuture<'_, Result<Option<Bytes>, QueueError>> {
+                Box::pin(self.run(move |connection| Box::pin(verbs::body(connection, id))))
+            }
+
+            fn list(
+                &self,
+                state: i64,
+                after: i64,
+                most: u32,
+            ) -> BoxFuture<'_, Result<Vec<JobRecord>, QueueError>> {
+                Box::pin(
+                    self.run(move |connection| {
+                        Box::pin(verbs::list(connection, state, after, most))
+                    }),
+                )
+            }
+        }
+    };
+}
+
+pub(super) use impl_engine;

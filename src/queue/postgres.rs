@@ -201,7 +201,7 @@ fn is_broken(error: &sqlx::Error) -> bool {
     }
 }
 
-crate::queue::verbs::impl_engine!(Postgres);
+crate::queue::engine::impl_engine!(Postgres);
 
 impl fmt::Debug for Postgres {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

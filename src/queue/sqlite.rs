@@ -244,7 +244,7 @@ where
     }
 }
 
-crate::queue::verbs::impl_engine!(Sqlite);
+crate::queue::engine::impl_engine!(Sqlite);
 
 /// The file, never its contents.
 impl fmt::Debug for Sqlite {

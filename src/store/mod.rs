@@ -123,8 +123,8 @@ pub(crate) use self::together::{Claims, ONE_QUESTION};
 /// }
 /// ```
 pub trait DeliveryStore: fmt::Debug + Send + Sync + 'static {
-    /// Takes `key` for `owner`, for the length of `lease`. The record is kept for `keep` from now, a
-    /// release notwithstanding, and in any case while a lease, this or a renewed one, is running.
+    /// Takes `key` for `owner`, for the length of `lease`. The record is kept for `keep` from now, also after
+    /// a release, and in any case while this lease or a renewed one is running.
     ///
     /// Succeeds on an absent key, a retryable one, an expired lease, an expired record, and when `owner`
     /// already holds the key (a claim whose answer was lost is simply repeated: same fence, same

@@ -1,6 +1,7 @@
 //! `reconcile` as a process: what the receiver missed reaches the service once, also when receiver and pass are killed.
 
 use std::collections::HashMap;
+use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -70,6 +71,13 @@ impl Service {
     }
 }
 
+/// A pass over that store, for that service.
+fn pass<'a>(store: &'a str, url: &'a str) -> Vec<&'a str> {
+    let what = ["reconcile", "--sender", "scrapebadger", "--monitor", "mon-1"];
+    let places = ["--store", store, "--forward", url];
+    [&what[..], &places, &["--lease", "1s", "--answer-within", "60s"]].concat()
+}
+
 fn start(mock: &Mock, words: &[&str]) -> Child {
     command(mock, words).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
 }
@@ -89,25 +97,11 @@ async fn a_pass_that_is_killed_is_begun_again_and_every_tweet_is_handled_once() 
     }
     let url = service.start().await;
     let store = format!("sqlite:{}", folder.path().join("deliveries.db").display());
-    let words = [
-        "reconcile",
-        "--sender",
-        "scrapebadger",
-        "--monitor",
-        "mon-1",
-        "--store",
-        &store,
-        "--forward",
-        &url,
-        "--lease",
-        "1s",
-        "--answer-within",
-        "60s",
-    ];
+    let words = pass(&store, &url);
     for killed_after in [50, 150, 300] {
-        let pass = start(&mock, &words);
+        let running = start(&mock, &words);
         service.until_handled(killed_after).await;
-        kill(pass);
+        kill(running);
     }
     let (code, out, err) = run(&mock, &words).await;
     assert_eq!(code, Some(1), "{out}{err}");
@@ -131,15 +125,22 @@ async fn what_a_killed_receiver_missed_is_found_and_nothing_runs_twice() {
         free.local_addr().unwrap().to_string()
     };
     let listen = || {
-        Command::new(env!("CARGO_BIN_EXE_scrapest-webhook"))
+        let mut receiver = Command::new(env!("CARGO_BIN_EXE_scrapest-webhook"))
             .args(["listen", "--sender", "scrapebadger", "--listen", &address, "--path", "/w"])
             .args(["--secret-env", "TEST_SECRET", "--store", &store, "--once-per", "tweet"])
             .args(["--forward", &url, "--lease", "1s", "--output", "json"])
             .env("TEST_SECRET", SECRET)
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
-            .unwrap()
+            .unwrap();
+        let mut lines = BufReader::new(receiver.stdout.take().unwrap());
+        let mut first = String::new();
+        lines.read_line(&mut first).unwrap();
+        assert!(first.starts_with("listening on "), "{first}");
+        // What else it prints must not fill the pipe.
+        std::thread::spawn(move || std::io::copy(&mut lines, &mut std::io::sink()));
+        receiver
     };
     let mut receiver = listen();
     for number in 0..TWEETS {
@@ -160,21 +161,7 @@ async fn what_a_killed_receiver_missed_is_found_and_nothing_runs_twice() {
     let before = service.handled();
     assert!(before > 0 && before < TWEETS, "{before}");
     kill(receiver);
-    let words = [
-        "reconcile",
-        "--sender",
-        "scrapebadger",
-        "--monitor",
-        "mon-1",
-        "--store",
-        &store,
-        "--forward",
-        &url,
-        "--lease",
-        "1s",
-        "--answer-within",
-        "60s",
-    ];
+    let words = pass(&store, &url);
     let (code, out, err) = run(&mock, &words).await;
     assert_eq!(code, Some(1), "{out}{err}");
     service.assert_once_each(TWEETS, 4);
