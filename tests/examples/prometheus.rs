@@ -153,6 +153,15 @@ fn prometheus(receiver: SocketAddr, directory: &Path) -> (Leashed, SocketAddr) {
     (server, address)
 }
 
+/// Prometheus scrapes and evaluates when it is their turn.
+fn until(what: &str, is_so: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !is_so() {
+        assert!(began.elapsed() < Duration::from_secs(60), "waited in vain: {what}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
 fn ask(server: SocketAddr, path: &str) -> Value {
     let answer = get(server, path).unwrap_or_else(|| panic!("prometheus refuses {path}"));
     let answer: Value = serde_json::from_str(&answer).unwrap();
@@ -230,8 +239,6 @@ fn each_panel_has_data_and_each_rule_is_evaluated_while_prometheus_scrapes_the_e
     let (_example, receiver) = example(&directory);
     let (_prometheus, server) = prometheus(receiver, &directory);
     load(receiver);
-    // Once more scraped, and once more evaluated.
-    std::thread::sleep(Duration::from_secs(2));
 
     let text = get(receiver, "/metrics").unwrap();
     let checked = Command::new("promtool")
@@ -248,21 +255,20 @@ fn each_panel_has_data_and_each_rule_is_evaluated_while_prometheus_scrapes_the_e
 
     for (title, expressions) in dashboard() {
         for expression in expressions {
-            let result = query(server, &expression);
-            // A quantile of nothing is not a number: of a verb that was not asked for.
-            let values = result.iter().map(|sample| sample["value"][1].as_str().unwrap());
-            let mut values = values.map(|value| value.parse::<f64>().unwrap());
-            assert!(values.any(f64::is_finite), "{title}: no data for {expression}: {result:?}");
+            until(&format!("{title}: data for {expression}"), || {
+                let result = query(server, &expression);
+                // A quantile of nothing is not a number: of a verb that was not asked for.
+                let values = result.iter().map(|sample| sample["value"][1].as_str().unwrap());
+                values.map(|value| value.parse::<f64>().unwrap()).any(f64::is_finite)
+            });
         }
     }
-    let groups = ask(server, "/api/v1/rules");
-    let rules = groups["groups"][0]["rules"].as_array().unwrap();
-    for rule in rules {
-        assert_eq!(rule["health"], "ok", "{rule}");
-    }
-    let firing = |name| rules.iter().any(|rule| rule["name"] == name && rule["state"] == "firing");
-    assert!(firing("WebhookStale"), "stale ones came");
-    assert!(!firing("WebhookEvicts") && !firing("WebhookSecretWrong"));
+    let rules = || ask(server, "/api/v1/rules")["groups"][0]["rules"].as_array().unwrap().clone();
+    until("each rule is evaluated", || rules().iter().all(|rule| rule["health"] == "ok"));
+    let is_firing =
+        |name| rules().iter().any(|rule| rule["name"] == name && rule["state"] == "firing");
+    until("an alert, because stale ones came", || is_firing("WebhookStale"));
+    assert!(!is_firing("WebhookEvicts") && !is_firing("WebhookSecretWrong"));
     drop((_example, _prometheus));
     _ = std::fs::remove_dir_all(&directory);
 }

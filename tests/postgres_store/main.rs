@@ -35,7 +35,7 @@ use support::{Folder, Proxy, effects};
 use tokio::time::sleep;
 
 /// How long after the server a store may need to be back.
-const RECOVERY: Duration = Duration::from_secs(2);
+const RECOVERY: Duration = Duration::from_secs(15);
 
 /// All clauses at once against one server, each with connections of its own.
 mod contract {

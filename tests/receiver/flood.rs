@@ -1,5 +1,6 @@
 //! Bodies in their thousands: memory stays under its cap, and what is genuine still passes.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use futures_util::future::join_all;
 use scrapest_webhook::ScrapestWebhookLayer;
 use support::connection::{Connection, open_head, open_text};
 use support::{Framework, Handler, Server, client, eventually, genuine, layer};
+use tokio::sync::Semaphore;
 use tokio::time::sleep;
 
 use crate::body::genuine_of;
@@ -94,11 +96,16 @@ async fn in_a_flood_of_forged_bodies_of_1_mb_genuine_ones_still_pass<F: Framewor
 }
 
 async fn the_share_of_a_body_is_held_while_its_handler_runs_and_then_free<F: Framework>() {
-    let handler = Handler::new(|_, before| async move {
-        if before < 2 {
-            sleep(Duration::from_millis(700)).await;
+    let may_end = Arc::new(Semaphore::new(0));
+    let told = Arc::clone(&may_end);
+    let handler = Handler::new(move |_, before| {
+        let told = Arc::clone(&told);
+        async move {
+            if before < 2 {
+                told.acquire().await.unwrap().forget();
+            }
+            200
         }
-        200
     });
     let layer = layer().with_bytes_in_flight(2 * 1_048_576 + 512 * 1_024);
     let layer = layer.with_answer_deadline(Duration::from_millis(200));
@@ -112,6 +119,7 @@ async fn the_share_of_a_body_is_held_while_its_handler_runs_and_then_free<F: Fra
     assert_eq!((answer.status, answer.header("retry-after")), (503, Some("1")));
     assert_eq!(handler.runs(), 2);
     assert_eq!(server.send(&small).await.status, 200, "small bodies have a part of their own");
+    may_end.add_permits(2);
     eventually("both have ended", || handler.ended() == 3).await;
     assert!(layer.drain(Duration::from_secs(5)).await);
     assert_eq!(server.send(&third).await.status, 200);

@@ -17,7 +17,7 @@ use support::{
 use tokio::time::{Instant, sleep};
 use tower::ServiceExt;
 
-const AT_ONCE: Duration = Duration::from_secs(3);
+const AT_ONCE: Duration = Duration::from_secs(9);
 
 fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)

@@ -1,7 +1,7 @@
 //! What the log says of a Redis store.
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use scrapest_webhook::store::RedisStore;
 use support::servers::redis::{FORGETFUL, RedisServer};
@@ -26,6 +26,7 @@ async fn an_outage_is_two_lines_and_a_forgetful_policy_one_and_no_line_has_the_p
     assert!(shown.contains("127.0.0.1"), "{shown}");
     let layer = layer().with_store(store).with_answer_deadline(Duration::from_millis(300));
     let shown = shown + &format!("{layer:?}");
+    let drained = layer.clone();
     let server = Axum::serve(layer, Handler::ok()).await;
     for _ in 0..5 {
         assert_eq!(server.send(&genuine().sign()).await.status, 503);
@@ -33,14 +34,20 @@ async fn an_outage_is_two_lines_and_a_forgetful_policy_one_and_no_line_has_the_p
     redis.run();
     redis.ask(&["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"]).unwrap();
     redis.ask(&["ACL", "SETUSER", "default", "resetpass", ">canary-4711"]).unwrap();
-    // What was refused is still being released in the background, once; then it is steady.
-    sleep(Duration::from_millis(1_500)).await;
+    // It counts as back once it has answered for a second.
+    let text = || String::from_utf8(log.lock().unwrap().clone()).unwrap();
+    let began = Instant::now();
+    while !text().contains("delivery store answers again") {
+        assert!(began.elapsed() < Duration::from_secs(30), "{}", text());
+        server.send(&genuine().sign()).await;
+        sleep(Duration::from_millis(50)).await;
+    }
     for _ in 0..5 {
         assert_eq!(server.send(&genuine().sign()).await.status, 200);
     }
-    sleep(Duration::from_millis(100)).await;
+    assert!(drained.drain(Duration::from_secs(20)).await);
 
-    let log = String::from_utf8(std::mem::take(&mut *log.lock().unwrap())).unwrap();
+    let log = text();
     assert!(!(shown + &log).contains("canary-4711"));
     let loud: Vec<_> = log
         .lines()

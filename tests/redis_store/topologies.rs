@@ -75,7 +75,7 @@ async fn after_a_failover_the_new_primary_is_found() {
     let found = loop {
         match store.claim(&key, Owner::random(), LONG, LONG).await {
             Ok(found) => break found,
-            Err(error) => assert!(began.elapsed() < Duration::from_secs(2), "{error}"),
+            Err(error) => assert!(began.elapsed() < Duration::from_secs(20), "{error}"),
         }
         sleep(Duration::from_millis(50)).await;
     };
@@ -149,7 +149,7 @@ async fn a_cluster_is_one_store_also_when_a_node_was_away() {
     let began = Instant::now();
     for key in &keys {
         while let Err(error) = settle(&store, key).await {
-            assert!(began.elapsed() < Duration::from_secs(2), "{error}");
+            assert!(began.elapsed() < Duration::from_secs(20), "{error}");
             sleep(Duration::from_millis(50)).await;
         }
         let found = store.claim(key, Owner::random(), LONG, LONG).await.unwrap();
