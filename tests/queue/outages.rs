@@ -1,8 +1,9 @@
 //! A database that is locked or away, while deliveries come and jobs run.
 
 use sqlx::{Connection, SqliteConnection};
-use support::Folder;
+use support::log::log;
 use support::servers::postgres::Postgres;
+use support::{Folder, SmallDisk};
 
 use super::*;
 
@@ -35,6 +36,30 @@ async fn a_locked_file_is_a_503_and_a_pause_and_nothing_else() {
     let done = until_all_are(&queue, JobState::Done).await;
     assert_eq!((done.len(), done[0].failed), (2, 0));
     assert!(queue.is_ready().await);
+    assert!(working.stop().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_is_a_503_that_is_logged_once_and_loses_nothing() {
+    let Some(disk) = SmallDisk::mount("900k") else { return };
+    let (log, file) = (log(), disk.file("queue.db"));
+    let queue = Queue::open(&format!("sqlite:{file}")).await.unwrap();
+    let mut stored = 0;
+    while send(&queue, &tweet(&format!("{stored}"))).await == 202 {
+        stored += 1;
+        assert!(stored < 10_000, "the disk is never full");
+    }
+    for _ in 0..3 {
+        assert_eq!(send(&queue, &tweet("none of these")).await, 503);
+    }
+    assert!(!queue.is_ready().await);
+    assert_eq!(log.count(&["WARN", "queue fails", &file, "disk is full"]), 1);
+    disk.grow();
+    assert_eq!(send(&queue, &tweet("after")).await, 202);
+    assert!(log.count(&["INFO", "queue answers again"]) > 0);
+    let working = Working::start(&queue, |worker| worker, |_| async { Ok(()) });
+    let done = until_all_are(&queue, JobState::Done).await;
+    assert_eq!(done.len(), stored + 1);
     assert!(working.stop().await);
 }
 

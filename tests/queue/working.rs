@@ -95,10 +95,10 @@ pub(crate) async fn workers_share_jobs_without_running_any_twice(place: Place) {
 
 pub(crate) async fn a_long_run_keeps_its_lease(place: Place) {
     let queue = place.queue().await;
-    let lease = Duration::from_secs(2);
+    let lease = Duration::from_secs(5);
     push(&queue, "long").await;
     let act = move |_| async move {
-        tokio::time::sleep(lease * 2).await;
+        tokio::time::sleep(lease * 3 / 2).await;
         Ok(())
     };
     let set = move |worker: Worker| worker.with_lease(lease);

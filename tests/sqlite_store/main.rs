@@ -9,7 +9,7 @@ use sqlx::{Connection, Row, SqliteConnection};
 use support::claims::{KEEP, LEASE, acquire, claim, random_key, recovers};
 use support::log::log;
 use support::process::{self, Process};
-use support::{Folder, effects};
+use support::{Folder, SmallDisk, effects};
 use tokio::time::sleep;
 
 /// A file for each clause: on a slow disk one that hammers its file may keep another waiting for longer than a
@@ -280,11 +280,8 @@ async fn a_claim_that_is_given_up_may_be_repeated_by_its_owner() {
 
 #[tokio::test]
 async fn a_full_disk_is_an_error_and_loses_nothing() {
-    let Some(disk) = SmallDisk::mount() else {
-        println!("skipped: a full disk, which needs the right to mount a tmpfs");
-        return;
-    };
-    let store = SqliteStore::new(&disk.0.file("deliveries.db")).unwrap();
+    let Some(disk) = SmallDisk::mount("600k") else { return };
+    let store = SqliteStore::new(&disk.file("deliveries.db")).unwrap();
     let mut done = Vec::new();
     let error = loop {
         let key = random_key();
@@ -299,32 +296,6 @@ async fn a_full_disk_is_an_error_and_loses_nothing() {
     recovers(|| store.ready()).await;
     for key in done {
         assert_eq!(claim(&store, key).await, Claim::Completed);
-    }
-}
-
-/// A disk of 600 kB.
-struct SmallDisk(Folder);
-
-impl SmallDisk {
-    fn mount() -> Option<Self> {
-        let folder = Folder::new();
-        Self::run("mount", &["-t", "tmpfs", "-o", "size=600k", "none"], &folder)
-            .then(|| Self(folder))
-    }
-
-    fn grow(&self) {
-        assert!(Self::run("mount", &["-o", "remount,size=64m"], &self.0));
-    }
-
-    fn run(command: &str, arguments: &[&str], on: &Folder) -> bool {
-        let mut command = std::process::Command::new(command);
-        command.args(arguments).arg(on.path()).output().is_ok_and(|run| run.status.success())
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        Self::run("umount", &["--lazy"], &self.0);
     }
 }
 

@@ -8,7 +8,7 @@
 //! * [`servers`]: Redis and PostgreSQL, started on free ports, killed and frozen. [`Proxy`] disturbs the
 //!   connections to them.
 //! * [`logged`]: what is logged by one test, or by a process. [`effects`]: a count of effects, independent
-//!   of the crate. [`Folder`]: a temporary folder.
+//!   of the crate. [`Folder`]: a temporary folder. [`SmallDisk`]: one that gets full.
 
 pub mod claims;
 pub mod client;
@@ -28,6 +28,7 @@ mod proxy;
 pub mod raw;
 pub mod scripted;
 pub mod servers;
+mod small_disk;
 pub mod watched;
 
 use std::time::{Duration, SystemTime};
@@ -44,6 +45,7 @@ pub use self::plain::Plain;
 pub use self::ports::free_port;
 pub use self::proxy::Proxy;
 pub use self::raw::{Raw, nonce, signature};
+pub use self::small_disk::SmallDisk;
 
 /// The secret of every receiver here. No log line and no answer may contain it.
 pub const SECRET: &str = "whsec_canary_7b1d5f0c93aa4e21";
