@@ -113,4 +113,11 @@ impl<P: Provider> WebhookLayer<P> {
     pub fn with_failed_auth_limit(self, per_minute: u32) -> Self {
         self.set(|receiver| receiver.access.limit(crate::access::Failures::new(per_minute)))
     }
+
+    /// Needs the feature `throttle`, which is off: calling it does not compile.
+    #[cfg(not(feature = "throttle"))]
+    #[must_use]
+    pub fn with_failed_auth_limit<N: super::needs::Throttle>(self, _per_minute: N) -> Self {
+        self
+    }
 }

@@ -49,7 +49,9 @@ macro_rules! table {
     };
 }
 
+#[cfg(feature = "queue-sqlite")]
 pub(super) const TABLE_SQLITE: &str = table!("INTEGER PRIMARY KEY AUTOINCREMENT", "BLOB");
+#[cfg(feature = "queue-postgres")]
 pub(super) const TABLE_POSTGRES: &str =
     table!("bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY", "bytea");
 
@@ -65,9 +67,11 @@ pub(super) const INDEXES: [&str; 4] = [
 ];
 
 /// Whether there is nothing to create. A role that may not create tables can be given one that is there.
+#[cfg(feature = "queue-postgres")]
 pub(super) const MIGRATED: &str = "SELECT to_regclass('scrapest_webhook_jobs') IS NOT NULL";
 
 /// Held to the end of its transaction: `IF NOT EXISTS` alone is not safe to run twice at once.
+#[cfg(feature = "queue-postgres")]
 pub(super) const MIGRATING: &str = "SELECT pg_advisory_xact_lock(8390876185714271586)";
 
 /// What a run of a job needs to be one that may still settle.
@@ -263,8 +267,10 @@ macro_rules! statements {
     };
 }
 
+#[cfg(feature = "queue-sqlite")]
 statements!(sqlite, "CAST(unixepoch('subsec') * 1000 AS INTEGER)", "");
 // Not `clock_timestamp()`: an index is of no use for a time that may change from row to row.
+#[cfg(feature = "queue-postgres")]
 statements!(
     postgres,
     "CAST(extract(epoch FROM statement_timestamp()) * 1000 AS bigint)",

@@ -1,7 +1,7 @@
 //! Captured attempts whose bytes were not recorded as done, because they failed or were not needed.
 
 use scrapest_webhook::testing::{self, SignedRequest};
-use scrapest_webhook::{Delivery, MemoryStore, ScrapestWebhookLayer};
+use scrapest_webhook::{Delivery, MemoryStore, ScrapestWebhookLayer, Secrets};
 use support::{Framework, Handler, SECRET, genuine, layer, nonce, seconds_ago};
 
 /// Fails the first time, and never again.
@@ -75,7 +75,7 @@ async fn a_failed_attempt_is_useless_after_a_retry_with_another_secret<F: Framew
     let attempt = |secret: &str| {
         testing::scrapest(secret).with_body(body.clone()).with_delivery_id("del_1").sign()
     };
-    let both = layer().with_additional_secret(old).unwrap();
+    let both = ScrapestWebhookLayer::from_secrets(Secrets::new([SECRET, old]).unwrap());
     runs_once::<F>(ScrapestWebhookLayer::new(old), both, attempt(old), attempt(SECRET)).await;
 }
 
