@@ -237,6 +237,7 @@ fn is_authenticated(kind: RejectionKind) -> bool {
             | RejectionKind::TooManyRuns
             | RejectionKind::InProgress
             | RejectionKind::TooManyWaiting
+            | RejectionKind::NotReady
             | RejectionKind::ShuttingDown
             | RejectionKind::AnswerDeadline
             | RejectionKind::RunLimit
