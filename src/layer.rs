@@ -53,7 +53,7 @@ impl<P: Provider + Default> WebhookLayer<P> {
     /// If the secret is empty, blank, or shorter than 8 bytes. [`try_new`](Self::try_new) does not.
     ///
     /// ```should_panic
-    /// scrapest_webhook::ScrapestWebhookLayer::new(""); // panics: «secret is empty …»
+    /// scrapest_webhook::ScrapestWebhookLayer::new(""); // panics: "secret is empty …"
     /// ```
     #[must_use]
     #[track_caller]

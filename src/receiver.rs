@@ -20,7 +20,7 @@ pub(crate) const CLOCK_ERROR: Duration = Duration::from_secs(60);
 const MEMORY_RETENTION: Duration = Duration::from_secs(4_200);
 /// Covers redelivery by hand on the next day.
 const LASTING_RETENTION: Duration = Duration::from_secs(24 * 3_600);
-/// Nobody means more than ten years; what means «for ever» would overflow the clock.
+/// Nobody means more than ten years, and a duration that means "for ever" would overflow the clock.
 const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 3_600);
 
 /// Keeps apart what shares a store.

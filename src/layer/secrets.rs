@@ -30,7 +30,7 @@ impl<P: Provider + Default> WebhookLayer<P> {
     ///
     /// It is asked for every request with a signature of the right shape, **before anything is
     /// authenticated**: it has to answer at once and from memory, a `HashMap` say, never from a database that
-    /// whoever likes could keep busy. An unknown webhook is no hurry: the request is held against
+    /// anyone could keep busy. An unknown webhook is no hurry: the request is held against
     /// a random key of the layer's own, and gets the 401 of a wrong signature at the same expense. So that
     /// time does not tell them apart either, every request is tried with as many keys as the webhook with the
     /// most secrets has had. What is left is the time of `resolve` itself: a `HashMap` takes some nanoseconds more for

@@ -82,8 +82,8 @@ async fn acquire_keys<P: Provider>(
     }
 }
 
-/// Whoever finds the delivery in progress waits for the end of the attempt that runs, to take it over if
-/// that fails, or to give its success as the answer.
+/// A request that finds its delivery in progress waits for the end of the running attempt. It takes the delivery
+/// over if the attempt fails, and answers with the attempt's success otherwise.
 async fn contend<P: Provider>(
     receiver: &Receiver<P>,
     keys: &mut Keys,
@@ -259,7 +259,7 @@ fn give_up<P: Provider>(
         }
         OnStoreDown::Refuse => {
             run.enter(Phase::Idle);
-            // The store has said once that it fails; each delivery says so to whoever looks closer.
+            // The store's failure is logged once; each refused delivery is logged at debug level.
             tracing::debug!(reason = RejectionKind::StoreDown.as_str(), %error, "delivery refused");
             Err(RejectionKind::StoreDown.into())
         }

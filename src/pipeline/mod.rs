@@ -45,7 +45,7 @@ pub(crate) trait Exchange {
     /// What the framework is given in the end.
     type Output;
 
-    /// Who is at the other end of the connection, if the server tells.
+    /// The address at the other end of the connection, if the server tells.
     fn peer(&self) -> Option<IpAddr>;
 
     fn method(&self) -> &str;

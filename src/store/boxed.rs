@@ -12,7 +12,7 @@ use super::together::{self, Together};
 use super::{Claim, DeliveryStore, Fence, Key, MemoryStore, Owner, Settled, StoreError};
 use crate::observe::{Asked, StoreMeters, Verb};
 
-/// Whoever asks for health waits no longer than this.
+/// The longest time that a question about health waits.
 const READY_LIMIT: Duration = Duration::from_secs(1);
 
 pub(super) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
@@ -152,7 +152,7 @@ impl AnyStore {
         error
     }
 
-    /// Likewise where that is said elsewhere: counted, and no more.
+    /// The same where the failure is logged elsewhere: it is only counted.
     pub(crate) fn unanswered(&self, verb: Verb) {
         self.meters.gave_up(verb);
     }

@@ -107,7 +107,7 @@ pub(crate) use self::together::{Claims, ONE_QUESTION};
 ///         let mut map = self.0.lock().unwrap();
 ///         let record = map.entry(*key).or_insert(Record { held: None, completed: false, fence: fence.get(), attempt: 1 });
 ///         let held = record.held.take().is_some_and(|(holder, _)| holder == owner);
-///         record.completed = true; // whoever reports a success: it is a fact
+///         record.completed = true; // a success is a fact, also from another owner
 ///         Ok(if held { Settled::Done } else { Settled::Lost })
 ///     }
 ///
@@ -155,7 +155,7 @@ pub trait DeliveryStore: fmt::Debug + Send + Sync + 'static {
         lease: Duration,
     ) -> impl Future<Output = Result<Settled, StoreError>> + Send;
 
-    /// Records a success for `keep` from now. Monotone: whoever reports it, the key ends completed,
+    /// Records a success for `keep` from now. Monotone: the key ends completed,
     /// also when another owner holds it, or when the store has forgotten it.
     /// [`Settled::Lost`] then says that `owner` was not the holder; the record is completed all the same.
     ///

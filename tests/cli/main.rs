@@ -2,7 +2,10 @@
 
 mod attacks;
 mod both;
+mod browser;
+mod completion;
 mod forward;
+mod inspector;
 mod listen;
 mod listening;
 mod no_panic;
@@ -13,6 +16,7 @@ mod send;
 mod shell;
 mod sign;
 mod stores;
+mod terminal;
 mod tls;
 mod upstream;
 mod verify;
@@ -24,6 +28,7 @@ fn every_command_has_help_with_an_example() {
     for command in [
         "listen",
         "send",
+        "trigger",
         "sign",
         "verify",
         "work",

@@ -425,7 +425,7 @@ fn a_recording_that_was_changed_says_so() {
         ),
         (
             text.replace("x-scrapest-event", "x scrapest event").into_bytes(),
-            "is no recorded request",
+            "is not a recorded request",
         ),
     ] {
         let ran = run_with_input(&mut command(flags), &broken);

@@ -148,7 +148,7 @@ fn service<P: Provider>(
 
 const VARIANTS: usize = 8;
 
-/// What can be done to a captured request by whoever has no secret.
+/// What a client without the secret can do to a captured request.
 fn variant(captured: &Captured, nth: usize, round: usize) -> Request<Full<Bytes>> {
     let mut request: Request<Full<Bytes>> = captured.request.clone().into_http("/");
     let headers = request.headers_mut();

@@ -46,7 +46,7 @@ async fn a_failed_delivery_that_ran_under_another_id_is_done<F: Framework>() {
     let failed = genuine().sign();
     assert_eq!(server.send(&failed).await.status, 500);
     assert_eq!(server.send(&renamed(&failed, "another")).await.status, 200);
-    assert_eq!(handler.runs(), 2, "whoever sends it again, it has run once with success");
+    assert_eq!(handler.runs(), 2, "the delivery has run once with success, and does not run again");
     for request in [failed.clone(), renamed(&failed, "a third")] {
         assert_eq!(server.send(&request).await.status, 200);
     }

@@ -244,7 +244,7 @@ fn a_secret_that_hmac_cannot_tell_from_none_is_a_configuration_error() {
         assert!(ScrapestWebhookLayer::try_new(secret).is_err(), "{secret:?}");
         assert!(Secrets::new([SECRET, secret]).is_err(), "{secret:?}");
     }
-    // Blank to whoever looks at it, in any script.
+    // Blank to a reader, in any script.
     for secret in
         ["\u{a0}\u{a0}\u{a0}\u{a0}", "\u{3000}\u{3000}\u{3000}", "\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b"]
     {

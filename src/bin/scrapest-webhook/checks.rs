@@ -30,7 +30,11 @@ impl CheckArgs {
         P: Provider + Default,
     {
         let secrets = Secrets::new(secrets.iter().cloned()).map_err(flag::named)?;
-        let mut layer = WebhookLayer::<P>::from_secrets(secrets);
+        Ok(self.set_on(WebhookLayer::<P>::from_secrets(secrets)))
+    }
+
+    /// This layer with these flags.
+    pub(crate) fn set_on<P: Provider>(&self, mut layer: WebhookLayer<P>) -> WebhookLayer<P> {
         if let Some(bytes) = self.max_body {
             layer = layer.with_body_limit(bytes);
         }
@@ -40,6 +44,6 @@ impl CheckArgs {
         if let Some(tolerance) = self.future_tolerance {
             layer = layer.with_future_tolerance(tolerance);
         }
-        Ok(layer)
+        layer
     }
 }

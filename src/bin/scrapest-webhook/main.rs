@@ -1,16 +1,18 @@
 //! `scrapest-webhook`: receive, forward, send, sign and verify webhooks from the command line.
 //!
 //! Nothing here knows how a signature is made, what a claim is, or what a sender sends: that is the
-//! crate's. One module a command.
+//! crate's part. Each command is a module of its own.
 
 #![forbid(unsafe_code)]
 
 mod api;
 mod checks;
 mod client;
+mod curl;
 mod doctor;
 mod flag;
 mod input;
+mod kind;
 mod listen;
 mod moment;
 mod output;
@@ -23,6 +25,7 @@ mod send;
 mod sender;
 mod shell;
 mod sign;
+mod terminal;
 mod verify;
 mod webhook;
 mod work;
@@ -43,6 +46,7 @@ struct Cli {
 enum Command {
     Listen(Box<listen::Listen>),
     Send(send::Send),
+    Trigger(send::Trigger),
     Sign(sign::Sign),
     Verify(verify::Verify),
     Work(Box<work::Work>),
@@ -56,11 +60,13 @@ enum Command {
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    shell::complete();
     // One for TLS in both directions and to the stores.
     _ = rustls::crypto::ring::default_provider().install_default();
     let outcome = match Cli::parse().command {
         Command::Listen(command) => command.run().await,
         Command::Send(command) => command.run().await,
+        Command::Trigger(command) => command.run().await,
         Command::Sign(command) => command.run(),
         Command::Verify(command) => command.run().await,
         Command::Work(command) => command.run().await,

@@ -53,6 +53,6 @@ mod side_by_side {
         let mut service = tower::Layer::layer(&layer, 5);
         assert_eq!((*service.get_ref(), *service.get_mut()), (5, 5));
         assert_eq!(service.into_inner(), 5);
-        let _ = tower::service_fn(|_: ()| async { Ok::<_, ()>(()) }).oneshot(());
+        drop(tower::service_fn(|_: ()| async { Ok::<_, ()>(()) }).oneshot(()));
     }
 }

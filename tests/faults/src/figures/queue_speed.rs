@@ -14,7 +14,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use rand::RngExt;
 use scrapest_webhook::ScrapestWebhookLayer;
-use scrapest_webhook::queue::{Job, Queue};
+use scrapest_webhook::queue::{Depth, Job, Queue};
 use scrapest_webhook::testing;
 use support::Folder;
 use tokio::net::TcpListener;
@@ -86,21 +86,29 @@ async fn starts(store: Store, url: &str, samples: usize) -> Result<()> {
     let (receiver, elsewhere) = (Queue::open(url).await?, Queue::open(url).await?);
     for (place, queue) in [("the same process", &receiver), ("another process", &elsewhere)] {
         let (said, mut started) = mpsc::unbounded_channel();
-        let working = tokio::spawn(queue.work(move |_: Job| {
-            _ = said.send(Instant::now());
+        let working = tokio::spawn(queue.work(move |job: Job| {
+            _ = said.send((job.delivery_id().map(str::to_owned), Instant::now()));
             async { Ok(()) }
         }));
-        sleep(Duration::from_secs(1)).await;
-        while started.try_recv().is_ok() {}
+        // What the first measurement has left is not idle.
+        while receiver.depth().await? != Depth::default() {
+            sleep(Duration::from_millis(100)).await;
+        }
         let mut histogram = Histogram::<u64>::new_with_bounds(1, 60_000_000, 3)?;
         for number in 0..samples {
             sleep(Duration::from_millis(rand::rng().random_range(50..350))).await;
-            let request = testing::scrapest(SECRET).with_delivery_id(format!("{place}-{number}"));
+            let id = format!("{place}-{number}");
+            let request = testing::scrapest(SECRET).with_delivery_id(&id);
             let request = request.sign().into_http::<Body>(SCRAPEST.path);
             let pushed = Instant::now();
             let answer = app(&receiver).oneshot(request).await?;
             anyhow::ensure!(answer.status() == 202, "{}", answer.status());
-            let begun = started.recv().await.context("the worker works")?;
+            let begun = loop {
+                let (of, begun) = started.recv().await.context("the worker works")?;
+                if of.as_deref() == Some(id.as_str()) {
+                    break begun;
+                }
+            };
             let waited = begun.saturating_duration_since(pushed);
             histogram.saturating_record(u64::try_from(waited.as_micros())?);
         }
