@@ -67,11 +67,14 @@ where
         *self.0.as_mut().project().service = None;
         runtime.spawn(async move {
             let mut left = unread.at_most;
+            let length = |frame: Frame<Bytes>| frame.data_ref().map_or(0, Bytes::len);
             let reading = async {
-                while let Some(Ok(frame)) =
-                    poll_fn(|cx| self.0.as_mut().project().body.poll_frame(cx)).await
+                while let Some(length) = poll_fn(|cx| {
+                    let frame = self.0.as_mut().project().body.poll_frame(cx);
+                    frame.map(|frame| frame?.ok().map(length))
+                })
+                .await
                 {
-                    let length = frame.data_ref().map_or(0, Bytes::len);
                     let Some(rest) = left.checked_sub(length) else { return };
                     left = rest;
                     // A body that is always ready must not keep the deadline from being looked at.
