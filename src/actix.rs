@@ -39,6 +39,7 @@ mod limits;
 use std::fmt;
 use std::future::{Future, Ready, poll_fn, ready};
 use std::net::IpAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -49,9 +50,11 @@ use actix_web::dev::{Payload, Service, ServiceRequest, ServiceResponse, Transfor
 use actix_web::error::{InternalError, PayloadError};
 use actix_web::http::StatusCode;
 use actix_web::http::header::HeaderMap;
+use actix_web::rt::System;
 use actix_web::{Error, HttpMessage, HttpResponse};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
+use tracing::instrument::Instrumented;
 
 use crate::access::PeerAddr;
 use crate::delivery::Delivery;
@@ -117,7 +120,6 @@ where
         let meters = self.receiver.meters.clone();
         let received = receive(Arc::clone(&self.receiver), exchange, Arc::clone(&run));
         // actix does not drop a handler whose client has left; what is late goes on beside it.
-        let spawn = |run| drop(actix_web::rt::spawn(run));
         let late = ActixExchange::<S>::answer_late;
         ResponseFuture(DetachOnDrop::new(
             Box::pin(received),
@@ -249,6 +251,13 @@ where
         let reason = reply.rejection;
         Err(InternalError::from_response(reason, write(reply)).into())
     }
+}
+
+/// Whether the run could be moved to a task. It is not `Send`, so it needs actix's runtime, or a local task.
+fn spawn<B: 'static>(run: Instrumented<Pin<Box<dyn Future<Output = Answer<B>>>>>) -> bool {
+    let is_local = System::try_current().is_some() || tokio::task::try_id().is_some();
+    // Only a task that may block is neither, and then this panics.
+    is_local && catch_unwind(AssertUnwindSafe(|| drop(actix_web::rt::spawn(run)))).is_ok()
 }
 
 fn write(reply: Reply) -> HttpResponse {

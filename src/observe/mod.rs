@@ -7,6 +7,7 @@
 mod meters;
 #[cfg(not(feature = "metrics"))]
 mod no_meters;
+mod notices;
 
 use std::sync::Arc;
 
@@ -20,6 +21,7 @@ use self::meters::KindLabel;
 pub(crate) use self::meters::{
     Asked, GaugeGuard, Meters, MetersOfLayer, StoreMeters, evicted, taken_over,
 };
+pub(crate) use self::notices::Notices;
 use crate::escaped::Escaped;
 use crate::rejection::{RejectionKind, Reply};
 use crate::run_state::RunState;

@@ -31,6 +31,12 @@ pub(super) struct Handled {
     client: Client,
 }
 
+impl Handled {
+    pub(super) fn attempt(&self) -> u32 {
+        self.claimed.attempt
+    }
+}
+
 /// What the handler is shown, and what is held while it runs.
 pub(super) fn delivery<P: Provider>(
     receiver: &Receiver<P>,

@@ -118,7 +118,11 @@ pub(crate) fn receive<P: Provider, X: Exchange>(
         let handler = pin!(Some(exchange.call(delivery)));
         match handler::run(&receiver, handler, X::status, held.as_ref(), &run).await {
             Ok(output) => {
-                seen.answered(X::status(&output));
+                let status = X::status(&output);
+                if let Some(held) = &held {
+                    receiver.notices.answered(status, held.attempt());
+                }
+                seen.answered(status);
                 output
             }
             Err(reply) => {
