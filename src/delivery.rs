@@ -167,6 +167,10 @@ impl Delivery {
         &self.0.held
     }
 
+    pub(crate) fn run(&self) -> &Arc<RunState> {
+        &self.0.run
+    }
+
     /// Whether this attempt has surely lost its lease (the store could not be reached to renew it, or
     /// another attempt took over), so that another handler may be running for the same delivery.
     /// A long handler asks this before an effect that must not happen twice.

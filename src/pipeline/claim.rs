@@ -36,9 +36,6 @@ pub(super) async fn acquire<P: Provider>(
     body: Body,
     run: &RunState,
 ) -> Result<Claimed, Reply> {
-    if receiver.limits.is_closed() {
-        return Err(RejectionKind::ShuttingDown.into());
-    }
     let Identified { keys, run_keys, .. } = delivery;
     if let Some(run_keys) = run_keys
         && !receiver.limits.test_events.begin(run_keys, keys, receiver.retention())
@@ -66,7 +63,7 @@ async fn acquire_keys<P: Provider>(
         since,
         body: HeldBody::Alone(body),
         deadline: run.arrived_by(since) + receiver.answer_deadline(),
-        running: receiver.limits.run(),
+        running: receiver.limits.begin()?,
         permit: Some(receiver.limits.run_permit()?),
     };
     // From here on something may be held: if the client leaves, this goes on in a task.

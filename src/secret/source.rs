@@ -99,6 +99,16 @@ impl Candidates<'_> {
         self.set.labels().nth(place.into())
     }
 
+    /// One of them has fitted.
+    pub(crate) fn fit(&self) {
+        self.set.fits();
+    }
+
+    /// Whether one of them has ever fitted.
+    pub(crate) fn have_fitted(&self) -> bool {
+        self.set.has_fitted()
+    }
+
     /// Whether there are any but decoys.
     pub(crate) fn are_known(&self) -> bool {
         self.known

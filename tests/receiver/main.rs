@@ -27,6 +27,7 @@ mod payloads;
 mod promises;
 mod proof;
 mod reflection;
+mod refused_bodies;
 mod replay;
 mod rotation;
 mod schemes;
