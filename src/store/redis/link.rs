@@ -7,13 +7,14 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use ::redis::{Cmd, RedisError, ServerErrorKind, Value};
+use ::redis::{Cmd, ServerErrorKind, Value};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
 use tokio::time::{Duration, Instant, timeout_at};
 
+use super::failure::Failure;
+use super::info;
 use super::server::{Handle, Server};
-use super::{OPERATION_LIMIT, info};
 
 /// Between two attempts at connecting, however many ask meanwhile.
 const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(100);
@@ -76,6 +77,10 @@ impl Link {
             Ok(Err(error)) => Failure::Driver(error),
             Err(_) => Failure::Silent,
         };
+        if failure.is_cross_slot() {
+            // Whatever it said of itself.
+            attempt.alone.store(false, Ordering::Relaxed);
+        }
         if self.is_broken_by(&failure) {
             self.discard(attempt.number);
         }
@@ -139,31 +144,8 @@ impl Link {
     }
 }
 
-/// Why there is no answer.
-#[derive(Clone, Debug)]
-pub(super) enum Failure {
-    Driver(RedisError),
-    /// No connection within the limit.
-    Connecting,
-    /// A connection, but no answer within the limit. The command may have taken effect.
-    Silent,
-}
-
-impl fmt::Display for Failure {
+impl fmt::Debug for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Driver(error) => error.fmt(f),
-            Self::Connecting => f.write_str("no connection to the server in time"),
-            Self::Silent => write!(f, "no answer from the server within {OPERATION_LIMIT:?}"),
-        }
-    }
-}
-
-impl std::error::Error for Failure {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Driver(error) => Some(error),
-            Self::Connecting | Self::Silent => None,
-        }
+        self.server.fmt(f)
     }
 }

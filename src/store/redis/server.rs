@@ -11,7 +11,7 @@ use ::redis::{AsyncConnectionConfig, Client, ConnectionInfo, IntoConnectionInfo,
 use tokio::sync::Mutex;
 use tokio::time::{Duration, timeout};
 
-use super::link::Failure;
+use super::failure::Failure;
 use super::{CONNECT_LIMIT, OPERATION_LIMIT};
 use crate::config_error::ConfigError;
 
