@@ -1,6 +1,7 @@
 //! The end of step 7: a success is recorded, a failure releases the delivery for the retry.
 
 use std::pin::pin;
+use std::slice;
 use std::time::Duration;
 
 use tokio::sync::OwnedSemaphorePermit;
@@ -11,8 +12,7 @@ use crate::observe::{GaugeGuard, MetersOfLayer};
 use crate::provider::Provider;
 use crate::receiver::Receiver;
 use crate::store::{
-    AnyStore, DeliveryStore, Fence, Held, Key, Keys, Owner, Settled, Settlement, StoreError,
-    UnrecordedGuard,
+    AnyStore, DeliveryStore, Fence, Held, Key, Keys, Owner, Settled, Settlement, UnrecordedGuard,
 };
 use crate::timer::timeout_at;
 
@@ -21,12 +21,9 @@ const ONE_QUESTION: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs
 
 /// What is still to be told to the store.
 struct Unsettled {
-    keys: Box<[(Key, Fence)]>,
+    keys: Vec<(Key, Fence)>,
     owner: Owner,
     how: Settlement,
-    /// Whether a question went unanswered. It may have taken effect, and its repetition then finds the key settled by
-    /// this very owner.
-    unsure: bool,
 }
 
 /// Records a success.
@@ -77,20 +74,20 @@ fn warn_if_late(settled: Settled, how: Settlement, meters: &MetersOfLayer) {
 
 impl Unsettled {
     fn new(keys: &[(Key, Fence)], owner: Owner, how: Settlement) -> Self {
-        Self { keys: keys.into(), owner, how, unsure: false }
+        Self { keys: keys.into(), owner, how }
     }
 
     /// Tells the store once; what it does not take by `patience` goes on in the background.
-    async fn settle<P: Provider>(mut self, receiver: &Receiver<P>, patience: Instant) {
+    async fn settle<P: Provider>(self, receiver: &Receiver<P>, patience: Instant) {
         // The answer waits for the record, so that a retry finds it; but not for ever.
         let patience = || patience.max(Instant::now() + Duration::from_millis(250));
-        let told = timeout_at(patience, pin!(self.tell(&receiver.store, &receiver.meters))).await;
-        let error = match told {
-            Ok(Ok(())) => return,
+        let told = receiver.store.settle_all(&self.keys, self.owner, self.how);
+        let told = async { timeout_at(patience, pin!(told)).await };
+        let error = match told.await {
+            Ok(Ok(settled)) => return warn_if_late(settled, self.how, &receiver.meters),
             Ok(Err(error)) => error,
             Err(elapsed) => receiver.store.gave_up(self.how.verb(), elapsed),
         };
-        self.unsure = true;
         tracing::debug!(%error, verb = self.how.verb().as_str(), "going on in the background");
         self.go_on(receiver);
     }
@@ -120,15 +117,13 @@ impl Unsettled {
         // Without a runtime there is no store to reach either: the lease's end does it.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             let pending = (place, receiver.meters().pending(self.how.verb()), running, known);
-            let (store, meters) = (receiver.store.clone(), receiver.meters.clone());
-            runtime.spawn(self.persist(store, meters, meaningful, pending));
+            runtime.spawn(self.persist(receiver.store.clone(), meaningful, pending));
         }
     }
 
     async fn persist(
         mut self,
         store: AnyStore,
-        meters: MetersOfLayer,
         meaningful: Duration,
         _pending: (OwnedSemaphorePermit, GaugeGuard, Running, Option<UnrecordedGuard>),
     ) {
@@ -137,17 +132,23 @@ impl Unsettled {
         let [mut limit, longest] = ONE_QUESTION;
         for pause in pauses().take_while(|_| Instant::now() < end) {
             sleep(pause).await;
-            match timeout(limit, self.tell(&store, &meters)).await {
-                Ok(Ok(())) => {
-                    return tracing::debug!(verb = verb.as_str(), "recorded in the background");
-                }
-                Ok(Err(_)) => {}
-                Err(_) => {
-                    store.unanswered(verb);
-                    limit = longest.min(limit * 2);
+            while let Some(key) = self.next() {
+                let told = store.settle_all(slice::from_ref(&key), self.owner, self.how);
+                match timeout(limit, told).await {
+                    // Not taken for late if it was lost: the question before may have taken effect, and its
+                    // repetition then finds a key that this very owner has settled.
+                    Ok(Ok(_)) => self.keys.retain(|waiting| *waiting != key),
+                    Ok(Err(_)) => break,
+                    Err(_) => {
+                        store.unanswered(verb);
+                        limit = longest.min(limit * 2);
+                        break;
+                    }
                 }
             }
-            self.unsure = true;
+            if self.keys.is_empty() {
+                return tracing::debug!(verb = verb.as_str(), "recorded in the background");
+            }
         }
         match self.how {
             Settlement::Complete { .. } => {
@@ -159,12 +160,13 @@ impl Unsettled {
         }
     }
 
-    async fn tell(&self, store: &AnyStore, meters: &MetersOfLayer) -> Result<(), StoreError> {
-        let settled = store.settle_all(&self.keys, self.owner, self.how).await?;
-        if !self.unsure {
-            warn_if_late(settled, self.how, meters);
+    /// The next key to tell. In the background it is one after the other: what a store has taken is not asked again,
+    /// however often it fails in between.
+    fn next(&self) -> Option<(Key, Fence)> {
+        match self.how {
+            Settlement::Complete { .. } => self.keys.first().copied(),
+            Settlement::Release => self.keys.last().copied(),
         }
-        Ok(())
     }
 }
 

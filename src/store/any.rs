@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use tokio::time::{Instant, timeout};
 
 use super::dyn_store::DynStore;
-use super::one_by_one::one_key_verbs;
+use super::one_by_one::{ONE_QUESTION, one_key_verbs};
 use super::outage::Outage;
 use super::unrecorded::{Unrecorded, UnrecordedGuard};
 use super::{
@@ -19,8 +19,6 @@ use super::{
 use crate::observe::{Asked, StoreMeters, Verb};
 use crate::timer::timeout_at;
 
-/// A claim that takes longer was lost, and is asked again.
-pub(crate) const ONE_QUESTION: Duration = Duration::from_secs(2);
 /// How long a health endpoint waits for the store.
 const READY_LIMIT: Duration = Duration::from_secs(1);
 /// 3,600 s and 300 s of tolerance and a margin. Memory is short.
@@ -132,7 +130,9 @@ impl AnyStore {
         lease: Duration,
         keep: Duration,
     ) -> Result<Claims, StoreError> {
-        let limit = || patience.min(Instant::now() + ONE_QUESTION);
+        // The store may claim one key after the other.
+        let limit = ONE_QUESTION * u32::try_from(keys.len()).unwrap_or(1);
+        let limit = || patience.min(Instant::now() + limit);
         match timeout_at(limit, pin!(self.claim_all(keys, owner, lease, keep))).await {
             Ok(claims) => claims,
             Err(elapsed) => Err(self.gave_up(Verb::Claim, elapsed)),

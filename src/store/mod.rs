@@ -43,11 +43,11 @@ use std::time::Duration;
 
 pub use self::answers::{Claim, Claims, Settled, Settlement, StoreError};
 pub use self::any::AnyStore;
-pub(crate) use self::any::ONE_QUESTION;
 pub use self::from_url::store_from_url;
 pub use self::key::{Fence, Key, Owner};
 pub(crate) use self::keys::{Held, Keys};
 pub use self::memory::MemoryStore;
+pub(crate) use self::one_by_one::ONE_QUESTION;
 #[cfg(feature = "postgres")]
 pub use self::postgres::PostgresStore;
 #[cfg(feature = "redis")]

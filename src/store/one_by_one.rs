@@ -1,8 +1,15 @@
 //! The verbs over several keys by those over one key, and the other way round.
 
+use std::pin::pin;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::{Claim, Claims, DeliveryStore, Fence, Key, Owner, Settled, Settlement, StoreError};
+use crate::timer::timeout_at;
+
+/// A claim of one key that takes longer was lost.
+pub(crate) const ONE_QUESTION: Duration = Duration::from_secs(2);
 
 pub(super) async fn claim_all<S: DeliveryStore + ?Sized>(
     store: &S,
@@ -13,7 +20,9 @@ pub(super) async fn claim_all<S: DeliveryStore + ?Sized>(
 ) -> Result<Claims, StoreError> {
     let mut last = 0;
     for place in 0..keys.len() {
-        let taken = match store.claim(&keys[place].0, owner, lease, keep).await? {
+        let claim = pin!(store.claim(&keys[place].0, owner, lease, keep));
+        let claim = timeout_at(|| Instant::now() + ONE_QUESTION, claim).await;
+        let taken = match claim.map_err(StoreError::new)?? {
             Claim::Acquired { fence, attempt } => {
                 (keys[place].1, last) = (fence, attempt);
                 continue;

@@ -182,9 +182,9 @@ impl DeliveryStore for Defective {
         match self.defect {
             Defect::ClaimsHalf => self.inner.claim_all(&mut keys[..half], owner, lease, keep).await,
             Defect::KeepsWhatItTook => {
-                for place in 0..keys.len() {
-                    match self.claim(&keys[place].0, owner, lease, keep).await? {
-                        Claim::Acquired { fence, .. } => keys[place].1 = fence,
+                for (place, (key, of_key)) in keys.iter_mut().enumerate() {
+                    match self.claim(key, owner, lease, keep).await? {
+                        Claim::Acquired { fence, .. } => *of_key = fence,
                         Claim::InProgress { retry_after } => {
                             return Ok(Claims::InProgress { place, retry_after });
                         }
