@@ -40,7 +40,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         webhook.shutdown(Duration::from_secs(20)).await;
         _ = tell.send(());
     };
-    // Whoever holds a connection open does not hold up the process: nothing runs there any more.
+    // A client that keeps a connection open does not hold up the process: nothing runs there any more.
     let late = async move {
         _ = told.await;
         tokio::time::sleep(Duration::from_secs(5)).await;

@@ -54,7 +54,7 @@ async fn work(mut events: mpsc::Receiver<Waiting>) -> Vec<usize> {
         let texts: Vec<_> = batch.iter().filter_map(|waiting| waiting.event.tweet()).collect();
         let stored = insert(&texts, is_first).await;
         for waiting in batch {
-            // Whoever does not wait any more had its run limit; its retry comes.
+            // A handler that no longer waits reached its run limit; its retry comes.
             _ = waiting.outcome.send(stored);
         }
     }

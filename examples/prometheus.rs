@@ -1,8 +1,8 @@
-//! Metrics for Prometheus: `/metrics` beside the webhooks of both senders.
+//! Metrics for Prometheus: `/metrics` beside the webhooks of both senders and a queue.
 //!
 //! ```sh
 //! SCRAPEST_WEBHOOK_SECRET=whsec_… SCRAPEBADGER_WEBHOOK_SECRET=whsec_… \
-//!     cargo run --example prometheus --features metrics
+//!     cargo run --example prometheus --features metrics,queue-sqlite
 //! curl http://127.0.0.1:3002/metrics
 //! ```
 //!
@@ -15,6 +15,7 @@ use axum::routing::{get, post};
 use axum::{Router, http::StatusCode};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
 use scrapest_webhook::metrics::{BYTES_BUCKETS, SECONDS_BUCKETS};
+use scrapest_webhook::queue::{Job, JobError, Queue};
 use scrapest_webhook::{
     ScrapeBadgerWebhookLayer, ScrapestWebhookLayer, Secret, scrapebadger, scrapest,
 };
@@ -40,7 +41,14 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let scrapebadger_layer =
         ScrapeBadgerWebhookLayer::try_new(Secret::from_env("SCRAPEBADGER_WEBHOOK_SECRET")?)?
             .check()?;
+    // The same sender once more, stored first and worked on afterwards.
+    let url = std::env::var("QUEUE_URL").unwrap_or_else(|_| "sqlite:queue.db".into());
+    let queue = Queue::open(&url).await?;
+    let stopped = async { _ = tokio::signal::ctrl_c().await };
+    let worker = tokio::spawn(queue.work(on_job).with_shutdown(stopped));
+    let queue_layer = scrapest_layer.clone().with_namespace("queued");
     let app = Router::new()
+        .route("/webhooks/queued", post(queue.accept()).route_layer(queue_layer))
         .route("/webhooks/scrapest", post(on_scrapest).route_layer(scrapest_layer.clone()))
         .route("/webhooks/scrapebadger", post(on_badger).route_layer(scrapebadger_layer.clone()))
         .route("/metrics", get(async move || metrics.render()));
@@ -52,6 +60,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     axum::serve(listener, app).with_graceful_shutdown(stop).await?;
     let grace = Duration::from_secs(10);
     tokio::join!(scrapest_layer.drain(grace), scrapebadger_layer.drain(grace));
+    worker.await?;
+    Ok(())
+}
+
+async fn on_job(job: Job) -> Result<(), JobError> {
+    let event: scrapest::Event = job.event()?;
+    println!("{:?}", event.kind());
     Ok(())
 }
 

@@ -170,6 +170,10 @@ where
         self.request.path()
     }
 
+    fn query(&self) -> &str {
+        self.request.query_string()
+    }
+
     fn headers(&self) -> Headers<'_> {
         Headers::new(self.request.headers())
     }

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::de::Read;
 
 use crate::escaped::Escaped;
-use crate::json::Legible;
 use crate::json::object::{Fill, Place};
+use crate::json::{Members, without_lone_surrogates};
 
 #[cfg(any(feature = "axum", feature = "actix"))]
 pub(crate) mod extract;
@@ -21,12 +21,12 @@ mod tests;
 
 /// An event of a kind that this version of the crate does not know, as it was sent.
 ///
-/// Services add kinds: a handler should log this one, and answer with a success unless it wants the
-/// sender to try again.
+/// Services add kinds. A handler should log this event, and answer with a success unless it wants the sender
+/// to retry.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct UnknownEvent {
-    /// What the body calls it, like `mention.created`; `None` when the body does not say.
+    /// The kind that the body names, like `mention.created`; `None` if it names none.
     pub kind: Option<String>,
     /// The body, byte for byte as it was signed.
     #[serde(with = "raw")]
@@ -34,19 +34,22 @@ pub struct UnknownEvent {
 }
 
 impl UnknownEvent {
-    /// The event of a body in which no known kind was found. A body that is no JSON, or whose fields
-    /// cannot be read, may well be what is left of a known kind, so it is an error and not unknown.
+    /// The event of a body in which no known kind was found.
+    ///
+    /// A body that is not JSON may be what is left of a known kind, and so may an object that says one thing
+    /// in two ways. Both are errors and not unknown events.
     pub(crate) fn from_body(kind: Option<&str>, body: &Bytes) -> Result<Self, EventError> {
-        if kind.is_none() {
-            match body.trim_ascii_start().first() {
-                Some(b'{') => _ = decode::<Legible>(body)?,
-                _ => _ = decode::<IgnoredAny>(body)?,
-            }
+        match (body.trim_ascii_start().first(), kind) {
+            (Some(b'{'), None) => check_object(body)?,
+            // The kind was readable, and a text beside it need not be UTF-8.
+            (Some(b'{'), Some(_)) => check_object(String::from_utf8_lossy(body).as_bytes())?,
+            (_, Some(_)) => {}
+            (_, None) => _ = decode::<IgnoredAny>(body)?,
         }
         Ok(Self { kind: kind.map(str::to_owned), raw: body.clone() })
     }
 
-    /// The body as JSON of a type of one's own.
+    /// The body as JSON of a type of your own.
     ///
     /// # Errors
     ///
@@ -56,7 +59,15 @@ impl UnknownEvent {
     }
 }
 
-/// Without the body, which may be long and private; the kind escaped and cut.
+/// Whether an object is JSON, and says no field in two ways.
+fn check_object(body: &[u8]) -> Result<(), EventError> {
+    match (Members::of_body(body), without_lone_surrogates(body)) {
+        (Err(_), Some(body)) => Members::of_body(&body).map(drop),
+        (checked, _) => checked.map(drop),
+    }
+}
+
+/// Without the body, which may be long and private. The kind is escaped and cut.
 impl fmt::Debug for UnknownEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("UnknownEvent")
@@ -66,7 +77,7 @@ impl fmt::Debug for UnknownEvent {
     }
 }
 
-/// Why a handler could not be given its event. Opaque; see [`kind`](Self::kind).
+/// Why the handler's event could not be made. Opaque; see [`kind`](Self::kind).
 ///
 /// Its text names the path of the field, like `data.tweet.id: missing field`. It may quote a little of
 /// the payload, and is safe to log: one line of printable ASCII, of bounded length.
@@ -80,29 +91,28 @@ pub struct EventError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EventErrorKind {
-    /// The event is of a known kind but its payload is not as documented, or the body is no JSON: 422.
+    /// The kind is known but the payload is not as documented, or the body is not JSON: 422.
     Payload,
-    /// The handler does not sit behind a layer of this crate: 500.
+    /// The route has no layer of this crate: 500.
     MissingLayer,
-    /// The handler asks for the event of one sender behind the layer of another: 500.
+    /// The handler takes the event of one sender, and the layer is of another: 500.
     WrongSender,
 }
 
 impl EventError {
-    /// The longest text in bytes: an error quotes the value it does not like, which may be the whole
-    /// body.
+    /// The longest text in bytes. An error quotes the value that it refuses, which may be the whole body.
     const LONGEST: usize = 512;
 
     pub(crate) fn payload(message: impl Into<String>) -> Self {
         Self { kind: EventErrorKind::Payload, message: printable(&message.into(), Self::LONGEST) }
     }
 
-    /// A field that must be there, and is not, or is `null`.
+    /// A required field that is missing or `null`.
     pub(crate) fn missing(path: &str) -> Self {
         Self::payload(format!("{path}: missing field"))
     }
 
-    /// The event of the sender `wanted` was asked of a delivery from the sender `found`.
+    /// The handler takes events of `wanted`, and the delivery is from `found`.
     pub(crate) fn wrong_sender(found: &str, wanted: &str) -> Self {
         Self {
             kind: EventErrorKind::WrongSender,
@@ -127,17 +137,27 @@ impl fmt::Display for EventError {
 
 impl Error for EventError {}
 
-/// Decodes fast; only what fails is decoded again, to learn where.
+/// Decodes a body. Only a body that cannot be decoded is looked at again: for lone surrogates, which are
+/// replaced, and to learn where the error is.
 pub(crate) fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, EventError> {
-    decode_seed(PhantomData::<T>, body).map_err(|error| located::<T>(body, &error))
+    decode_seed(PhantomData::<T>, body).or_else(|error| match without_lone_surrogates(body) {
+        Some(body) => decode_seed(PhantomData::<T>, &body).map_err(|e| located::<T>(&body, &e)),
+        None => Err(located::<T>(body, &error)),
+    })
 }
 
-/// The same into where it is to stay.
+/// Decodes a body as [`decode`] does, into its final place.
 pub(crate) fn decode_into<T>(object: &mut T, body: &[u8]) -> Result<(), EventError>
 where
     T: DeserializeOwned + for<'de> Fill<'de>,
 {
-    decode_seed(Place(object), body).map_err(|error| located::<T>(body, &error))
+    decode_seed(Place(object), body).or_else(|error| match without_lone_surrogates(body) {
+        Some(body) => {
+            *object = T::default();
+            decode_seed(Place(object), &body).map_err(|error| located::<T>(&body, &error))
+        }
+        None => Err(located::<T>(body, &error)),
+    })
 }
 
 fn decode_seed<'de, S: DeserializeSeed<'de>>(
@@ -145,9 +165,9 @@ fn decode_seed<'de, S: DeserializeSeed<'de>>(
     body: &'de [u8],
 ) -> serde_json::Result<S::Value> {
     match std::str::from_utf8(body) {
-        // Checked at once, which is a tenth of the work of checking every string.
+        // One check of the whole is a tenth of the work of checking every string.
         Ok(text) => whole(seed, serde_json::Deserializer::from_str(text)),
-        // What is skipped may be no UTF-8.
+        // A value that is skipped need not be UTF-8.
         Err(_) => whole(seed, serde_json::Deserializer::from_slice(body)),
     }
 }
@@ -173,8 +193,8 @@ fn located<T: DeserializeOwned>(body: &[u8], error: &serde_json::Error) -> Event
     }
 }
 
-/// At most `limit` bytes of `text`, what is not printable ASCII escaped: the values that an error quotes,
-/// and the keys in a path, are written by strangers.
+/// At most `limit` bytes of `text`, with everything escaped that is not printable ASCII: the values that an
+/// error quotes, and the keys in a path, come from outside.
 fn printable(text: &str, limit: usize) -> String {
     let mut out = String::new();
     for character in text.chars() {

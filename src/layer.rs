@@ -5,6 +5,7 @@ mod limits;
 mod observe_only;
 mod secrets;
 mod shutdown;
+mod token;
 
 use std::fmt;
 use std::sync::Arc;

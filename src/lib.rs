@@ -44,6 +44,7 @@
 //! | stores | [`MemoryStore`] (default), `store::SqliteStore`, `store::PostgresStore`, `store::RedisStore`, [`store::store_from_url`] |
 //! | the reason of a refusal | [`Rejection`] in the response's extensions, with its [`RejectionKind`] |
 //! | tests of your handler | the module `testing` (feature `testing`) |
+//! | slow work, and missed deliveries | the module `queue`, `WebhookLayer::reconcile` (features `queue-sqlite`, `queue-postgres`, `sender-api`) |
 //! | a sender or a store of your own | [`Provider`], [`DeliveryStore`] |
 //!
 //! # What it does
@@ -85,6 +86,8 @@
 //! | `tower` | the `tower_layer::Layer` |
 //! | `actix` | the actix-web middleware and extractors |
 //! | `sqlite`, `postgres`, `redis` | the stores of these names |
+//! | `queue-sqlite`, `queue-postgres` | the durable queue `queue`: answer now, work later |
+//! | `sender-api` | clients of the senders' APIs, and reconciliation with their logs |
 //! | `metrics` | counters, gauges and histograms through the `metrics` facade |
 //! | `throttle` | [`with_failed_auth_limit`](WebhookLayer::with_failed_auth_limit) |
 //! | `testing` | signing requests in tests, and the contract suite for stores |
@@ -148,7 +151,7 @@ pub use self::receiver::{OnStoreDown, Once};
 #[cfg(feature = "sender-api")]
 pub use self::reconcile::{Reconcile, ReconcileError, Reconciled};
 pub use self::rejection::{Rejection, RejectionKind};
-pub use self::secret::{Secret, Secrets, Webhook, WebhookRef};
+pub use self::secret::{Secret, Secrets, TokenIn, Webhook, WebhookRef};
 pub use self::store::{DeliveryStore, MemoryStore};
 
 /// The receiver for Scrapest. See [`WebhookLayer`] for its settings and

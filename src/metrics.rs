@@ -24,6 +24,8 @@
 //! | `scrapest_webhook_oldest_record_timestamp_seconds` | gauge | seconds | `sender` | when the oldest record of the memory store was claimed, in Unix time; now, if there is none |
 //! | `scrapest_webhook_evictions_total` | counter | count | | records that left the memory store before their time, because it was full |
 //!
+//! The metrics of a queue are in the table of the module `queue`.
+//!
 //! Labels are from fixed sets:
 //!
 //! * `sender` is the [`name`](crate::Provider::name) of the provider;

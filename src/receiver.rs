@@ -11,7 +11,7 @@ use crate::config_error::ConfigError;
 use crate::limits::Limits;
 use crate::observe::{Meters, MetersOfLayer};
 use crate::provider::{DedupBy, Provider};
-use crate::secret::Source;
+use crate::secret::{Source, TokenIn};
 use crate::store::{AnyStore, MemoryStore};
 
 /// How far two clocks that are meant to be right may differ. Retention covers it on both sides.
@@ -53,6 +53,8 @@ pub enum Once {
 pub(crate) struct Receiver<P> {
     pub(crate) provider: P,
     pub(crate) secrets: Source,
+    /// Where a sender that signs nothing puts the secret itself.
+    pub(crate) token: Option<TokenIn>,
     pub(crate) store: AnyStore,
     /// Ahead of everything that is hashed into a store's key.
     pub(crate) namespace: Namespace,
@@ -87,6 +89,7 @@ impl<P: Provider> Receiver<P> {
         let bytes_in_flight_limit = 64 * 1024 * 1024;
         let mut receiver = Self {
             secrets,
+            token: None,
             store: AnyStore::new(MemoryStore::default()),
             namespace: [0; 16],
             dedup_by: None,
@@ -246,6 +249,7 @@ impl<P: fmt::Debug> fmt::Debug for Receiver<P> {
         f.debug_struct("Receiver")
             .field("provider", &self.provider)
             .field("secrets", &self.secrets)
+            .field("token", &self.token)
             .field("store", &self.store)
             .field("dedup_by", &self.dedup_by)
             .field("once_per", &self.once_per)

@@ -66,7 +66,7 @@ impl fmt::Display for Rejection {
 
 macro_rules! rejection_kinds {
     ($($(#[$doc:meta])* $kind:ident $status:literal $label:literal $body:literal;)*) => {
-        /// The reasons for a [`Rejection`]. Two of them are no refusals: a duplicate and a challenge.
+        /// The reasons for a [`Rejection`]. Three of them are not refusals: a duplicate, a challenge, and an event that was filtered out.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum RejectionKind { $($(#[$doc])* $kind,)* }
@@ -111,11 +111,11 @@ rejection_kinds! {
     ContentEncoding 415 "content_encoding" "expected no content-encoding";
     /// The body is, or says it is, longer than the limit.
     BodyTooLarge 413 "body_too_large" "body too large";
-    /// No signature header.
+    /// No signature header, or no token.
     MissingSignature 401 "missing_signature" "unauthorized";
-    /// More than one signature header.
+    /// More than one signature header, or token.
     RepeatedSignature 401 "repeated_signature" "unauthorized";
-    /// The signature header is not of the sender's shape.
+    /// The signature header, or the token, does not have the right shape.
     MalformedSignature 401 "malformed_signature" "unauthorized";
     /// The body did not come within its deadline.
     BodyTooSlow 408 "body_too_slow" "body too slow";
@@ -125,12 +125,14 @@ rejection_kinds! {
     BytesInFlight 503 "bytes_in_flight" "busy, try again";
     /// No webhook is known by the id or the path that the request names, where a layer stands for several.
     UnknownWebhook 401 "unknown_webhook" "unauthorized";
-    /// The signature is of other bytes or of another secret.
+    /// The signature is of other bytes or of another secret, or the token is wrong.
     WrongSignature 401 "wrong_signature" "unauthorized";
     /// Authentic, but no timestamp is under the signature.
     NoSignedTimestamp 401 "no_signed_timestamp" "unauthorized";
     /// Authentic, but a timestamp is too old, too far ahead, or unreadable.
     Stale 401 "stale" "unauthorized";
+    /// An event that the sender's settings filter out, acknowledged without the handler.
+    Filtered 200 "filtered" "";
     /// A challenge, answered.
     Challenge 200 "challenge" "";
     /// A duplicate of a completed delivery, or a replay of one.
@@ -157,7 +159,7 @@ impl RejectionKind {
     /// The others are answers in the handler's place, and nothing is wrong.
     #[cfg_attr(not(feature = "metrics"), allow(dead_code, reason = "the labels of metrics"))]
     pub(crate) const fn is_refusal(self) -> bool {
-        !matches!(self, Self::Duplicate | Self::Challenge)
+        !matches!(self, Self::Filtered | Self::Duplicate | Self::Challenge)
     }
 }
 

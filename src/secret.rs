@@ -4,6 +4,7 @@ mod file;
 mod handle;
 mod set;
 mod source;
+mod token;
 mod webhook;
 
 use std::ffi::OsStr;
@@ -17,7 +18,9 @@ use zeroize::Zeroizing;
 
 pub use self::handle::Secrets;
 pub(crate) use self::set::{MOST_SECRETS, SecretSet};
-pub(crate) use self::source::Source;
+pub(crate) use self::source::{Candidates, Source};
+pub(crate) use self::token::Token;
+pub use self::token::TokenIn;
 pub use self::webhook::{Webhook, WebhookRef};
 use crate::config_error::ConfigError;
 

@@ -1,12 +1,12 @@
 //! A look at a few top-level fields of a JSON object, without building it.
 
 use std::borrow::Cow;
-use std::fmt;
 
-use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
 use time::OffsetDateTime;
 
 use self::scan::Found;
+use super::surrogates;
 use super::times::{parse_time, unix_time};
 
 mod scan;
@@ -16,22 +16,22 @@ mod tests;
 /// The fields asked for, each in the place of its name.
 pub(crate) type Fields<'a, const N: usize> = [Field<'a>; N];
 
-/// What stands under a name.
+/// The value of a field.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) enum Field<'a> {
-    /// Nothing, or `null`.
+    /// Missing, or `null`.
     #[default]
     Absent,
     Text(Cow<'a, str>),
     Integer(i128),
-    /// Something else, or the name stands there twice and there is no telling which one counts.
+    /// Something else, or the field is there twice with different values.
     Unusable,
 }
 
 impl<'a> Field<'a> {
-    /// Of a value as it is written; `None` if it is no JSON.
+    /// Reads a value as it is written; `None` if it is not JSON.
     fn of(json: &'a [u8]) -> Option<Self> {
-        // To the end in any case, so that many bytes are looked at at once.
+        // Every byte is looked at in any case, so that the compiler can look at many at once.
         let is_plain = |text: &[u8]| {
             let plain = |byte: u8| byte >= b' ' && byte != b'"' && byte != b'\\';
             text.iter().fold(true, |all, byte| all & plain(*byte))
@@ -41,7 +41,17 @@ impl<'a> Field<'a> {
         {
             return std::str::from_utf8(text).ok().map(|text| Self::Text(text.into()));
         }
-        serde_json::from_slice(json).ok()
+        match json.first()? {
+            b'"' => surrogates::parse::<String>(json).ok().map(|text| Self::Text(text.into())),
+            b'n' => (json == b"null").then_some(Self::Absent),
+            _ => {
+                let json = serde_json::from_slice::<&RawValue>(json).ok()?.get();
+                // As text a number is never rounded, and never too large.
+                let is_integer = json.bytes().all(|byte| byte == b'-' || byte.is_ascii_digit());
+                let integer = is_integer.then(|| json.parse().ok()).flatten();
+                Some(integer.map_or(Self::Unusable, Self::Integer))
+            }
+        }
     }
 
     pub(crate) fn text(self) -> Option<Cow<'a, str>> {
@@ -51,21 +61,23 @@ impl<'a> Field<'a> {
         }
     }
 
-    /// Whether something stands there, and it is no string.
-    pub(crate) fn is_no_text(&self) -> bool {
+    /// Whether there is a value, and it is not a string.
+    pub(crate) fn is_not_text(&self) -> bool {
         !matches!(self, Self::Absent | Self::Text(_))
     }
 
-    /// As an id: senders write them as strings or as integers. An empty one is none.
+    /// The value as an id: senders write ids as strings or as integers of up to 64 bits. An empty string is
+    /// not an id.
     pub(crate) fn id(self) -> Option<Cow<'a, str>> {
         match self {
-            Self::Integer(number) => Some(number.to_string().into()),
+            Self::Integer(number) => (i64::MIN.into()..=u64::MAX.into())
+                .contains(&number)
+                .then(|| number.to_string().into()),
             other => other.text().filter(|text| !text.is_empty()),
         }
     }
 
-    /// As a time: RFC 3339, or an integer of seconds or milliseconds. `Some(None)`: there is something,
-    /// but no time.
+    /// The value as a time. `Some(None)`: there is a value, but it is not a time.
     pub(crate) fn time(&self) -> Option<Option<OffsetDateTime>> {
         match self {
             Self::Absent => None,
@@ -76,12 +88,9 @@ impl<'a> Field<'a> {
     }
 }
 
-/// The fields of these names, up to where they are `enough`: senders write them before the event itself, which
-/// then is not looked at, nor whether a name is there once more. All absent if `json` is anything but one whole
-/// object, as far as it is read.
-///
-/// Only what is asked for is read; the rest is left to whoever decodes the event. That is most of the body, and
-/// reading it twice would cost more than everything else that is done with a request.
+/// The fields of these names, up to where they are `enough`. Senders write them before the event itself, and the
+/// rest is not read: it is most of the body, and reading it twice would cost more than everything else that is
+/// done with a request. All are absent if `json` is not one whole object, as far as it is read.
 pub(crate) fn fields<'a, const N: usize>(
     json: &'a [u8],
     names: [&str; N],
@@ -94,7 +103,11 @@ pub(crate) fn fields<'a, const N: usize>(
         };
         let Some(value) = Field::of(value) else { return Found::Broken };
         let field: &mut Field<'a> = &mut fields[place];
-        *field = if *field == Field::Absent { value } else { Field::Unusable };
+        if *field == Field::Absent {
+            *field = value;
+        } else if *field != value {
+            *field = Field::Unusable;
+        }
         if enough(&fields) { Found::Enough } else { Found::Other }
     });
     match read {
@@ -103,80 +116,15 @@ pub(crate) fn fields<'a, const N: usize>(
     }
 }
 
-/// An object of which every field could be read by [`fields`]; one that cannot hides all the others.
-pub(crate) struct Legible;
-
-impl<'de> serde::Deserialize<'de> for Legible {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(LegibleVisitor)
-    }
-}
-
-struct LegibleVisitor;
-
-impl<'de> Visitor<'de> for LegibleVisitor {
-    type Value = Legible;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        while map.next_entry::<String, Field<'_>>()?.is_some() {}
-        Ok(Legible)
-    }
-}
-
-impl<'de: 'a, 'a> serde::Deserialize<'de> for Field<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Scalar)
-    }
-}
-
-struct Scalar;
-
-impl<'de> Visitor<'de> for Scalar {
-    type Value = Field<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("any value")
-    }
-
-    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-        Ok(Field::Text(Cow::Borrowed(text)))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(Field::Text(Cow::Owned(text.to_owned())))
-    }
-
-    fn visit_i64<E>(self, number: i64) -> Result<Self::Value, E> {
-        Ok(Field::Integer(number.into()))
-    }
-
-    fn visit_u64<E>(self, number: u64) -> Result<Self::Value, E> {
-        Ok(Field::Integer(number.into()))
-    }
-
-    fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(Field::Absent)
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
-        Ok(Field::Unusable)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
-        Ok(Field::Unusable)
-    }
-
-    fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-        while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Field::Unusable)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Field::Unusable)
-    }
+/// The first value of the field `name`, as it is written.
+pub(crate) fn raw_field<'a>(json: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    let mut first = None;
+    scan::members(json, |found, value| {
+        if found == name.as_bytes() {
+            first = Some(value);
+            return Found::Enough;
+        }
+        Found::Other
+    })?;
+    first
 }

@@ -1,10 +1,19 @@
-//! JSON as the senders write it: a look at a few fields of a body, and the forms of ids, times and objects.
+//! JSON as the senders write it: a look at a few fields of a body, and the forms of ids, numbers, times and
+//! objects.
 
 mod fields;
+mod members;
 pub(crate) mod object;
+mod raw;
+mod surrogates;
 mod times;
 mod values;
 
-pub(crate) use self::fields::{Field, Legible, fields};
-pub(crate) use self::times::parse_unix_header;
-pub(crate) use self::values::{Id, Time};
+#[cfg(feature = "testing")]
+pub(crate) use self::fields::Fields;
+pub(crate) use self::fields::{Field, fields, raw_field};
+pub(crate) use self::members::Members;
+pub use self::raw::RawJson;
+pub(crate) use self::surrogates::replaced as without_lone_surrogates;
+pub(crate) use self::times::{EXPECTED_TIME, parse_time_header};
+pub(crate) use self::values::{Compared, Count, Flag, Id, Number, Time};

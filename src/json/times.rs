@@ -1,151 +1,108 @@
-//! The forms in which both senders write a time.
-//!
-//! What they nearly always write is read here by hand, Twitter's form with a sixth of the instructions that
-//! the library takes. Whether anything else is a time, the library decides.
+//! The forms in which senders write a time.
 
-use time::format_description::StaticFormatDescription;
+use std::borrow::Cow;
+
 use time::format_description::well_known::Rfc3339;
-use time::macros::format_description;
-use time::{Date, Month, OffsetDateTime, Time, UtcOffset};
+use time::{OffsetDateTime, UtcOffset};
 
 #[cfg(test)]
 mod tests;
 
-/// A Unix time of at least this magnitude is in milliseconds, a smaller one in seconds: as seconds the
-/// number would lie after the year 5138, as milliseconds it lies after March 1973.
-const FIRST_IN_MILLISECONDS: u128 = 100_000_000_000;
+/// A number of at least this magnitude counts a unit that is 1,000 times smaller, and so on three times:
+/// seconds, milliseconds, microseconds, nanoseconds. In each unit the numbers below its limit reach from 1973
+/// to 5138 (seconds: from 1970), so a time of these years is never taken for another.
+const SECONDS_BELOW: u128 = 100_000_000_000;
 
-/// `Mon Mar 04 12:00:00 +0000 2026`. The weekday has to be one, but not the right one: the sender's own
-/// sample has a wrong one.
-const TWITTER: StaticFormatDescription = format_description!(
-    "[weekday repr:short] [month repr:short] [day] [hour]:[minute]:[second] [offset_hour sign:mandatory][offset_minute] [year]"
-);
+/// The forms that [`parse_time`] and [`unix_time`] read, for messages.
+pub(crate) const EXPECTED_TIME: &str = "RFC 3339 with an offset, or a whole number of seconds, milliseconds, \
+                                        microseconds or nanoseconds since 1970";
 
-/// RFC 3339, its offset included, as UTC. Digits beyond the nanosecond are dropped.
+/// RFC 3339 with an offset (`+0000` counts as `+00:00`), or the digits of a Unix time. In UTC; digits beyond
+/// the nanosecond are dropped.
 pub(crate) fn parse_time(text: &str) -> Option<OffsetDateTime> {
-    usual_rfc3339(text.as_bytes()).or_else(|| any_rfc3339(text))
+    match is_digits(text) {
+        true => text.parse().ok().and_then(unix_time),
+        false => parse_rfc3339(text),
+    }
 }
 
-/// Seconds or milliseconds since 1970, told apart by their magnitude.
+/// A Unix time. Its magnitude tells the unit: see [`SECONDS_BELOW`].
 pub(crate) fn unix_time(number: i128) -> Option<OffsetDateTime> {
-    let nanoseconds_per_unit =
-        if number.unsigned_abs() < FIRST_IN_MILLISECONDS { 1_000_000_000 } else { 1_000_000 };
-    let nanoseconds = number.checked_mul(nanoseconds_per_unit)?;
+    let (mut unit, mut below) = (1_000_000_000, SECONDS_BELOW);
+    while unit > 1 && number.unsigned_abs() >= below {
+        (unit, below) = (unit / 1_000, below * 1_000);
+    }
+    let nanoseconds = number.checked_mul(unit)?;
     OffsetDateTime::from_unix_timestamp_nanos(nanoseconds).ok().and_then(in_utc)
 }
 
-/// The value of a timestamp header: nothing but ASCII digits (seconds or milliseconds), or RFC 3339.
-pub(crate) fn parse_unix_header(bytes: &[u8]) -> Option<OffsetDateTime> {
-    let text = std::str::from_utf8(bytes).ok()?;
-    // Not left to `parse` alone, which takes a sign.
-    if bytes.iter().all(u8::is_ascii_digit) {
-        return text.parse().ok().and_then(unix_time);
-    }
-    parse_time(text)
+/// The value of a timestamp header, as [`parse_time`] reads it.
+pub(crate) fn parse_time_header(value: &[u8]) -> Option<OffsetDateTime> {
+    parse_time(std::str::from_utf8(value).ok()?)
 }
 
-/// A time in a payload, written out: RFC 3339, or Twitter's form.
+/// A time in a payload, written out: as [`parse_time`] reads it, or in Twitter's form.
 pub(super) fn parse_payload_time(text: &str) -> Option<OffsetDateTime> {
-    if text.as_bytes().first().is_some_and(u8::is_ascii_digit) {
-        return parse_time(text);
+    match text.as_bytes().first().is_some_and(u8::is_ascii_digit) {
+        true => parse_time(text),
+        false => parse_rfc3339(std::str::from_utf8(&twitter_as_rfc3339(text.as_bytes())?).ok()?),
     }
-    usual_twitter(text.as_bytes()).or_else(|| any_twitter(text))
 }
 
-fn any_rfc3339(text: &str) -> Option<OffsetDateTime> {
-    // The library takes any character between date and time.
+/// `Mon Mar 04 12:00:00 +0000 2026` as `2026-03-04T12:00:00+00:00`, for which the library needs a fifth of the
+/// instructions. The weekday must be one, but not the right one: ScrapeBadger's own sample has a wrong one.
+fn twitter_as_rfc3339(text: &[u8]) -> Option<[u8; 25]> {
+    const WEEKDAYS: [&[u8]; 7] = [b"Mon", b"Tue", b"Wed", b"Thu", b"Fri", b"Sat", b"Sun"];
+    const MONTHS: [&[u8]; 12] = [
+        b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov",
+        b"Dec",
+    ];
+    let text: &[u8; 30] = text.try_into().ok()?;
+    let spaces = [3, 7, 10, 19, 25];
+    if !WEEKDAYS.contains(&&text[..3]) || !spaces.iter().all(|at| text[*at] == b' ') {
+        return None;
+    }
+    let month = MONTHS.iter().position(|month| **month == text[4..7])? + 1;
+    let mut written = *b"yyyy-01-ddThh:mm:ss+hh:mm";
+    written[..4].copy_from_slice(&text[26..]);
+    written[5] += u8::from(month >= 10);
+    written[6] = b"0123456789"[month % 10];
+    written[8..10].copy_from_slice(&text[8..10]);
+    written[11..19].copy_from_slice(&text[11..19]);
+    written[19..22].copy_from_slice(&text[20..23]);
+    written[23..].copy_from_slice(&text[23..25]);
+    Some(written)
+}
+
+/// ASCII digits only. `str::parse` alone would also accept a sign.
+fn is_digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+fn parse_rfc3339(text: &str) -> Option<OffsetDateTime> {
+    // The library accepts any character between date and time.
     if !matches!(text.as_bytes().get(10), Some(b'T' | b't')) {
         return None;
     }
-    OffsetDateTime::parse(text, &Rfc3339).ok().and_then(in_utc)
+    OffsetDateTime::parse(&with_colon_in_offset(text), &Rfc3339).ok().and_then(in_utc)
 }
 
-fn any_twitter(text: &str) -> Option<OffsetDateTime> {
-    OffsetDateTime::parse(text, TWITTER).ok().and_then(in_utc)
+/// `+0000` as `+00:00`.
+fn with_colon_in_offset(text: &str) -> Cow<'_, str> {
+    match text.as_bytes() {
+        [.., b'+' | b'-', h1, h2, m1, m2]
+            if [h1, h2, m1, m2].iter().all(|c| c.is_ascii_digit()) =>
+        {
+            let (hours, minutes) = text.split_at(text.len() - 2);
+            format!("{hours}:{minutes}").into()
+        }
+        _ => text.into(),
+    }
 }
 
-/// Whoever calculates with an offset that leads out of the calendar panics, and a year that has not four
-/// digits cannot be written as RFC 3339: neither is let in.
+/// A time outside the years 0 to 9999 is refused: calculating with it could panic, and RFC 3339 could not
+/// write it.
 fn in_utc(time: OffsetDateTime) -> Option<OffsetDateTime> {
     let time = time.checked_to_offset(UtcOffset::UTC)?;
     (0..=9999).contains(&time.year()).then_some(time)
-}
-
-/// `2026-03-04T12:00:00Z`, with a fraction or without, in UTC. `None` says nothing about the text.
-fn usual_rfc3339(text: &[u8]) -> Option<OffsetDateTime> {
-    let (
-        &[y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, b'T', h1, h2, b':', i1, i2, b':', s1, s2],
-        rest,
-    ) = text.split_first_chunk()?
-    else {
-        return None;
-    };
-    let fraction = rest.strip_suffix(b"Z").or_else(|| rest.strip_suffix(b"+00:00"))?;
-    let nanosecond = match fraction {
-        [] => 0,
-        [b'.', digits @ ..] => nanoseconds(digits)?,
-        _ => return None,
-    };
-    let month = Month::try_from(two([m1, m2])?).ok()?;
-    let time = [[h1, h2], [i1, i2], [s1, s2]];
-    utc([y1, y2, y3, y4], month, [d1, d2], time, nanosecond)
-}
-
-/// `Wed Mar 04 12:00:00 +0000 2026`, in UTC. `None` says nothing about the text.
-fn usual_twitter(text: &[u8]) -> Option<OffsetDateTime> {
-    let (
-        &[w1, w2, w3, b' ', m1, m2, m3, b' ', d1, d2, b' ', h1, h2, b':', i1, i2, b':', s1, s2],
-        rest,
-    ) = text.split_first_chunk()?
-    else {
-        return None;
-    };
-    let year = *rest.strip_prefix(b" +0000 ")?.as_array()?;
-    if !matches!(&[w1, w2, w3], b"Mon" | b"Tue" | b"Wed" | b"Thu" | b"Fri" | b"Sat" | b"Sun") {
-        return None;
-    }
-    let month = match &[m1, m2, m3] {
-        b"Jan" => Month::January,
-        b"Feb" => Month::February,
-        b"Mar" => Month::March,
-        b"Apr" => Month::April,
-        b"May" => Month::May,
-        b"Jun" => Month::June,
-        b"Jul" => Month::July,
-        b"Aug" => Month::August,
-        b"Sep" => Month::September,
-        b"Oct" => Month::October,
-        b"Nov" => Month::November,
-        b"Dec" => Month::December,
-        _ => return None,
-    };
-    utc(year, month, [d1, d2], [[h1, h2], [i1, i2], [s1, s2]], 0)
-}
-
-/// Of what stands there in decimal, if there is such a time.
-fn utc(
-    [millennium, century, decade, year]: [u8; 4],
-    month: Month,
-    day: [u8; 2],
-    [hour, minute, second]: [[u8; 2]; 3],
-    nanosecond: u32,
-) -> Option<OffsetDateTime> {
-    let year = 100 * i32::from(two([millennium, century])?) + i32::from(two([decade, year])?);
-    let date = Date::from_calendar_date(year, month, two(day)?).ok()?;
-    let time = Time::from_hms_nano(two(hour)?, two(minute)?, two(second)?, nanosecond).ok()?;
-    Some(OffsetDateTime::new_utc(date, time))
-}
-
-fn two([tens, ones]: [u8; 2]) -> Option<u8> {
-    let (tens, ones) = (tens.wrapping_sub(b'0'), ones.wrapping_sub(b'0'));
-    (tens < 10 && ones < 10).then(|| 10 * tens + ones)
-}
-
-/// One to nine digits behind the point.
-fn nanoseconds(digits: &[u8]) -> Option<u32> {
-    if !matches!(digits.len(), 1..=9) || !digits.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    let digit = |place| digits.get(place).map_or(0, |digit| u32::from(digit - b'0'));
-    Some((0..9).fold(0, |number, place| 10 * number + digit(place)))
 }

@@ -1,22 +1,27 @@
-//! How both senders write ids, times and objects in JSON, read without ever guessing.
+//! Ids, numbers, times and flags in JSON, for the private structs that [`object`](super::object) makes.
 //!
-//! The types here stand in the private structs that a body is decoded into, which [`object`] makes. All go
-//! with `Option<_>`, which takes care of a missing field and of `null`.
+//! An id is read exactly, or it is an error: a wrong id would be worse than none. A count, a time or a flag
+//! is optional and no reason to lose an event: one that cannot be read is absent.
 
+use std::borrow::Cow;
 use std::fmt;
 
+use memchr::memchr;
 use serde::Deserialize;
-use serde::de::{Deserializer, Error, Unexpected, Visitor};
+use serde::de::{Deserializer, Error, Visitor};
+use serde_json::value::RawValue;
 use time::OffsetDateTime;
+
+use super::object::Fill;
+use super::surrogates;
+use super::times::{parse_payload_time, unix_time};
 
 #[cfg(test)]
 mod tests;
 
-use super::times::{parse_payload_time, unix_time};
-
 /// An id: a string as it is, or an integer of up to 64 bits, exactly. A number that JSON parsers would
 /// round (a float, a longer integer) is an error.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(crate) struct Id(String);
 
 impl From<Id> for String {
@@ -53,48 +58,133 @@ impl<'de> Deserialize<'de> for Id {
     }
 }
 
-/// A time in a payload, as UTC: RFC 3339, Twitter's form, or an integer of seconds or milliseconds.
-#[derive(Debug)]
-pub(crate) struct Time(OffsetDateTime);
+/// Declares a field type that is read from the value as it is written, and is `None` if it cannot be read.
+macro_rules! lenient {
+    ($($(#[$doc:meta])* $name:ident($type:ty), $read:ident;)*) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Default, PartialEq)]
+        pub(crate) struct $name(pub(crate) Option<$type>);
 
-impl From<Time> for OffsetDateTime {
-    fn from(Time(time): Time) -> Self {
-        time
-    }
-}
-
-impl<'de> Deserialize<'de> for Time {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct TimeVisitor;
-
-        impl Visitor<'_> for TimeVisitor {
-            type Value = Time;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(
-                    "a time: RFC 3339 with an offset, or whole seconds or milliseconds since 1970",
-                )
-            }
-
-            fn visit_str<E: Error>(self, text: &str) -> Result<Time, E> {
-                parse_payload_time(text)
-                    .map(Time)
-                    .ok_or_else(|| E::invalid_value(Unexpected::Str(text), &self))
-            }
-
-            fn visit_u64<E: Error>(self, number: u64) -> Result<Time, E> {
-                unix_time(number.into())
-                    .map(Time)
-                    .ok_or_else(|| E::invalid_value(Unexpected::Unsigned(number), &self))
-            }
-
-            fn visit_i64<E: Error>(self, number: i64) -> Result<Time, E> {
-                unix_time(number.into())
-                    .map(Time)
-                    .ok_or_else(|| E::invalid_value(Unexpected::Signed(number), &self))
+        impl $name {
+            pub(crate) fn of(json: &str) -> Self {
+                Self($read(json))
             }
         }
 
-        deserializer.deserialize_any(TimeVisitor)
+        impl<'de> Fill<'de> for $name {
+            #[inline]
+            fn fill<D: Deserializer<'de>>(&mut self, value: D) -> Result<(), D::Error> {
+                *self = Self::of(<&RawValue>::deserialize(value)?.get());
+                Ok(())
+            }
+        }
+    )*};
+}
+
+lenient! {
+    /// A count: `12`, `12.0` or `"12"`.
+    Count(u64), count;
+    /// A whole number that may be negative, in the same forms.
+    Number(i64), number;
+    /// A time in a payload, as UTC: RFC 3339, Twitter's form, or a Unix time.
+    Time(OffsetDateTime), payload_time;
+    /// `true` or `false`.
+    Flag(bool), flag;
+}
+
+/// A value that is only compared: with the value of the same field if that is there twice. A short one needs no
+/// allocation.
+#[derive(Default, PartialEq)]
+pub(crate) enum Compared {
+    #[default]
+    Absent,
+    Short(usize, [u8; Self::SHORT]),
+    Long(Box<str>),
+}
+
+impl Compared {
+    const SHORT: usize = 32;
+
+    fn of(json: &str) -> Self {
+        let mut bytes = [0; Self::SHORT];
+        match bytes.get_mut(..json.len()) {
+            Some(start) => {
+                start.copy_from_slice(json.as_bytes());
+                Self::Short(json.len(), bytes)
+            }
+            None => Self::Long(json.into()),
+        }
+    }
+}
+
+impl<'de> Fill<'de> for Compared {
+    fn fill<D: Deserializer<'de>>(&mut self, value: D) -> Result<(), D::Error> {
+        let json = <&RawValue>::deserialize(value)?.get();
+        // The same text can be written in several ways.
+        *self = match memchr(b'\\', json.as_bytes()).and_then(|_| string(json)) {
+            Some(text) => Self::of(&serde_json::Value::from(text).to_string()),
+            None => Self::of(json),
+        };
+        Ok(())
+    }
+}
+
+fn count(json: &str) -> Option<u64> {
+    match digits(json) {
+        Some(digits) => digits.parse().ok(),
+        None => number(json).and_then(|number| number.try_into().ok()),
+    }
+}
+
+fn number(json: &str) -> Option<i64> {
+    let text = unquoted(json);
+    let (sign, magnitude) = match text.strip_prefix('-') {
+        Some(magnitude) => (-1, magnitude),
+        None => (1, text),
+    };
+    match digits(magnitude) {
+        Some(_) => text.parse().ok(),
+        None => whole_float(magnitude).map(|number| sign * number),
+    }
+}
+
+fn payload_time(json: &str) -> Option<OffsetDateTime> {
+    match json.as_bytes().first()? {
+        b'"' => parse_payload_time(&string(json)?),
+        _ => unix_time(json.parse::<i64>().ok()?.into()),
+    }
+}
+
+fn flag(json: &str) -> Option<bool> {
+    json.parse().ok()
+}
+
+/// A number, or the number in a string, if it is nothing but digits.
+fn digits(json: &str) -> Option<&str> {
+    let text = unquoted(json);
+    (!text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())).then_some(text)
+}
+
+fn unquoted(json: &str) -> &str {
+    json.strip_prefix('"').and_then(|json| json.strip_suffix('"')).unwrap_or(json)
+}
+
+/// A float without a fraction, up to 2^53: above that it may stand for several integers.
+fn whole_float(text: &str) -> Option<i64> {
+    const LARGEST: f64 = 9_007_199_254_740_992.0;
+    if !text.starts_with(|first: char| first.is_ascii_digit()) {
+        return None;
+    }
+    let float = text.parse::<f64>().ok()?;
+    #[expect(clippy::cast_possible_truncation, reason = "whole, and within 2^53")]
+    (float.fract() == 0.0 && float <= LARGEST).then_some(float as i64)
+}
+
+/// What a JSON string says.
+fn string(json: &str) -> Option<Cow<'_, str>> {
+    let text = unquoted(json);
+    match memchr(b'\\', text.as_bytes()) {
+        None => Some(text.into()),
+        Some(_) => surrogates::parse::<String>(json.as_bytes()).ok().map(Cow::Owned),
     }
 }

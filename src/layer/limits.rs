@@ -85,6 +85,23 @@ impl<P: Provider> WebhookLayer<P> {
         self.set(|receiver| receiver.limits.set_max_waiters(per_delivery, in_all))
     }
 
+    /// How often the same test event may run if it has no timestamp: per minute, and in all while the store
+    /// remembers. What goes beyond that is answered 200 as a replay and leaves no record. Default: 5 and 20.
+    ///
+    /// The sender's test button sends the same bytes each time it is pressed, so the same bytes under a new id
+    /// have to run again. But anyone who captured such a request can send it for ever, so there is a limit. The
+    /// number per minute is counted in this process, the number in all by the store. With 0 such events
+    /// do not run at all.
+    ///
+    /// ```
+    /// # let layer = scrapest_webhook::ScrapestWebhookLayer::new("a-secret-of-some-24-bytes");
+    /// let layer = layer.with_max_undated_tests(1, 5);
+    /// ```
+    #[must_use]
+    pub fn with_max_undated_tests(self, per_minute: u32, in_all: u16) -> Self {
+        self.set(|receiver| receiver.limits.set_test_events(per_minute, in_all))
+    }
+
     /// How long a handler may run; then it is dropped and the delivery released. Default: 60 s.
     ///
     /// ```

@@ -2,6 +2,7 @@
 
 mod in_flight;
 mod runs;
+mod test_events;
 mod waiters;
 
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use self::in_flight::BytesInFlight;
 pub(crate) use self::in_flight::{NoRoom, Share};
 pub(crate) use self::runs::Running;
 use self::runs::Runs;
+pub(crate) use self::test_events::{RunKeys, TestEvents};
 pub(crate) use self::waiters::WaiterGuard;
 use self::waiters::Waiters;
 use crate::rejection::RejectionKind;
@@ -34,6 +36,7 @@ pub(crate) struct Limits {
     runs: Arc<Runs>,
     pending_completions: Arc<Semaphore>,
     pending_releases: Arc<Semaphore>,
+    pub(crate) test_events: Arc<TestEvents>,
     pub(crate) observe_only_said: WarnOnce,
 }
 
@@ -88,21 +91,27 @@ impl Limits {
             runs: Runs::new(),
             pending_completions: cap(PENDING),
             pending_releases: cap(PENDING),
+            test_events: Arc::new(TestEvents::new(5, 20)),
             observe_only_said: WarnOnce::default(),
         }
     }
 
-    /// From now on, for requests that are yet to come.
+    /// For requests that are yet to come.
     pub(crate) fn set_bytes_in_flight(&mut self, limit: usize) {
         self.bytes_in_flight = BytesInFlight::new(limit);
     }
 
-    /// Likewise.
+    /// For requests that are yet to come.
     pub(crate) fn set_max_concurrent_runs(&mut self, runs: usize) {
         self.concurrent_runs = Some(cap(runs));
     }
 
-    /// Likewise.
+    /// For requests that are yet to come.
+    pub(crate) fn set_test_events(&mut self, per_minute: u32, in_all: u16) {
+        self.test_events = Arc::new(TestEvents::new(per_minute, in_all));
+    }
+
+    /// For requests that are yet to come.
     pub(crate) fn set_max_waiters(&mut self, per_key: usize, in_all: usize) {
         self.waiters = Arc::new(Waiters::new(per_key, in_all));
     }
@@ -140,12 +149,12 @@ impl Limits {
         self.runs.begin()
     }
 
-    /// A place for a completion that is to be told to the store later, if there is one.
+    /// A place for a completion that the store is told later, if there is one.
     pub(crate) fn complete_later(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.pending_completions).try_acquire_owned().ok()
     }
 
-    /// Likewise for a release.
+    /// The same for a release.
     pub(crate) fn release_later(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.pending_releases).try_acquire_owned().ok()
     }

@@ -218,7 +218,7 @@ pub(crate) fn late(run: &RunState, reply: &Reply) {
 fn say(kind: RejectionKind) {
     let reason = kind.as_str();
     match kind {
-        RejectionKind::Duplicate | RejectionKind::Challenge => {
+        RejectionKind::Duplicate | RejectionKind::Challenge | RejectionKind::Filtered => {
             debug!(reason, "answered without the handler");
         }
         // Said already, where more was known: of a store that is down once, not for every request.

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
+use super::identify::Identified;
 use super::settle::{self, pauses};
-use crate::limits::{Body, HeldBody, RunPermit, Running};
+use crate::limits::{Body, HeldBody, RunKeys, RunPermit, Running};
 use crate::provider::Provider;
 use crate::receiver::{OnStoreDown, Receiver};
 use crate::rejection::{RejectionKind, Reply};
@@ -31,13 +32,33 @@ pub(super) struct Claimed {
 /// Claims every key of the delivery and writes their fences, or says why not.
 pub(super) async fn acquire<P: Provider>(
     receiver: &Receiver<P>,
-    keys: &mut Keys,
+    delivery: &mut Identified,
     body: Body,
     run: &RunState,
 ) -> Result<Claimed, Reply> {
     if receiver.limits.is_closed() {
         return Err(RejectionKind::ShuttingDown.into());
     }
+    let Identified { keys, run_keys, .. } = delivery;
+    if let Some(run_keys) = run_keys
+        && !receiver.limits.test_events.begin(run_keys, keys, receiver.retention())
+    {
+        return Err(RejectionKind::Duplicate.into());
+    }
+    let claimed = acquire_keys(receiver, keys, run_keys.as_mut(), body, run).await;
+    if let (Err(_), Some(run_keys)) = (&claimed, run_keys) {
+        receiver.limits.test_events.give_back(run_keys);
+    }
+    claimed
+}
+
+async fn acquire_keys<P: Provider>(
+    receiver: &Receiver<P>,
+    keys: &mut Keys,
+    run_keys: Option<&mut RunKeys>,
+    body: Body,
+    run: &RunState,
+) -> Result<Claimed, Reply> {
     let since = Instant::now();
     let mut claimed = Claimed {
         owner: Owner::random(),
@@ -48,24 +69,22 @@ pub(super) async fn acquire<P: Provider>(
         running: receiver.limits.run(),
         permit: Some(receiver.limits.run_permit()?),
     };
-    // What has succeeded here is a duplicate, whatever the store knows of it.
-    if receiver.store.has_unrecorded(keys.all()) {
-        return Err(RejectionKind::Duplicate.into());
-    }
     // From here on something may be held: if the client leaves, this goes on in a task.
     run.enter(Phase::Held);
     let (lease, keep) = (receiver.lease, receiver.retention());
-    match receiver.store.claim_now(keys.all_mut(), claimed.owner, lease, keep, since) {
+    let is_known = receiver.store.first_unrecorded(keys.all()).is_some();
+    let mut now = || receiver.store.claim_now(keys.all_mut(), claimed.owner, lease, keep, since);
+    match if is_known { None } else { now() } {
         Some(Ok(Claims::Acquired { attempt })) => {
             claimed.attempt = attempt;
             Ok(claimed)
         }
-        Some(Ok(Claims::Completed)) => {
+        Some(Ok(Claims::Completed { .. })) if run_keys.is_none() => {
             run.enter(Phase::Idle);
             Err(RejectionKind::Duplicate.into())
         }
         // Boxed: most deliveries never wait, and need not carry the room for it.
-        _ => Box::pin(contend(receiver, keys, claimed, run)).await,
+        _ => Box::pin(contend(receiver, keys, run_keys, claimed, run)).await,
     }
 }
 
@@ -74,6 +93,7 @@ pub(super) async fn acquire<P: Provider>(
 async fn contend<P: Provider>(
     receiver: &Receiver<P>,
     keys: &mut Keys,
+    mut run_keys: Option<&mut RunKeys>,
     mut claimed: Claimed,
     run: &RunState,
 ) -> Result<Claimed, Reply> {
@@ -106,26 +126,38 @@ async fn contend<P: Provider>(
                 Err(kind) => return Err(kind.into()),
             };
         }
-        if receiver.store.has_unrecorded(keys.all()) {
-            run.enter(Phase::Idle);
-            if unsure {
-                settle::release_later(receiver, keys, claimed.owner);
-            }
-            return Err(RejectionKind::Duplicate.into());
-        }
         run.enter(Phase::Held);
         claimed.since = Instant::now();
         let claims = claim(receiver, keys, &claimed, patience).await;
-        if unsure && matches!(claims, Ok(Claims::Completed | Claims::InProgress { .. })) {
+        if unsure && matches!(claims, Ok(Claims::Completed { .. } | Claims::InProgress { .. })) {
             // A question that was given up may have taken effect before the one that was answered.
             let limit = min(patience, Instant::now() + ONE_QUESTION);
             settle::release(receiver, keys.all(), claimed.owner, limit).await;
+            // The release may reach the store later, in the background: under another owner, it cannot take
+            // away what is claimed from here on.
+            (claimed.owner, unsure) = (Owner::random(), false);
+        }
+        let of_first_key = match claims {
+            Ok(Claims::Completed { place: 0 }) => Some(true),
+            Ok(Claims::InProgress { place: 0, .. }) => Some(false),
+            _ => None,
+        };
+        if let (Some(is_completed), Some(run_keys)) = (of_first_key, &mut run_keys)
+            && receiver.limits.test_events.next(run_keys, keys, is_completed)
+        {
+            continue;
         }
         let pause = match claims {
             Ok(Claims::Acquired { attempt }) => return Ok(Claimed { attempt, ..claimed }),
-            Ok(Claims::Completed) => {
+            Ok(Claims::Completed { place }) => {
                 run.enter(Phase::Idle);
-                return Err(RejectionKind::Duplicate.into());
+                return Err(match &run_keys {
+                    // Each key is taken, and one of these runs may yet fail.
+                    Some(run_keys) if place == 0 && run_keys.any_in_progress() => {
+                        RejectionKind::InProgress.into()
+                    }
+                    _ => RejectionKind::Duplicate.into(),
+                });
             }
             Ok(Claims::InProgress { place, retry_after }) => {
                 // Nothing is held while waiting: a client that leaves leaves nothing behind.
@@ -143,9 +175,7 @@ async fn contend<P: Provider>(
                     waiting = Some((joined.0, receiver.meters().waiting()));
                     claimed.body = joined.1;
                 }
-                // A release may reach the store later, in the background: under another owner, it cannot
-                // take away what is claimed from here on.
-                (claimed.owner, unsure) = (Owner::random(), false);
+                claimed.owner = Owner::random();
                 // The lease's end may be nearer than the next question. Never ask without a pause.
                 min(min(pause, left), retry_after.max(Duration::from_millis(1)))
             }
@@ -169,13 +199,16 @@ async fn contend<P: Provider>(
 }
 
 /// Asks once; or twice, if the answer took so long that the lease may soon be over: the store then renews it, or
-/// says that another attempt took over.
+/// says that another attempt took over. What has succeeded here is completed, whatever the store knows of it.
 async fn claim<P: Provider>(
     receiver: &Receiver<P>,
     keys: &mut Keys,
     claimed: &Claimed,
     patience: Instant,
 ) -> Result<Claims, StoreError> {
+    if let Some(place) = receiver.store.first_unrecorded(keys.all()) {
+        return Ok(Claims::Completed { place });
+    }
     let (lease, keep) = (receiver.lease, receiver.retention());
     let mut ask = async || {
         receiver.store.claim_until(patience, keys.all_mut(), claimed.owner, lease, keep).await

@@ -1,16 +1,18 @@
-//! Step 4: that the sender wrote them lately.
+//! Step 4: proves that the sender wrote them recently.
 
 use std::time::{Duration, SystemTime};
 
 use time::OffsetDateTime;
 
 use super::signature::Signed;
-use crate::provider::{Envelope, Provider};
+use crate::escaped::Escaped;
+use crate::json::EXPECTED_TIME;
+use crate::provider::{Envelope, Provider, Timestamp};
 use crate::receiver::Receiver;
 use crate::rejection::{RejectionKind, Reply};
 
-/// Every timestamp that the request names is fresh, and at least one of them is signed, unless the
-/// sender's settings or the kind of the request say otherwise. Gives the latest signed one.
+/// Checks that every timestamp of the request is fresh, and that at least one of them is signed, unless the
+/// sender's settings or the kind of the request say otherwise. Returns the latest signed one.
 pub(super) fn check<P: Provider>(
     receiver: &Receiver<P>,
     envelope: &Envelope<'_>,
@@ -23,23 +25,11 @@ pub(super) fn check<P: Provider>(
     let (mut latest, mut any_signed, mut any) = (None, false, false);
     for timestamp in envelope.timestamps.iter().flatten() {
         let past = receiver.past_tolerance(timestamp.signed && timestamp.of_attempt);
-        let Some(at) = timestamp.at else {
-            tracing::warn!(
-                reason = RejectionKind::Stale.as_str(),
-                "authentic request refused, its timestamp is unreadable"
-            );
-            return Err(RejectionKind::Stale.into());
-        };
-        // In i128 no difference of two times overflows.
+        let Some(at) = timestamp.at else { return Err(unreadable(timestamp)) };
+        // In i128 the difference of two times never overflows.
         let age = now - at.unix_timestamp_nanos();
         if age > limit(past) || -age > limit(receiver.future_tolerance()) {
-            let seconds = age / 1_000_000_000;
-            tracing::warn!(
-                reason = RejectionKind::Stale.as_str(),
-                age_seconds = %seconds,
-                "authentic request refused, its timestamp is outside the tolerance: is this clock right?"
-            );
-            return Err(RejectionKind::Stale.into());
+            return Err(stale(age));
         }
         any = true;
         if timestamp.signed {
@@ -57,11 +47,46 @@ pub(super) fn check<P: Provider>(
     }
 }
 
+fn unreadable(timestamp: &Timestamp) -> Reply {
+    let reason = RejectionKind::Stale.as_str();
+    let (field, value) = match timestamp.unreadable.as_deref() {
+        Some((field, value)) => (field.as_str(), value.as_str()),
+        None => ("?", "?"),
+    };
+    tracing::warn!(
+        reason,
+        field = %Escaped(field),
+        value = %Escaped(value),
+        "authentic request refused, its timestamp is unreadable: expected {EXPECTED_TIME}"
+    );
+    RejectionKind::Stale.into()
+}
+
+fn stale(age: i128) -> Reply {
+    let reason = RejectionKind::Stale.as_str();
+    let age_seconds = age / 1_000_000_000;
+    if age > 0 {
+        tracing::warn!(
+            reason,
+            %age_seconds,
+            "authentic request refused, its timestamp is outside the tolerance: is this clock right? \
+             To accept a delivery that the sender repeats later than that, widen `with_past_tolerance`"
+        );
+    } else {
+        tracing::warn!(
+            reason,
+            %age_seconds,
+            "authentic request refused, its timestamp is outside the tolerance: is this clock right?"
+        );
+    }
+    RejectionKind::Stale.into()
+}
+
 fn limit(tolerance: Duration) -> i128 {
     i128::try_from(tolerance.as_nanos()).unwrap_or(i128::MAX)
 }
 
-/// Since 1970; also of a clock that stands before it.
+/// Since 1970, and negative before.
 fn nanoseconds(time: SystemTime) -> i128 {
     match time.duration_since(SystemTime::UNIX_EPOCH) {
         Ok(since) => limit(since),

@@ -1,18 +1,18 @@
 //! Step 1: what the headers alone can refuse, before the first byte of the body is asked for.
 
 use super::Exchange;
+use super::signature::{self, Presented};
 use crate::access::Client;
 use crate::provider::{Headers, Provider};
 use crate::receiver::Receiver;
 use crate::rejection::{RejectionKind, Reply};
 
-/// The signature that the request carries. `None` only where the sender's settings answer an unsigned
-/// challenge.
+/// What the request carries to prove its sender.
 pub(super) fn check<P: Provider>(
     receiver: &Receiver<P>,
     exchange: &impl Exchange,
     client: &mut Client,
-) -> Result<Option<[u8; 32]>, Reply> {
+) -> Result<Presented, Reply> {
     let headers = exchange.headers();
     if let Err(kind) = shape(receiver, exchange.method(), headers) {
         // Not a failure to authenticate: nothing was claimed, and nothing was read.
@@ -20,19 +20,7 @@ pub(super) fn check<P: Provider>(
         return Err(kind.into());
     }
 
-    let (mut signature, mut count) = (None, 0_usize);
-    for name in receiver.provider.signature_headers() {
-        headers.each(name, |value| (signature, count) = (Some(value), count + 1));
-    }
-    match (signature, count) {
-        (Some(value), 1) => match receiver.provider.signature(value) {
-            Some(signature) => Ok(Some(signature)),
-            None => Err(RejectionKind::MalformedSignature.into()),
-        },
-        (None, _) if receiver.provider.answers_unsigned_challenge() => Ok(None),
-        (None, _) => Err(RejectionKind::MissingSignature.into()),
-        _ => Err(RejectionKind::RepeatedSignature.into()),
-    }
+    signature::presented(receiver, exchange)
 }
 
 fn shape<P: Provider>(

@@ -1,4 +1,4 @@
-//! What makes two requests the same delivery: the keys under which it is claimed.
+//! The keys under which a delivery is claimed: they decide which requests are the same delivery.
 
 use std::borrow::Cow;
 
@@ -7,15 +7,18 @@ use time::OffsetDateTime;
 
 use super::signature::Signed;
 use crate::access::Client;
+use crate::limits::RunKeys;
 use crate::provider::{DedupBy, Envelope, Provider};
 use crate::receiver::{Namespace, Once, Receiver};
 use crate::secret::Webhook;
 use crate::store::{Key, Keys};
 
-/// An authentic, fresh request, and what it is filed under.
+/// An authentic, fresh request, and its keys.
 #[derive(Debug)]
 pub(super) struct Identified {
     pub(super) keys: Keys,
+    /// Of an undated test event: those of which a run takes one, as its first key.
+    pub(super) run_keys: Option<RunKeys>,
     pub(super) webhook: Option<Webhook>,
     pub(super) id: Option<String>,
     pub(super) kind: Option<Cow<'static, str>>,
@@ -36,31 +39,40 @@ pub(super) fn identify<P: Provider>(
         Some(webhook) => namespace_of(receiver.namespace, webhook),
         None => receiver.namespace,
     };
-    // The same signed bytes under a new id are a replay: their tags are claimed first, and only who has
-    // them may take the id. A test event sends the same bytes each time and counts by its id; in a room of
-    // its own, so that a captured one cannot take the id of a delivery that is yet to come.
+    // The same signed bytes under a new id are a replay: their tags are claimed first, and only an attempt that
+    // holds them may claim the id. The ids of test events have a room of their own, so that a captured test
+    // event cannot take the id of a delivery that is yet to come.
     let tags = signed.tags();
-    let (guards, room, name) = match (&envelope.id, receiver.dedup_by()) {
-        (Some(id), _) if envelope.test => (&[][..], b'e', &**id),
-        (Some(id), DedupBy::DeliveryId) => (&[][..], b'd', &**id),
-        (Some(id), DedupBy::DeliveryIdAndTag) => (tags, b'd', &**id),
-        // Something authentic has a tag under the first secret, if under any.
+    let is_undated_test = envelope.test && timestamp.is_none();
+    let room_of_ids = if envelope.test { b'e' } else { b'd' };
+    let id = |id: &[u8]| id_key(namespace, room_of_ids, &envelope, id);
+    let (guards, main) = match (envelope.id.as_deref(), receiver.dedup_by()) {
+        (Some(name), _) if is_undated_test => (&[][..], id(name)),
+        (Some(name), DedupBy::DeliveryId) => (&[][..], id(name)),
+        (Some(name), DedupBy::DeliveryIdAndTag) => (tags, id(name)),
+        // Every authentic request has a tag under the first secret.
         (None, _) | (_, DedupBy::Tag) => match tags {
-            [first, others @ ..] => (others, b't', &first[..]),
-            [] => (tags, b't', &[][..]),
+            [first, others @ ..] => (others, hash(namespace, b't', first)),
+            [] => (tags, hash(namespace, b't', &[])),
         },
     };
     let guards = guards.iter().map(|tag| hash(namespace, b't', tag));
-    let id = hash(namespace, room, name);
+    // A test event without a timestamp has the same bytes each time that it is sent, and never grows old.
+    let run_keys = match (&envelope.id, tags) {
+        (Some(_), [tag, ..]) if is_undated_test => Some(hash(namespace, b'x', tag)),
+        _ => None,
+    };
     let keys = match &envelope.subject {
-        // The subject's key comes last, so that its fence and its key are the delivery's, whoever reports it.
+        _ if run_keys.is_some() => Keys::new(run_keys, main),
+        // The subject's key comes last, so that its fence and its key are the delivery's, whatever reports it.
         Some(subject) if receiver.once_per == Once::Tweet && !envelope.test => {
-            Keys::new(guards.chain([id]), hash(namespace, b's', subject.as_bytes()))
+            Keys::new(guards.chain([main]), hash(namespace, b's', subject.as_bytes()))
         }
-        _ => Keys::new(guards, id),
+        _ => Keys::new(guards, main),
     };
     Identified {
         keys,
+        run_keys: run_keys.map(RunKeys::new),
         webhook: signed.webhook,
         id: envelope.id.map(|id| text(&id)),
         kind: envelope.kind.map(|kind| known_kind(receiver, kind)),
@@ -77,11 +89,12 @@ pub(super) fn rebuilt<P: Provider>(
 ) -> Option<Identified> {
     let key = match (receiver.once_per, &envelope.subject, &envelope.id) {
         (Once::Tweet, Some(subject), _) => hash(receiver.namespace, b's', subject.as_bytes()),
-        (_, _, Some(id)) => hash(receiver.namespace, b'd', id),
+        (_, _, Some(id)) => id_key(receiver.namespace, b'd', &envelope, id),
         _ => return None,
     };
     Some(Identified {
         keys: Keys::new([], key),
+        run_keys: None,
         webhook: None,
         id: envelope.id.map(|id| text(&id)),
         kind: envelope.kind.map(|kind| known_kind(receiver, kind)),
@@ -90,7 +103,7 @@ pub(super) fn rebuilt<P: Provider>(
     })
 }
 
-/// Without a copy, if it is one of those that the sender is known for.
+/// Without a copy, if it is one of the sender's known kinds.
 fn known_kind<P: Provider>(receiver: &Receiver<P>, kind: Cow<'_, str>) -> Cow<'static, str> {
     match receiver.provider.kinds().iter().find(|known| **known == kind) {
         Some(known) => Cow::Borrowed(known),
@@ -105,13 +118,28 @@ fn text(id: &[u8]) -> String {
     }
 }
 
-/// A namespace, a letter and a tag together fit into one block of the hash.
+/// A namespace, a letter and a tag together fit into one block of the hash. The end of a key says whose it is, and
+/// whether it is a test event's, so that a store can give each its share.
 fn hash(namespace: Namespace, room: u8, name: &[u8]) -> Key {
     let digest = Sha256::new().chain_update(namespace).chain_update([room]).chain_update(name);
-    Key::from_bytes(digest.finalize().into())
+    let mut bytes: [u8; 32] = digest.finalize().into();
+    bytes[24..].copy_from_slice(&namespace[..8]);
+    bytes[31] ^= u8::from(matches!(room, b'e' | b'x'));
+    Key::from_bytes(bytes)
 }
 
-/// By the id that it was found under, never by what the request says, which anyone could change.
+/// The key of an id, together with its scope if it has one.
+fn id_key(namespace: Namespace, room: u8, envelope: &Envelope<'_>, id: &[u8]) -> Key {
+    match &envelope.id_scope {
+        None => hash(namespace, room, id),
+        Some(scope) => {
+            let scope = hash(namespace, b'i', scope);
+            hash(namespace, room.to_ascii_uppercase(), &[scope.as_bytes(), id].concat())
+        }
+    }
+}
+
+/// By the id of the webhook that was found, never by the id in the request, which anyone could change.
 fn namespace_of(of_layer: Namespace, webhook: &Webhook) -> Namespace {
     let mut namespace = of_layer;
     namespace.copy_from_slice(&hash(of_layer, b'w', webhook.id().as_bytes()).as_bytes()[..16]);

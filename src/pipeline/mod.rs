@@ -35,7 +35,7 @@ use crate::limits::Body;
 use crate::observe::Observation;
 use crate::provider::{Headers, Provider};
 use crate::receiver::Receiver;
-use crate::rejection::Reply;
+use crate::rejection::{RejectionKind, Reply};
 use crate::run_state::RunState;
 
 /// What the pipeline asks of a framework: a request that came in, and the handler behind it.
@@ -48,6 +48,7 @@ pub(crate) trait Exchange {
 
     fn method(&self) -> &str;
     fn path(&self) -> &str;
+    fn query(&self) -> &str;
     fn headers(&self) -> Headers<'_>;
 
     /// The next piece of the body as it came, never decoded. Not called again after its end or an error.
@@ -143,7 +144,7 @@ async fn admit<P: Provider, X: Exchange>(
     {
         return Ok(Admitted::Before(outer));
     }
-    let claimed = claim::acquire(receiver, &mut delivery.keys, body, run).await?;
+    let claimed = claim::acquire(receiver, &mut delivery, body, run).await?;
     Ok(Admitted::Now(delivery, claimed))
 }
 
@@ -156,17 +157,22 @@ async fn authenticate<P: Provider, X: Exchange>(
 ) -> Result<(Identified, Body), Reply> {
     let counted = access::check(receiver, exchange)?;
     let mut client = access::admit(receiver, counted, run).await?;
-    let signature = headers::check(receiver, exchange, &mut client)?;
+    handshake::answer_get(receiver, exchange, &mut client)?;
+    let presented = headers::check(receiver, exchange, &mut client)?;
     let body = body::collect(receiver, exchange, run, &mut client).await?;
     seen.body(body.bytes.len());
-    let signed = signature::verify(receiver, exchange, signature, &body.bytes, seen)?;
+    let signed = signature::verify(receiver, exchange, presented, &body.bytes, seen)?;
     if signed.authentic {
         client.forgive();
     }
     let envelope = signed.envelope(receiver, exchange, &body.bytes);
     let timestamp = freshness::check(receiver, &envelope, &signed)?;
     handshake::answer(&envelope, &signed, &mut client)?;
+    let filtered = envelope.filtered;
     let delivery = identify::identify(receiver, envelope, signed, timestamp, client);
     seen.identified(delivery.id.as_deref(), delivery.kind.as_deref());
+    if filtered {
+        return Err(RejectionKind::Filtered.into());
+    }
     Ok((delivery, body))
 }

@@ -51,7 +51,7 @@ async fn rehearse<P: Provider>(
 ) {
     let mut seen = Observation::new(&receiver, &run);
     seen.identified(delivery.id.as_deref(), delivery.kind.as_deref());
-    let claimed = claim::acquire(&receiver, &mut delivery.keys, body, &run).await;
+    let claimed = claim::acquire(&receiver, &mut delivery, body, &run).await;
     let handled = match claimed {
         Err(reply) => Err(reply),
         Ok(claimed) => {

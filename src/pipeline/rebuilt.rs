@@ -53,7 +53,7 @@ where
     };
     let run = RunState::new(observe::span(receiver.provider.name()), receiver.meters.clone());
     let nothing = Body::new(Bytes::new(), Share::none(receiver.meters().bytes_in_flight()));
-    let claimed = match claim::acquire(receiver, &mut message.keys, nothing, &run).await {
+    let claimed = match claim::acquire(receiver, &mut message, nothing, &run).await {
         Ok(claimed) => claimed,
         Err(reply) if reply.kind() == RejectionKind::Duplicate => return Outcome::Known,
         Err(reply) => return Outcome::NotNow(reply.kind()),

@@ -1,61 +1,130 @@
-//! Step 3: that the sender wrote these bytes.
+//! Step 3: proves that the sender wrote these bytes.
 
-use hmac::Mac;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::{Digest, Sha256};
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
 use super::Exchange;
 use crate::observe::Observation;
-use crate::provider::{Envelope, Message, Provider};
+use crate::provider::{Envelope, Message, Provider, Signatures};
 use crate::receiver::Receiver;
 use crate::rejection::{RejectionKind, Reply};
-use crate::secret::{MOST_SECRETS, Webhook, WebhookRef};
+use crate::secret::{Candidates, MOST_SECRETS, Token, TokenIn, Webhook, WebhookRef};
 
-/// What the signature vouches for.
+/// What a request carries to prove its sender.
+pub(super) enum Presented {
+    Signatures(Signatures),
+    Token(Token),
+    /// Only if the sender's settings answer an unsigned challenge.
+    Nothing,
+}
+
+/// What the signature proves.
 #[derive(Clone, Debug)]
 pub(super) struct Signed {
     tags: [[u8; 32]; MOST_SECRETS],
-    /// How many of them there are.
+    /// The number of tags.
     count: usize,
-    /// Whose secret it was, in a layer of several.
+    /// The webhook whose secret was right, in a layer of several.
     pub(super) webhook: Option<Webhook>,
     prefix_signed: bool,
-    /// `false` only for what may turn out to be a challenge that the settings answer unsigned.
+    /// `false` only for a request that may turn out to be a challenge that the settings answer unsigned.
     pub(super) authentic: bool,
 }
 
-/// Every active secret is tried without an early exit, so that neither time nor answer tells which one
-/// fitted; its label is looked up only once one has. Which bytes are signed is no secret: the next prefix is
-/// tried only if the one before fails.
+/// Exactly one header with signatures of the right shape, or exactly one token.
+pub(super) fn presented<P: Provider>(
+    receiver: &Receiver<P>,
+    exchange: &impl Exchange,
+) -> Result<Presented, Reply> {
+    let provider = &receiver.provider;
+    let found = match &receiver.token {
+        None => presented_signatures(provider, exchange)?.map(Presented::Signatures),
+        Some(place) => presented_token(place, exchange)?.map(Presented::Token),
+    };
+    match found {
+        Some(presented) => Ok(presented),
+        None if provider.answers_unsigned_challenge() => Ok(Presented::Nothing),
+        None => Err(RejectionKind::MissingSignature.into()),
+    }
+}
+
+fn presented_signatures(
+    provider: &impl Provider,
+    exchange: &impl Exchange,
+) -> Result<Option<Signatures>, RejectionKind> {
+    let headers = exchange.headers();
+    let (mut header, mut count) = (None, 0_usize);
+    for name in provider.signature_headers() {
+        headers.each(name, |value| (header, count) = (Some(value), count + 1));
+    }
+    match (header, count) {
+        (None, _) => Ok(None),
+        (Some(value), 1) => match provider.signatures(value) {
+            Some(signatures) => Ok(Some(signatures)),
+            None => Err(RejectionKind::MalformedSignature),
+        },
+        _ => Err(RejectionKind::RepeatedSignature),
+    }
+}
+
+fn presented_token(
+    place: &TokenIn,
+    exchange: &impl Exchange,
+) -> Result<Option<Token>, RejectionKind> {
+    let (mut token, mut count) = (None, 0_usize);
+    place.each(exchange.headers(), exchange.query(), |value| {
+        (token, count) = (Some(value), count + 1);
+    });
+    match token {
+        Some(_) if count > 1 => Err(RejectionKind::RepeatedSignature),
+        // HMAC could not tell it from the same key without these bytes.
+        Some(token) if token.contains(&0) => Err(RejectionKind::MalformedSignature),
+        token => Ok(token),
+    }
+}
+
+/// Every active secret is tried with every signature, without an early exit, so that neither time nor answer tells
+/// which one was right; its label is looked up only once one was. Which bytes are signed is not secret: the next
+/// prefix is tried only if the one before fails.
 pub(super) fn verify<P: Provider>(
     receiver: &Receiver<P>,
     exchange: &impl Exchange,
-    signature: Option<[u8; 32]>,
+    presented: Presented,
     body: &[u8],
     seen: &Observation<'_>,
 ) -> Result<Signed, Reply> {
     let mut tags = [[0; 32]; MOST_SECRETS];
-    let Some(signature) = signature else {
+    if let Presented::Nothing = presented {
         let (webhook, prefix_signed, authentic) = (None, false, false);
         return Ok(Signed { tags, count: 0, webhook, prefix_signed, authentic });
-    };
+    }
     let candidates = receiver.secrets.now(|| {
         let id = receiver.provider.webhook_id(exchange.headers());
         WebhookRef::new(id, exchange.path())
     });
+    let signatures = match &presented {
+        Presented::Signatures(signatures) => signatures.as_slice(),
+        Presented::Token(token) => return verify_token(candidates, token, body, seen),
+        Presented::Nothing => &[],
+    };
     for prefix in receiver.provider.signed_prefixes(exchange.headers()) {
         let (mut fits, mut fitting) = (Choice::from(0), 0);
         for ((place, tag), (key, counts)) in (0_u8..).zip(&mut tags).zip(candidates.keys()) {
             let mut mac = key.clone();
             mac.update(&prefix);
             mac.update(body);
-            let computed: [u8; 32] = mac.finalize().into_bytes().into();
-            let fit = lanes(&computed).ct_eq(&lanes(&signature)) & Choice::from(u8::from(counts));
+            *tag = mac.finalize().into_bytes().into();
+            let mut fit = Choice::from(0);
+            for signature in signatures {
+                fit |= lanes(tag).ct_eq(&lanes(signature));
+            }
+            fit &= Choice::from(u8::from(counts));
             fitting.conditional_assign(&place, fit & !fits);
             fits |= fit;
-            *tag = computed;
         }
         if fits.into() {
-            // Those of decoys are no tags of the delivery.
+            // The tags of decoys are not tags of the delivery.
             let count = candidates.len();
             seen.verified(candidates.label(fitting), candidates.webhook_id());
             let webhook = candidates.into_webhook();
@@ -63,10 +132,42 @@ pub(super) fn verify<P: Provider>(
             return Ok(Signed { tags, count, webhook, prefix_signed, authentic: true });
         }
     }
-    Err(match candidates.are_known() {
-        true => RejectionKind::WrongSignature.into(),
-        false => RejectionKind::UnknownWebhook.into(),
-    })
+    Err(wrong(&candidates).into())
+}
+
+/// A token is right if it makes the same HMAC as a secret, which tells nothing about where they differ, or how long
+/// the secret is. The delivery's tag is a digest of its body.
+fn verify_token(
+    candidates: Candidates<'_>,
+    token: &Token,
+    body: &[u8],
+    seen: &Observation<'_>,
+) -> Result<Signed, Reply> {
+    let of = |key: Hmac<Sha256>| -> [u8; 32] {
+        key.chain_update(b"token").finalize().into_bytes().into()
+    };
+    let presented = Hmac::new_from_slice(token).map(of).unwrap_or_default();
+    let (mut fits, mut fitting) = (Choice::from(0), 0);
+    for (place, (key, counts)) in (0_u8..).zip(candidates.keys()) {
+        let fit = of(key.clone()).ct_eq(&presented) & Choice::from(u8::from(counts));
+        fitting.conditional_assign(&place, fit & !fits);
+        fits |= fit;
+    }
+    if !bool::from(fits) {
+        return Err(wrong(&candidates).into());
+    }
+    let mut tags = [[0; 32]; MOST_SECRETS];
+    tags[0] = Sha256::digest(body).into();
+    seen.verified(candidates.label(fitting), candidates.webhook_id());
+    let webhook = candidates.into_webhook();
+    Ok(Signed { tags, count: 1, webhook, prefix_signed: false, authentic: true })
+}
+
+fn wrong(candidates: &Candidates<'_>) -> RejectionKind {
+    match candidates.are_known() {
+        true => RejectionKind::WrongSignature,
+        false => RejectionKind::UnknownWebhook,
+    }
 }
 
 /// A tag in as few pieces as can be compared at once.
@@ -76,13 +177,13 @@ fn lanes(tag: &[u8; 32]) -> [u64; 4] {
 }
 
 impl Signed {
-    /// The tags that we compute of the signed bytes under each active secret: the same whichever of them
-    /// an attempt is signed with, and however its header spells the tag.
+    /// The tags that the receiver computed of the signed bytes, one per active secret: they do not depend on the secret
+    /// that an attempt was signed with, nor on how its header spells the signature.
     pub(super) fn tags(&self) -> &[[u8; 32]] {
         &self.tags[..self.count]
     }
 
-    /// What the request says of itself: the first look at anything in the body.
+    /// What the request says about itself: the first look at anything in the body.
     pub(super) fn envelope<'a, P: Provider>(
         &self,
         receiver: &Receiver<P>,

@@ -1,12 +1,15 @@
-//! What a sender is shown of a request: its headers, and its body once it was verified.
+//! The parts of a request that a sender's rules look at: its headers, its query, and its body once it was verified.
 
+use std::borrow::Cow;
 use std::fmt;
 
-/// The headers of a request, whichever framework it came through.
+use percent_encoding::percent_decode_str;
+
+/// The headers of a request, whatever the framework.
 #[derive(Clone, Copy)]
 pub struct Headers<'a>(&'a dyn Lookup);
 
-/// What is asked of a framework's header map: each value under a name, whatever the name's case.
+/// A framework's header map: gives each value under a name, whatever the name's case.
 pub(crate) trait Lookup {
     fn each<'a>(&'a self, name: &str, found: &mut dyn FnMut(&'a [u8]));
 }
@@ -49,7 +52,42 @@ impl fmt::Debug for Headers<'_> {
     }
 }
 
-/// A request whose signature was right: its headers (which may not be signed) and its body.
+/// The query of a request, the part of its address after `?`.
+#[derive(Clone, Copy)]
+pub struct Query<'a>(&'a str);
+
+impl<'a> Query<'a> {
+    pub(crate) fn new(query: &'a str) -> Self {
+        Self(query)
+    }
+
+    /// The value of the parameter `name`, percent-decoded; `None` if it is missing, or there more than once.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<Cow<'a, [u8]>> {
+        let mut values = self.all(name);
+        match (values.next(), values.next()) {
+            (Some(value), None) => Some(value),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn all(&self, name: &str) -> impl Iterator<Item = Cow<'a, [u8]>> {
+        self.0.split('&').filter_map(move |parameter| {
+            let (key, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+            let key = Cow::from(percent_decode_str(key));
+            (*key == *name.as_bytes()).then(|| percent_decode_str(value).into())
+        })
+    }
+}
+
+/// Without the values: a token may be among them.
+impl fmt::Debug for Query<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Query(..)")
+    }
+}
+
+/// A request whose signature was right: its headers (which need not be signed) and its body.
 #[derive(Clone, Copy)]
 pub struct Message<'a> {
     headers: Headers<'a>,
@@ -68,7 +106,7 @@ impl<'a> Message<'a> {
         self.headers.get(name)
     }
 
-    /// The same as text; `None` if it is not UTF-8.
+    /// The value of a header as text; `None` if it is not UTF-8.
     #[must_use]
     pub fn header_str(&self, name: &str) -> Option<&'a str> {
         std::str::from_utf8(self.header(name)?).ok()
@@ -80,15 +118,15 @@ impl<'a> Message<'a> {
         self.body
     }
 
-    /// Whether the signature fitted with one of the [`signed_prefixes`](super::Provider::signed_prefixes) that
-    /// is not empty, so that what is in it is signed too.
+    /// Whether the signature was right for one of the [`signed_prefixes`](super::Provider::signed_prefixes) that
+    /// is not empty, so that the content of that prefix is signed too.
     #[must_use]
     pub fn is_prefix_signed(&self) -> bool {
         self.prefix_signed
     }
 }
 
-/// Without the values: what came with the request is not for logs.
+/// Without the values: the content of a request is not for logs.
 impl fmt::Debug for Message<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Message({} bytes)", self.body.len())

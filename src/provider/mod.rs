@@ -2,6 +2,7 @@
 
 mod envelope;
 mod message;
+mod signatures;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,23 +10,29 @@ use std::time::Duration;
 
 pub use self::envelope::{Challenge, Envelope, Timestamp};
 pub(crate) use self::message::Lookup;
-pub use self::message::{Headers, Message};
+pub use self::message::{Headers, Message, Query};
+pub use self::signatures::Signatures;
 use crate::config_error::ConfigError;
 
 /// How a sender signs and labels its requests. [`Scrapest`](crate::scrapest::Scrapest) and
 /// [`ScrapeBadger`](crate::scrapebadger::ScrapeBadger) are two; implement it for a third and use
-/// [`WebhookLayer`](crate::WebhookLayer) with it. The signature is always HMAC-SHA256 with the
-/// secret's bytes as the key.
+/// [`WebhookLayer`](crate::WebhookLayer) with it. Signatures are always HMAC-SHA256 with the secret's bytes as the
+/// key.
 ///
-/// What is asked, in the order in which the pipeline asks it:
+/// The pipeline calls, in this order:
 ///
-/// 1. [`signature_headers`](Self::signature_headers) and [`signature`](Self::signature): the signature a request carries;
+/// 1. [`signature_headers`](Self::signature_headers) and [`signatures`](Self::signatures): the signatures that a
+///    request carries;
 /// 2. [`signed_prefixes`](Self::signed_prefixes): what is signed besides the body;
-/// 3. [`envelope`](Self::envelope): everything else, read only once the signature was right.
+/// 3. [`envelope`](Self::envelope): everything else, read only once a signature was right.
+///
+/// A sender that checks a webhook by a GET request also needs [`get_challenge`](Self::get_challenge) and
+/// [`answer_get_challenge`](Self::answer_get_challenge).
 ///
 /// # Example
 ///
-/// GitHub signs the body and nothing else, and dates nothing:
+/// GitHub signs the body and nothing else, and sends no timestamp. (Standard Webhooks and X are in the folder
+/// `examples`.)
 ///
 /// ```
 /// use scrapest_webhook::provider::{Envelope, Message, Provider};
@@ -56,38 +63,56 @@ pub trait Provider: Clone + fmt::Debug + Send + Sync + 'static {
     /// A short fixed name: the label in spans and metrics, and the default namespace in the store.
     fn name(&self) -> &'static str;
 
-    /// The names of the headers that may carry the signature. A request must have exactly one header of
-    /// all of these, once; anything else is a 401 before its body is read.
+    /// The names of the headers that may carry signatures. A request must have exactly one header of all of
+    /// these, once; anything else is a 401 before its body is read.
     fn signature_headers(&self) -> impl Iterator<Item = &str>;
 
-    /// The 32 bytes of the signature in the header's value, or `None` if it is not of exactly the
-    /// right shape. Default: `sha256=` and 64 hex digits, of either case.
-    fn signature(&self, value: &[u8]) -> Option<[u8; 32]> {
-        decode_hex(value.strip_prefix(b"sha256=")?)
+    /// The signatures in the header's value, or `None` if it is not of exactly the right shape, which is a 401.
+    /// One right signature is enough; each is compared with each secret, in constant time. Default: one, `sha256=`
+    /// and 64 hex digits of either case.
+    fn signatures(&self, value: &[u8]) -> Option<Signatures> {
+        Signatures::hex(value.strip_prefix(b"sha256=")?)
     }
 
-    /// What precedes the raw body in the signed bytes. Several are tried one after the other, the next
-    /// only if the one before did not fit. Default: nothing, the body alone is signed.
+    /// What precedes the raw body in the signed bytes. If there are several, the next is tried only if the one
+    /// before was not right. None at all is a 401. Default: one empty prefix, the body alone is signed.
     fn signed_prefixes<'a>(&self, headers: Headers<'a>) -> impl Iterator<Item = Cow<'a, [u8]>> {
         let _ = headers;
         std::iter::once(Cow::Borrowed(&[][..]))
     }
 
-    /// Which webhook the request says it is of, where a layer stands for several
-    /// ([`for_webhooks`](crate::WebhookLayer::for_webhooks)). Not verified: it only finds the secrets that the
-    /// request is then held against. Default: none, there is only the path to go by.
+    /// The id of the webhook that the request names, for a layer of several webhooks
+    /// ([`for_webhooks`](crate::WebhookLayer::for_webhooks)). It is not verified: it only finds the secrets that the
+    /// request is verified with. Default: `None`, only the path is known.
     fn webhook_id<'a>(&self, headers: Headers<'a>) -> Option<&'a [u8]> {
         let _ = headers;
         None
     }
 
-    /// What the request says of itself: id, kind, timestamps, challenge. Called only after the
-    /// signature was verified, except where [`answers_unsigned_challenge`](Self::answers_unsigned_challenge).
+    /// What the request says about itself: id, kind, timestamps, challenge. Called only after a signature was
+    /// verified, except if [`answers_unsigned_challenge`](Self::answers_unsigned_challenge) is `true`.
     fn envelope<'a>(&self, message: &Message<'a>) -> Envelope<'a>;
 
-    /// Whether a challenge is answered without any signature. Insecure, and so `false`.
+    /// Whether a challenge is answered without any signature. Insecure. Default: `false`.
     fn answers_unsigned_challenge(&self) -> bool {
         false
+    }
+
+    /// The text that the sender asks to have signed, by a GET request to the webhook's address. Default: `None`,
+    /// and a GET is a 405. The route must accept GET too, for example `any(handler).layer(layer)` in axum.
+    ///
+    /// Anyone can send such a GET, and gets a signature made with your secret. So that nobody can have an event
+    /// signed, the text must be 1 to 1,024 letters, digits or `+/=-_`, or else the GET is a 405.
+    fn get_challenge<'a>(&self, query: Query<'a>) -> Option<Cow<'a, [u8]>> {
+        let _ = query;
+        None
+    }
+
+    /// The answer to a [`get_challenge`](Self::get_challenge). `tag` is HMAC-SHA256 of its text, made with the first
+    /// of the active secrets. Default: `None`, and a GET is a 405.
+    fn answer_get_challenge(&self, tag: &[u8; 32]) -> Option<Challenge> {
+        let _ = tag;
+        None
     }
 
     /// How long after its timestamp a request is still fresh. Default: 3,600 s, for timestamps of the
@@ -96,7 +121,7 @@ pub trait Provider: Clone + fmt::Debug + Send + Sync + 'static {
         Duration::from_secs(3_600)
     }
 
-    /// The same for a signed timestamp of the attempt itself. Default: 300 s.
+    /// How long a request is fresh after a signed timestamp of the attempt itself. Default: 300 s.
     fn attempt_tolerance(&self) -> Duration {
         Duration::from_secs(300)
     }
@@ -106,7 +131,7 @@ pub trait Provider: Clone + fmt::Debug + Send + Sync + 'static {
         Duration::from_secs(300)
     }
 
-    /// How long the sender may wait for its answer; it should be below what the sender waits.
+    /// The time within which the sender is answered. It should be shorter than the sender's own limit.
     /// Default: 8 s.
     fn answer_deadline(&self) -> Duration {
         Duration::from_secs(8)
@@ -117,20 +142,26 @@ pub trait Provider: Clone + fmt::Debug + Send + Sync + 'static {
         DedupBy::DeliveryIdAndTag
     }
 
-    /// The kinds of events that metrics may name; any other is counted as `other`, because the kind is a
-    /// stranger's text. Default: none.
+    /// The kinds of events that become labels of metrics. Any other kind is counted as `other`, because it is a
+    /// text from outside. Default: none.
     fn kinds(&self) -> &'static [&'static str] {
         &[]
     }
 
-    /// Whether the provider's own settings make sense; asked when the layer is built.
+    /// Checks the provider's own settings when the layer is built.
     ///
     /// # Errors
     ///
-    /// [`ConfigError`], saying which setting, what it was, what would do.
+    /// [`ConfigError`], which says the setting, its value, and what is expected.
     fn check(&self) -> Result<(), ConfigError> {
         Ok(())
     }
+}
+
+/// A token of RFC 9110 §5.6.2; a header of any other name could never be found.
+pub(crate) fn is_header_name(name: &str) -> bool {
+    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !name.is_empty() && name.bytes().all(token)
 }
 
 /// What makes two requests the same delivery. A test event always counts by its id, because a sender's
@@ -139,55 +170,10 @@ pub trait Provider: Clone + fmt::Debug + Send + Sync + 'static {
 #[non_exhaustive]
 pub enum DedupBy {
     /// The delivery id, and also the signed bytes: right for every sender that does not sign its id.
-    /// Without the second, a captured request could be sent again under a new id.
+    /// Without the bytes, a captured request could be sent again under a new id.
     DeliveryIdAndTag,
     /// The delivery id alone: only for a sender that signs it. (Without an id in a request: its bytes.)
     DeliveryId,
-    /// The signed bytes alone: for a sender with no id.
+    /// The signed bytes alone: for a sender without ids.
     Tag,
-}
-
-/// 64 hex digits of either case as 32 bytes, on the stack. Without a branch or a table, so that it is done many
-/// digits at a time.
-fn decode_hex(digits: &[u8]) -> Option<[u8; 32]> {
-    let digits: &[u8; 64] = digits.try_into().ok()?;
-    let (mut nibbles, mut strange) = ([0; 64], 0);
-    for (nibble, digit) in nibbles.iter_mut().zip(digits) {
-        let number = digit.wrapping_sub(b'0');
-        let letter = (digit | 0x20).wrapping_sub(b'a');
-        let [is_number, is_letter] = [number < 10, letter < 6].map(u8::from);
-        *nibble = number.wrapping_mul(is_number) | letter.wrapping_add(10).wrapping_mul(is_letter);
-        strange |= 1 ^ (is_number | is_letter);
-    }
-    let mut bytes = [0; 32];
-    for (byte, [high, low]) in bytes.iter_mut().zip(nibbles.as_chunks().0) {
-        *byte = high << 4 | low;
-    }
-    (strange == 0).then_some(bytes)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::decode_hex;
-
-    #[test]
-    fn hex_digits_are_those_of_either_case_and_no_other_byte() {
-        for place in 0..64 {
-            for byte in 0..=u8::MAX {
-                let mut digits =
-                    *b"0123456789abcdefABCDEF00112233445566778899aAbBcCdDeEfF0918273645";
-                digits[place] = byte;
-                let pairs = digits.as_chunks::<2>().0.iter();
-                let expected: Option<Vec<u8>> = pairs
-                    .map(|pair| {
-                        let [high, low] = pair.map(|digit| char::from(digit).to_digit(16));
-                        u8::try_from(high? * 16 + low?).ok()
-                    })
-                    .collect();
-                assert_eq!(decode_hex(&digits).map(Vec::from), expected, "{byte} at {place}");
-            }
-        }
-        assert_eq!(decode_hex(&[b'0'; 63]), None);
-        assert_eq!(decode_hex(&[b'0'; 65]), None);
-    }
 }

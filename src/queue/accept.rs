@@ -7,8 +7,8 @@ use std::sync::Arc;
 use super::Queue;
 use super::job::{KeptHeaders, NewJob};
 use crate::delivery::Delivery;
-use crate::event::EventError;
-use crate::event::extract::delivered;
+#[cfg(any(feature = "axum", feature = "actix"))]
+use crate::event::{EventError, extract::delivered};
 
 /// What the ready handler of [`Queue::accept`] takes: the delivery, and the headers that a worker may want
 /// (`content-type`, `traceparent`, `tracestate`). An extractor of axum and of actix-web.
@@ -29,9 +29,11 @@ pub struct Accepted {
 pub type AcceptFuture = Pin<Box<dyn Future<Output = Accepted> + Send>>;
 
 /// After how many seconds a sender may come again while nothing can be stored.
+#[cfg(any(feature = "axum", feature = "actix"))]
 const RETRY_AFTER: &str = "5";
 
 /// The longest header that is kept, in bytes. A `tracestate` has up to 512 characters.
+#[cfg(any(feature = "axum", feature = "actix"))]
 const LONGEST_HEADER: usize = 512;
 
 impl Queue {
@@ -64,6 +66,7 @@ impl Queue {
     }
 }
 
+#[cfg(any(feature = "axum", feature = "actix"))]
 impl Incoming {
     fn new<'a>(delivery: &Delivery, header: impl Fn(&'static str) -> Option<&'a [u8]>) -> Self {
         let text = |name| {
@@ -80,6 +83,7 @@ impl Incoming {
 }
 
 /// Of the form of <https://www.w3.org/TR/trace-context/>: version, trace, parent, flags.
+#[cfg(any(feature = "axum", feature = "actix"))]
 fn is_traceparent(text: &str) -> bool {
     let parts: Vec<_> = text.split('-').collect();
     let is_hex = |part: &str, length| {

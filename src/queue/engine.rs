@@ -4,6 +4,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
 use super::error::QueueError;
@@ -74,6 +75,8 @@ pub(super) trait Engine: Debug + Send + Sync + 'static {
     /// Lets what was erased leave the disk, as far as that is in our hands.
     fn scrub(&self) -> Answer<'_, ()>;
     fn depth(&self) -> Answer<'_, Depth>;
+    /// The body of any job, if it is still there.
+    fn body(&self, id: i64) -> Answer<'_, Option<Bytes>>;
     fn list(&self, state: i64, after: i64, most: u32) -> Answer<'_, Vec<JobRecord>>;
 }
 

@@ -42,6 +42,7 @@ pub(super) struct NewJob {
     pub(super) kind: Option<String>,
     /// Milliseconds since 1970.
     pub(super) timestamp: Option<i64>,
+    pub(super) is_reconciled: bool,
     pub(super) headers: KeptHeaders,
     pub(super) body: Bytes,
 }
@@ -64,6 +65,7 @@ impl NewJob {
             delivery_id: delivery.id().map(text),
             kind: delivery.kind().map(text),
             timestamp: delivery.timestamp().map(millis),
+            is_reconciled: delivery.is_reconciled(),
             headers,
             body: delivery.body().clone(),
         }
@@ -80,6 +82,7 @@ impl NewJob {
             delivery_id: None,
             kind: None,
             timestamp: None,
+            is_reconciled: false,
             headers: KeptHeaders::default(),
             body: Bytes::new(),
         }
@@ -141,6 +144,12 @@ impl Job {
     pub fn timestamp(&self) -> Option<OffsetDateTime> {
         let millis = self.0.delivery.timestamp?;
         OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000).ok()
+    }
+
+    /// Whether it was rebuilt from the sender's log, and so was never signed ([`Delivery::is_reconciled`]).
+    #[must_use]
+    pub fn is_reconciled(&self) -> bool {
+        self.0.delivery.is_reconciled
     }
 
     /// Which attempt this is, from 1: the runs that failed, those that were lost, and this one.

@@ -5,6 +5,9 @@ use std::time::Duration;
 use super::error::QueueError;
 use super::record::Depth;
 
+/// Whether anything is counted.
+pub(super) const MEASURE: bool = cfg!(feature = "metrics");
+
 /// How a run ended, as a label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ended {

@@ -68,11 +68,12 @@ mod verbs;
 mod work;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::sync::Notify;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 pub use self::accept::{AcceptFuture, Accepted, Incoming};
 pub use self::backoff::Backoff;
@@ -88,6 +89,7 @@ pub use self::work::{JobFuture, Worker};
 use crate::config_error::ConfigError;
 use crate::delivery::Delivery;
 
+const MEASURE_EVERY: Duration = Duration::from_secs(5);
 /// How long storing may take: less than a sender waits for its answer.
 const STORE_WITHIN: Duration = Duration::from_millis(3_500);
 
@@ -100,6 +102,8 @@ struct Inner {
     outage: Outage,
     /// Wakes a worker of this process when something was stored.
     pushed: Notify,
+    /// When the gauges were told how much there is.
+    measured: Mutex<Option<Instant>>,
 }
 
 impl Queue {
@@ -122,6 +126,7 @@ impl Queue {
             engine: engine(url)?,
             outage: Outage::default(),
             pushed: Notify::new(),
+            measured: Mutex::default(),
         }));
         // Only to say at the start what is wrong.
         _ = queue.ready().await;
@@ -147,11 +152,26 @@ impl Queue {
         if matches!(stored, Ok(true)) {
             self.0.pushed.notify_one();
         }
+        if meters::MEASURE {
+            let queue = self.clone();
+            tokio::spawn(async move { queue.measure().await });
+        }
         self.0.outage.note("push", stored)
     }
 
-    /// Tells the gauges how much there is.
+    /// Tells the gauges how much there is, every 5 s: in each process that works or stores, so that they are right also
+    /// when no worker lives.
     async fn measure(&self) {
+        if !meters::MEASURE {
+            return;
+        }
+        {
+            let mut measured = self.0.measured.lock().unwrap_or_else(PoisonError::into_inner);
+            if measured.is_some_and(|measured| measured.elapsed() < MEASURE_EVERY) {
+                return;
+            }
+            *measured = Some(Instant::now());
+        }
         if let Ok(depth) = self.depth().await {
             meters::depth(&depth);
         }
@@ -204,6 +224,25 @@ impl Queue {
         most: u32,
     ) -> Result<Vec<JobRecord>, QueueError> {
         self.0.engine.list(state.map_or(-1, JobState::number), after, most).await
+    }
+
+    /// The job of this id, as it stands.
+    ///
+    /// # Errors
+    ///
+    /// When the database does not answer.
+    pub async fn find(&self, id: i64) -> Result<Option<JobRecord>, QueueError> {
+        let found = self.list(None, id.saturating_sub(1), 1).await?.pop();
+        Ok(found.filter(|job| job.id == id))
+    }
+
+    /// The body of the job of this id; `None` if it is erased, or if there is no such job.
+    ///
+    /// # Errors
+    ///
+    /// When the database does not answer.
+    pub async fn body(&self, id: i64) -> Result<Option<Bytes>, QueueError> {
+        self.0.engine.body(id).await
     }
 
     /// Makes a job due now, with all its attempts anew: one that is dead, or one that waits. `false` if there is no such

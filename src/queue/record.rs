@@ -25,7 +25,7 @@ pub enum JobState {
 }
 
 impl JobState {
-    /// All of them, in the order of the numbers that [`LIST`](super::statements::sqlite::LIST) has for them.
+    /// All of them, in the order of the numbers that `LIST` in `statements::sqlite` has for them.
     pub const ALL: [Self; 5] =
         [Self::Waiting, Self::Running, Self::Done, Self::Dead, Self::Unreadable];
 

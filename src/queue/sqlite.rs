@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteRow, SqliteSynchronous,
@@ -256,4 +257,32 @@ impl fmt::Debug for Sqlite {
 fn text(error: &ConfigError) -> String {
     let text = error.to_string();
     text.strip_prefix("store: ").unwrap_or(&text).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Engine, Sqlite};
+
+    #[tokio::test]
+    async fn the_connection_that_is_used_syncs_each_commit_and_overwrites_what_is_erased() {
+        let folder =
+            std::env::temp_dir().join(format!("scrapest-webhook-queue-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let engine = Sqlite::new(&format!("sqlite:{}/queue.db", folder.display())).unwrap();
+        engine.ready().await.unwrap();
+        let pragmas = engine.run(|connection| {
+            Box::pin(async {
+                let mut found: Vec<String> = Vec::new();
+                for pragma in ["synchronous", "secure_delete", "journal_mode"] {
+                    let ask =
+                        sqlx::AssertSqlSafe(format!("SELECT {pragma} || '' FROM pragma_{pragma}"));
+                    found.push(sqlx::query_scalar(ask).fetch_one(&mut *connection).await?);
+                }
+                Ok(found)
+            })
+        });
+        // 2 is FULL.
+        assert_eq!(pragmas.await.unwrap(), ["2", "1", "wal"]);
+        std::fs::remove_dir_all(folder).unwrap();
+    }
 }

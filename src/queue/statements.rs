@@ -28,6 +28,7 @@ macro_rules! table {
             content_type text,
             traceparent text,
             tracestate text,
+            reconciled boolean NOT NULL,
             body ",
             $bytes,
             ",
@@ -48,7 +49,9 @@ macro_rules! table {
     };
 }
 
+#[cfg(feature = "queue-sqlite")]
 pub(super) const TABLE_SQLITE: &str = table!("INTEGER PRIMARY KEY AUTOINCREMENT", "BLOB");
+#[cfg(feature = "queue-postgres")]
 pub(super) const TABLE_POSTGRES: &str =
     table!("bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY", "bytea");
 
@@ -64,9 +67,11 @@ pub(super) const INDEXES: [&str; 4] = [
 ];
 
 /// Whether there is nothing to create. A role that may not create tables can be given one that is there.
+#[cfg(feature = "queue-postgres")]
 pub(super) const MIGRATED: &str = "SELECT to_regclass('scrapest_webhook_jobs') IS NOT NULL";
 
 /// Held to the end of its transaction: `IF NOT EXISTS` alone is not safe to run twice at once.
+#[cfg(feature = "queue-postgres")]
 pub(super) const MIGRATING: &str = "SELECT pg_advisory_xact_lock(8390876185714271586)";
 
 /// What a run of a job needs to be one that may still settle.
@@ -100,7 +105,7 @@ macro_rules! claim {
             RETURNING id, attempt, failed, lost, ",
             $now,
             " - created_at AS created_ago, key, sender, webhook, delivery_id, kind, sent_at,
-                content_type, traceparent, tracestate, body"
+                content_type, traceparent, tracestate, reconciled, body"
         )
     };
 }
@@ -108,13 +113,13 @@ macro_rules! claim {
 macro_rules! statements {
     ($name:ident, $now:literal, $lock:literal) => {
         pub(super) mod $name {
-            /// $1 to $9 what is stored, $10 the body. A key that is there already stays as it is.
+            /// $1 to $10 what is stored, $11 the body. A key that is there already stays as it is.
             pub(in crate::queue) const PUSH: &str = concat!(
                 "INSERT INTO scrapest_webhook_jobs
                     (version, key, sender, webhook, delivery_id, kind, sent_at, content_type,
-                     traceparent, tracestate, body, state, running, alone, attempt, failed, lost,
+                     traceparent, tracestate, reconciled, body, state, running, alone, attempt, failed, lost,
                      created_at, run_at)
-                VALUES (1, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, FALSE, FALSE, 0, 0, 0, ",
+                VALUES (1, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, FALSE, FALSE, 0, 0, 0, ",
                 $now,
                 ", ",
                 $now,
@@ -262,13 +267,18 @@ macro_rules! statements {
     };
 }
 
+#[cfg(feature = "queue-sqlite")]
 statements!(sqlite, "CAST(unixepoch('subsec') * 1000 AS INTEGER)", "");
 // Not `clock_timestamp()`: an index is of no use for a time that may change from row to row.
+#[cfg(feature = "queue-postgres")]
 statements!(
     postgres,
     "CAST(extract(epoch FROM statement_timestamp()) * 1000 AS bigint)",
     "FOR UPDATE SKIP LOCKED"
 );
+
+/// $1 id.
+pub(super) const BODY: &str = "SELECT body FROM scrapest_webhook_jobs WHERE id = $1";
 
 /// $1 a key. What a probe has stored, in the same transaction.
 pub(super) const TAKE_BACK: &str = "DELETE FROM scrapest_webhook_jobs WHERE key = $1";

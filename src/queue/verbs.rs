@@ -13,7 +13,7 @@ macro_rules! verbs {
         use crate::queue::engine::{Found, RunId, Settled, Settlement, Wanted, millis};
         use crate::queue::job::{Claimed, KeptHeaders, NewJob};
         use crate::queue::record::{Depth, JobRecord, JobState};
-        use crate::queue::statements::{$sql as sql, TAKE_BACK};
+        use crate::queue::statements::{$sql as sql, BODY, TAKE_BACK};
         use crate::store::Key;
 
         type Answer<T> = Result<T, sqlx::Error>;
@@ -33,6 +33,7 @@ macro_rules! verbs {
                 .bind(&job.headers.content_type)
                 .bind(&job.headers.traceparent)
                 .bind(&job.headers.tracestate)
+                .bind(job.is_reconciled)
                 .bind(&job.body[..])
                 .execute(connection)
                 .await?;
@@ -153,6 +154,12 @@ macro_rules! verbs {
             })
         }
 
+        pub(super) async fn body(connection: &mut $connection, id: i64) -> Answer<Option<Bytes>> {
+            let row = ask!(BODY).bind(id).fetch_optional(connection).await?;
+            let body: Option<Option<Vec<u8>>> = row.map(|row| row.try_get(0)).transpose()?;
+            Ok(body.flatten().map(Bytes::from))
+        }
+
         pub(super) async fn list(
             connection: &mut $connection,
             state: i64,
@@ -179,6 +186,7 @@ macro_rules! verbs {
                     delivery_id: row.try_get("delivery_id")?,
                     kind: row.try_get("kind")?,
                     timestamp: row.try_get("sent_at")?,
+                    is_reconciled: row.try_get("reconciled")?,
                     headers: KeptHeaders {
                         content_type: row.try_get("content_type")?,
                         traceparent: row.try_get("traceparent")?,
@@ -317,6 +325,10 @@ macro_rules! impl_engine {
 
             fn depth(&self) -> BoxFuture<'_, Result<Depth, QueueError>> {
                 Box::pin(self.run(|connection| Box::pin(verbs::depth(connection))))
+            }
+
+            fn body(&self, id: i64) -> BoxFuture<'_, Result<Option<Bytes>, QueueError>> {
+                Box::pin(self.run(move |connection| Box::pin(verbs::body(connection, id))))
             }
 
             fn list(

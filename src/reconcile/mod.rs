@@ -161,6 +161,10 @@ impl Reconcile {
         Work: Future<Output = Result<(), E>>,
         E: fmt::Display,
     {
+        // The application does not want it: its delivery would not have run either.
+        if envelope.filtered {
+            return Ok(());
+        }
         done.looked_at += 1;
         let work = async |delivery| match handler(delivery).await {
             Ok(()) => true,

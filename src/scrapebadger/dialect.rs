@@ -3,11 +3,11 @@
 use crate::json::{self, Field};
 use crate::provider::{Envelope, Headers, Message, Provider, Timestamp};
 
-/// ScrapeBadger's two published contracts, both behind one layer. It has no settings: everything that is
-/// needed is documented by the sender.
+/// ScrapeBadger's two published contracts, both accepted by one layer. It has no settings: the sender documents
+/// everything that is needed.
 ///
-/// Contract 1 is that of the site's documentation and of the official SDKs for Python and Node, contract 2
-/// that of the API's documentation. They differ in the names of the headers and of some fields. The
+/// Contract 1 is from the site's documentation and the official SDKs for Python and Node, contract 2 from the API's
+/// documentation. They differ in the names of the headers and of some fields. The
 /// signature is HMAC-SHA256 over the raw body in both; the ids and the event's header are not signed, so
 /// the kind is read from the body. The timestamp is `detected_at`, of the first detection, which every
 /// retry repeats; a test event may have none.
@@ -28,13 +28,13 @@ impl Provider for ScrapeBadger {
         super::event::KINDS
     }
 
-    /// Contract 1 names none.
+    /// Only contract 2 has one.
     fn webhook_id<'a>(&self, headers: Headers<'a>) -> Option<&'a [u8]> {
         headers.get("x-webhook-id")
     }
 
     fn envelope<'a>(&self, message: &Message<'a>) -> Envelope<'a> {
-        // What may do without a time is looked at to its end.
+        // A body that may lack a time is read to its end.
         let [kind_1, kind_2, detected_at, tweet_id] = json::fields(
             message.body(),
             ["type", "event", "detected_at", "tweet_id"],
@@ -51,7 +51,7 @@ impl Provider for ScrapeBadger {
         let kind = kind_1.text().or_else(|| kind_2.text());
         Envelope::new()
             .with_id(id)
-            .with_timestamp(detected_at.time().map(Timestamp::signed))
+            .with_timestamp(Timestamp::in_body(message.body(), "detected_at", &detected_at))
             .with_test(kind.as_deref() == Some("test"))
             .with_kind(kind)
             .with_subject(tweet_id.id())

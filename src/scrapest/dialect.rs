@@ -1,164 +1,19 @@
-//! How Scrapest signs and labels its requests, as far as we know, and assume.
+//! How Scrapest signs and labels its requests, as far as it is documented, and otherwise as the settings say.
 
 use std::borrow::Cow;
 use std::time::Duration;
 
+use super::event::source;
+use super::settings::{Deliver, Scrapest, SignedContent};
 use crate::config_error::ConfigError;
 use crate::json::{self, Field};
-use crate::provider::{Challenge, Envelope, Headers, Message, Provider, Timestamp};
+use crate::provider::{Challenge, Envelope, Headers, Message, Provider, Timestamp, is_header_name};
 
 /// The kinds that a challenge may have. An event of any other kind is never taken for one.
 const CHALLENGE_KINDS: [&str; 4] =
     ["webhook.verification", "webhook.verify", "verification", "url_verification"];
 
-/// Scrapest's way of signing. The sender documents that every request carries an HMAC signature and a
-/// timestamp, and that a new webhook has to answer a challenge; not under which names. **Every name here
-/// is an assumption**, and so a setting. Compare with what arrives before you rely on it.
-#[derive(Clone, Debug)]
-pub struct Scrapest {
-    signature_header: Cow<'static, str>,
-    timestamp_header: Cow<'static, str>,
-    delivery_id_header: Cow<'static, str>,
-    event_header: Cow<'static, str>,
-    webhook_id_header: Cow<'static, str>,
-    signed_content: SignedContent,
-    timestamp_field: Cow<'static, str>,
-    delivery_id_fields: [Cow<'static, str>; 2],
-    kind_fields: [Cow<'static, str>; 2],
-    challenge_fields: [Cow<'static, str>; 3],
-    plain_challenge: bool,
-    insecure_unsigned_challenge: bool,
-    insecure_unsigned_timestamp: bool,
-}
-
-/// Which bytes Scrapest signs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum SignedContent {
-    /// The raw body; if that does not fit and there is a timestamp header, also
-    /// `<timestamp header as sent>.<raw body>`.
-    #[default]
-    Either,
-    /// The raw body and nothing else.
-    Body,
-    /// `<timestamp header as sent>.<raw body>` and nothing else.
-    TimestampAndBody,
-}
-
-impl Default for Scrapest {
-    fn default() -> Self {
-        Self {
-            signature_header: "x-scrapest-signature".into(),
-            timestamp_header: "x-scrapest-timestamp".into(),
-            delivery_id_header: "x-scrapest-delivery-id".into(),
-            event_header: "x-scrapest-event".into(),
-            webhook_id_header: "x-scrapest-webhook-id".into(),
-            signed_content: SignedContent::default(),
-            timestamp_field: "timestamp".into(),
-            delivery_id_fields: ["delivery_id".into(), "id".into()],
-            kind_fields: ["event".into(), "type".into()],
-            challenge_fields: ["challenge".into(), "verification_token".into(), "token".into()],
-            plain_challenge: false,
-            insecure_unsigned_challenge: false,
-            insecure_unsigned_timestamp: false,
-        }
-    }
-}
-
-type Name = Cow<'static, str>;
-
 impl Scrapest {
-    /// The header with the signature. Default: `X-Scrapest-Signature`, `sha256=` and 64 hex digits.
-    #[must_use]
-    pub fn with_signature_header(self, name: impl Into<Name>) -> Self {
-        Self { signature_header: name.into(), ..self }
-    }
-
-    /// The header with the time of the attempt. Default: `X-Scrapest-Timestamp`. Seconds or milliseconds
-    /// since 1970, or RFC 3339; if it is there, it must be fresh.
-    #[must_use]
-    pub fn with_timestamp_header(self, name: impl Into<Name>) -> Self {
-        Self { timestamp_header: name.into(), ..self }
-    }
-
-    /// The header with the delivery id. Default: `X-Scrapest-Delivery-Id`.
-    #[must_use]
-    pub fn with_delivery_id_header(self, name: impl Into<Name>) -> Self {
-        Self { delivery_id_header: name.into(), ..self }
-    }
-
-    /// The header with the event's kind, for bodies that do not say it. Default: `X-Scrapest-Event`.
-    #[must_use]
-    pub fn with_event_header(self, name: impl Into<Name>) -> Self {
-        Self { event_header: name.into(), ..self }
-    }
-
-    /// The header that finds the secrets where a layer stands for several webhooks
-    /// ([`for_webhooks`](crate::WebhookLayer::for_webhooks)). Default: `X-Scrapest-Webhook-Id`. The body's
-    /// `webhook_id` does not: it is not read before it was verified. Without such a header take the path.
-    #[must_use]
-    pub fn with_webhook_id_header(self, name: impl Into<Name>) -> Self {
-        Self { webhook_id_header: name.into(), ..self }
-    }
-
-    /// Which bytes are signed. Default: [`SignedContent::Either`].
-    #[must_use]
-    pub fn with_signed_content(self, content: SignedContent) -> Self {
-        Self { signed_content: content, ..self }
-    }
-
-    /// The field of the body with the event's time: RFC 3339, or an integer of seconds or milliseconds
-    /// since 1970. Default: `timestamp`.
-    #[must_use]
-    pub fn with_timestamp_field(self, name: impl Into<Name>) -> Self {
-        Self { timestamp_field: name.into(), ..self }
-    }
-
-    /// The fields of the body that stand in for the delivery id's header, the first that is there.
-    /// Default: `delivery_id`, `id`.
-    #[must_use]
-    pub fn with_delivery_id_fields(self, names: [impl Into<Name>; 2]) -> Self {
-        Self { delivery_id_fields: names.map(Into::into), ..self }
-    }
-
-    /// The fields of the body with the event's kind, the first that is there. Default: `event`, `type`.
-    #[must_use]
-    pub fn with_kind_fields(self, names: [impl Into<Name>; 2]) -> Self {
-        Self { kind_fields: names.map(Into::into), ..self }
-    }
-
-    /// The fields of the body that may be a challenge, the first that is there. Default: `challenge`,
-    /// `verification_token`, `token`.
-    #[must_use]
-    pub fn with_challenge_fields(self, names: [impl Into<Name>; 3]) -> Self {
-        Self { challenge_fields: names.map(Into::into), ..self }
-    }
-
-    /// Answer a challenge with its value alone, as plain text. Default: as JSON, `{"challenge": "…"}`
-    /// with the name of the field that it came in.
-    #[must_use]
-    pub fn with_plain_challenge(self, plain: bool) -> Self {
-        Self { plain_challenge: plain, ..self }
-    }
-
-    /// Answer a challenge that is not signed. Default: no, every request has to be signed.
-    ///
-    /// Insecure: anyone can make the application read a body and have up to 1,024 characters of it said
-    /// back. Switch it on to activate a webhook, and off again.
-    #[must_use]
-    pub fn with_insecure_unsigned_challenge(self, insecure: bool) -> Self {
-        Self { insecure_unsigned_challenge: insecure, ..self }
-    }
-
-    /// Accept events whose only timestamp is not signed. Default: no, they are refused.
-    ///
-    /// Insecure: who captures a request can date it anew, and is refused only while the store remembers
-    /// it. Keep [`with_retention`](crate::WebhookLayer::with_retention) long.
-    #[must_use]
-    pub fn with_insecure_unsigned_timestamp(self, insecure: bool) -> Self {
-        Self { insecure_unsigned_timestamp: insecure, ..self }
-    }
-
     fn challenge(&self, kind: Option<&str>, fields: [Field<'_>; 3]) -> Option<Challenge> {
         if kind.is_some_and(|kind| !CHALLENGE_KINDS.contains(&kind)) {
             return None;
@@ -193,7 +48,7 @@ impl Provider for Scrapest {
             SignedContent::Body => None,
             _ => headers.get(&self.timestamp_header),
         };
-        // Made only if the body alone did not fit.
+        // Made only if the signature is not right for the body alone.
         let prefix = timestamp.into_iter().map(|time| Cow::Owned([time, b"."].concat()));
         body.into_iter().chain(prefix)
     }
@@ -224,31 +79,59 @@ impl Provider for Scrapest {
             },
         );
         let header_time = message.header(&self.timestamp_header).map(|value| {
-            let at = json::parse_unix_header(value);
+            let at = Timestamp::parse(value);
             match message.is_prefix_signed() {
                 true => Timestamp::signed(at),
                 false => Timestamp::unsigned(at),
             }
             .of_attempt()
+            .with_source(&self.timestamp_header, value)
         });
-        let id = match header_id {
-            Some(id) => Some(Cow::Borrowed(id)),
-            None => id_1.id().or_else(|| id_2.id()).map(bytes_of),
+        let body_time = Timestamp::in_body(message.body(), &self.timestamp_field, &time);
+        // A body of the second generation names no kind.
+        let source = (kind_1 == Field::Absent && kind_2 == Field::Absent)
+            .then(|| source::identity(message.body()))
+            .flatten();
+        // A kind that cannot be read is a kind all the same.
+        let unreadable = [&kind_1, &kind_2].into_iter().any(Field::is_not_text);
+        let kind = kind_1.text().or_else(|| kind_2.text());
+        let (id, scope) = match (header_id, &source) {
+            (Some(id), _) => (Some(Cow::Borrowed(id)), None),
+            (None, Some((source, mid))) => (
+                mid.as_ref().map(|mid| format!("{source}:{mid}").into_bytes().into()),
+                Some(source.clone().into_bytes()),
+            ),
+            (None, None) => {
+                let fields = self.delivery_id_fields.iter().zip([id_1, id_2]);
+                let found = fields.filter_map(|(name, field)| Some((name, field.id()?))).next();
+                let is_bare = found.as_ref().is_some_and(|(name, _)| **name == "id");
+                let scope = (is_bare && !self.body_id_alone).then(|| {
+                    scope_of_bare_id(kind.as_deref(), body_time.as_ref(), header_time.as_ref())
+                });
+                (found.map(|(_, id)| bytes_of(id)), scope)
+            }
         };
-        // Whoever says his kind in a way that cannot be read has one all the same.
-        let unreadable = [&kind_1, &kind_2].into_iter().any(Field::is_no_text);
-        // A body that does not say its kind may have it said by a header, which is not signed.
-        let kind = kind_1
-            .text()
-            .or_else(|| kind_2.text())
+        let source = source.map(|(source, _)| source);
+        let filtered = match self.deliver {
+            Deliver::Both => false,
+            Deliver::FullOnly => source.as_deref() == Some(source::FAST_X),
+            Deliver::FastOnly => source.as_deref() == Some(source::X),
+        };
+        let may_be_challenge = !unreadable && source.is_none();
+        // A body that does not name its kind may have it named by a header, which is not signed.
+        let kind = kind
+            .or(source.map(Cow::Owned))
             .or_else(|| message.header_str(&self.event_header).map(Cow::Borrowed));
-        let challenge = if unreadable { None } else { self.challenge(kind.as_deref(), challenge) };
+        let challenge =
+            may_be_challenge.then(|| self.challenge(kind.as_deref(), challenge)).flatten();
         Envelope::new()
             .with_id(id)
+            .with_id_scope(scope)
             .with_timestamp(header_time)
-            .with_timestamp(time.time().map(Timestamp::signed))
+            .with_timestamp(body_time)
             .with_insecure_unsigned_timestamp(self.insecure_unsigned_timestamp)
             .with_challenge(challenge)
+            .with_filtered(filtered)
             .with_kind(kind)
     }
 
@@ -269,16 +152,25 @@ impl Provider for Scrapest {
             ("event_header", &self.event_header),
             ("webhook_id_header", &self.webhook_id_header),
         ] {
-            // A token of RFC 9110 §5.6.2; any other name could never be found.
-            let token =
-                |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-            if name.is_empty() || !name.bytes().all(token) {
+            if !is_header_name(name) {
                 let what = format!("is {name:?}, expected the name of a header");
                 return Err(ConfigError::new(setting, what));
             }
         }
         Ok(())
     }
+}
+
+/// The kind, and the signed time: the body's, which a retry repeats, rather than the header's.
+fn scope_of_bare_id(
+    kind: Option<&str>,
+    body_time: Option<&Timestamp>,
+    header_time: Option<&Timestamp>,
+) -> Vec<u8> {
+    let header_time = header_time.filter(|time| time.signed);
+    let at = body_time.or(header_time).and_then(|time| time.at);
+    let at = at.map(|at| at.unix_timestamp_nanos().to_string());
+    format!("{} {}", at.unwrap_or_default(), kind.unwrap_or_default()).into_bytes()
 }
 
 fn bytes_of(text: Cow<'_, str>) -> Cow<'_, [u8]> {

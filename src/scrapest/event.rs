@@ -1,4 +1,4 @@
-//! The events, as a handler gets them.
+//! The events, as a handler receives them.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -11,18 +11,31 @@ use crate::Delivery;
 use crate::event::{EventError, UnknownEvent};
 
 mod body;
+pub(super) mod source;
 #[cfg(test)]
 mod tests;
+
+use self::source::{MessageEvent, Post, PostEvent};
 
 const TWEET_CREATED: &str = "tweet.created";
 const TWEET_UPDATED: &str = "tweet.updated";
 const USER_UPDATED: &str = "user.updated";
 const DELIVERY_FAILED: &str = "webhook.delivery_failed";
 const WEBHOOK_VERIFIED: &str = "webhook.verified";
-pub(super) const KINDS: &[&str] =
-    &[TWEET_CREATED, TWEET_UPDATED, USER_UPDATED, DELIVERY_FAILED, WEBHOOK_VERIFIED];
+pub(super) const KINDS: &[&str] = &[
+    TWEET_CREATED,
+    TWEET_UPDATED,
+    USER_UPDATED,
+    DELIVERY_FAILED,
+    WEBHOOK_VERIFIED,
+    source::X,
+    source::FAST_X,
+    source::TELEGRAM,
+    source::DISCORD,
+];
 
-/// An event from Scrapest. The kinds are documented by the sender.
+/// An event from Scrapest, of either generation: a named event like `tweet.created`, or a post or message in the
+/// one shape that the sender's streams have. The names and sources are documented by the sender.
 ///
 /// ```
 /// use axum::http::StatusCode;
@@ -33,6 +46,8 @@ pub(super) const KINDS: &[&str] =
 ///         Event::TweetCreated(created) => println!("{:?}", created.tweet.text),
 ///         Event::TweetUpdated(updated) => println!("{} changed", updated.tweet.id),
 ///         Event::UserUpdated(updated) => println!("{} changed", updated.user.id),
+///         Event::Post(event) => println!("{:?} from {:?}", event.post.text, event.source),
+///         Event::Message(message) => println!("{} from {}", message.mid, message.source),
 ///         // The sender gave a delivery up: fetch what is missing.
 ///         Event::DeliveryFailed(failed) => eprintln!("lost: {:?}", failed.webhook.error),
 ///         // A kind that the sender has added since; its bytes are in `unknown.raw`.
@@ -54,34 +69,40 @@ pub(super) const KINDS: &[&str] =
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Event {
-    /// `tweet.created`: somebody who is watched has tweeted.
+    /// `tweet.created`: a watched account has posted a tweet.
     #[serde(rename = "tweet.created")]
     TweetCreated(TweetEvent),
-    /// `tweet.updated`: a tweet, or what is counted about it, has changed.
+    /// `tweet.updated`: a tweet, or one of its counts, has changed.
     #[serde(rename = "tweet.updated")]
     TweetUpdated(TweetEvent),
-    /// `user.updated`: somebody who is watched has changed his profile.
+    /// `user.updated`: a watched account has changed its profile.
     #[serde(rename = "user.updated")]
     UserUpdated(UserEvent),
-    /// `webhook.delivery_failed`: the sender gave up a delivery to a webhook.
+    /// `webhook.delivery_failed`: the sender has given up a delivery to a webhook.
     #[serde(rename = "webhook.delivery_failed")]
     DeliveryFailed(WebhookEvent),
     /// `webhook.verified`: a webhook has passed its verification challenge and is active.
     #[serde(rename = "webhook.verified")]
     WebhookVerified(WebhookEvent),
+    /// A post on X, from the source `x` or `fast-x`.
+    #[serde(rename = "post")]
+    Post(Box<PostEvent>),
+    /// A message from any other source, like `telegram` or `discord`.
+    #[serde(rename = "message")]
+    Message(MessageEvent),
     /// Any other kind. A known kind that cannot be read is an error, never this.
     #[serde(rename = "unknown")]
     Unknown(UnknownEvent),
 }
 
 impl Event {
-    /// The event of a stored body, say in the worker behind a queue, with the kind that
-    /// [`Delivery::kind`] said. Nothing is verified here: that was done before there was a [`Delivery`].
+    /// The event of a stored body, for example in the worker of a queue, with the kind from
+    /// [`Delivery::kind`]. Nothing is verified here: that was done before the [`Delivery`] was made.
     ///
     /// # Errors
     ///
-    /// [`EventErrorKind::Payload`](crate::EventErrorKind::Payload) when the kind is known and the body
-    /// is not as it should be for it, and when there is no kind and the body is no JSON.
+    /// [`EventErrorKind::Payload`](crate::EventErrorKind::Payload) if the kind is known and a required field
+    /// cannot be read, if the body says one thing in two ways, and if there is no kind and the body is not JSON.
     pub fn from_body(kind: Option<&str>, body: &Bytes) -> Result<Self, EventError> {
         match kind {
             Some(TWEET_CREATED) => body::tweet(body).map(Self::TweetCreated),
@@ -89,12 +110,13 @@ impl Event {
             Some(USER_UPDATED) => body::user(body).map(Self::UserUpdated),
             Some(DELIVERY_FAILED) => body::webhook(body).map(Self::DeliveryFailed),
             Some(WEBHOOK_VERIFIED) => body::webhook(body).map(Self::WebhookVerified),
+            _ if source::identity(body).is_some() => source::event(body),
             _ => UnknownEvent::from_body(kind, body).map(Self::Unknown),
         }
     }
 
-    /// The kind, as the sender writes it, like `tweet.created`. `None` for an unknown event whose body
-    /// names no kind.
+    /// The kind, as the sender writes it: a name like `tweet.created`, or the source of a post or message, like
+    /// `x`. `None` for an unknown event whose body names no kind.
     #[must_use]
     pub fn kind(&self) -> Option<&str> {
         match self {
@@ -103,15 +125,26 @@ impl Event {
             Self::UserUpdated(_) => Some(USER_UPDATED),
             Self::DeliveryFailed(_) => Some(DELIVERY_FAILED),
             Self::WebhookVerified(_) => Some(WEBHOOK_VERIFIED),
+            Self::Post(event) => Some(event.source.as_str()),
+            Self::Message(event) => Some(&event.source),
             Self::Unknown(event) => event.kind.as_deref(),
         }
     }
 
-    /// The tweet of a created or updated one.
+    /// The tweet of `tweet.created` and `tweet.updated`.
     #[must_use]
     pub fn tweet(&self) -> Option<&Tweet> {
         match self {
             Self::TweetCreated(event) | Self::TweetUpdated(event) => Some(&event.tweet),
+            _ => None,
+        }
+    }
+
+    /// The post on X.
+    #[must_use]
+    pub fn post(&self) -> Option<&Post> {
+        match self {
+            Self::Post(event) => Some(&event.post),
             _ => None,
         }
     }
@@ -122,9 +155,8 @@ impl TryFrom<&Delivery> for Event {
 
     /// # Errors
     ///
-    /// As [`from_body`](Event::from_body), and
-    /// [`EventErrorKind::WrongSender`](crate::EventErrorKind::WrongSender) when the delivery is not
-    /// from Scrapest.
+    /// The errors of [`from_body`](Event::from_body), and
+    /// [`EventErrorKind::WrongSender`](crate::EventErrorKind::WrongSender) if the delivery is not from Scrapest.
     fn try_from(delivery: &Delivery) -> Result<Self, EventError> {
         if delivery.sender() != SENDER {
             return Err(EventError::wrong_sender(delivery.sender(), SENDER));
@@ -144,7 +176,7 @@ pub struct TweetEvent {
     pub timestamp: Option<OffsetDateTime>,
     /// The webhook that the event was sent to (`webhook_id`).
     pub webhook_id: Option<String>,
-    /// The tweet, from `data.tweet`; from `data` itself when there is no object under `tweet`.
+    /// The tweet, from `data.tweet`, or from `data` itself if that has no object `tweet`.
     pub tweet: Tweet,
 }
 
@@ -159,7 +191,7 @@ pub struct UserEvent {
     pub timestamp: Option<OffsetDateTime>,
     /// The webhook that the event was sent to (`webhook_id`).
     pub webhook_id: Option<String>,
-    /// The user, from `data.user`; from `data` itself when there is no object under `user`.
+    /// The user, from `data.user`, or from `data` itself if that has no object `user`.
     pub user: User,
 }
 
@@ -172,13 +204,13 @@ pub struct WebhookEvent {
     /// The event's time (`timestamp`), in UTC.
     #[serde(default, with = "rfc3339::option")]
     pub timestamp: Option<OffsetDateTime>,
-    /// The webhook that the event was sent to (`webhook_id`), which need not be the one it is about.
+    /// The webhook that the event was sent to (`webhook_id`). It can be another one than the event is about.
     pub webhook_id: Option<String>,
-    /// The webhook that the event is about, from `data`; all `None` when there is no `data`.
+    /// The webhook that the event is about, from `data`. All fields are `None` if there is no `data`.
     pub webhook: WebhookStatus,
 }
 
-/// A tweet. Which fields there are is an assumption; of those with two sources the first named is taken.
+/// A tweet. Which fields there are is an assumption; of those with two names in the body, the first is used.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Tweet {
@@ -186,31 +218,31 @@ pub struct Tweet {
     pub id: String,
     /// The text (`text`).
     pub text: Option<String>,
-    /// When it was tweeted (`created_at`), in UTC.
+    /// The time of the tweet (`created_at`), in UTC.
     #[serde(default, with = "rfc3339::option")]
     pub created_at: Option<OffsetDateTime>,
     /// The language (`lang`), as the sender writes it, like `en`.
     pub lang: Option<String>,
-    /// Who tweeted it (`user`, or `author`).
+    /// The author (`user`, or `author`).
     pub author: Option<Author>,
-    /// How many likes it has (`favorite_count`, or `metrics.likes`).
+    /// The number of likes (`favorite_count`, or `metrics.likes`).
     pub favorite_count: Option<u64>,
-    /// How often it was retweeted (`retweet_count`, or `metrics.retweets`).
+    /// The number of retweets (`retweet_count`, or `metrics.retweets`).
     pub retweet_count: Option<u64>,
-    /// How many replies it has (`reply_count`, or `metrics.replies`).
+    /// The number of replies (`reply_count`, or `metrics.replies`).
     pub reply_count: Option<u64>,
-    /// How often it was quoted (`quote_count`).
+    /// The number of quotes (`quote_count`).
     pub quote_count: Option<u64>,
-    /// How often it was bookmarked (`bookmark_count`).
+    /// The number of bookmarks (`bookmark_count`).
     pub bookmark_count: Option<u64>,
-    /// What is named in the text (`entities`), as sent: its shape is not published. An integer beyond
+    /// What the text refers to (`entities`), as sent: its shape is not published. An integer beyond
     /// 64 bits is rounded here; the raw body has it exactly.
     pub entities: Option<Value>,
-    /// Pictures and videos (`media`), as sent: as for [`entities`](Self::entities).
+    /// Pictures and videos (`media`), as sent, like [`entities`](Self::entities).
     pub media: Option<Value>,
 }
 
-/// Who tweeted. Which fields there are is an assumption, and all are optional.
+/// The author of a tweet. Which fields there are is an assumption, and all are optional.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Author {
@@ -218,11 +250,11 @@ pub struct Author {
     pub id: Option<String>,
     /// The handle, without `@` (`username`, or `screen_name`).
     pub username: Option<String>,
-    /// The name that is displayed (`name`).
+    /// The displayed name (`name`).
     pub name: Option<String>,
     /// Whether the account is verified (`verified`).
     pub verified: Option<bool>,
-    /// How many follow the account (`followers_count`).
+    /// The number of followers (`followers_count`).
     pub followers_count: Option<u64>,
 }
 
@@ -234,11 +266,11 @@ pub struct User {
     pub id: String,
     /// The handle, without `@` (`username`, or `screen_name`).
     pub username: Option<String>,
-    /// The name that is displayed (`name`).
+    /// The displayed name (`name`).
     pub name: Option<String>,
     /// Whether the account is verified (`verified`).
     pub verified: Option<bool>,
-    /// How many follow the account (`followers_count`).
+    /// The number of followers (`followers_count`).
     pub followers_count: Option<u64>,
 }
 
@@ -249,10 +281,10 @@ pub struct User {
 pub struct WebhookStatus {
     /// The webhook's id (`webhook_id`).
     pub id: Option<String>,
-    /// The state it is in (`status`). Documented by the sender: `pending_verification` and `active`.
+    /// The state (`status`). Documented by the sender: `pending_verification` and `active`.
     pub status: Option<String>,
     /// Why a delivery failed (`error`), in the sender's words.
     pub error: Option<String>,
-    /// How often the delivery was tried (`attempts`).
+    /// The number of attempts at the delivery (`attempts`).
     pub attempts: Option<u64>,
 }

@@ -1,13 +1,15 @@
 //! Scrapest: its events, as types.
 //!
-//! Documented by the sender: the names of the five kinds of events, and that times are ISO 8601. The
-//! shape of the payloads is not; the names of the fields here are an assumption, taken from the two
-//! forms in which the same service documents a tweet in its websocket feed. Both forms are read into
-//! one [`Tweet`]. That is why only the ids of a tweet and of an updated user are required, and
-//! everything else is optional: a field that is missing or `null` is `None`.
+//! The sender documents two generations of events, and both are accepted:
 //!
-//! What is not read into a field is not lost: it is in the raw body,
-//! [`Delivery::body`](crate::Delivery::body).
+//! * Named events, like `tweet.created`. The sender documents five names, and that times are ISO 8601, but not the
+//!   shape of the payloads. The names of the fields are an assumption, taken from the two forms in which the same service
+//!   documents a tweet in its websocket feed. Both forms are read into one [`Tweet`].
+//! * One shape for every platform, with a `source` and a `mid`: a [`PostEvent`] from X, or a [`MessageEvent`] from
+//!   anywhere else.
+//!
+//! Only ids are required, and everything else is optional: a field that is missing or `null` is `None`. A field that no
+//! type has is not lost: it is in the raw body, [`Delivery::body`](crate::Delivery::body).
 //!
 //! ```
 //! use scrapest_webhook::scrapest::Event;
@@ -35,12 +37,15 @@
 pub mod api;
 mod dialect;
 mod event;
+mod settings;
 
-pub use self::dialect::{Scrapest, SignedContent};
+pub use self::event::source::{MessageEvent, Post, PostAuthor, PostEvent, Source};
 pub use self::event::{
     Author, Event, Tweet, TweetEvent, User, UserEvent, WebhookEvent, WebhookStatus,
 };
+pub use self::settings::{Deliver, Scrapest, SignedContent};
 pub use crate::event::UnknownEvent;
+pub use crate::json::RawJson;
 
 /// How the sender is called in a [`Delivery`](crate::Delivery).
 pub(crate) const SENDER: &str = "scrapest";

@@ -41,7 +41,10 @@ pub enum Claims {
         retry_after: Duration,
     },
     /// A handler has reported success for one of the keys. None of them is the caller's.
-    Completed,
+    Completed {
+        /// The position of that key in the slice.
+        place: usize,
+    },
 }
 
 /// How [`settle_all`](super::DeliveryStore::settle_all) ends an attempt. Complete: there is no third case.

@@ -151,9 +151,9 @@ impl AnyStore {
         Some(self.note(how.verb(), asked, memory.settle_keys(keys, owner, how)))
     }
 
-    /// Whether a delivery with one of these keys has succeeded in this process and waits to be recorded.
-    pub(crate) fn has_unrecorded(&self, keys: &[(Key, Fence)]) -> bool {
-        self.unrecorded.has_any_of(keys)
+    /// The place of the first of these keys whose delivery has succeeded in this process and waits to be recorded.
+    pub(crate) fn first_unrecorded(&self, keys: &[(Key, Fence)]) -> Option<usize> {
+        self.unrecorded.first_of(keys)
     }
 
     /// From now on these keys are known to be completed, until the guard is dropped.

@@ -8,16 +8,24 @@ use std::hash::{Hash, Hasher};
 pub struct Key([u8; 32]);
 
 impl Key {
-    /// A key of these bytes, which should look random. For tests of a store; the layer makes its own.
+    /// A key of these bytes, of which the first 24 should look random. For tests of a store; the layer makes its
+    /// own.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
-    /// The bytes.
+    /// The bytes. The last 8 are the same in all keys of a webhook (of a namespace, where a layer is for one
+    /// webhook), except that its test events have others: a store that has to give up records can see whose they
+    /// are. All others look random.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
+    }
+
+    pub(crate) fn of_webhook(&self) -> u64 {
+        let (lanes, _) = self.0.as_chunks();
+        u64::from_ne_bytes(lanes[3])
     }
 }
 

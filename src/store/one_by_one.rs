@@ -28,7 +28,7 @@ pub(super) async fn claim_all<S: DeliveryStore + ?Sized>(
                 continue;
             }
             Claim::InProgress { retry_after } => Claims::InProgress { place, retry_after },
-            Claim::Completed => Claims::Completed,
+            Claim::Completed => Claims::Completed { place },
         };
         for (key, _) in keys[..place].iter().rev() {
             store.release(key, owner).await?;
@@ -89,7 +89,7 @@ macro_rules! one_key_verbs {
             Ok(match self.claim_all(&mut keys, owner, lease, keep).await? {
                 Claims::Acquired { attempt } => Claim::Acquired { fence: keys[0].1, attempt },
                 Claims::InProgress { retry_after, .. } => Claim::InProgress { retry_after },
-                Claims::Completed => Claim::Completed,
+                Claims::Completed { .. } => Claim::Completed,
             })
         }
 

@@ -35,11 +35,13 @@ impl Unrecorded {
         UnrecordedGuard { unrecorded: Arc::clone(self), keys }
     }
 
-    pub(super) fn has_any_of(&self, keys: &[(Key, Fence)]) -> bool {
-        self.count.load(Ordering::Acquire) > 0 && {
-            let waiting = self.lock();
-            keys.iter().any(|(key, _)| waiting.contains_key(key))
+    /// The place of the first of these keys that waits.
+    pub(super) fn first_of(&self, keys: &[(Key, Fence)]) -> Option<usize> {
+        if self.count.load(Ordering::Acquire) == 0 {
+            return None;
         }
+        let waiting = self.lock();
+        keys.iter().position(|(key, _)| waiting.contains_key(key))
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Key, usize>> {
@@ -71,13 +73,13 @@ mod tests {
     fn a_key_is_known_until_every_success_of_it_is_recorded() {
         let unrecorded = Arc::<Unrecorded>::default();
         let key = |byte| (Key::from_bytes([byte; 32]), Fence::new(0));
-        assert!(!unrecorded.has_any_of(&[key(1)]));
+        assert_eq!(unrecorded.first_of(&[key(1)]), None);
         let first = unrecorded.add(&[key(1), key(2)]);
         let second = unrecorded.add(&[key(2)]);
         drop(first);
-        assert!(unrecorded.has_any_of(&[key(1), key(2)]));
-        assert!(!unrecorded.has_any_of(&[key(1), key(3)]));
+        assert_eq!(unrecorded.first_of(&[key(1), key(2)]), Some(1));
+        assert_eq!(unrecorded.first_of(&[key(1), key(3)]), None);
         drop(second);
-        assert!(!unrecorded.has_any_of(&[key(2)]));
+        assert_eq!(unrecorded.first_of(&[key(2)]), None);
     }
 }

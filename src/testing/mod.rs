@@ -1,4 +1,4 @@
-//! Sign requests as a sender would, for the tests of one's own handlers. Feature `testing`.
+//! Sign requests as a sender would, for the tests of your own handlers. Feature `testing`.
 //!
 //! 1. [`scrapest`] or [`scrapebadger`] begins a request with the secret;
 //! 2. [`with_kind`](WebhookRequest::with_kind) or [`with_body`](WebhookRequest::with_body) says what it carries;
@@ -38,7 +38,6 @@ use bytes::Bytes;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 use zeroize::Zeroizing;
 
 use crate::json;
@@ -93,15 +92,16 @@ impl WebhookRequest {
         }
     }
 
-    /// A sample body of this kind, with its time filled in. Known are the kinds that the sender documents,
-    /// and for Scrapest `webhook.verification`, a challenge; any other has an empty payload.
+    /// A sample body of this kind, with its time filled in. Known are the kinds that the sender documents (for Scrapest
+    /// those of both generations: `tweet.created` and the like, and the sources `x`, `fast-x`, `telegram` and
+    /// `discord`), and for Scrapest `webhook.verification`, a challenge. Any other kind has an empty payload.
     #[must_use]
     pub fn with_kind(self, kind: impl Into<String>) -> Self {
         Self { kind: Some(kind.into()), ..self }
     }
 
-    /// This body, byte for byte. Its time is what stands in it, and so is its kind, where it is text that a
-    /// header can carry and [`with_kind`](Self::with_kind) says no other.
+    /// This body, byte for byte. Its time and kind are the ones in it. The event header repeats the kind, unless
+    /// [`with_kind`](Self::with_kind) sets another one, or a header cannot carry it.
     #[must_use]
     pub fn with_body(self, body: impl Into<Bytes>) -> Self {
         Self { body: Some(body.into()), ..self }
@@ -111,6 +111,12 @@ impl WebhookRequest {
     #[must_use]
     pub fn with_delivery_id(self, id: impl Into<String>) -> Self {
         Self { delivery_id: id.into(), ..self }
+    }
+
+    /// No delivery id in a header, as from a sender that has none.
+    #[must_use]
+    pub fn without_delivery_id(self) -> Self {
+        Self { delivery_id: String::new(), ..self }
     }
 
     /// The time of the event and of the attempt. Default: now.
@@ -128,6 +134,14 @@ impl WebhookRequest {
         self
     }
 
+    /// The delivery's, or else one of its own.
+    fn event_id(&self) -> String {
+        match self.delivery_id.is_empty() {
+            true => format!("{:032x}", rand::random::<u128>()),
+            false => self.delivery_id.clone(),
+        }
+    }
+
     /// Signs it.
     #[must_use]
     pub fn sign(self) -> SignedRequest {
@@ -138,13 +152,11 @@ impl WebhookRequest {
             Sender::ScrapeBadger1 => "tweet",
             Sender::ScrapeBadger2 => "tweet.detected",
         });
-        // A time that RFC 3339 cannot write (before year 0, after 9999) is written as nothing, and refused.
-        let written = time.format(&Rfc3339).unwrap_or_default();
         let body = self.body.clone().unwrap_or_else(|| {
             match self.sender {
-                Sender::Scrapest { .. } => samples::scrapest(kind, &written, &self.delivery_id),
-                Sender::ScrapeBadger1 => samples::scrapebadger_1(kind, &written),
-                Sender::ScrapeBadger2 => samples::scrapebadger_2(kind, &written),
+                Sender::Scrapest { .. } => samples::scrapest(kind, time, &self.event_id()),
+                Sender::ScrapeBadger1 => samples::scrapebadger_1(kind, &samples::written(time)),
+                Sender::ScrapeBadger2 => samples::scrapebadger_2(kind, &samples::written(time)),
             }
             .to_string()
             .into()
@@ -176,7 +188,9 @@ impl WebhookRequest {
         if let Sender::ScrapeBadger2 = self.sender {
             headers.push(("x-webhook-id", "wh_abc123".into()));
         }
-        headers.push((delivery_id, self.delivery_id));
+        if !self.delivery_id.is_empty() {
+            headers.push((delivery_id, self.delivery_id));
+        }
         headers.extend(event.map(|name| (name, kind.to_owned())));
         headers.push((signature, sign(&self.secret, prefix.as_deref(), &body)));
         SignedRequest { headers, body }
@@ -298,9 +312,10 @@ impl SignedRequest {
     }
 }
 
-/// What a body says that it is, by the field of either sender.
+/// The kind that a body names, by the field of either sender and generation.
 fn kind_of(body: &[u8]) -> Option<Cow<'_, str>> {
-    let fields = json::fields(body, ["event", "type"], |[first, _]| *first != json::Field::Absent);
+    let found = |[first, ..]: &json::Fields<'_, 3>| *first != json::Field::Absent;
+    let fields = json::fields(body, ["event", "type", "source"], found);
     let kind = fields.into_iter().find_map(json::Field::text)?;
     kind.bytes().all(|byte| byte.is_ascii_graphic()).then_some(kind)
 }

@@ -1,9 +1,21 @@
 //! A sample body of each documented kind.
 
 use serde_json::{Value, json};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
-/// The envelope is an assumption, like the defaults of [`Scrapest`](crate::scrapest::Scrapest).
-pub(super) fn scrapest(kind: &str, time: &str, id: &str) -> Value {
+/// A time that RFC 3339 cannot write (before year 0, after 9999) is written as nothing, and refused.
+pub(super) fn written(time: OffsetDateTime) -> String {
+    time.format(&Rfc3339).unwrap_or_default()
+}
+
+/// The envelope of a named event is an assumption, like the defaults of
+/// [`Scrapest`](crate::scrapest::Scrapest).
+pub(super) fn scrapest(kind: &str, time: OffsetDateTime, id: &str) -> Value {
+    if let Some(sample) = source_event(kind, time) {
+        return sample;
+    }
+    let time = &*written(time);
     let tweet = json!({
         "id": "1234567890123456789",
         "text": "The future is electric...",
@@ -27,6 +39,53 @@ pub(super) fn scrapest(kind: &str, time: &str, id: &str) -> Value {
         _ => json!({}),
     };
     json!({"id": format!("evt_{id}"), "event": kind, "timestamp": time, "webhook_id": "wh_1", "data": data})
+}
+
+/// A post or message of the second generation, under a new id: one id is one delivery if no header has one.
+fn source_event(source: &str, time: OffsetDateTime) -> Option<Value> {
+    let now = i64::try_from(time.unix_timestamp_nanos() / 1_000_000).unwrap_or_default();
+    let id = (1_800_000_000_000_000_000 + (rand::random::<u64>() >> 8)).to_string();
+    let url = format!("https://x.com/elonmusk/status/{id}");
+    let author = json!({
+        "id": "44196397",
+        "name": "Elon Musk",
+        "screen_name": "elonmusk",
+        "profile_image_url": "https://pbs.twimg.com/profile_images/1/a.jpg",
+    });
+    let payload = match source {
+        "x" => json!({
+            "id": id,
+            "text": "Just announced: our new model",
+            "created_at": written(time),
+            "lang": "en",
+            "favorite_count": 15_000,
+            "retweet_count": 3_000,
+            "reply_count": 800,
+            "quote_count": 120,
+            "bookmark_count": 45,
+            "author": author,
+            "entities": {"hashtags": [], "urls": []},
+            "media": [],
+            "conversation_id": id,
+            "retweeted_tweet": false,
+            "link": url,
+        }),
+        "fast-x" => json!({
+            "id": id,
+            "text": "Just announced: our new model",
+            "timestamp": now,
+            "url": url,
+            "lang": "en",
+            "author": author,
+            "transport": "fcm",
+        }),
+        // Not published: the application must take any.
+        "telegram" | "discord" => json!({"text": "GM"}),
+        _ => return None,
+    };
+    Some(
+        json!({"mid": id, "sid": "44196397", "source": source, "timestamp": now, "payload": payload}),
+    )
 }
 
 /// The sender's own sample, and its test event, of which only the type is documented.

@@ -88,6 +88,10 @@ where
         self.0.parts.uri.path()
     }
 
+    fn query(&self) -> &str {
+        self.0.parts.uri.query().unwrap_or_default()
+    }
+
     fn headers(&self) -> Headers<'_> {
         Headers::new(&self.0.parts.headers)
     }

@@ -269,7 +269,7 @@ fn a_wrong_url_is_named_by_its_flag_and_not_repeated() {
         (&["--forward", "hunter2"][..], "--forward: is no URL"),
         (&["--forward", "ftp://hunter2/"], "--forward: expected a URL that begins with http"),
         (&["--forward-env", "NOT_SET"], "--forward-env NOT_SET: is not set"),
-        (&["--forward-timeout", "3s"], "--forward-timeout: is of use only with --forward"),
+        (&["--forward-timeout", "3s"], "--forward-timeout: needs --forward"),
         (&["--forward", "http://h/", "--forward-timeout", "2m"], "expected at most --run-limit"),
     ] {
         let (code, out, error) = refused(command().args(["--sender", "scrapest"]).args(flags));

@@ -2,16 +2,21 @@
 
 mod attacks;
 mod both;
+mod browser;
+mod completion;
 mod forward;
+mod inspector;
 mod listen;
 mod listening;
 mod no_panic;
+mod queue;
 mod receiving;
 mod record;
 mod send;
 mod shell;
 mod sign;
 mod stores;
+mod terminal;
 mod tls;
 mod upstream;
 mod verify;
@@ -20,9 +25,20 @@ use std::process::Command;
 
 #[test]
 fn every_command_has_help_with_an_example() {
-    for command in
-        ["listen", "send", "sign", "verify", "reconcile", "webhook", "doctor", "completions", "man"]
-    {
+    for command in [
+        "listen",
+        "send",
+        "trigger",
+        "sign",
+        "verify",
+        "work",
+        "queue",
+        "reconcile",
+        "webhook",
+        "doctor",
+        "completions",
+        "man",
+    ] {
         let output = Command::new(env!("CARGO_BIN_EXE_scrapest-webhook"))
             .args([command, "--help"])
             .output()

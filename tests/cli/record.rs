@@ -184,7 +184,8 @@ async fn a_request_whose_sender_left_is_kept_as_far_as_it_came() {
 fn a_directory_that_cannot_be_used_is_named_by_its_flag() {
     let folder = Folder::new();
     std::fs::write(folder.path().join("file"), "").unwrap();
-    for path in [folder.path().join("missing"), folder.path().join("file")] {
+    // A directory that is not there is created, but not below a file.
+    for path in [folder.path().join("file/below"), folder.path().join("file")] {
         let mut command = command();
         command.args(["--sender", "scrapest", "--record"]).arg(&path);
         let (code, out, error) = refused(&mut command);

@@ -129,6 +129,60 @@ fn a_body_that_was_serialised_anew_is_recognised() {
 }
 
 #[test]
+fn a_body_that_was_encoded_cut_or_escaped_anew_is_recognised() {
+    use std::io::Write;
+
+    let time = r#""timestamp":1772625600"#;
+    let signed = format!(r#"{{"event":"e",{time},"text":"a \u003c b/c \u00E9 <é>"}}"#);
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    gzip.write_all(signed.as_bytes()).unwrap();
+    let form: String =
+        signed.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>().replace("%20", "+");
+    for (received, cause) in [
+        (gzip.finish().unwrap(), "compressed with gzip"),
+        (data_encoding::BASE64.encode(signed.as_bytes()).into_bytes(), "encoded in base64"),
+        (serde_json::Value::from(&*signed).to_string().into_bytes(), "put into a JSON string"),
+        (form.clone().into_bytes(), "encoded as a form"),
+        (format!("payload={form}&a=b").into_bytes(), "encoded as a form"),
+        (signed[..signed.len() - 2].into(), "its last bytes are missing"),
+        (Vec::new(), "the body is empty"),
+    ] {
+        let request = testing::scrapest(SECRET).with_body(signed.clone()).sign();
+        Case::of("scrapest", &request).with_body(received).expect_refusal("wrong_signature", cause);
+    }
+    for (signed, received, cause) in [
+        (r"a\u003cb\u003e\u0026", "a<b>&", "signed with `\\u003c` for `<`"),
+        ("a<b>&", r"a\u003cb\u003e\u0026", "signed with `<` for `\\u003c`"),
+        (r"\u00E9\uD83D", r"\u00e9\ud83d", "signed with upper-case digits"),
+        (r"\u00e9", r"\u00E9", "signed with lower-case digits"),
+        (r"\u00e9", "é", "signed in ASCII"),
+        (r"a\/b", "a/b", r"signed with `\/` for `/`"),
+        ("a/b", r"a\/b", r"signed with `/` for `\/`"),
+    ] {
+        // The layout, which no library writes, has stayed.
+        let body = |text: &str| format!("{{ \"event\":\"e\",\t{time} ,\"text\":\"{text}\"}}");
+        let request = testing::scrapest(SECRET).with_body(body(signed)).sign();
+        let case = Case::of("scrapest", &request).with_body(body(received));
+        case.expect_refusal("wrong_signature", cause);
+    }
+    // Line ends and keys are told apart from the layout.
+    let pretty = format!("{{\r\n  \"event\": \"e\",\r\n  {time}\r\n}}");
+    let request = testing::scrapest(SECRET).with_body(pretty.clone()).sign();
+    let case = Case::of("scrapest", &request).with_body(pretty.replace("\r\n", "\n"));
+    case.expect_refusal("wrong_signature", "from CR LF to LF");
+    let sorted = format!(r#"{{"a":1,"event":"e",{time}}}"#);
+    let request = testing::scrapest(SECRET).with_body(sorted).sign();
+    let case = Case::of("scrapest", &request).with_body(format!(r#"{{{time},"event":"e","a":1}}"#));
+    case.expect_refusal("wrong_signature", "its keys sorted");
+    let case = Case::scrapest();
+    let long = [case.body.clone(), b"more".to_vec()].concat();
+    let length = case.body.len();
+    let mut case = case.with_body(long);
+    case.headers += &format!("content-length: {length}\n");
+    case.expect_refusal("wrong_signature", "bytes were added");
+}
+
+#[test]
 fn a_secret_in_another_dress_is_recognised_and_not_printed() {
     let hex: String = SECRET.bytes().map(|byte| format!("{byte:02x}")).collect();
     for (given, cause) in [
@@ -143,6 +197,67 @@ fn a_secret_in_another_dress_is_recognised_and_not_printed() {
         let case = Case { secret: given, ..Case::scrapest() };
         case.expect_refusal("wrong_signature", cause);
     }
+}
+
+#[test]
+fn a_secret_with_a_prefix_a_name_or_another_encoding_is_recognised() {
+    let utf_16: Vec<u8> =
+        [0xfeff].into_iter().chain(SECRET.encode_utf16()).flat_map(u16::to_le_bytes).collect();
+    let folder = Folder::new();
+    let key = [0x91; 18];
+    let base64 = data_encoding::BASE64.encode(&key);
+    for (secret, given, cause) in [
+        (SECRET.as_bytes(), utf_16, "in UTF-16"),
+        (SECRET.as_bytes(), [b"\xef\xbb\xbf", SECRET.as_bytes()].concat(), "byte order mark"),
+        (SECRET.as_bytes(), format!("SECRET={SECRET}\n").into(), "like NAME=value"),
+        (SECRET.as_bytes(), format!("export WEBHOOK_SECRET=\"{SECRET}\"").into(), "in quotes"),
+        (b"0123456789abcdef", b"whsec_0123456789abcdef".to_vec(), "has the prefix `whsec_`"),
+        (b"whsec_0123456789abcdef", b"0123456789abcdef".to_vec(), "lacks its prefix `whsec_`"),
+        (&key, format!("whsec_{base64}").into(), "is given in base64"),
+        (&key, base64.clone().into(), "is given in base64"),
+    ] {
+        let signed = testing::scrapest(secret).sign();
+        let body = folder.write("body", signed.body());
+        let headers: String =
+            signed.headers().map(|(name, value)| format!("{name}: {value}\n")).collect();
+        let headers = folder.write("headers", headers);
+        let secret = folder.write("secret", given);
+        let flags = format!(
+            "verify --sender scrapest --secret-file {secret} --file {body} --header @{headers}"
+        );
+        let ran = run(&mut command(&flags));
+        assert!(ran.stdout.contains(cause), "expected {cause:?}: {ran:?}");
+        assert!(
+            !ran.stdout.contains("0123456789abcdef") && !ran.stdout.contains(SECRET),
+            "{ran:?}"
+        );
+    }
+}
+
+#[test]
+fn a_timestamp_in_another_unit_is_recognised() {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    for (value, cause) in [
+        (format!("{now}.25"), "is in seconds with a fraction"),
+        ((now / 60).to_string(), "is in minutes"),
+        ((now * 10).to_string(), "is in tenths of a second"),
+    ] {
+        let signed = testing::scrapest(SECRET).sign().with_header("x-scrapest-timestamp", &value);
+        Case::of("scrapest", &signed).expect_refusal("stale", cause);
+        let body = format!(r#"{{"event":"e","timestamp":{value}}}"#);
+        let signed = testing::scrapest(SECRET).with_body(body).sign();
+        let mut case = Case::of("scrapest", &signed);
+        let lines = case.headers.lines().filter(|line| !line.contains("timestamp"));
+        case.headers = lines.map(|line| format!("{line}\n")).collect();
+        case.expect_refusal("stale", cause);
+    }
+    let naive = "2026-03-04T12:00:00";
+    let time = at(1_772_625_600);
+    let signed = testing::scrapest(SECRET).with_time(time).sign();
+    let signed = signed.with_header("x-scrapest-timestamp", naive);
+    let flags = "--at 2026-03-04T12:00:01Z".to_owned();
+    let case = Case { flags, ..Case::of("scrapest", &signed) };
+    case.expect_refusal("stale", "a local time without an offset");
 }
 
 #[test]
@@ -202,6 +317,7 @@ fn a_missing_a_repeated_and_a_malformed_signature_are_told_apart() {
     for (from, to, cause) in [
         ("sha256=", "", "`sha256=` is missing"),
         ("sha256=", "\"sha256=", "quotes or blanks"),
+        ("sha256=", "SHA256=", "written in another case"),
         ("sha256=", "v1=sha256=", "of another scheme"),
     ] {
         let case = Case::scrapest();
@@ -309,7 +425,7 @@ fn a_recording_that_was_changed_says_so() {
         ),
         (
             text.replace("x-scrapest-event", "x scrapest event").into_bytes(),
-            "is no recorded request",
+            "is not a recorded request",
         ),
     ] {
         let ran = run_with_input(&mut command(flags), &broken);

@@ -60,7 +60,7 @@ impl Drop for Leashed {
 }
 
 /// The example, built if it is not, and where it listens.
-fn example() -> (Leashed, SocketAddr) {
+fn example(directory: &Path) -> (Leashed, SocketAddr) {
     let build = ["build", "--quiet", "--example", "prometheus", "--message-format", "json"];
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(build).current_dir(root(""));
@@ -79,8 +79,13 @@ fn example() -> (Leashed, SocketAddr) {
         .find(|message| message["target"]["name"] == "prometheus")
         .and_then(|message| message["executable"].as_str().map(PathBuf::from))
         .expect("the example");
-    let secrets = [("SCRAPEST_WEBHOOK_SECRET", SECRET), ("SCRAPEBADGER_WEBHOOK_SECRET", SECRET)];
-    let mut example = Leashed::start(&command, &["127.0.0.1:0"], &secrets);
+    let queue = format!("sqlite:{}", directory.join("queue.db").display());
+    let settings = [
+        ("SCRAPEST_WEBHOOK_SECRET", SECRET),
+        ("SCRAPEBADGER_WEBHOOK_SECRET", SECRET),
+        ("QUEUE_URL", queue.as_str()),
+    ];
+    let mut example = Leashed::start(&command, &["127.0.0.1:0"], &settings);
     let mut line = String::new();
     let mut output = BufReader::new(example.0.stdout.take().unwrap());
     output.read_line(&mut line).unwrap();
@@ -92,17 +97,19 @@ fn example() -> (Leashed, SocketAddr) {
 
 /// What comes in a minute of a bad day: good, failing, duplicate, forged and stale requests.
 fn load(receiver: SocketAddr) {
-    let send = |sender: &str, more: &[&str]| {
+    let send_to = |path: &str, sender: &str, more: &[&str]| {
         let sent = Command::new(env!("CARGO_BIN_EXE_scrapest-webhook"))
             .args(["send", "--sender", sender, "--secret-env", "SECRET"])
-            .args(["--to", &format!("http://{receiver}/webhooks/{sender}")])
+            .args(["--to", &format!("http://{receiver}/webhooks/{path}")])
             .args(more)
             .env("SECRET", SECRET)
             .output()
             .unwrap();
         assert!(sent.status.success(), "{}", String::from_utf8_lossy(&sent.stderr));
     };
+    let send = |sender: &str, more: &[&str]| send_to(sender, sender, more);
     for _ in 0..6 {
+        send_to("queued", "scrapest", &["--count", "20"]);
         for sender in ["scrapest", "scrapebadger"] {
             send(sender, &["--count", "20", "--rate", "40", "--duplicates", "1"]);
             send(sender, &["--forge"]);
@@ -188,7 +195,9 @@ fn metrics_in(text: &str) -> BTreeSet<String> {
 fn every_metric_that_is_documented_stands_in_the_dashboard_and_no_other() {
     let documented = include_str!("../../src/metrics.rs").lines();
     let documented = documented.filter_map(|line| line.strip_prefix("//! | `"));
-    let documented = documented.flat_map(metrics_in).collect();
+    let queue = include_str!("../../src/queue/metrics.md").lines();
+    let queue = queue.filter_map(|line| line.strip_prefix("| `"));
+    let documented = documented.chain(queue).flat_map(metrics_in).collect();
     let shown: BTreeSet<_> =
         dashboard().iter().flat_map(|(_, all)| metrics_in(&all.join(" "))).collect();
     assert_eq!(shown, documented);
@@ -218,7 +227,7 @@ fn each_panel_has_data_and_each_rule_is_evaluated_while_prometheus_scrapes_the_e
     }
     let directory = std::env::temp_dir().join(format!("webhook-prometheus-{}", std::process::id()));
     std::fs::create_dir_all(&directory).unwrap();
-    let (_example, receiver) = example();
+    let (_example, receiver) = example(&directory);
     let (_prometheus, server) = prometheus(receiver, &directory);
     load(receiver);
     // Once more scraped, and once more evaluated.

@@ -188,7 +188,7 @@ impl DeliveryStore for Defective {
                         Claim::InProgress { retry_after } => {
                             return Ok(Claims::InProgress { place, retry_after });
                         }
-                        Claim::Completed => return Ok(Claims::Completed),
+                        Claim::Completed => return Ok(Claims::Completed { place }),
                     }
                 }
                 Ok(Claims::Acquired { attempt: 1 })

@@ -108,8 +108,8 @@ fn every_request_is_counted_by_how_it_ended() {
     let refusals = seen.keys().filter(|name| name.starts_with("refusals_total"));
     assert_eq!(
         refusals.count(),
-        RejectionKind::ALL.len() - 2,
-        "a duplicate and a challenge are none"
+        RejectionKind::ALL.len() - 3,
+        "a duplicate, a challenge and a filtered event are not"
     );
     for outcome in ["completed", "duplicate", "stale", "wrong_signature"] {
         assert_eq!(seen[&format!("duration_seconds sender=scrapest outcome={outcome}")], 1.0);
@@ -282,6 +282,20 @@ fn what_the_observe_only_mode_would_have_refused_is_counted_by_reason() {
 }
 
 #[test]
+fn a_post_that_is_filtered_out_is_counted_under_its_source() {
+    let seen = seen(&recorded(async |_| {
+        let provider = Scrapest::default().with_deliver(scrapest::Deliver::FullOnly);
+        let app = app(layer().with_provider(provider), async |_| StatusCode::NO_CONTENT);
+        for kind in ["fast-x", "x"] {
+            send(&app, &testing::scrapest(SECRET).with_kind(kind).sign()).await;
+        }
+    }));
+    let of = "deliveries_total sender=scrapest";
+    assert_eq!(seen[&format!("{of} kind=fast-x outcome=filtered")], 1.0);
+    assert_eq!(seen[&format!("{of} kind=x outcome=completed")], 1.0);
+}
+
+#[test]
 fn what_a_full_store_pushes_out_is_counted() {
     let seen = seen(&recorded(async |_| push_out().await));
     // Two records are one delivery.
@@ -300,7 +314,8 @@ async fn push_out() {
 #[test]
 fn the_kinds_of_each_sender_are_those_that_it_has_events_for() {
     for kind in Scrapest::default().kinds() {
-        let event = scrapest::Event::from_body(Some(kind), &bytes::Bytes::from_static(b"{}"));
+        let sample = testing::scrapest(SECRET).with_kind(*kind).sign();
+        let event = scrapest::Event::from_body(Some(kind), sample.body());
         assert!(!matches!(event, Ok(scrapest::Event::Unknown(_))), "{kind}");
     }
     for kind in scrapebadger::ScrapeBadger::default().kinds() {

@@ -4,6 +4,7 @@ mod accepting;
 mod crashes;
 mod erasing;
 mod failing;
+mod metrics;
 mod outages;
 mod place;
 mod pooler;
@@ -57,6 +58,8 @@ on_each_engine! {
     working::what_is_due_longest_runs_first_within_the_concurrency
     working::workers_share_jobs_without_running_any_twice
     working::a_long_run_keeps_its_lease
+    working::a_clock_that_jumps_ahead_may_double_a_run_and_loses_none
+    working::an_outage_of_the_service_drains_within_the_concurrency
     working::depth_and_list_say_what_is_there
     failing::a_backoff_outlives_the_worker
     failing::after_its_last_attempt_a_job_is_dead_and_can_be_retried_by_hand

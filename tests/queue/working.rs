@@ -141,3 +141,60 @@ pub(crate) async fn depth_and_list_say_what_is_there(place: Place) {
     }
     working.task.abort();
 }
+
+pub(crate) async fn a_clock_that_jumps_ahead_may_double_a_run_and_loses_none(place: Place) {
+    let queue = place.queue().await;
+    push(&queue, "running").await;
+    let (go_on, may_end) = tokio::sync::watch::channel(false);
+    let act = move |_| {
+        let mut may_end = may_end.clone();
+        async move {
+            may_end.wait_for(|may| *may).await?;
+            Ok(())
+        }
+    };
+    // No renewal meanwhile.
+    let hour = Duration::from_secs(3_600);
+    let mut first = Working::start(&queue, move |worker| worker.with_lease(hour), act.clone());
+    assert_eq!(first.next().await, "running");
+    // For a time that is stored, a clock that is two hours ahead is the same as a time that is two hours earlier.
+    place.sql("UPDATE scrapest_webhook_jobs SET run_at = run_at - 7200000").await;
+    let mut second = Working::start(&place.queue().await, |worker| worker, act);
+    assert_eq!(second.next().await, "running");
+    go_on.send_replace(true);
+    let done = until_all_are(&queue, JobState::Done).await;
+    assert_eq!((done[0].lost, done[0].failed), (1, 0));
+    assert!(first.stop().await && second.stop().await);
+}
+
+pub(crate) async fn an_outage_of_the_service_drains_within_the_concurrency(place: Place) {
+    let queue = place.queue().await;
+    for number in 0..40 {
+        push(&queue, &number.to_string()).await;
+    }
+    let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (comes_back, is_up) = tokio::sync::watch::channel(false);
+    let act = {
+        let most = Arc::clone(&most);
+        move |_| {
+            let (running, most, is_up) = (Arc::clone(&running), Arc::clone(&most), is_up.clone());
+            async move {
+                if !*is_up.borrow() {
+                    return Err(scrapest_webhook::queue::JobError::new("the service is down"));
+                }
+                most.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                tokio::time::sleep(Duration::from_millis(5)).await;
+                running.fetch_sub(1, Ordering::SeqCst);
+                Ok(())
+            }
+        }
+    };
+    // An hour's wait is a tenth of a second here, so that this is a day.
+    let set = |worker: Worker| worker.with_concurrency(4).with_max_attempts(1_000);
+    let working = Working::start(&queue, set, act);
+    until(&queue, |jobs| jobs.iter().all(|job| job.failed >= 12)).await;
+    comes_back.send_replace(true);
+    until_all_are(&queue, JobState::Done).await;
+    assert!((1..=4).contains(&most.load(Ordering::SeqCst)), "{most:?}");
+    assert!(working.stop().await);
+}

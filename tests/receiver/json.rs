@@ -98,9 +98,6 @@ fn no_json() -> Vec<(&'static str, Vec<u8>)> {
         ("an encoded surrogate", with_kind(b"\xed\xa0\x80")),
         ("beyond Unicode", with_kind(b"\xf4\x90\x80\x80")),
         ("a cut character", with_kind(b"\xe2\x82")),
-        ("a lone leading surrogate", with_kind(br"\ud800")),
-        ("a lone trailing surrogate", with_kind(br"\udc00")),
-        ("surrogates turned round", with_kind(br"\udc00\ud800")),
         ("half an escape", with_kind(br"\u00")),
         ("an unknown escape", with_kind(br"\x41")),
         ("a control character", with_kind(b"a\x01b")),
@@ -189,15 +186,24 @@ async fn json_that_is_no_object_is_an_event_of_no_kind<F: Framework>() {
     }
 }
 
-/// What can be read of an object is not what it says, if a field beside it can not.
-async fn an_object_with_a_field_that_cannot_be_read_is_no_event_of_no_kind<F: Framework>() {
+/// The body has no signed time that could be read, or cannot be decoded: never a success.
+async fn an_object_with_a_field_that_cannot_be_read_is_refused<F: Framework>() {
     let typed = Typed::serve::<F>().await;
     for body in [
-        r#"{"event":"tweet.created","timestamp":1e400}"#.into(),
-        r#"{"event":"tweet.created","timestamp":"\ud800"}"#.into(),
+        r#"{"event":"tweet.created","timestamp":1e400,"data":{"id":"1"}}"#,
+        r#"{"event":"tweet.created","timestamp":"\ud800","data":{"id":"1"}}"#,
+        r#"{"event":"tweet.created","timestamp":1,"timestamp":2,"data":{"id":"1"}}"#,
+    ] {
+        assert_eq!(typed.status(&Raw::scrapest_at(now(), body)).await, 401, "{body}");
+    }
+    for body in [
         r#"{"event":"tweet.created","id":"\udc00"}"#.into(),
-        r#"{"event":"tweet.\ud800","data":{"id":"1"}}"#.into(),
-        r#"{"id":"\ud800","data":{"id":"1"}}"#.into(),
+        r#"{"event":"tweet.created","event":"user.updated","data":{"id":"1"}}"#.into(),
+        r#"{"event":"tweet.created","data":{"id":"1"},"event":"mention.created"}"#.into(),
+        r#"{"event":"mention.created","event":"tweet.created"}"#.into(),
+        r#"{"event":"mention.created","id":"1","data":{},"id":"2"}"#.into(),
+        r#"{"source":"x","source":"y","mid":"1","payload":{}}"#.into(),
+        r#"{"source":"telegram","mid":"1","payload":{},"mid":"2"}"#.into(),
         b"{\"event\":\"tweet.created\xff\",\"data\":{\"id\":\"1\"}}".to_vec(),
         b"{\"event\xff\":\"tweet.created\",\"data\":{\"id\":\"1\"}}".to_vec(),
         format!(r#" {{"event":"tweet.created","id":{}}}"#, "9".repeat(400)).into(),
@@ -207,8 +213,30 @@ async fn an_object_with_a_field_that_cannot_be_read_is_no_event_of_no_kind<F: Fr
     }
 }
 
-/// Once kind, time and id are known: the layer looks no further, and the event's type refuses what it cannot read.
-async fn what_stands_behind_kind_time_and_id_is_the_handlers_to_judge<F: Framework>() {
+/// A lone surrogate is half of an emoji, cut by the sender: no reason to lose the event.
+async fn a_lone_surrogate_is_read_as_the_replacement_character<F: Framework>() {
+    let typed = Typed::serve::<F>().await;
+    for surrogate in [r"\ud83d", r"\ude00", r"\ude00\ud83d", r"\uD83D\uD83D"] {
+        let text =
+            format!(r#","data":{{"id":"1","text":"cut {surrogate}","{surrogate}":"{surrogate}"}}"#);
+        for request in [
+            Raw::scrapest(event("tweet.created", &text)),
+            Raw::scrapest(event(&format!("tweet.{surrogate}"), &text)),
+            Raw::badger(event("tweet.detected", &text.replace("data", "tweet_data"))),
+            Raw::badger(event("test", &text)),
+        ] {
+            assert_eq!(typed.status(&request).await, 200, "{surrogate}");
+            let deliveries = typed.handler.deliveries();
+            let delivery = deliveries.iter().rev().find(|d| d.body() == request.body()).unwrap();
+            let value: serde_json::Value = delivery.parse().unwrap();
+            let data = value.get("data").or(value.get("tweet_data")).unwrap();
+            assert!(data["text"].as_str().unwrap().starts_with("cut \u{fffd}"), "{value}");
+        }
+    }
+}
+
+/// Once kind, time and id are known, the layer reads no further, and the event's type refuses the rest.
+async fn the_rest_of_a_body_is_for_the_event_type_to_refuse<F: Framework>() {
     let typed = Typed::serve::<F>().await;
     let bytes = Handler::ok();
     let [scrapest, badger] =
@@ -223,7 +251,8 @@ async fn what_stands_behind_kind_time_and_id_is_the_handlers_to_judge<F: Framewo
         assert_eq!(scrapest.raw(&request).await.status, 200, "{body}");
         assert_eq!(bytes.deliveries().last().unwrap().body(), body.as_bytes());
 
-        let body = format!(r#"{{"type":"tweet","n":{n},"detected_at":{time}{rest}"#);
+        let body =
+            format!(r#"{{"type":"tweet","n":{n},"tweet_id":"{n}","detected_at":{time}{rest}"#);
         let request = Raw::badger(body.clone());
         assert_eq!(typed.status(&request).await, 422, "{body}");
         assert_eq!(badger.raw(&request).await.status, 200, "{body}");
@@ -257,9 +286,10 @@ async fn what_may_do_without_a_time_or_has_no_id_yet_is_read_to_its_end<F: Frame
 }
 
 support::for_each_framework! {
-    what_stands_behind_kind_time_and_id_is_the_handlers_to_judge,
+    a_lone_surrogate_is_read_as_the_replacement_character,
+    the_rest_of_a_body_is_for_the_event_type_to_refuse,
     what_may_do_without_a_time_or_has_no_id_yet_is_read_to_its_end,
     a_body_that_is_no_json_is_refused_in_good_order,
     json_that_is_no_object_is_an_event_of_no_kind,
-    an_object_with_a_field_that_cannot_be_read_is_no_event_of_no_kind,
+    an_object_with_a_field_that_cannot_be_read_is_refused,
 }

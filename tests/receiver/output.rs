@@ -125,8 +125,8 @@ fn each_refusal_is_one_event_at_debug_before_authentication_and_at_warn_after_it
             | Kind::BytesInFlight
             | Kind::UnknownWebhook
             | Kind::WrongSignature => Level::DEBUG,
-            // Nothing is wrong with these two.
-            Kind::Challenge | Kind::Duplicate => Level::DEBUG,
+            // Nothing is wrong with these three.
+            Kind::Filtered | Kind::Challenge | Kind::Duplicate => Level::DEBUG,
             // The warning is of the store, once as it goes down, and not of each delivery.
             Kind::StoreDown => Level::DEBUG,
             _ => Level::WARN,

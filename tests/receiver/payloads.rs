@@ -57,12 +57,12 @@ async fn what_nobody_reads_may_be_anything<F: Framework>() {
 async fn an_odd_value_in_a_field_is_the_right_value_or_a_refusal<F: Framework>() {
     let typed = Typed::serve::<F>().await;
     for (what, value) in odd() {
-        let is_text = value.starts_with('"') && !value.contains("ud800");
+        let is_text = value.starts_with('"');
         for (field, fits) in [
             (r#""id":"1","text":"#, is_text),
             (r#""id":"#, is_text),
-            (r#""id":"1","created_at":"#, false),
-            (r#""id":"1","favorite_count":"#, false),
+            (r#""id":"1","created_at":"#, true),
+            (r#""id":"1","favorite_count":"#, true),
             (r#""id":"1","lang":"#, is_text),
             (r#""id":"1","user":"#, false),
         ] {
@@ -78,7 +78,8 @@ async fn an_odd_value_in_a_field_is_the_right_value_or_a_refusal<F: Framework>()
             }
         }
         // Some fields are kept as they are, if only the parser can follow; others have to be objects.
-        let readable = serde_json::from_str::<serde_json::Value>(&value).is_ok();
+        let whole = value.replace("ud800", "ufffd");
+        let readable = serde_json::from_str::<serde_json::Value>(&whole).is_ok();
         let object = value.starts_with('{');
         let scrapest: fn(String) -> Raw = |body| Raw::scrapest(body);
         let badger: fn(String) -> Raw = |body| Raw::badger(body);
@@ -116,33 +117,13 @@ async fn a_known_kind_with_a_broken_payload_is_refused_and_may_be_sent_again<F: 
         (&tweet, r#","data":{"tweet":[],"id":"1"}"#, "data.tweet: invalid type"),
         (&tweet, r#","data":{"id":"1","text":1}"#, "data.text: invalid type"),
         (&tweet, r#","data":{"id":"1","user":"x"}"#, "data.user: invalid type"),
-        (
-            &tweet,
-            r#","data":{"id":"1","author":{"verified":"yes"}}"#,
-            "data.author.verified: invalid type",
-        ),
-        (&tweet, r#","data":{"id":"1","favorite_count":-1}"#, "data.favorite_count: invalid value"),
-        (
-            &tweet,
-            r#","data":{"id":"1","metrics":{"likes":"1"}}"#,
-            "data.metrics.likes: invalid type",
-        ),
-        (
-            &tweet,
-            r#","data":{"id":"1","created_at":"yesterday"}"#,
-            "data.created_at: invalid value",
-        ),
+        (&tweet, r#","data":{"id":"1","author":{"id":1.5}}"#, "data.author.id: invalid type"),
         (&tweet, r#","data":{"id":"1"},"data":{"id":"2"}"#, "body: duplicate field"),
         (&tweet, r#","data":{"id":"1"},"webhook_id":[]"#, "webhook_id: invalid type"),
         (&["user.updated"], "", "data: missing field"),
         (&["user.updated"], r#","data":{"username":"x"}"#, "data.id: missing field"),
         (&["user.updated"], r#","data":{"user":{"id":1.0}}"#, "data.user.id: invalid type"),
         (&["webhook.verified", "webhook.delivery_failed"], r#","data":[]"#, "data: invalid type"),
-        (
-            &["webhook.verified", "webhook.delivery_failed"],
-            r#","data":{"attempts":-1}"#,
-            "data.attempts: invalid value",
-        ),
     ] {
         bodies.extend(kinds.iter().map(|kind| (Raw::scrapest(event(kind, data)), path)));
     }
@@ -154,8 +135,7 @@ async fn a_known_kind_with_a_broken_payload_is_refused_and_may_be_sent_again<F: 
         (r#","tweet":[]"#, "tweet: invalid type"),
         (r#","tweet":{"id":1.5}"#, "tweet.id: invalid type"),
         (r#","tweet":{"id":"1","media":{}}"#, "tweet.media: invalid type"),
-        (r#","tweet":{"id":"1"},"latency_ms":"fast""#, "latency_ms: invalid type"),
-        (r#","tweet":{"id":"1"},"tweet_published_at":"x""#, "tweet_published_at: invalid value"),
+        (r#","tweet":{"id":"1"},"monitor_id":1.5"#, "monitor_id: invalid type"),
     ] {
         for kind in ["tweet", "tweet.detected"] {
             bodies.push((Raw::badger(event(kind, data)), path));

@@ -23,9 +23,9 @@ fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-// 1. No 2xx leaves before the handler reported success, or had reported it for the same delivery before.
+// 1. A 2xx is sent only after your handler has succeeded for this delivery, now or earlier.
 
-async fn no_2xx_leaves_before_the_handler_reported_success<F: Framework>() {
+async fn a_2xx_is_sent_only_after_the_handler_has_succeeded<F: Framework>() {
     let handler = Handler::new(|_, before| async move { if before == 0 { 500 } else { 204 } });
     let server = F::serve(layer(), handler.clone()).await;
     let request = genuine().sign();
@@ -37,7 +37,7 @@ async fn no_2xx_leaves_before_the_handler_reported_success<F: Framework>() {
     assert_eq!(handler.deliveries()[1].attempt(), 2);
 }
 
-async fn no_2xx_leaves_while_the_handler_is_still_running<F: Framework>() {
+async fn a_2xx_is_not_sent_while_the_handler_is_still_running<F: Framework>() {
     let handler = Handler::new(|_, before| async move {
         sleep(millis(if before == 0 { 900 } else { 0 })).await;
         if before == 0 { 500 } else { 200 }
@@ -59,10 +59,10 @@ async fn no_2xx_leaves_while_the_handler_is_still_running<F: Framework>() {
     assert_eq!(handler.runs(), 2, "the first failed in the end");
 }
 
-// 2. While the store keeps its records and a lease is held, one handler runs per delivery at a time, and
-//    none after a success.
+// 2. While the store keeps its records and a lease is held, at most one handler runs per delivery, and none runs
+// after a success.
 
-async fn one_handler_runs_per_delivery_at_a_time_and_none_after_a_success<F: Framework>() {
+async fn at_most_one_handler_runs_per_delivery_and_none_after_a_success<F: Framework>() {
     let handler = Handler::new(|_, _| async {
         sleep(millis(200)).await;
         200
@@ -101,7 +101,7 @@ async fn a_lease_is_held_for_as_long_as_the_handler_runs<F: Framework>() {
     assert!(!handler.deliveries()[0].is_lease_lost());
 }
 
-// 3. A captured request is useless: while the store remembers, it is a duplicate; after that, it is too old.
+// 3. A captured request is useless: while the store remembers it, it is a duplicate; after that, it is too old.
 
 async fn a_captured_request_is_useless<F: Framework>() {
     let handler = Handler::ok();
@@ -184,8 +184,8 @@ async fn a_captured_request_is_useless_at_any_time() {
     }
 }
 
-// 4. After a crash between the handler's effect and our record the handler runs again. Make the effect
-//    idempotent (the `Delivery` has the key and the fence).
+// 4. After a crash between your handler's effect and our record, the handler runs again. Make the effect idempotent:
+// `Delivery` has the key and the fence.
 
 async fn after_a_crash_between_effect_and_record_the_handler_runs_again<F: Framework>() {
     // The effect happens, and the process ends while its record hangs on the wire.
@@ -251,8 +251,8 @@ async fn a_crash_between_the_two_records_does_not_run_the_handler_again<F: Frame
     assert_eq!(handler.runs(), 0);
 }
 
-// 5. What the crate does not know it hands on; what it cannot hand on it refuses loudly. Nothing is dropped
-//    in silence.
+// 5. Unknown events are passed through. Anything else that cannot be passed on is rejected with an error. Nothing is
+// dropped silently.
 
 /// Takes the event as the extractors do.
 fn typed<E: 'static>(decode: fn(&scrapest_webhook::Delivery) -> Result<E, EventError>) -> Handler {
@@ -271,7 +271,7 @@ fn now() -> String {
     now.format(&time::format_description::well_known::Rfc3339).unwrap()
 }
 
-async fn what_is_not_known_is_handed_on_whole<F: Framework>() {
+async fn unknown_events_are_passed_through<F: Framework>() {
     let handler = typed(|delivery| match scrapest::Event::try_from(delivery)? {
         scrapest::Event::Unknown(unknown) => {
             assert_eq!(&unknown.raw, delivery.body());
@@ -324,10 +324,10 @@ async fn the_extractor_of_an_event_refuses_a_broken_payload_with_a_422() {
     }
 }
 
-async fn what_cannot_be_handed_on_gets_no_2xx<F: Framework>() {
+async fn a_body_that_cannot_be_passed_on_is_rejected<F: Framework>() {
     let handler = Handler::ok();
     let server = F::serve(layer(), handler.clone()).await;
-    // Authentic, but no JSON with a time: nothing that could be told from a replay.
+    // Authentic, but not JSON with a time: it could not be told from a replay.
     for body in ["", "null", "[]", "{", "not json", "{\"event\": \"tweet.created\"}"] {
         let answer = server.send(&genuine().with_body(body).sign()).await;
         assert_eq!(answer.status, 401, "{body:?}");
@@ -336,15 +336,15 @@ async fn what_cannot_be_handed_on_gets_no_2xx<F: Framework>() {
 }
 
 support::for_each_framework! {
-    no_2xx_leaves_before_the_handler_reported_success,
-    no_2xx_leaves_while_the_handler_is_still_running,
-    one_handler_runs_per_delivery_at_a_time_and_none_after_a_success,
+    a_2xx_is_sent_only_after_the_handler_has_succeeded,
+    a_2xx_is_not_sent_while_the_handler_is_still_running,
+    at_most_one_handler_runs_per_delivery_and_none_after_a_success,
     a_lease_is_held_for_as_long_as_the_handler_runs,
     a_captured_request_is_useless,
     a_captured_request_does_not_take_the_place_of_a_genuine_one,
     after_a_crash_between_effect_and_record_the_handler_runs_again,
     a_crash_between_the_two_records_does_not_run_the_handler_again,
-    what_is_not_known_is_handed_on_whole,
+    unknown_events_are_passed_through,
     a_known_kind_with_a_broken_payload_is_refused_and_runs_again,
-    what_cannot_be_handed_on_gets_no_2xx,
+    a_body_that_cannot_be_passed_on_is_rejected,
 }

@@ -63,7 +63,7 @@ async fn what_is_no_challenge_is_never_said_back<F: Framework>() {
             body(r#""Challenge":"c""#),
             body(r#""challenge ":"c""#),
             body(r#""challenge":1,"token":"c""#),
-            body(r#""challenge":"c","challenge":"c""#),
+            body(r#""challenge":"c","challenge":"d""#),
         ] {
             let answer = server.server.raw(&Raw::scrapest(body.clone())).await;
             assert_eq!((answer.status, answer.text()), (200, String::new()), "{body}");

@@ -11,6 +11,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use http_body_util::StreamBody;
 use hyper::body::Frame;
+use scrapest_webhook::scrapest::{Deliver, Scrapest};
 use scrapest_webhook::testing::SignedRequest;
 use scrapest_webhook::{Rejection, RejectionKind, ScrapestWebhookLayer};
 use support::in_process::{app, http, send, send_from, status, text};
@@ -45,6 +46,7 @@ const TABLE: &[Expected] = &[
     (RejectionKind::WrongSignature, 401, &[PLAIN], "unauthorized"),
     (RejectionKind::NoSignedTimestamp, 401, &[PLAIN], "unauthorized"),
     (RejectionKind::Stale, 401, &[PLAIN], "unauthorized"),
+    (RejectionKind::Filtered, 200, &[], ""),
     (
         RejectionKind::Challenge,
         200,
@@ -209,6 +211,11 @@ pub async fn provoke(kind: RejectionKind) -> Response {
         RejectionKind::WrongSignature => send(&ok, &request.with_body("{}")).await,
         RejectionKind::NoSignedTimestamp => send(&ok, &genuine().with_body("{}").sign()).await,
         RejectionKind::Stale => send(&ok, &genuine().with_time(seconds_ago(9_999)).sign()).await,
+        RejectionKind::Filtered => {
+            let provider = Scrapest::default().with_deliver(Deliver::FullOnly);
+            let app = app(layer().with_provider(provider), &Handler::ok());
+            send(&app, &genuine().with_kind("fast-x").sign()).await
+        }
         RejectionKind::Challenge => {
             send(&ok, &genuine().with_kind("webhook.verification").sign()).await
         }

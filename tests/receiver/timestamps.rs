@@ -65,17 +65,17 @@ fn hostile_texts() -> Vec<String> {
         "170141183460469231731687303715884105727",
         "340282366920938463463374607431768211455",
         "340282366920938463463374607431768211456",
-        // As seconds in 1970, as milliseconds of that too, as microseconds and nanoseconds of today too large.
+        // As seconds in 1970.
         "1772625",
-        "1772625600000000",
-        "1772625600000000000",
-        // The edges between seconds and milliseconds, and of the calendar.
+        // The edges between the units, and of the calendar.
         "99999999999",
         "100000000000",
         "253402300799",
         "253402300800",
         "253402300799999",
         "253402300800000",
+        "99999999999999999",
+        "100000000000000000",
         "-62167219200",
         "-62167219201",
         "１７７２６２５６００",
@@ -93,8 +93,9 @@ fn hostile_texts() -> Vec<String> {
         "2026-W10-3T12:00:00Z",
         "26-03-04T12:00:00Z",
         "2026-3-4T12:00:00Z",
-        "2026-03-04T12:00:00+0000",
         "2026-03-04T12:00:00+00",
+        "2026-03-04T12:00:00+000",
+        "2026-03-04T12:00:00+2400",
         "2026-03-04T12:00:00 Z",
         "2026-03-04T12:00:00ZZ",
         "2026-03-04T12:00:00Z ",
@@ -189,8 +190,8 @@ async fn a_field_that_is_no_time_is_refused<F: Framework>() {
         "[]".into(),
         format!("[{good}]"),
         format!("{{\"t\":{good}}}"),
-        format!("\"{good}\""),
-        format!("\"{good}000\""),
+        format!("\"{good}.0\""),
+        format!("\" {good}\""),
         "1e400".into(),
         "-1e400".into(),
         "1e9".into(),
@@ -224,7 +225,7 @@ async fn a_field_that_is_no_time_is_refused<F: Framework>() {
             (&badger, Raw::badger_2(body(&value))),
         ] {
             let answer = server.raw(&request).await;
-            // A signed header is enough if the body is no JSON: then it has no timestamp at all.
+            // A signed header is enough if the body is not JSON: then it has no timestamp at all.
             let undated = request.has("x-scrapest-timestamp") && !is_json(request.body());
             let expected = if undated { 200 } else { 401 };
             assert_eq!(answer.status, expected, "{:.100}", String::from_utf8_lossy(request.body()));
@@ -232,8 +233,9 @@ async fn a_field_that_is_no_time_is_refused<F: Framework>() {
     }
 }
 
+/// Whatever its numbers and surrogates are.
 fn is_json(body: &[u8]) -> bool {
-    serde_json::from_slice::<serde_json::Value>(body).is_ok()
+    serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok()
 }
 
 async fn a_timestamp_that_is_missing_or_null_is_none<F: Framework>() {
@@ -262,12 +264,20 @@ async fn the_same_moment_may_be_written_in_many_ways<F: Framework>() {
     let (handler, store) = (Handler::ok(), MemoryStore::new());
     let scrapest = serve::<F, _>(layer(), &store, &handler).await;
     let badger = serve::<F, _>(badger_layer(), &store, &handler).await;
-    let numbers = ["1772625600", "1772625600000", "00001772625600"];
+    let numbers = [
+        "1772625600",
+        "1772625600000",
+        "1772625600000000",
+        "1772625600000000000",
+        "00001772625600",
+    ];
     let texts = [
         "2026-03-04T12:00:00Z",
         "2026-03-04t12:00:00z",
         "2026-03-04T12:00:00+00:00",
         "2026-03-04T12:00:00-00:00",
+        "2026-03-04T12:00:00+0000",
+        "2026-03-04T13:30:00.000+0130",
         "2026-03-04T13:30:00+01:30",
         "2026-03-03T12:01:00-23:59",
         "2026-03-05T11:59:00+23:59",
@@ -286,9 +296,11 @@ async fn the_same_moment_may_be_written_in_many_ways<F: Framework>() {
             assert_eq!(handler.deliveries().pop().unwrap().timestamp(), Some(NOON), "{text}");
         }
     }
-    for value in numbers[..2]
+    // Without leading zeros it is a number, and in any case a string.
+    for value in numbers[..4]
         .iter()
         .map(|&number| number.to_owned())
+        .chain(numbers.map(|number| format!("\"{number}\"")))
         .chain(texts.map(|text| format!("\"{text}\"")))
     {
         for (server, request) in [

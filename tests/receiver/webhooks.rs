@@ -4,6 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, RwLock};
 
+use scrapest_webhook::store::MemoryStore;
 use scrapest_webhook::testing::{self, SignedRequest};
 use scrapest_webhook::{
     DedupBy, RejectionKind, ScrapeBadgerWebhookLayer, ScrapestWebhookLayer, Secrets, Webhook,
@@ -61,6 +62,35 @@ fn from(id: &str, delivery_id: &str) -> SignedRequest {
 async fn send_to(server: &Server, path: &str, request: &Raw) -> u16 {
     let text = String::from_utf8(request.text()).unwrap().replacen(PATH, path, 1);
     client::send(server.address, text.as_bytes()).await.status
+}
+
+/// One with a valid secret floods the store that they share: no other one loses a record, and so no request that
+/// was captured of another one runs again.
+async fn a_flood_of_one_webhook_pushes_out_no_record_of_another<F: Framework>() {
+    let (handler, store) = (Handler::ok(), MemoryStore::with_capacity(90.try_into().unwrap()));
+    let all = webhooks(["quiet", "loud", "other"]);
+    let server = F::serve(badger(&all).with_store(store.clone()), handler.clone()).await;
+    let captured: Vec<_> = (0..20).map(|nth| from("quiet", &format!("id_{nth}"))).collect();
+    for request in &captured {
+        assert_eq!(server.send(request).await.status, 200);
+    }
+    for nth in 0..300 {
+        for id in ["loud", "other"].into_iter().take(1 + nth % 2) {
+            assert_eq!(server.send(&from(id, &format!("flood_{nth}"))).await.status, 200);
+        }
+    }
+    assert!(store.evicted() > 500 && store.len() == 180, "{store:?}");
+    let runs = handler.runs();
+    for request in captured {
+        let replay = Raw::from(request).replacing("x-scrapebadger-delivery-id", "another");
+        assert_eq!(server.raw(&replay).await.status, 200);
+    }
+    assert_eq!(handler.runs(), runs, "each is known");
+    // The one that floods has its share too: its last 30 deliveries.
+    for nth in 275..300 {
+        assert_eq!(server.send(&from("loud", &format!("flood_{nth}"))).await.status, 200);
+    }
+    assert_eq!(handler.runs(), runs);
 }
 
 async fn fifty_webhooks_share_one_route<F: Framework>() {
@@ -283,6 +313,7 @@ fn a_layer_for_several_webhooks_takes_no_secret_of_its_own() {
 }
 
 support::for_each_framework! {
+    a_flood_of_one_webhook_pushes_out_no_record_of_another,
     fifty_webhooks_share_one_route,
     an_unknown_webhook_gets_the_answer_of_a_wrong_signature,
     what_was_captured_of_one_webhook_is_of_no_use_under_another,

@@ -35,6 +35,11 @@ impl CheckArgs {
         for secret in secrets {
             layer = layer.with_additional_secret(secret).map_err(flag::named)?;
         }
+        Ok(self.set_on(layer))
+    }
+
+    /// This layer with these flags.
+    pub(crate) fn set_on<P: Provider>(&self, mut layer: WebhookLayer<P>) -> WebhookLayer<P> {
         if let Some(bytes) = self.max_body {
             layer = layer.with_body_limit(bytes);
         }
@@ -44,6 +49,6 @@ impl CheckArgs {
         if let Some(tolerance) = self.future_tolerance {
             layer = layer.with_future_tolerance(tolerance);
         }
-        Ok(layer)
+        layer
     }
 }

@@ -1,10 +1,10 @@
-//! What is wrong with what a flag was given, by the name of the flag.
+//! Errors in a flag's value, with the name of the flag.
 
 use anyhow::{Result, anyhow, ensure};
 use reqwest::Url;
 use scrapest_webhook::ConfigError;
 
-/// The error of a setting whose flag is called like it, or is known here.
+/// The error of a setting, under the name of its flag.
 pub(crate) fn named(error: ConfigError) -> anyhow::Error {
     let flag = match error.setting() {
         "secret" => "--secret-env or --secret-file".to_owned(),
@@ -15,20 +15,20 @@ pub(crate) fn named(error: ConfigError) -> anyhow::Error {
     of(&flag, &error)
 }
 
-/// The error of what this flag gave.
+/// The error in this flag's value.
 pub(crate) fn of(flag: &str, error: &ConfigError) -> anyhow::Error {
     let text = error.to_string();
     let setting = format!("{}: ", error.setting());
     anyhow!("{flag}: {}", text.strip_prefix(&setting).unwrap_or(&text))
 }
 
-/// A flag that names an environment variable, as it stands in an error. Not with something that looks like the
-/// value in the name's place: that may be confidential, and is never repeated.
+/// A flag that names an environment variable, as errors show it. Something that looks like the value, given in the
+/// name's place, may be confidential and is never repeated.
 pub(crate) fn of_variable(flag: &str, name: &str) -> Result<String> {
     let plain = |byte: u8| byte == b'_' || byte.is_ascii_uppercase() || byte.is_ascii_digit();
     ensure!(
         name.bytes().all(plain) || std::env::var_os(name).is_some(),
-        "{flag}: no environment variable is called so, expected the name of one and not its value"
+        "{flag}: no environment variable has this name, expected the name of one and not its value"
     );
     Ok(format!("{flag} {name}"))
 }
@@ -46,14 +46,48 @@ pub(crate) fn variable(flag: &str, name: &str, what: &str) -> Result<(String, St
     }
 }
 
-/// On the command line a password would stand in `ps`.
+/// Names of parameters whose values are confidential.
+const CONFIDENTIAL: &[&str] = &[
+    "password",
+    "passwd",
+    "pass",
+    "pwd",
+    "secret",
+    "token",
+    "apikey",
+    "key",
+    "auth",
+    "signature",
+    "sig",
+];
+
+/// On the command line, `ps` shows a password to every user of the machine. What is confidential may be in three places
+/// of a URL: as the password, as a user that stands alone before an http host, and in the query.
 pub(crate) fn without_password(flag: &str, url: &str) -> Result<()> {
-    let has_one = Url::parse(url).is_ok_and(|url| url.password().is_some());
-    ensure!(!has_one, "{flag}: has a password, which `ps` would show, expected a URL without");
-    Ok(())
+    let Ok(url) = Url::parse(url) else { return Ok(()) };
+    let is_web = matches!(url.scheme(), "http" | "https");
+    let in_user = url.password().is_some() || (is_web && !url.username().is_empty());
+    ensure!(!in_user, "{flag}: has a password, which `ps` would show, expected a URL without");
+    let confidential = url.query_pairs().find(|(name, _)| {
+        let name = name.to_ascii_lowercase();
+        let mut words = name.split(['-', '_', '.']);
+        CONFIDENTIAL.contains(&name.as_str())
+            || name.ends_with("password")
+            || words.any(|word| CONFIDENTIAL.contains(&word) && word != "key")
+            || name.ends_with("api_key")
+            || name.ends_with("access_key")
+    });
+    match confidential {
+        // A file's name is not confidential.
+        None => Ok(()),
+        Some((name, _)) => Err(anyhow!(
+            "{flag}: has a password, which `ps` would show, in its parameter {:?}, expected a URL without",
+            name
+        )),
+    }
 }
 
-/// What all bodies together may take of memory: the layer's default, so one body cannot have more.
+/// What all bodies together may take of memory. This is the layer's default, so one body cannot have more.
 const MOST_BODY: usize = 64 * 1024 * 1024;
 
 /// `65536`, `64KiB` or `1MiB`.

@@ -1,19 +1,22 @@
 //! `scrapest-webhook`: receive, forward, send, sign and verify webhooks from the command line.
 //!
 //! Nothing here knows how a signature is made, what a claim is, or what a sender sends: that is the
-//! crate's. One module a command.
+//! crate's part. Each command is a module of its own.
 
 #![forbid(unsafe_code)]
 
 mod api;
 mod checks;
 mod client;
+mod curl;
 mod doctor;
 mod flag;
 mod input;
+mod kind;
 mod listen;
 mod moment;
 mod output;
+mod queue;
 mod reconcile;
 mod recording;
 mod request;
@@ -22,8 +25,10 @@ mod send;
 mod sender;
 mod shell;
 mod sign;
+mod terminal;
 mod verify;
 mod webhook;
+mod work;
 
 use std::process::ExitCode;
 
@@ -41,8 +46,11 @@ struct Cli {
 enum Command {
     Listen(Box<listen::Listen>),
     Send(send::Send),
+    Trigger(send::Trigger),
     Sign(sign::Sign),
     Verify(verify::Verify),
+    Work(Box<work::Work>),
+    Queue(queue::Queue),
     Webhook(webhook::Webhook),
     Reconcile(Box<reconcile::Reconcile>),
     Doctor(doctor::Doctor),
@@ -52,13 +60,17 @@ enum Command {
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    shell::complete();
     // One for TLS in both directions and to the stores.
     _ = rustls::crypto::ring::default_provider().install_default();
     let outcome = match Cli::parse().command {
         Command::Listen(command) => command.run().await,
         Command::Send(command) => command.run().await,
+        Command::Trigger(command) => command.run().await,
         Command::Sign(command) => command.run(),
         Command::Verify(command) => command.run().await,
+        Command::Work(command) => command.run().await,
+        Command::Queue(command) => command.run().await,
         Command::Webhook(command) => command.run().await,
         Command::Reconcile(command) => command.run().await,
         Command::Doctor(command) => command.run().await,

@@ -1,14 +1,25 @@
-//! What goes to stdout, and what is said beside it.
+//! What goes to standard output, and what is said on standard error.
 
 use std::fmt;
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, IsTerminal, Write};
 
 use anyhow::{Context, Result};
 
-/// Writes it all. A reader that has had enough (`| head -1`) is no error.
+use crate::terminal;
+
+/// Writes it all. A reader that has had enough (`| head -1`) is not an error.
 pub(crate) fn print(text: impl AsRef<[u8]>) -> Result<()> {
     let mut stdout = io::stdout().lock();
-    match stdout.write_all(text.as_ref()).and_then(|()| stdout.flush()) {
+    let text = text.as_ref();
+    let plain;
+    let bytes = match stdout.is_terminal() {
+        true => {
+            plain = terminal::plain(&String::from_utf8_lossy(text)).into_owned();
+            plain.as_bytes()
+        }
+        false => text,
+    };
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         outcome => outcome.context("stdout cannot be written"),
     }
@@ -16,5 +27,10 @@ pub(crate) fn print(text: impl AsRef<[u8]>) -> Result<()> {
 
 /// Says something on standard error, if that can be written.
 pub(crate) fn say(text: fmt::Arguments<'_>) {
-    _ = writeln!(io::stderr(), "{text}");
+    let mut stderr = io::stderr();
+    let text = text.to_string();
+    _ = match stderr.is_terminal() {
+        true => writeln!(stderr, "{}", terminal::plain(&text)),
+        false => writeln!(stderr, "{text}"),
+    };
 }

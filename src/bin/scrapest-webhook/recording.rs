@@ -1,5 +1,5 @@
-//! A request as it was received, kept in a file as the HTTP/1.1 message that it was (RFC 9112): something that
-//! an editor shows, `verify` and `send --file` take, and a test can have as its fixture.
+//! A request as it was received, kept in a file as the HTTP/1.1 message that it was (RFC 9112). An editor shows it,
+//! `verify` and `send --file` take it, and a test can use it as a fixture.
 //!
 //! ```text
 //! POST /webhooks HTTP/1.1
@@ -11,22 +11,26 @@
 //! {}
 //! ```
 //!
-//! Ours are the header of the time and the length: the body is what follows the blank line, to the last byte,
-//! however it was framed on the wire.
+//! The headers of the time, the answer and the length are ours. The body is everything after the blank line, to the
+//! last byte, in whatever way it was framed on the wire.
 
 use anyhow::{Context, Result, bail, ensure};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-/// When the request was received, by the clock of the one who recorded it.
+/// When the request was received, by the clock of the machine that recorded it.
 const RECEIVED: &str = "scrapest-webhook-received";
+
+/// The status that the request was answered with and, where the layer refused it, the reason.
+const ANSWER: &str = "scrapest-webhook-answer";
 
 /// Of a body that was not read to its end.
 const CUT: &str = "scrapest-webhook-cut";
 
-/// Names of headers that spoke of the connection and not of the request (RFC 9112 §6.1, RFC 9110 §7.6.1), or
-/// that are written anew.
-const NOT_KEPT: &[&str] = &["connection", "transfer-encoding", "content-length", RECEIVED, CUT];
+/// Headers that describe the connection and not the request (RFC 9112 section 6.1, RFC 9110 section 7.6.1), and
+/// headers that are written anew.
+const NOT_KEPT: &[&str] =
+    &["connection", "transfer-encoding", "content-length", RECEIVED, ANSWER, CUT];
 
 /// Far more than either sender has.
 const MAX_HEADERS: usize = 256;
@@ -38,6 +42,8 @@ pub(crate) struct Recording {
     /// Names in lower case, in the order received.
     pub(crate) headers: Vec<(String, Vec<u8>)>,
     pub(crate) received: Option<OffsetDateTime>,
+    /// Like `503 too_many_runs`.
+    pub(crate) answer: Option<String>,
     /// Whether the body was read to its end.
     pub(crate) is_whole: bool,
     pub(crate) body: Vec<u8>,
@@ -53,7 +59,7 @@ impl Recording {
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self> {
         let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
         let mut request = httparse::Request::new(&mut headers);
-        let head = match request.parse(bytes).context("is no recorded request")? {
+        let head = match request.parse(bytes).context("is not a recorded request")? {
             httparse::Status::Complete(head) => head,
             httparse::Status::Partial => {
                 bail!("is a recorded request that breaks off in its headers")
@@ -67,7 +73,7 @@ impl Recording {
                     .map_err(anyhow::Error::from)
             })
             .transpose()
-            .with_context(|| format!("its header {RECEIVED} is no RFC 3339 time"))?;
+            .with_context(|| format!("its header {RECEIVED} is not an RFC 3339 time"))?;
         let length = request
             .headers
             .iter()
@@ -90,6 +96,11 @@ impl Recording {
             target: request.path.unwrap_or_default().to_owned(),
             headers: headers.filter(|(name, _)| !NOT_KEPT.contains(&name.as_str())).collect(),
             received,
+            answer: request
+                .headers
+                .iter()
+                .find(|header| header.name.eq_ignore_ascii_case(ANSWER))
+                .map(|header| String::from_utf8_lossy(header.value).into_owned()),
             is_whole: !request.headers.iter().any(|header| header.name.eq_ignore_ascii_case(CUT)),
             body,
         })
@@ -110,6 +121,9 @@ impl Recording {
         }
         if let Some(received) = self.received.and_then(|time| time.format(&Rfc3339).ok()) {
             line(RECEIVED, received.as_bytes());
+        }
+        if let Some(answer) = &self.answer {
+            line(ANSWER, answer.as_bytes());
         }
         if !self.is_whole {
             line(CUT, b"what follows is not all of it");
@@ -144,6 +158,7 @@ mod tests {
                     let nanos = i128::from(micros) * 1_000;
                     UtcDateTime::from_unix_timestamp_nanos(nanos).unwrap().into()
                 }),
+                answer: None,
                 is_whole,
                 body,
             },

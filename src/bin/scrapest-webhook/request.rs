@@ -1,30 +1,32 @@
-//! The request that `send` and `sign` make: what the flags that they share say of it.
+//! The request that `send`, `trigger` and `sign` make, and the flags that describe it.
 
 use std::path::PathBuf;
 use std::time::SystemTime;
 
 use anyhow::{Result, ensure};
+use clap_complete::ArgValueCandidates;
 use http::HeaderValue;
 use scrapest_webhook::Secret;
 use scrapest_webhook::testing::WebhookRequest;
 
 use crate::input::Input;
+use crate::kind;
 use crate::moment;
 use crate::secret::SecretArgs;
 use crate::sender::{Contract, Sender};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct RequestArgs {
-    /// Whose requests
+    /// Which sender's requests
     #[arg(long)]
     pub(crate) sender: Sender,
 
     #[command(flatten)]
     secret: SecretArgs,
 
-    /// The kind of the event, like tweet.created: a sample of it, or what the event's header says
-    /// beside the body of --file
-    #[arg(long, value_name = "KIND", value_parser = header_text)]
+    /// The kind of the event: a sample of it is sent, or, with --file, the event's header says it
+    #[arg(long, value_name = "KIND", value_parser = header_text, long_help = event_help())]
+    #[arg(add = ArgValueCandidates::new(kind::candidates))]
     event: Option<String>,
 
     /// The body: a file with its bytes or a request that `listen --record` has written; - is stdin
@@ -48,13 +50,34 @@ pub(crate) struct RequestArgs {
     contract: Option<Contract>,
 }
 
+fn event_help() -> String {
+    format!(
+        "The kind of the event: a sample of it is sent, or, with --file, the event's header says it\n\n{}",
+        kind::help()
+    )
+}
+
 impl RequestArgs {
-    /// The request, with all that is the same for each delivery.
+    /// A sample of this kind, signed anew with every run.
+    pub(crate) fn of_kind(sender: Sender, secret: SecretArgs, kind: String) -> Self {
+        Self {
+            sender,
+            secret,
+            event: Some(kind),
+            file: None,
+            id: None,
+            timestamp: None,
+            signed_timestamp: false,
+            contract: None,
+        }
+    }
+
+    /// The request, with everything that is the same for each delivery.
     pub(crate) fn read(&self) -> Result<Request> {
         self.read_signed_by(self.secret.read_one()?)
     }
 
-    /// The same, signed by another than the secret that is given.
+    /// The same, signed with a secret other than the given one.
     pub(crate) fn read_forged(&self) -> Result<Request> {
         self.secret.read_one()?;
         self.read_signed_by(format!("{:032x}", rand::random::<u128>()).into())
@@ -64,15 +87,23 @@ impl RequestArgs {
         let scrapest = self.sender == Sender::Scrapest;
         ensure!(
             scrapest || !self.signed_timestamp,
-            "--signed-timestamp: is for --sender scrapest, the other signs the body alone"
+            "--signed-timestamp: is for --sender scrapest, scrapebadger signs the body alone"
         );
         ensure!(!scrapest || self.contract.is_none(), "--contract: is for --sender scrapebadger");
         ensure!(
             scrapest || self.file.is_none() || self.timestamp.is_none(),
             "--timestamp: the time of a scrapebadger request stands in its body, change it in --file"
         );
-        let mut request = self.sender.request(self.contract, secret);
+        // Of the two formats only the second knows this kind.
+        let contract = match (self.contract, self.event.as_deref()) {
+            (None, Some("tweet.detected")) if !scrapest => Some(Contract::Two),
+            (contract, _) => contract,
+        };
+        let mut request = self.sender.request(contract, secret);
         if let Some(kind) = &self.event {
+            if self.file.is_none() {
+                kind::warn_if_unknown(self.sender, kind);
+            }
             request = request.with_kind(kind);
         }
         let mut is_bare_body = false;
@@ -97,12 +128,12 @@ impl RequestArgs {
 #[derive(Debug)]
 pub(crate) struct Request {
     pub(crate) unsigned: WebhookRequest,
-    /// Whether `--file` is the body and nothing else, so that whoever runs the command has it.
+    /// Whether `--file` is the body and nothing else, so that the user has the body already.
     pub(crate) is_bare_body: bool,
 }
 
-/// What can stand in a header, and be read out of it again.
-fn header_text(text: &str) -> Result<String, String> {
+/// Text that can be the value of a header, and be read out of it again.
+pub(crate) fn header_text(text: &str) -> Result<String, String> {
     match HeaderValue::from_str(text) {
         Ok(_) if !text.trim().is_empty() => Ok(text.to_owned()),
         _ => Err("expected text that a header can carry".to_owned()),

@@ -1,4 +1,4 @@
-//! Where the secrets come from: never from the command line, where `ps` would show them.
+//! The flags for secrets. A secret is never on the command line itself, where `ps` would show it.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -7,23 +7,23 @@ use anyhow::{Result, bail};
 use scrapest_webhook::{ConfigError, ScrapestWebhookLayer, Secret};
 use zeroize::Zeroizing;
 
-use crate::flag;
+use crate::{flag, output};
 
 /// The flags of every command that needs a secret.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 #[group(required = true, multiple = true)]
 pub(crate) struct SecretArgs {
     /// The environment variable that has the secret; repeat it for the secrets of a rotation
     #[arg(long, value_name = "NAME")]
     secret_env: Vec<String>,
 
-    /// A file that has the secret; one line feed at its end is no part of it
+    /// A file that has the secret; one line feed at its end is not part of it
     #[arg(long, value_name = "FILE")]
     secret_file: Vec<PathBuf>,
 }
 
 impl SecretArgs {
-    /// All of them, at least one, and each such that a receiver would take it.
+    /// All of them: at least one, and each good enough for a receiver.
     pub(crate) fn read(&self) -> Result<Vec<Secret>> {
         let named = self.secret_env.iter().map(|name| {
             let flag = flag::of_variable("--secret-env", name)?;
@@ -31,12 +31,13 @@ impl SecretArgs {
         });
         let filed = self.secret_file.iter().map(|path| {
             let flag = format!("--secret-file {}", path.display());
+            warn_if_open(&flag, path);
             usable(&flag, Secret::from_file(path))
         });
         named.chain(filed).collect()
     }
 
-    /// The one to sign with; a sender has no second.
+    /// The one to sign with; a sender has only one.
     pub(crate) fn read_one(&self) -> Result<Secret> {
         let mut secrets = self.read()?;
         let count = secrets.len();
@@ -48,17 +49,47 @@ impl SecretArgs {
         }
     }
 
-    /// The bytes as they lie there, for those that may have come with more or less around them than the
-    /// secret has. Empty where a pipe was read already.
+    /// The bytes as they are, including what may be around the secret by mistake. Without those of a pipe, which was
+    /// read already.
     pub(crate) fn raw(&self) -> Vec<Zeroizing<Vec<u8>>> {
         let named =
             self.secret_env.iter().filter_map(std::env::var_os).map(OsString::into_encoded_bytes);
-        // A pipe would be waited for, for ever.
+        // Reading a pipe again would wait forever.
         let files = self.secret_file.iter().filter(|path| path.is_file());
         let filed = files.filter_map(|path| std::fs::read(path).ok());
         named.chain(filed).map(Zeroizing::new).collect()
     }
+
+    /// Whether all of them can be read again later.
+    pub(crate) fn is_readable_again(&self) -> bool {
+        self.secret_file.iter().all(|path| path.is_file())
+    }
+
+    /// Whether there is a file that may change.
+    pub(crate) fn has_file(&self) -> bool {
+        !self.secret_file.is_empty()
+    }
 }
+
+/// Every user of the machine could sign as the sender.
+#[cfg(unix)]
+fn warn_if_open(flag: &str, path: &std::path::Path) {
+    use std::os::unix::fs::PermissionsExt;
+    let Ok(metadata) = std::fs::metadata(path) else { return };
+    let mode = metadata.permissions().mode() & 0o777;
+    // Said once per process: the file is read again while it is followed.
+    static SAID: std::sync::Once = std::sync::Once::new();
+    if metadata.is_file() && mode & 0o007 != 0 {
+        SAID.call_once(|| {
+            output::say(format_args!(
+                "warning: {flag}: has mode {mode:03o}, every user of this machine can use it, expected 600"
+            ));
+        });
+    }
+}
+
+#[cfg(not(unix))]
+fn warn_if_open(_: &str, _: &std::path::Path) {}
 
 fn usable(flag: &str, secret: Result<Secret, ConfigError>) -> Result<Secret> {
     let checked = secret.and_then(|secret| {

@@ -4,20 +4,41 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use clap::CommandFactory;
+use clap::{CommandFactory, ValueEnum};
+use clap_complete::CompleteEnv;
+use clap_complete::env::Shells;
 
 use crate::{Cli, output};
 
-/// Print the completions for a shell
+/// The name that the shells complete.
+const NAME: &str = "scrapest-webhook";
+
+/// The variable by which a shell's script asks this binary what may come next.
+const VARIABLE: &str = "COMPLETE";
+
+/// Print the completion script for a shell
+///
+/// The script asks the installed scrapest-webhook what may come next, so it stays right after an update.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Example:
-  scrapest-webhook completions bash > /etc/bash_completion.d/scrapest-webhook")]
+Examples:
+  scrapest-webhook completions bash > ~/.local/share/bash-completion/completions/scrapest-webhook
+  scrapest-webhook completions zsh > ~/.zfunc/_scrapest-webhook
+  scrapest-webhook completions fish > ~/.config/fish/completions/scrapest-webhook.fish")]
 pub(crate) struct Completions {
-    shell: clap_complete::Shell,
+    shell: Shell,
 }
 
-/// Print the manual page, or write that of every command
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Shell {
+    Bash,
+    Elvish,
+    Fish,
+    Powershell,
+    Zsh,
+}
+
+/// Print the manual page, or write the pages of all commands
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -29,11 +50,24 @@ pub(crate) struct Man {
     dir: Option<PathBuf>,
 }
 
+/// Answers and ends the process if it was a shell's script that started it.
+pub(crate) fn complete() {
+    CompleteEnv::with_factory(Cli::command).var(VARIABLE).complete();
+}
+
 impl Completions {
     pub(crate) fn run(self) -> Result<ExitCode> {
-        // Into memory first: it would panic on a closed stdout.
+        let shell = match self.shell {
+            Shell::Bash => "bash",
+            Shell::Elvish => "elvish",
+            Shell::Fish => "fish",
+            Shell::Powershell => "powershell",
+            Shell::Zsh => "zsh",
+        };
         let mut script = Vec::new();
-        clap_complete::generate(self.shell, &mut Cli::command(), "scrapest-webhook", &mut script);
+        let shells = Shells::builtins();
+        let completer = shells.completer(shell).context("completions: this shell is unknown")?;
+        completer.write_registration(VARIABLE, NAME, NAME, NAME, &mut script)?;
         output::print(script)?;
         Ok(ExitCode::SUCCESS)
     }

@@ -1,23 +1,25 @@
 //! The members of a JSON object, found and not decoded.
 //!
-//! What is found is as it is written, and may be no JSON within: whoever wants it decodes it.
+//! A value is given as it is written. Whether it is JSON is for the caller to find out.
 
 use std::borrow::Cow;
 
 use memchr::memchr2;
 
-/// What a member is to whoever looks for some.
+use crate::json::surrogates;
+
+/// What the caller makes of a member.
 pub(super) enum Found {
     /// There may be more.
     Other,
-    /// The last of those that are looked for.
+    /// It is the last one that is looked for.
     Enough,
-    /// No JSON.
+    /// It is not JSON.
     Broken,
 }
 
-/// Calls `found` with each member of the one object that `json` is, until it has found enough: the member's
-/// name, and its value as it is written. `None` if it is no such object, as far as it was read.
+/// Calls `found` with each member of the object that `json` is, until it has found enough: the member's name,
+/// and its value as it is written. `None` if `json` is not one whole object, as far as it was read.
 pub(super) fn members<'a>(
     json: &'a [u8],
     mut found: impl FnMut(&[u8], &'a [u8]) -> Found,
@@ -49,7 +51,7 @@ pub(super) fn members<'a>(
     left.0.is_empty().then_some(())
 }
 
-/// What is left of it.
+/// What has not been read yet.
 struct Left<'a>(&'a [u8]);
 
 impl<'a> Left<'a> {
@@ -70,15 +72,13 @@ impl<'a> Left<'a> {
         before
     }
 
-    /// What a string says.
+    /// The next name, decoded.
     fn name(&mut self) -> Option<Cow<'a, [u8]>> {
         let (end, is_escaped) = string_end(self.0)?;
         let written = self.split(end);
         match is_escaped {
             false => Some(written[1..end - 1].into()),
-            true => {
-                serde_json::from_slice(written).ok().map(|name: String| name.into_bytes().into())
-            }
+            true => surrogates::parse(written).ok().map(|name: String| name.into_bytes().into()),
         }
     }
 
@@ -86,14 +86,14 @@ impl<'a> Left<'a> {
         let end = match self.0.first()? {
             b'"' => string_end(self.0)?.0,
             b'{' | b'[' => nested_end(self.0)?,
-            // A word or a number, or nothing that is JSON.
+            // A word or a number, or not JSON.
             _ => self.0.iter().position(|byte| b",}] \n\r\t".contains(byte))?,
         };
         (end > 0).then(|| self.split(end))
     }
 }
 
-/// Behind the string that `json` begins with; and whether anything in it is escaped.
+/// The end of the string that `json` begins with, and whether anything in it is escaped.
 fn string_end(json: &[u8]) -> Option<(usize, bool)> {
     let mut at = json.starts_with(b"\"").then_some(1)?;
     let mut is_escaped = false;
@@ -102,13 +102,13 @@ fn string_end(json: &[u8]) -> Option<(usize, bool)> {
         if json[at] == b'"' {
             return Some((at + 1, is_escaped));
         }
-        // Whatever is escaped is not the end.
+        // An escaped character is not the end.
         at += 2;
         is_escaped = true;
     }
 }
 
-/// Behind the object or array that `json` begins with. Counted, not followed: no depth is too deep.
+/// The end of the object or array that `json` begins with. Brackets are counted, so no depth is too deep.
 fn nested_end(json: &[u8]) -> Option<usize> {
     let (mut at, mut depth) = (0, 0_usize);
     loop {

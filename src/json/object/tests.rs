@@ -98,6 +98,41 @@ fn read_by_serde(json: &[u8]) -> Result<String, String> {
     Ok(format!("{:?}", (tweet.id, tweet.count, parent, owner)))
 }
 
+/// Apart from a field that is there twice, which serde refuses whatever its values are.
+fn is_read_as_by_serde(json: &[u8]) -> bool {
+    let by_serde = read_by_serde(json);
+    let refuses_twice = matches!(&by_serde, Err(error) if error.contains("duplicate field"));
+    refuses_twice || read(json) == by_serde
+}
+
+#[test]
+fn a_field_that_is_there_twice_is_read_if_both_values_are_the_same() {
+    let read = |json: &str| read(json.as_bytes());
+    for (json, expected) in [
+        (r#"{"id": "1", "id": "1"}"#, r#"{"id": "1"}"#),
+        (r#"{"id": "1", "count": 2, "\u0069d": 1}"#, r#"{"id": "1", "count": 2}"#),
+        (r#"{"owner": {"name": "a", "name": "a"}}"#, r#"{"owner": {"name": "a"}}"#),
+        (
+            r#"{"owner": {"more": {"number": 1}}, "owner": {"more": {"number": 1, "x": 2}}}"#,
+            r#"{"owner": {"more": {"number": 1}}}"#,
+        ),
+        (r#"{"id": null, "id": null}"#, "{}"),
+        (r#"{"parent": {"more": 1, "more": 2}}"#, r#"{"parent": {}}"#),
+    ] {
+        assert_eq!(read(json), read(expected), "{json}");
+        assert!(read(json).is_ok(), "{json}");
+    }
+    for json in [
+        r#"{"id": "1", "id": "2"}"#,
+        r#"{"id": "1", "id": null}"#,
+        r#"{"id": "1", "id": "1", "id": "2"}"#,
+        r#"{"owner": {"name": "a", "name": "A"}}"#,
+        r#"{"owner": {"more": {"number": 1}}, "owner": {"more": {"number": 2}}}"#,
+    ] {
+        assert!(read(json).unwrap_err().contains("duplicate field"), "{json}");
+    }
+}
+
 const SEEDS: [&str; 8] = [
     r#"{"id": "1", "count": 2, "parent": {"name": "a"}, "owner": {"name": "b", "more": {"number": -3}}}"#,
     r#"{"id": null, "count": null, "parent": null, "owner": null}"#,
@@ -112,7 +147,7 @@ const SEEDS: [&str; 8] = [
 #[test]
 fn an_object_is_read_as_serde_would_read_it() {
     for json in SEEDS {
-        assert_eq!(read(json.as_bytes()), read_by_serde(json.as_bytes()), "{json}");
+        assert!(is_read_as_by_serde(json.as_bytes()), "{json}");
     }
     let expected =
         r#"(Some(Id("1")), Some(2), Some(Some("a")), Some((Some("b"), Some(Some(-3)))))"#;
@@ -122,8 +157,8 @@ fn an_object_is_read_as_serde_would_read_it() {
         read(SEEDS[2].as_bytes()).as_deref(),
         Ok(r#"(Some(Id("7")), None, None, Some((None, None)))"#)
     );
-    let error = read(SEEDS[5].as_bytes()).unwrap_err();
-    assert_eq!(error, "parent: duplicate field `more` at line 1 column 29");
+    let error = read(SEEDS[3].as_bytes()).unwrap_err();
+    assert_eq!(error, "body: duplicate field `id` at line 1 column 23");
 }
 
 proptest! {
@@ -138,12 +173,12 @@ proptest! {
             let from = from.index(other.len());
             json.splice(at..(at + 1).min(json.len()), other[from..].iter().copied().take(9));
         }
-        prop_assert_eq!(read(&json), read_by_serde(&json), "{}", String::from_utf8_lossy(&json));
+        prop_assert!(is_read_as_by_serde(&json), "{}", String::from_utf8_lossy(&json));
     }
 }
 
 #[test]
-fn an_object_is_no_array() {
+fn an_array_is_not_an_object() {
     assert!(from_str::<derived::Tweet>(r#"["1", 2, null, null]"#).is_ok(), "serde has changed");
     for json in [r#"["1"]"#, "[]", "null", r#"{"owner": []}"#, r#"{"owner": {"more": [1]}}"#] {
         assert!(from_str::<Tweet>(json).is_err(), "{json}");

@@ -11,7 +11,7 @@ use super::{Configured, Settings};
 use crate::queue::engine::{Found, RunId, Settlement, Wanted};
 use crate::queue::{Job, Queue, QueueError, meters};
 
-/// How often the database is asked how much there is, and what is over is erased and forgotten.
+/// How often what is over is erased and forgotten.
 const UPKEEP: Duration = Duration::from_secs(5);
 /// How soon an erased body leaves the disk.
 const SCRUB: Duration = Duration::from_secs(1);
@@ -137,8 +137,8 @@ async fn keep_up(queue: Queue, settings: Settings) {
             if engine.tidy(settings.kept_bodies, settings.retention).await.is_err() {
                 meters::failed();
             }
-            queue.measure().await;
         }
+        queue.measure().await;
         if let Err(error) = engine.scrub().await {
             tracing::debug!(%error, "erased bodies stay in the log of the database for now");
         }

@@ -1,11 +1,11 @@
-//! The body as it is sent, by either contract, and from there to the one form that a handler gets.
+//! The bodies of both contracts as they are sent, read into the one form that a handler gets.
 
 use serde_json::Value;
 
 use super::{Tweet, TweetEvent};
 use crate::event::{EventError, decode_into};
 use crate::json::object::{Nested, object};
-use crate::json::{Id, Time};
+use crate::json::{Compared, Count, Id, Number, Time};
 
 pub(super) fn tweet(body: &[u8]) -> Result<TweetEvent, EventError> {
     let mut event = TweetEventBody::default();
@@ -25,16 +25,19 @@ pub(super) fn tweet(body: &[u8]) -> Result<TweetEvent, EventError> {
         tweet_id: event.tweet_id.map(Into::into),
         tweet_url: event.tweet_url,
         author_username: event.author_username,
-        tweet_published_at: event.tweet_published_at.map(Into::into),
-        detected_at: event.detected_at.map(Into::into),
-        latency_ms: event.latency_ms,
+        tweet_published_at: event.tweet_published_at.0,
+        detected_at: event.detected_at.0,
+        latency_ms: event.latency_ms.0,
         tweet,
     })
 }
 
 object! {
-    /// What the bodies of both contracts have. Optional throughout, so that `null` is the same as absent.
+    /// The fields of both contracts. All are optional, so that `null` is the same as absent. Of the first two
+    /// only this is checked: that they are not there twice with different values.
     struct TweetEventBody {
+        r#type: Compared,
+        event: Compared,
         monitor_id: Option<Id>,
         monitor_name: Option<String>,
         rule_id: Option<Id>,
@@ -43,9 +46,9 @@ object! {
         tweet_text: Option<String>,
         tweet_url: Option<String>,
         author_username: Option<String>,
-        tweet_published_at: Option<Time>,
-        detected_at: Option<Time>,
-        latency_ms: Option<i64>,
+        tweet_published_at: Time,
+        detected_at: Time,
+        latency_ms: Number,
         tweet: Nested<TweetBody>,
         tweet_data: Nested<TweetBody>,
     }
@@ -55,14 +58,14 @@ object! {
     struct TweetBody {
         id: Option<Id>,
         text: Option<String>,
-        created_at: Option<Time>,
+        created_at: Time,
         user_id: Option<Id>,
         username: Option<String>,
         user_name: Option<String>,
         user: Nested<UserBody>,
-        favorite_count: Option<u64>,
-        retweet_count: Option<u64>,
-        reply_count: Option<u64>,
+        favorite_count: Count,
+        retweet_count: Count,
+        reply_count: Count,
         media: Option<Vec<Value>>,
         urls: Option<Vec<Value>>,
         hashtags: Option<Vec<Value>>,
@@ -83,13 +86,13 @@ impl TweetBody {
         Ok(Tweet {
             id: self.id.ok_or_else(|| EventError::missing(path_of_id))?.into(),
             text: self.text.or(text),
-            created_at: self.created_at.map(Into::into),
+            created_at: self.created_at.0,
             user_id: self.user_id.or(user.id).map(Into::into),
             username: self.username.or(user.username),
             user_name: self.user_name.or(user.name),
-            favorite_count: self.favorite_count,
-            retweet_count: self.retweet_count,
-            reply_count: self.reply_count,
+            favorite_count: self.favorite_count.0,
+            retweet_count: self.retweet_count.0,
+            reply_count: self.reply_count.0,
             media: self.media.unwrap_or_default(),
             urls: self.urls.unwrap_or_default(),
             hashtags: self.hashtags.unwrap_or_default(),

@@ -1,20 +1,20 @@
-//! The body as it is sent, in all its forms, and from there to the one form that a handler gets.
+//! The bodies of named events as they are sent, in all their forms, read into the one form that a handler gets.
 
 use serde_json::Value;
 
 use super::{Author, Tweet, TweetEvent, User, UserEvent, WebhookEvent, WebhookStatus};
 use crate::event::{EventError, decode_into};
 use crate::json::object::{Nested, Skipped, object};
-use crate::json::{Id, Time};
+use crate::json::{Compared, Count, Flag, Id, Time};
 
 pub(super) fn tweet(body: &[u8]) -> Result<TweetEvent, EventError> {
     let mut event = Envelope::<TweetBody<Nested<TweetBody<Skipped>>>>::default();
     decode_into(&mut event, body)?;
-    let Envelope { id, timestamp, webhook_id, data } = event;
+    let Envelope { id, timestamp, webhook_id, data, .. } = event;
     let data = data.0.ok_or_else(|| EventError::missing("data"))?;
     Ok(TweetEvent {
         id: id.map(Into::into),
-        timestamp: timestamp.map(Into::into),
+        timestamp: timestamp.0,
         webhook_id: webhook_id.map(Into::into),
         tweet: match data.tweet.0 {
             Some(tweet) => tweet.into_tweet("data.tweet.id")?,
@@ -26,11 +26,11 @@ pub(super) fn tweet(body: &[u8]) -> Result<TweetEvent, EventError> {
 pub(super) fn user(body: &[u8]) -> Result<UserEvent, EventError> {
     let mut event = Envelope::<UserBody<Nested<UserBody<Skipped>>>>::default();
     decode_into(&mut event, body)?;
-    let Envelope { id, timestamp, webhook_id, data } = event;
+    let Envelope { id, timestamp, webhook_id, data, .. } = event;
     let data = data.0.ok_or_else(|| EventError::missing("data"))?;
     Ok(UserEvent {
         id: id.map(Into::into),
-        timestamp: timestamp.map(Into::into),
+        timestamp: timestamp.0,
         webhook_id: webhook_id.map(Into::into),
         user: match data.user.0 {
             Some(user) => user.into_user("data.user.id")?,
@@ -42,41 +42,45 @@ pub(super) fn user(body: &[u8]) -> Result<UserEvent, EventError> {
 pub(super) fn webhook(body: &[u8]) -> Result<WebhookEvent, EventError> {
     let mut event = Envelope::<WebhookBody>::default();
     decode_into(&mut event, body)?;
-    let Envelope { id, timestamp, webhook_id, data } = event;
+    let Envelope { id, timestamp, webhook_id, data, .. } = event;
     Ok(WebhookEvent {
         id: id.map(Into::into),
-        timestamp: timestamp.map(Into::into),
+        timestamp: timestamp.0,
         webhook_id: webhook_id.map(Into::into),
         webhook: data.0.map(WebhookBody::into_webhook).unwrap_or_default(),
     })
 }
 
 object! {
-    /// What all events have in common. Optional throughout, so that `null` is the same as absent.
+    /// The fields that all events share. All are optional, so that `null` is the same as absent. Of the first
+    /// three only this is checked: that they are not there twice with different values.
     struct Envelope<T> {
+        event: Compared,
+        r#type: Compared,
+        delivery_id: Compared,
         id: Option<Id>,
-        timestamp: Option<Time>,
+        timestamp: Time,
         webhook_id: Option<Id>,
         data: Nested<T>,
     }
 }
 
 object! {
-    /// A tweet, or with `N` an object, what a tweet lies under: both are read in one go, without a second
-    /// pass and without `flatten`. Inside a tweet, `tweet` is a field like any other that is not known.
+    /// A tweet, or, if `N` is an object, what contains a tweet. Both are read in one pass, without `flatten`.
+    /// Inside a tweet, `tweet` is an unknown field.
     struct TweetBody<N> {
         tweet: N,
         id: Option<Id>,
         text: Option<String>,
-        created_at: Option<Time>,
+        created_at: Time,
         lang: Option<String>,
         user: Nested<UserBody<Skipped>>,
         author: Nested<UserBody<Skipped>>,
-        favorite_count: Option<u64>,
-        retweet_count: Option<u64>,
-        reply_count: Option<u64>,
-        quote_count: Option<u64>,
-        bookmark_count: Option<u64>,
+        favorite_count: Count,
+        retweet_count: Count,
+        reply_count: Count,
+        quote_count: Count,
+        bookmark_count: Count,
         metrics: Nested<Metrics>,
         entities: Option<Value>,
         media: Option<Value>,
@@ -89,14 +93,14 @@ impl<N> TweetBody<N> {
         Ok(Tweet {
             id: self.id.ok_or_else(|| EventError::missing(path_of_id))?.into(),
             text: self.text,
-            created_at: self.created_at.map(Into::into),
+            created_at: self.created_at.0,
             lang: self.lang,
             author: self.user.0.or(self.author.0).map(UserBody::into_author),
-            favorite_count: self.favorite_count.or(metrics.likes),
-            retweet_count: self.retweet_count.or(metrics.retweets),
-            reply_count: self.reply_count.or(metrics.replies),
-            quote_count: self.quote_count,
-            bookmark_count: self.bookmark_count,
+            favorite_count: self.favorite_count.0.or(metrics.likes.0),
+            retweet_count: self.retweet_count.0.or(metrics.retweets.0),
+            reply_count: self.reply_count.0.or(metrics.replies.0),
+            quote_count: self.quote_count.0,
+            bookmark_count: self.bookmark_count.0,
             entities: self.entities,
             media: self.media,
         })
@@ -105,22 +109,22 @@ impl<N> TweetBody<N> {
 
 object! {
     struct Metrics {
-        likes: Option<u64>,
-        retweets: Option<u64>,
-        replies: Option<u64>,
+        likes: Count,
+        retweets: Count,
+        replies: Count,
     }
 }
 
 object! {
-    /// A user, or what a user lies under; as for [`TweetBody`].
+    /// A user, or what contains a user, as for [`TweetBody`].
     struct UserBody<N> {
         user: N,
         id: Option<Id>,
         username: Option<String>,
         screen_name: Option<String>,
         name: Option<String>,
-        verified: Option<bool>,
-        followers_count: Option<u64>,
+        verified: Flag,
+        followers_count: Count,
     }
 }
 
@@ -130,8 +134,8 @@ impl<N> UserBody<N> {
             id: self.id.map(Into::into),
             username: self.username.or(self.screen_name),
             name: self.name,
-            verified: self.verified,
-            followers_count: self.followers_count,
+            verified: self.verified.0,
+            followers_count: self.followers_count.0,
         }
     }
 
@@ -147,7 +151,7 @@ object! {
         webhook_id: Option<Id>,
         status: Option<String>,
         error: Option<String>,
-        attempts: Option<u64>,
+        attempts: Count,
     }
 }
 
@@ -157,7 +161,7 @@ impl WebhookBody {
             id: self.webhook_id.map(Into::into),
             status: self.status,
             error: self.error,
-            attempts: self.attempts,
+            attempts: self.attempts.0,
         }
     }
 }

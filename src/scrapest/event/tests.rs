@@ -9,9 +9,16 @@ use crate::event::EventErrorKind;
 
 macro_rules! fixture {
     ($name:literal) => {
-        Bytes::from_static(include_bytes!(concat!("../../../tests/fixtures/", $name, ".json")))
+        Bytes::from_static(include_bytes!(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/tests/fixtures/",
+            $name,
+            ".json"
+        )))
     };
 }
+
+mod source;
 
 fn read(kind: &str, body: impl Into<Bytes>) -> Result<Event, EventError> {
     Event::from_body(Some(kind), &body.into())

@@ -57,7 +57,8 @@ pub async fn several_keys_are_not_acquired_if_one_is_completed(store: impl Deliv
         let attempt = clause.begin(LONG).await;
         clause.complete(attempt, LONG).await;
         let found = clause.claim_all(&mut keys, Owner::random(), LONG).await;
-        assert_eq!(found, Claims::Completed, "a key is completed");
+        let expected = Claims::Completed { place: completed };
+        assert_eq!(found, expected, "a claim names the key that is completed");
         clause.assert_free(&keys, completed).await;
     }
 }

@@ -4,6 +4,7 @@ mod index;
 mod record;
 mod records;
 mod ring;
+mod shares;
 mod slab;
 mod table;
 
@@ -46,9 +47,12 @@ const RECORDS_A_DELIVERY: usize = 2;
 /// full all the same:
 ///
 /// 1. a record goes whose lease has ended without a word from its owner (anyone may take its key anyway);
-/// 2. else the one goes that was completed or released the longest ago. If it was completed, its delivery,
-///    sent once more, runs again;
-/// 3. a record whose lease is running never goes. If there are no others, the claim is an error.
+/// 2. else the one goes that was completed or released the longest ago, of a webhook that has more than its share,
+///    or of the webhook that the claim belongs to. Each webhook with records here has an equal share, and the
+///    test events of a webhook have a share of their own. If the record was completed, its delivery, sent once
+///    more, runs again;
+/// 3. a record whose lease is running never goes. If there are no others, or all that a webhook has beyond its
+///    share is running, the claim is an error.
 ///
 /// [`evicted`](Self::evicted) counts what went, and a warning says so, at the first and then whenever the
 /// count has doubled. Rule 2 counts from the end of the run, not to the end of the retention: layers with
@@ -153,7 +157,7 @@ impl MemoryStore {
                     Ok(Claim::InProgress { retry_after }) => {
                         Ok(Claims::InProgress { place, retry_after })
                     }
-                    Ok(Claim::Completed) => Ok(Claims::Completed),
+                    Ok(Claim::Completed) => Ok(Claims::Completed { place }),
                     Err(full) => Err(full),
                 };
                 for (key, _) in keys[..place].iter().rev() {

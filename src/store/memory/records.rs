@@ -99,7 +99,7 @@ impl Records {
             Some(Place::Loose(slot)) => slot,
             Some(Place::Filed(_)) => return Ok(Claim::Completed),
             None => {
-                self.make_room(now)?;
+                self.make_room(key, now)?;
                 let record = Record {
                     fence: next(self.forgotten_fence, now),
                     keep_until,
@@ -152,7 +152,7 @@ impl Records {
         let name = self.table.name(key);
         let Some(found) = self.find(name, now) else {
             self.forget_expired(now);
-            self.make_room(now)?;
+            self.make_room(key, now)?;
             self.table.insert_completed(name, completed, now.nanos);
             return Ok(Settled::Lost);
         };
@@ -226,15 +226,15 @@ impl Records {
         filed.into_iter().chain(loose).find(|place| !self.is_known(*place, now))
     }
 
-    /// Makes room for one record, at the cost of one whose loss does the least harm.
+    /// Makes room for a record of this key, at the cost of one whose loss does the least harm.
     #[inline]
-    fn make_room(&mut self, now: Now) -> Result<(), Full> {
+    fn make_room(&mut self, key: &Key, now: Now) -> Result<(), Full> {
         if self.len() < self.capacity {
             return Ok(());
         }
         let abandoned = self.table.oldest(Line::Running);
         let abandoned = abandoned.filter(|slot| !self.table.loose(*slot).is_leased(now));
-        match abandoned.map(Place::Loose).or_else(|| self.table.oldest_ended()) {
+        match abandoned.map(Place::Loose).or_else(|| self.table.next_to_go(key, self.capacity)) {
             Some(place) => self.forget(place, now),
             None => return Err(Full),
         }

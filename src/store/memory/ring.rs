@@ -95,6 +95,19 @@ impl Ring {
         (self.live > 0).then_some((Spot::of(self.front), self.front))
     }
 
+    /// The oldest entry from `from` on that is as asked for.
+    pub(super) fn first_from(
+        &self,
+        from: Turn,
+        is_it: impl Fn(&Key) -> bool,
+    ) -> Option<(Spot, Turn)> {
+        (from.max(self.front)..self.next).map(|turn| (Spot::of(turn), turn)).find(|(spot, _)| {
+            let (block, entry) = self.place(*spot);
+            let entry = &self.blocks[block].entries[entry];
+            entry.until != Until::DEAD && is_it(&entry.key)
+        })
+    }
+
     pub(super) fn key(&self, spot: Spot) -> &Key {
         let (block, entry) = self.place(spot);
         &self.blocks[block].entries[entry].key

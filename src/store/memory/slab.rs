@@ -83,6 +83,15 @@ impl<T> Slab<T> {
         Some(self.lines[line as usize].oldest).filter(|slot| *slot != NONE)
     }
 
+    /// The oldest of `line` that is as asked for.
+    pub(super) fn first(&self, line: Line, is_it: impl Fn(&Key) -> bool) -> Option<Slot> {
+        let mut slot = self.oldest(line)?;
+        while !is_it(self.key(slot)) {
+            slot = Some(self.node(slot).younger).filter(|slot| *slot != NONE)?;
+        }
+        Some(slot)
+    }
+
     /// At the young end of `line`.
     #[inline]
     pub(super) fn insert(&mut self, key: Key, record: T, line: Line, turn: Turn) -> Slot {

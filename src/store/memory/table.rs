@@ -10,6 +10,7 @@ use hashbrown::DefaultHashBuilder;
 use super::super::Key;
 use super::index::{Entry, Index};
 use super::ring::{Completed, Ring, Spot};
+use super::shares::Shares;
 use super::slab::{Line, Slab, Slot};
 
 /// How many of the ring's entries are set aside at once.
@@ -41,6 +42,7 @@ pub(super) struct Table<T> {
     hasher: DefaultHashBuilder,
     loose: Slab<T>,
     filed: Ring,
+    shares: Shares,
 }
 
 /// Of what the index says of a place: set for a slot, not set for the last bits of a turn.
@@ -60,6 +62,7 @@ where
             hasher: DefaultHashBuilder::default(),
             loose: Slab::new(),
             filed: Ring::new(capacity),
+            shares: Shares::new(),
         }
     }
 
@@ -141,16 +144,60 @@ where
         }
     }
 
+    /// What was completed or released the longest ago, of a webhook that has more than its share of `capacity`, or
+    /// of the one that `key` belongs to.
+    #[inline]
+    pub(super) fn next_to_go(&mut self, key: &Key, capacity: usize) -> Option<Place> {
+        let oldest = self.oldest_ended()?;
+        match self.shares.is_alone(self.shares.group(key)) {
+            true => Some(oldest),
+            false => self.of_more_than_its_share(oldest, key, capacity),
+        }
+    }
+
+    #[cold]
+    fn of_more_than_its_share(
+        &mut self,
+        oldest: Place,
+        key: &Key,
+        capacity: usize,
+    ) -> Option<Place> {
+        let Self { loose, filed, shares, .. } = self;
+        let own = shares.group(key);
+        let share = shares.share(own, capacity);
+        let may_go = |key: &Key| {
+            let group = shares.group(key);
+            group == own && shares.count(own) >= share || shares.count(group) > share
+        };
+        if may_go(key_at(loose, filed, oldest)) {
+            return Some(oldest);
+        }
+        // Nothing is searched from its beginning each time: what was passed over is passed over.
+        let filed_from = |from| filed.first_from(from, may_go);
+        let found = filed_from(shares.passed).or_else(|| filed_from(0));
+        let found = found.map(|(spot, turn)| (Place::Filed(spot), turn));
+        let lines = [Line::Released, Line::Aside];
+        let loose = lines.into_iter().find_map(|line| loose.first(line, may_go)).map(Place::Loose);
+        let over = shares.count(own) > share;
+        if let Some((_, turn)) = found {
+            self.shares.passed = turn;
+        }
+        // Others have no more than they need: a webhook that has its share already goes without.
+        found.map(|(place, _)| place).or(loose).or((!over).then_some(oldest))
+    }
+
     /// The key is not there yet.
     #[inline]
     pub(super) fn insert(&mut self, name: Name<'_>, record: T, line: Line) {
         let slot = self.loose.insert(*name.key, record, line, self.filed.next());
+        self.shares.add(name.key);
         self.put(name.hash, Place::Loose(slot));
     }
 
     /// The key is not there yet.
     pub(super) fn insert_completed(&mut self, name: Name<'_>, completed: Completed, now: u64) {
         let spot = self.filed.push(*name.key, completed, now);
+        self.shares.add(name.key);
         self.put(name.hash, Place::Filed(spot));
     }
 
@@ -182,6 +229,7 @@ where
             Place::Filed(spot) => self.take(spot),
         };
         self.index.remove(self.hasher.hash_one(key), encode(place));
+        self.shares.take(&key);
         gone
     }
 
@@ -211,7 +259,7 @@ where
 
     #[inline]
     fn put(&mut self, hash: u64, place: Place) {
-        let Self { index, hasher, loose, filed } = self;
+        let Self { index, hasher, loose, filed, .. } = self;
         let hash_of = |at| hasher.hash_one(key_at(loose, filed, decode(at)));
         index.insert(hash, encode(place), hash_of);
     }

@@ -97,10 +97,16 @@ pub(super) fn claimed(answer: &Value, keys: &mut [(Key, Fence)]) -> Result<Claim
         keys.iter_mut().for_each(|(_, of_key)| *of_key = fence);
         return Ok(Claims::Acquired { attempt: 1 });
     }
+    let count = keys.len();
     let Value::Array(fields) = answer else { return Err(Unreadable::Answer) };
     let number = |place: usize| match fields.get(place) {
         Some(Value::Int(number)) => u64::try_from(*number).map_err(|_| Unreadable::Answer),
         _ => Err(Unreadable::Answer),
+    };
+    // Lua counts from 1.
+    let place = || {
+        let place = number(1)?.checked_sub(1).and_then(|place| usize::try_from(place).ok());
+        place.filter(|place| *place < count).ok_or(Unreadable::Answer)
     };
     match word(fields.first())? {
         b"acquired" => {
@@ -113,12 +119,10 @@ pub(super) fn claimed(answer: &Value, keys: &mut [(Key, Fence)]) -> Result<Claim
             Ok(Claims::Acquired { attempt: u32::try_from(last).unwrap_or(u32::MAX) })
         }
         b"in progress" => {
-            // Lua counts from 1.
-            let place = number(1)?.checked_sub(1).and_then(|place| usize::try_from(place).ok());
-            let place = place.filter(|place| *place < keys.len()).ok_or(Unreadable::Answer)?;
-            Ok(Claims::InProgress { place, retry_after: Duration::from_millis(number(2)?) })
+            let retry_after = Duration::from_millis(number(2)?);
+            Ok(Claims::InProgress { place: place()?, retry_after })
         }
-        b"completed" => Ok(Claims::Completed),
+        b"completed" => Ok(Claims::Completed { place: place()? }),
         b"foreign" => Err(Unreadable::Foreign),
         _ => Err(Unreadable::Answer),
     }

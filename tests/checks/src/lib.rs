@@ -2,6 +2,7 @@
 
 mod body;
 mod oracle;
+mod reader;
 mod receiver;
 mod seeds;
 mod signature;

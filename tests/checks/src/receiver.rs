@@ -137,6 +137,9 @@ fn decodes(delivery: &Delivery) -> bool {
         "scrapest" => scrapest::Event::try_from(delivery).map(|event| format!("{event:?}")),
         _ => scrapebadger::Event::try_from(delivery).map(|event| format!("{event:?}")),
     };
+    if said.is_ok() {
+        super::reader::agrees(delivery);
+    }
     if let Err(error) = &said {
         let text = error.to_string();
         let plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));

@@ -11,13 +11,17 @@ macro_rules! fixtures {
     };
 }
 
-const FIXTURES: [(&str, &str); 11] = fixtures![
+const FIXTURES: [(&str, &str); 15] = fixtures![
     "scrapebadger-filter-rule-tweet",
     "scrapebadger-test",
     "scrapebadger-tweet-detected",
     "scrapebadger-tweet",
     "scrapest-challenge",
     "scrapest-mention-created",
+    "scrapest-source-event-discord",
+    "scrapest-source-event-fast-x",
+    "scrapest-source-event-telegram",
+    "scrapest-source-event-x",
     "scrapest-tweet-created",
     "scrapest-tweet-updated",
     "scrapest-user-updated",
@@ -83,9 +87,12 @@ fn bodies(sender: Sender) -> Vec<Vec<u8>> {
         Sender::ScrapeBadger => "scrapebadger-",
     };
     let fixtures = FIXTURES.iter().filter(|(fixture, _)| fixture.starts_with(name));
-    // One was published a few days after the others.
-    let mut seeds: Vec<Vec<u8>> =
-        fixtures.map(|(_, body)| body.replace("2026-03-13T", "2026-03-04T").into()).collect();
+    // Some were published at other times.
+    let of_now = |body: &str| {
+        let body = body.replace("2026-03-13T", "2026-03-04T");
+        body.replace("1712072400000", "1772625601000").replace("1712072399800", "1772625601000")
+    };
+    let mut seeds: Vec<Vec<u8>> = fixtures.map(|(_, body)| of_now(body).into()).collect();
     seeds.push(event(sender));
     seeds
 }

@@ -53,15 +53,8 @@ async fn scrapest(header: Option<&[u8]>, field: &[u8], header_signed: bool) -> u
         request = request.header("x-scrapest-timestamp", value);
     }
     let past = if header_signed { ATTEMPT } else { EVENT };
-    let of_header = header.map(|header| {
-        let text = std::str::from_utf8(header).ok();
-        let number = text.filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
-        let at = match number {
-            Some(number) => number.parse().ok().map(seconds),
-            None => text.and_then(rfc_3339),
-        };
-        is_fresh(at, past)
-    });
+    let of_header =
+        header.map(|header| is_fresh(std::str::from_utf8(header).ok().and_then(written), past));
     let is_fresh = |of_body: Option<bool>| {
         let signed = (header_signed && header.is_some()) || of_body.is_some();
         signed && of_header != Some(false) && of_body != Some(false)
@@ -99,8 +92,8 @@ async fn expect(
 /// `None`: there is none; else whether it is one that is fresh.
 fn of_field(body: &[u8], name: &str) -> Option<bool> {
     let at = match first_field(body, name)? {
-        Value::String(text) => rfc_3339(&text),
-        Value::Number(number) => number.as_i64().map(seconds),
+        Value::String(text) => written(&text),
+        Value::Number(number) => number.to_string().parse().ok().map(seconds),
         _ => None,
     };
     Some(is_fresh(at, EVENT))
@@ -133,13 +126,26 @@ fn first_field(body: &[u8], name: &str) -> Option<Value> {
     first
 }
 
-fn rfc_3339(text: &str) -> Option<i64> {
-    DateTime::parse_from_rfc3339(text).ok().map(|time| time.timestamp())
+/// Digits, or RFC 3339, whose offset may lack its colon.
+fn written(text: &str) -> Option<i64> {
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return text.parse().ok().map(seconds);
+    }
+    let parse = |text: &str| DateTime::parse_from_rfc3339(text).ok().map(|time| time.timestamp());
+    parse(text).or_else(|| {
+        let (before, minutes) = text.split_at_checked(text.len().checked_sub(2)?)?;
+        parse(&format!("{before}:{minutes}"))
+    })
 }
 
-/// What is in milliseconds lies far from 1970.
-fn seconds(number: i64) -> i64 {
-    if number.unsigned_abs() < 100_000_000_000 { number } else { number.div_euclid(1_000) }
+/// A time in a smaller unit lies far from 1970.
+fn seconds(mut number: i128) -> i64 {
+    for _ in 0..3 {
+        if number.unsigned_abs() >= 100_000_000_000 {
+            number = number.div_euclid(1_000);
+        }
+    }
+    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 fn is_fresh(at: Option<i64>, past: i64) -> bool {

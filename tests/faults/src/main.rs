@@ -6,6 +6,7 @@ mod figures;
 mod journal;
 mod judge;
 mod process;
+mod queue;
 mod receiver;
 mod sender;
 mod servers;
@@ -48,8 +49,14 @@ enum What {
     F6(Chosen),
     /// The store down, flapping, slow, and resetting.
     F8(Chosen),
+    /// 10,000 deliveries into a queue, and kills of its receiver, workers and database, 50 of each.
+    F13(Chosen),
+    /// How fast the queue is: p99 of its answers, and from a push to the start of the run.
+    QueueSpeed(Chosen),
     #[command(hide = true)]
     Receiver(receiver::Arguments),
+    #[command(hide = true)]
+    QueueProcess(queue::Arguments),
 }
 
 #[derive(Args, Clone)]
@@ -96,6 +103,10 @@ fn main() -> Result<ExitCode> {
             receiver::run(arguments)?;
             return Ok(ExitCode::SUCCESS);
         }
+        What::QueueProcess(arguments) => {
+            queue::run(arguments)?;
+            return Ok(ExitCode::SUCCESS);
+        }
         what => what,
     };
     let (seed, violations) = measure(what)?;
@@ -117,7 +128,8 @@ async fn measure(what: What) -> Result<(u64, Violations)> {
         What::Long(chosen) | What::Points(chosen) | What::Defects(chosen) => (chosen, true),
         What::F1(chosen) | What::F2(chosen) | What::F5(chosen) => (chosen, true),
         What::F6(chosen) | What::F8(chosen) => (chosen, true),
-        What::Receiver(_) => unreachable!("it was served before"),
+        What::F13(chosen) | What::QueueSpeed(chosen) => (chosen, true),
+        What::Receiver(_) | What::QueueProcess(_) => unreachable!("it was served before"),
     };
     let options = chosen.options(full);
     println!("seed {}, times divided by {}", options.seed, options.scale);
@@ -142,6 +154,12 @@ async fn measure(what: What) -> Result<(u64, Violations)> {
     }
     if matches!(what, What::Short(_) | What::Long(_) | What::F8(_)) {
         violations.extend(figures::f8::run(&options).await?);
+    }
+    if matches!(what, What::Short(_) | What::Long(_) | What::F13(_)) {
+        violations.extend(figures::f13::run(&options).await?);
+    }
+    if matches!(what, What::Long(_) | What::QueueSpeed(_)) {
+        violations.extend(figures::queue_speed::run(&options).await?);
     }
     Ok((options.seed, violations))
 }

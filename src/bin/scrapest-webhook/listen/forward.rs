@@ -3,33 +3,40 @@
 use std::fmt;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use axum::http::StatusCode;
 use axum::http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use axum::response::{IntoResponse, Response};
 use reqwest::{Client, Url};
 use scrapest_webhook::Delivery;
+use scrapest_webhook::store::Fence;
 use time::format_description::well_known::Rfc3339;
+use tokio::runtime::Handle;
+use tokio::task::JoinSet;
 
 use super::settings::Limits;
+use crate::recording::Recording;
 use crate::{client, flag, moment};
 
-/// A service may close an idle connection whenever it likes, and a POST that meets that is lost. Those that do
-/// so soonest wait two seconds.
+/// A service may close an idle connection at any time, and a POST sent at that moment is lost. The most impatient
+/// servers wait two seconds.
 const IDLE: Duration = Duration::from_secs(1);
 
 /// An id may come from the body and be as long as that; servers allow some 8 KiB for all headers.
 const LONGEST_HEADER: usize = 1_024;
 
+/// One that an upstream keeps busy, and one for the others.
+const THREADS: usize = 2;
+
 #[derive(Debug, clap::Args)]
 pub(crate) struct ForwardArgs {
-    /// Post each accepted delivery to this URL: 2xx from there completes it, anything else goes to the sender,
-    /// who tries again
+    /// Post each accepted delivery to this URL: a 2xx completes it, any other status goes to the sender, which tries
+    /// again
     ///
-    /// Body and content type as they came, and the headers Webhook-Delivery-Id, Webhook-Event, Webhook-Attempt,
+    /// Body and content type are as they came. Added are the headers Webhook-Delivery-Id, Webhook-Event, Webhook-Attempt,
     /// Webhook-Timestamp, Webhook-Fence and Idempotency-Key; what a delivery does not have, or what cannot be
     /// a header's value, is left out. The sender gets the status, or 502 if there is none, or 504 if there is
-    /// none in time. Redirects are not followed, and no proxy of the environment is asked.
+    /// none in time. Redirects are not followed, and proxies in the environment are ignored.
     #[arg(long, value_name = "URL", conflicts_with = "forward_env")]
     forward: Option<String>,
 
@@ -56,21 +63,19 @@ impl ForwardArgs {
             (None, Some(name)) => flag::variable("--forward-env", name, "the URL to forward to")?,
             (None, None) => {
                 let alone = self.forward_timeout.is_some();
-                ensure!(!alone, "--forward-timeout: is of use only with --forward");
+                ensure!(!alone, "--forward-timeout: needs --forward");
                 return Ok(None);
             }
         };
         let url = client::url(&flag, &url)?;
-        let builder = client::builder(&url)
-            .pool_idle_timeout(IDLE)
-            .user_agent(concat!("scrapest-webhook/", env!("CARGO_PKG_VERSION")));
-        let client = client::build(&flag, builder)?;
-        Ok(Some(Forward { client, url, timeout: self.timeout(limits)? }))
+        let client = client(&flag, &url)?;
+        let timeout = self.timeout(limits)?;
+        Ok(Some(Forward { client, url, timeout, threads: threads()? }))
     }
 
     fn timeout(&self, limits: Limits) -> Result<Duration> {
         let Some(timeout) = self.forward_timeout else {
-            // So that it is the sender who hears of it, before it is told that we are still waiting.
+            // So that the sender hears of a service that hangs before it is told that the run goes on.
             return Ok(limits.answer_within.min(limits.run_limit) * 9 / 10);
         };
         ensure!(!timeout.is_zero(), "--forward-timeout: is 0, expected more");
@@ -83,11 +88,34 @@ impl ForwardArgs {
     }
 }
 
+/// Threads that run until the process ends.
+fn threads() -> Result<Handle> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(THREADS)
+        .thread_name("forward")
+        .enable_all()
+        .build()
+        .context("--forward: no threads for it")?;
+    let handle = runtime.handle().clone();
+    // Dropping it would wait for its threads.
+    std::mem::forget(runtime);
+    Ok(handle)
+}
+
+/// A client for a service at this URL, which `flag` gave.
+pub(crate) fn client(flag: &str, url: &Url) -> Result<Client> {
+    let builder = client::builder(url)
+        .pool_idle_timeout(IDLE)
+        .user_agent(concat!("scrapest-webhook/", env!("CARGO_PKG_VERSION")));
+    client::build(flag, builder)
+}
+
 /// A service that deliveries are forwarded to.
 pub(crate) struct Forward {
     client: Client,
     url: Url,
     timeout: Duration,
+    threads: Handle,
 }
 
 /// What the sender is answered.
@@ -104,15 +132,50 @@ impl Forward {
         self.post(delivery, &HeaderMap::from_iter([(CONTENT_TYPE, json)])).await
     }
 
+    /// Once more, by a person: the same delivery with a larger fence. The status of the answer.
+    pub(super) async fn replay(
+        &self,
+        delivery: &Delivery,
+        recording: &Recording,
+        fence: Fence,
+    ) -> u16 {
+        let kind = recording.headers.iter().find(|(name, _)| name == CONTENT_TYPE.as_str());
+        let kind = kind.and_then(|(_, value)| HeaderValue::from_bytes(value).ok());
+        let mut headers = described(delivery);
+        headers.insert("webhook-fence", HeaderValue::from(fence.get()));
+        headers.insert("webhook-origin", HeaderValue::from_static("replayed"));
+        headers.extend(kind.map(|kind| (CONTENT_TYPE, kind)));
+        self.send(delivery, headers).await.status()
+    }
+
     pub(crate) async fn post(&self, delivery: &Delivery, received: &HeaderMap) -> Answer {
         let mut headers = described(delivery);
-        // By name, not all but some: nothing that the sender authenticates with goes on.
+        // By name, and nothing else: what the sender authenticates with is not passed on.
         if let Some(kind) = received.get(CONTENT_TYPE) {
             headers.insert(CONTENT_TYPE, kind.clone());
         }
+        self.send(delivery, headers).await
+    }
+
+    async fn send(&self, delivery: &Delivery, headers: HeaderMap) -> Answer {
         let request = self.client.post(self.url.clone()).headers(headers);
         let request = request.timeout(self.timeout).body(delivery.body().clone());
-        match request.send().await {
+        // On threads of its own: an upstream that answers without end (100 Continue, again and again) keeps a thread
+        // busy, and other requests must not wait for it.
+        let mut sending = JoinSet::new();
+        sending.spawn_on(request.send(), &self.threads);
+        let sent = match tokio::time::timeout(self.timeout, sending.join_next()).await {
+            Ok(Some(Ok(sent))) => sent,
+            Ok(_) => return StatusCode::BAD_GATEWAY.into(),
+            Err(_) => {
+                tracing::warn!(
+                    status = 504,
+                    "delivery not forwarded in time, the sender has to try again"
+                );
+                return StatusCode::GATEWAY_TIMEOUT.into();
+            }
+        };
+        match sent {
             Ok(response) => answered(response),
             Err(error) => {
                 let status = match error.is_timeout() {
@@ -133,7 +196,7 @@ impl Forward {
 
 fn answered(response: reqwest::Response) -> Answer {
     let status = match response.status() {
-        // Nobody asked it to speak another protocol.
+        // No other protocol was asked for.
         status if status.is_informational() => StatusCode::BAD_GATEWAY,
         status => status,
     };
@@ -148,7 +211,7 @@ fn answered(response: reqwest::Response) -> Answer {
 /// What the layer found out, for a service that knows nothing of the sender.
 fn described(delivery: &Delivery) -> HeaderMap {
     let timestamp = delivery.timestamp().and_then(|time| time.format(&Rfc3339).ok());
-    let texts = [
+    headers([
         ("webhook-delivery-id", delivery.id().map(str::to_owned)),
         ("webhook-event", delivery.kind().map(str::to_owned)),
         ("webhook-attempt", Some(delivery.attempt().to_string())),
@@ -157,7 +220,11 @@ fn described(delivery: &Delivery) -> HeaderMap {
         ("idempotency-key", Some(delivery.key().to_string())),
         // It was never signed: a service that minds can tell.
         ("webhook-origin", delivery.is_reconciled().then(|| "reconciled".to_owned())),
-    ];
+    ])
+}
+
+/// The headers that have a text, if it can be a header's value.
+pub(crate) fn headers<const N: usize>(texts: [(&'static str, Option<String>); N]) -> HeaderMap {
     let mut headers = HeaderMap::new();
     for (name, text) in texts {
         let Some(text) = text else { continue };
@@ -165,7 +232,9 @@ fn described(delivery: &Delivery) -> HeaderMap {
             Ok(value) if text.len() <= LONGEST_HEADER => {
                 headers.insert(HeaderName::from_static(name), value);
             }
-            _ => tracing::warn!(name, "left out of what is forwarded: no value for a header"),
+            _ => {
+                tracing::warn!(name, "left out of what is forwarded: it cannot be a header's value")
+            }
         }
     }
     headers

@@ -1,54 +1,76 @@
-//! What stands behind the layer: an accepted delivery is printed, or forwarded and then printed.
+//! The handler behind the layer: an accepted delivery is printed, or forwarded and then printed.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use scrapest_webhook::Delivery;
+use scrapest_webhook::queue::{Incoming, Queue};
 use serde_json::value::RawValue;
 use tokio::time::timeout;
 
+use super::exchange::RunSlot;
 use super::forward::Forward;
 use super::lines::{self, Lines};
 
-/// How long a forwarded delivery waits for its line: past the run limit it would count as one that failed.
+/// How long a forwarded delivery waits for its line. The run limit leaves room for it: see `settings::AFTER_FORWARD`.
 const LINE: Duration = Duration::from_millis(200);
 
 #[derive(Debug)]
 pub(super) struct Receiver {
     pub(super) lines: Lines,
-    pub(super) forward: Option<Forward>,
+    pub(super) forward: Option<Arc<Forward>>,
+    pub(super) queue: Option<Queue>,
+    /// Whether each accepted event is a line of JSON. Else the lines are for people, and written elsewhere.
+    pub(super) prints_events: bool,
 }
 
 pub(super) async fn on_delivery(
     State(receiver): State<Arc<Receiver>>,
+    slot: Option<Extension<RunSlot>>,
     delivery: Delivery,
     headers: HeaderMap,
+    incoming: Incoming,
 ) -> Response {
-    match &receiver.forward {
-        Some(forward) => receiver.forwarded(forward, &delivery, &headers).await,
-        None => receiver.printed(&delivery).await.into_response(),
-    }
+    let since = Instant::now();
+    let seen = |took| {
+        if let Some(Extension(slot)) = &slot {
+            slot.set(&delivery, took);
+        }
+    };
+    // It may be answered before it has ended.
+    seen(None);
+    let response = match (&receiver.queue, &receiver.forward) {
+        (Some(queue), _) => receiver.stored(queue, &delivery, incoming).await,
+        (None, Some(forward)) => receiver.forwarded(forward, &delivery, &headers).await,
+        (None, None) => receiver.printed(&delivery).await.into_response(),
+    };
+    seen(Some(since.elapsed()));
+    response
 }
 
 impl Receiver {
-    /// The line is all there is: without it the sender has to send again.
+    /// The line is the only effect: without it the sender has to send again.
     async fn printed(&self, delivery: &Delivery) -> StatusCode {
         let Some(event) = lines::event(delivery) else {
-            tracing::warn!("delivery refused: it is authentic, but its body is no JSON");
+            tracing::warn!("delivery refused: it is authentic, but its body is not JSON");
             return StatusCode::UNPROCESSABLE_ENTITY;
         };
+        if !self.prints_events {
+            return StatusCode::NO_CONTENT;
+        }
         match self.print(delivery, Some(event)).await {
             Ok(()) => StatusCode::NO_CONTENT,
             Err(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
-    /// What counts is what the upstream said. A line that cannot be written undoes nothing, and is said once, where
-    /// that failed; for one that nobody reads the sender does not wait.
+    /// The upstream's answer counts. A line that cannot be written changes nothing and is logged once, where it failed.
+    /// The sender does not wait for a line that is not read.
     async fn forwarded(
         &self,
         forward: &Forward,
@@ -57,15 +79,32 @@ impl Receiver {
     ) -> Response {
         let answer = forward.post(delivery, headers).await;
         if answer.is_success() {
-            let event = lines::event(delivery);
-            if event.is_none() {
-                tracing::warn!("the body is no JSON: it was forwarded, its line has no event");
-            }
-            if timeout(LINE, self.print(delivery, event)).await.is_err() {
-                tracing::warn!("its line was left out: standard output is not being read");
-            }
+            self.print_in_time(delivery, "forwarded").await;
         }
         answer.into_response()
+    }
+
+    /// Whether it is stored counts.
+    async fn stored(&self, queue: &Queue, delivery: &Delivery, incoming: Incoming) -> Response {
+        let accepted = queue.accept()(incoming).await;
+        if accepted.is_stored() {
+            self.print_in_time(delivery, "stored").await;
+        }
+        accepted.into_response()
+    }
+
+    /// Its line. The sender does not wait for a line that is not read.
+    async fn print_in_time(&self, delivery: &Delivery, done: &str) {
+        if !self.prints_events {
+            return;
+        }
+        let event = lines::event(delivery);
+        if event.is_none() {
+            tracing::warn!("the body is not JSON: it was {done}, its line has no event");
+        }
+        if timeout(LINE, self.print(delivery, event)).await.is_err() {
+            tracing::warn!("its line was left out: standard output is not being read");
+        }
     }
 
     async fn print(&self, delivery: &Delivery, event: Option<&RawValue>) -> Result<()> {

@@ -1,6 +1,6 @@
 //! Standard output: one line at a time, whole, and flushed.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 use anyhow::{Context, Result};
 use scrapest_webhook::Delivery;
@@ -9,10 +9,12 @@ use serde_json::value::RawValue;
 use time::OffsetDateTime;
 use tokio::sync::{mpsc, oneshot};
 
-/// Lines that wait while whoever reads them is slow; beyond that their deliveries wait, up to the run limit.
+use crate::terminal;
+
+/// Lines that wait for a slow reader; beyond that their deliveries wait, up to the run limit.
 const WAITING: usize = 64;
 
-/// Writes lines from a thread of its own, since a pipe that nobody reads blocks. Clones are the same.
+/// Writes lines from a thread of its own, since a pipe that is not read blocks. Clones are the same.
 #[derive(Clone, Debug)]
 pub(super) struct Lines(mpsc::Sender<Job>);
 
@@ -33,7 +35,7 @@ impl Lines {
         Ok(Self(sender))
     }
 
-    /// Writes a line that is none yet: without a line feed.
+    /// Writes a line, and adds its line feed.
     pub(super) async fn print(&self, line: impl Into<Vec<u8>>) -> Result<()> {
         let mut line = line.into();
         line.push(b'\n');
@@ -51,7 +53,7 @@ impl Lines {
 /// Ends with the first line that cannot be written: after half of a line nothing else makes sense.
 fn write(mut jobs: mpsc::Receiver<Job>) {
     while let Some(Job { line, written }) = jobs.blocking_recv() {
-        // Whoever gave it up was told so, or tells the sender: another attempt will write it.
+        // The delivery was given up in the meantime: another attempt will write it.
         if written.is_closed() {
             continue;
         }
@@ -60,7 +62,7 @@ fn write(mut jobs: mpsc::Receiver<Job>) {
             tracing::error!(%error, "standard output cannot be written any more");
             return;
         }
-        // Given up while it was being written: it stands there, and will once more.
+        // If it was given up while it was being written, it will be written once more.
         _ = written.send(());
     }
 }
@@ -77,13 +79,13 @@ struct Accepted<'a> {
     event: Option<&'a RawValue>,
 }
 
-/// The body as JSON, not otherwise looked into. `None` if it is no JSON.
+/// The body as JSON. `None` if it is not JSON.
 pub(super) fn event(delivery: &Delivery) -> Option<&RawValue> {
     serde_json::from_slice(delivery.body()).ok()
 }
 
-/// The event is what was sent: its numbers, its order and its escapes. Only line feeds between its tokens become
-/// spaces, so that it is one line.
+/// The event is as it was sent, with its numbers, its order and its escapes. Only line feeds between its tokens become
+/// spaces, so that it is one line. On a terminal, what a terminal would obey is escaped.
 pub(super) fn accepted(delivery: &Delivery, event: Option<&RawValue>) -> Result<Vec<u8>> {
     let accepted = Accepted {
         sender: delivery.sender(),
@@ -93,7 +95,11 @@ pub(super) fn accepted(delivery: &Delivery, event: Option<&RawValue>) -> Result<
         attempt: delivery.attempt(),
         event,
     };
-    let mut line = serde_json::to_vec(&accepted)?;
+    let mut line = serde_json::to_string(&accepted)?;
+    if io::stdout().is_terminal() {
+        line = terminal::plain_json(&line).into_owned();
+    }
+    let mut line = line.into_bytes();
     // Within a string of JSON a line feed is always an escape (RFC 8259 §7).
     for byte in line.iter_mut().filter(|byte| matches!(byte, b'\n' | b'\r')) {
         *byte = b' ';

@@ -1,25 +1,26 @@
-//! The log on standard error: whatever `tracing` is told, here, in the crate and below it.
+//! The log on standard error: everything that `tracing` gets, from here, from the crate and from its dependencies.
 
 use std::io::IsTerminal;
 
 use anyhow::{Context, Result};
 use axum::extract::Request;
+use axum::http::StatusCode;
 use axum::middleware::Next;
 use axum::response::Response;
 use clap::ValueEnum;
 use scrapest_webhook::Rejection;
 use tracing_subscriber::EnvFilter;
 
-/// Ours at INFO: what is refused, and life. The libraries below only if they complain.
+/// This crate at INFO: refusals, start and stop. Dependencies only with warnings.
 const DEFAULT: &str = "warn,scrapest_webhook=info";
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-pub(super) enum Format {
+pub(crate) enum Format {
     Text,
     Json,
 }
 
-pub(super) fn start(format: Format) -> Result<()> {
+pub(crate) fn start(format: Format) -> Result<()> {
     let filter = match std::env::var("RUST_LOG") {
         Ok(filter) if !filter.trim().is_empty() => EnvFilter::try_new(&filter).with_context(|| {
             format!("RUST_LOG {filter:?}: cannot be read, expected like debug or warn,scrapest_webhook=info")
@@ -30,7 +31,7 @@ pub(super) fn start(format: Format) -> Result<()> {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
-        // Said on standard error, which is what failed.
+        // It would be said on standard error, which is what failed.
         .log_internal_errors(false);
     match format {
         Format::Text => builder.try_init(),
@@ -39,8 +40,21 @@ pub(super) fn start(format: Format) -> Result<()> {
     .map_err(|error| anyhow::anyhow!("--log-format: {error}"))
 }
 
-/// Says of each request that the layer answered itself why it did. A label and a status, and nothing that came
-/// with the request: anyone can send one.
+/// A request for another path than --path: perhaps the sender was given the wrong one. Without its query, which may be
+/// confidential; cut, because anyone can send it.
+pub(super) async fn elsewhere(request: Request) -> StatusCode {
+    let path: String = request.uri().path().chars().take(200).collect();
+    tracing::info!(status = 404, path, "request for another path than --path");
+    StatusCode::NOT_FOUND
+}
+
+/// The same, where the request is shown otherwise.
+pub(super) async fn not_found() -> StatusCode {
+    StatusCode::NOT_FOUND
+}
+
+/// Logs why the layer answered a request itself: a label and a status, and nothing that came with the request, since
+/// anyone can send one.
 pub(super) async fn refusals(request: Request, next: Next) -> Response {
     let response = next.run(request).await;
     if let Some(rejection) = response.extensions().get::<Rejection>() {

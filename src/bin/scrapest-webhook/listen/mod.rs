@@ -1,15 +1,21 @@
-//! `listen`: a receiver, that prints what it accepts or hands it to a service of any language.
+//! `listen`: a receiver that prints what it accepts, or hands it to a service of any language.
 //!
-//! 1. `settings` makes the crate's layer of the flags;
+//! 1. `settings` makes the crate's layer of the flags, `secrets` keeps its secrets up to date;
 //! 2. `server` binds, and stops when it is told to;
-//! 3. `handler` is what stands behind the layer: it prints by way of `lines`, or posts by way of `forward`;
-//! 4. `record` stands around the layer, and keeps what it was shown.
+//! 3. `handler` is behind the layer: it prints through `lines`, or posts through `forward`;
+//! 4. `exchange` is around the layer and hands each request to `record` and to the `desk`;
+//! 5. the `desk` finds likely causes, and hands on to `pretty` (the terminal) and the `inspector` (the browser).
 
+mod desk;
+mod exchange;
 pub(crate) mod forward;
 mod handler;
+mod inspector;
 mod lines;
-mod log;
+pub(crate) mod log;
+mod pretty;
 mod record;
+mod secrets;
 pub(crate) mod server;
 pub(crate) mod settings;
 mod tls;
@@ -20,44 +26,56 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use axum::Router;
-use axum::http::StatusCode;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::any;
 use scrapest_webhook::scrapebadger::ScrapeBadger;
 use scrapest_webhook::scrapest::Scrapest;
-use scrapest_webhook::{Provider, Secret};
+use scrapest_webhook::{Provider, Secret, Secrets, WebhookLayer};
 use tokio::net::TcpListener;
 
+use self::desk::{Desk, Explainer};
+use self::exchange::Observers;
 use self::handler::Receiver;
 use self::lines::Lines;
+use self::pretty::{Output, Pretty, Welcome};
 use self::server::{Serving, Signals};
 use crate::checks::CheckArgs;
+use crate::queue;
 use crate::secret::SecretArgs;
 use crate::sender::Sender;
+use crate::{flag, output};
 
 const EXAMPLES: &str = "\
 Examples:
   Does my secret work, and what does the sender really send?
     WEBHOOK_SECRET=whsec_… scrapest-webhook listen --sender scrapest --secret-env WEBHOOK_SECRET
 
-  A front for a service in any language, that remembers what it has had:
+  Every request in the browser, with the likely cause of each refusal:
+    scrapest-webhook listen --sender scrapest --secret-env WEBHOOK_SECRET --ui \\
+      --forward http://127.0.0.1:5000/events
+
+  In front of a service in any language, with a store that remembers deliveries:
     scrapest-webhook listen --sender scrapebadger --secret-file /run/secrets/webhook \\
       --listen 0.0.0.0:8443 --tls-cert chain.pem --tls-key key.pem \\
       --store sqlite:deliveries.db --forward http://127.0.0.1:5000/events
 
-Standard output: first one line `listening on http://ADDR/PATH`, then one line of JSON for each accepted event.
-Standard error: what is refused and why (RUST_LOG=warn for less, RUST_LOG=debug for more).
-SIGTERM and Ctrl-C stop it once what runs has ended; a second one stops it at once.
-Exit status: 0 when all that ran has ended, 1 when not or when standard output is gone, 2 when it could not start.";
+  In front of a service that is slow or sometimes away: store, and answer at once (see `work`):
+    scrapest-webhook listen --sender scrapest --secret-env WEBHOOK_SECRET --queue sqlite:queue.db
 
-/// Receive webhooks: verified, fresh and only once, as lines of JSON or posted to a service of yours
+Standard output: first one line `listening on http://ADDR/PATH`. Then, on a terminal, one line for each request; in a
+pipe, one line of JSON for each accepted event (--output).
+Standard error: what is refused and why, unless standard output says it (RUST_LOG=warn for less, RUST_LOG=debug for more).
+SIGTERM, Ctrl-C and the end of the terminal stop it once every run has ended; a second signal stops it at once.
+Exit status: 0 when every run has ended, 1 when not or when standard output is gone, 2 when it could not start.";
+
+/// Receive webhooks: verified, fresh and only once, as lines on the terminal or posted to your service
 ///
-/// HTTP/1.1, so that a proxy in front of it needs no setting. A connection whose request's headers take more
-/// than 10 s, or that is idle for so long, is closed.
+/// It speaks HTTP/1.1. A connection is closed when a request's headers take more than 10 s, or after 10 s without a
+/// request. A --secret-file is followed: a new secret takes effect without a restart.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Listen {
-    /// Whose webhooks they are
+    /// Which sender's webhooks
     #[arg(long, value_enum)]
     sender: Sender,
 
@@ -81,8 +99,23 @@ pub(crate) struct Listen {
     #[command(flatten)]
     forward: forward::ForwardArgs,
 
+    /// Store each accepted delivery in this queue, `sqlite:FILE` or `postgres://…`, and answer 202; `work` posts it to a service
+    #[arg(long, value_name = "URL", conflicts_with_all = ["queue_env", "forward", "forward_env"])]
+    queue: Option<String>,
+
+    /// The environment variable that has the URL of the queue, if it has a password in it
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["forward", "forward_env"])]
+    queue_env: Option<String>,
+
     #[command(flatten)]
     record: record::RecordArgs,
+
+    #[command(flatten)]
+    ui: inspector::UiArgs,
+
+    /// What standard output gets [default: pretty on a terminal, else json]
+    #[arg(long, value_enum)]
+    output: Option<Output>,
 
     /// The certificate chain, in PEM; with it, and with --tls-key, it listens on https
     #[arg(long, value_name = "FILE", requires = "tls_key")]
@@ -110,14 +143,18 @@ impl Listen {
 
     async fn receive<P: Provider + Default>(self, secrets: &[Secret]) -> Result<ExitCode> {
         let path = checked_path(&self.path)?;
-        let layer = self.settings.set_on(self.checks.layer::<P>(secrets)?)?;
+        let secrets = Secrets::new(secrets.iter().cloned()).map_err(flag::named)?;
+        let layer = WebhookLayer::<P>::from_secrets(secrets.clone());
+        let layer = self.settings.set_on(self.checks.set_on(layer))?;
         let limits = self.settings.limits::<P>();
-        let forward = self.forward.forward(limits)?;
+        let forward = self.forward.forward(limits)?.map(Arc::new);
+        let queue = queue::open(self.queue.as_deref(), self.queue_env.as_deref()).await?;
         let tls = match (&self.tls_cert, &self.tls_key) {
             (Some(cert), Some(key)) => Some(tls::config(cert, key)?),
             _ => None,
         };
         let recorder = self.record.recorder::<P>()?;
+        let ui = self.ui.bind().await?;
         let listener = TcpListener::bind(&self.listen).await.with_context(|| {
             format!("--listen {}: expected a free host and port, like 127.0.0.1:3000", self.listen)
         })?;
@@ -126,22 +163,69 @@ impl Listen {
         let signals = Signals::take()?;
         let lines = Lines::start()?;
         let scheme = if tls.is_some() { "https" } else { "http" };
-        lines
-            .print(format!("listening on {scheme}://{address}{path}"))
-            .await
-            .context("standard output: cannot be written")?;
+        let url = format!("{scheme}://{address}{path}");
+        let output = self.output.unwrap_or_else(Output::usual);
+        let page = ui.as_ref().map(inspector::Bound::url);
+        let mut first = format!("listening on {url}");
+        let pretty = (output == Output::Pretty).then(Pretty::new);
+        match (&pretty, &page) {
+            (Some(pretty), _) => {
+                first += "\n";
+                first += &pretty.welcome(&Welcome {
+                    url: &url,
+                    path,
+                    port: address.port(),
+                    sender: self.sender.name(),
+                    is_loopback: address.ip().is_loopback(),
+                    inspector: page.as_deref(),
+                });
+            }
+            (None, Some(page)) => output::say(format_args!("inspector: {page}")),
+            (None, None) => {}
+        }
+        lines.print(first).await.context("standard output: cannot be written")?;
+
+        let is_shown = pretty.is_some() || ui.is_some();
+        let desk = is_shown.then(|| {
+            let explainer = Explainer {
+                sender: self.sender,
+                secret: self.secret.clone(),
+                checks: self.checks.clone(),
+                path: path.to_owned(),
+            };
+            let exchanges = ui.as_ref().map(|ui| ui.exchanges.clone());
+            Desk::start(explainer, pretty.map(|pretty| (pretty, lines.clone())), exchanges)
+        });
+        if let Some(ui) = ui {
+            ui.start(inspector::Service {
+                sender: self.sender,
+                signature_headers: P::default().signature_headers().map(str::to_owned).collect(),
+                secret: self.secret.clone(),
+                url,
+                forward: forward.clone(),
+            });
+        }
+        tokio::spawn(secrets::follow(self.secret, secrets));
 
         // Without an upstream the lines are all there is.
-        let needed = forward.is_none().then_some(&lines);
-        let receiver = Arc::new(Receiver { lines: lines.clone(), forward });
-        let mut route = any(handler::on_delivery)
-            .with_state(receiver)
-            .layer(layer.clone())
-            .layer(from_fn(log::refusals));
-        if let Some(recorder) = &recorder {
-            route = route.layer(from_fn_with_state(recorder.clone(), record::record));
+        let needed = (forward.is_none() && queue.is_none()).then_some(&lines);
+        let prints_events = output == Output::Json;
+        let receiver = Arc::new(Receiver { lines: lines.clone(), forward, queue, prints_events });
+        let mut route = any(handler::on_delivery).with_state(receiver).layer(layer.clone());
+        let mut app = Router::new();
+        let elsewhere = match output {
+            Output::Pretty => any(log::not_found),
+            _ => {
+                route = route.layer(from_fn(log::refusals));
+                any(log::elsewhere)
+            }
+        };
+        app = app.route(path, route).fallback_service(elsewhere);
+        if recorder.is_some() || desk.is_some() {
+            let recorder = recorder.clone();
+            let observers = Observers { path: path.into(), recorder, desk };
+            app = app.layer(from_fn_with_state(observers, exchange::observe));
         }
-        let app = Router::new().route(path, route).fallback(elsewhere);
 
         let serving = Serving::start(listener, tls, app);
         let outcome = server::serve(serving, signals, &layer, limits, needed).await;
@@ -152,13 +236,7 @@ impl Listen {
     }
 }
 
-/// The first day's other question: whether the sender was given the right path.
-async fn elsewhere() -> StatusCode {
-    tracing::info!(status = 404, "request for another path than --path");
-    StatusCode::NOT_FOUND
-}
-
-/// What a router takes for a pattern, and what no URL has, is a mistake.
+/// Patterns of the router, and what a URL cannot have, are mistakes.
 fn checked_path(path: &str) -> Result<&str> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
     ensure!(

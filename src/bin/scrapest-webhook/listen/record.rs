@@ -1,26 +1,19 @@
-//! `--record`: each request as it was received, in a file of its own, beside what is done with it.
+//! `--record`: each request as it was received, in a file of its own.
 
 use std::collections::HashSet;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::Poll;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use axum::body::Body;
-use axum::extract::{Request, State};
-use axum::middleware::Next;
-use axum::response::Response;
-use bytes::Bytes;
-use futures_util::stream::{StreamExt, TryStreamExt, poll_fn};
 use scrapest_webhook::Provider;
 use time::OffsetDateTime;
 use time::macros::format_description;
 use tokio::sync::mpsc;
 
+use super::exchange::Exchange;
 use crate::recording::Recording;
 
 /// Requests that wait for a slow disk. Beyond that they are not recorded: the delivery comes first.
@@ -29,25 +22,34 @@ const WAITING: usize = 64;
 /// How long the end of the process waits for the disk.
 const LAST_WRITES: Duration = Duration::from_secs(5);
 
-/// Beside the signature, what says who someone is.
-const CONFIDENTIAL: &[&str] = &["authorization", "cookie", "proxy-authorization"];
+/// Headers that identify or authenticate someone, besides the signature.
+pub(super) const CONFIDENTIAL: &[&str] = &[
+    "authorization",
+    "cf-access-client-secret",
+    "cf-access-jwt-assertion",
+    "cookie",
+    "proxy-authorization",
+    "x-api-key",
+    "x-auth-token",
+];
 
 #[derive(Debug, clap::Args)]
 pub(super) struct RecordArgs {
     /// Keep each request to --path as a file in this directory, refused ones too; `verify` and `send --file`
     /// take them
     ///
-    /// A file is named by its time, its status, and a number, and has as much of the body as was read. Whoever can
-    /// reach the port can thus write files here: hence --record-limit.
+    /// The directory is created if it is not there. A file is named by its time, its status and a number, and has as
+    /// much of the body as was read. Everyone that reaches the port can thus write files here: hence --record-limit.
     #[arg(long, value_name = "DIR")]
     record: Option<PathBuf>,
 
-    /// Leave signatures, cookies, authorization and the query out of the recordings; `verify` cannot check them
-    /// then
+    /// Leave signatures, cookies, authorization, API keys and the query out of the recordings; `verify` cannot check
+    /// them then
     #[arg(long, requires = "record")]
     record_redacted: bool,
 
-    /// How many recordings the directory may have; those that are there count
+    /// How many recordings the directory may have, those that are there included; requests that the sender did not
+    /// sign get at most half of them
     #[arg(long, value_name = "N", default_value_t = 1_000, requires = "record")]
     record_limit: usize,
 }
@@ -57,6 +59,7 @@ impl RecordArgs {
         let Some(directory) = &self.record else { return Ok(None) };
         let name = || format!("--record {}", directory.display());
         let usable = || "expected a directory that can be written to".to_owned();
+        create_directory(directory).with_context(usable).with_context(name)?;
         let there = count(directory).with_context(usable).with_context(name)?;
         tried(directory).with_context(usable).with_context(name)?;
         ensure!(self.record_limit > 0, "--record-limit: is 0, expected more, or no --record");
@@ -70,22 +73,26 @@ impl RecordArgs {
             false => HashSet::new(),
         };
         let (queue, received) = mpsc::channel(WAITING);
-        let writer = Writer {
-            directory: directory.clone(),
-            left: self.record_limit.saturating_sub(there),
-            written: 0,
-            is_failing: false,
-        };
+        let writer = Writer { directory: directory.clone(), is_failing: false };
         std::thread::Builder::new()
             .name("record".to_owned())
             .spawn(move || writer.run(received))
             .with_context(name)?;
-        Ok(Some(Recorder {
+        let left = Left {
+            all: self.record_limit.saturating_sub(there.all),
+            unauthenticated: self.record_limit.div_ceil(2).saturating_sub(there.unauthenticated),
+            written: 0,
+            is_behind: false,
+            said: [false; 2],
+        };
+        let recorder = Recorder {
             queue,
             left_out: Arc::new(left_out),
-            redacted: self.record_redacted,
-            is_behind: Arc::default(),
-        }))
+            is_redacted: self.record_redacted,
+            left: Arc::new(Mutex::new(left)),
+        };
+        recorder.lock().warn_if_full();
+        Ok(Some(recorder))
     }
 }
 
@@ -95,95 +102,70 @@ pub(super) struct Recorder {
     /// `None` is the end.
     queue: mpsc::Sender<Option<Recorded>>,
     left_out: Arc<HashSet<String>>,
-    redacted: bool,
-    is_behind: Arc<AtomicBool>,
+    is_redacted: bool,
+    left: Arc<Mutex<Left>>,
+}
+
+/// How many recordings there may still be.
+#[derive(Debug)]
+struct Left {
+    all: usize,
+    /// Of these, for requests that the sender did not sign: they cannot use up the part of the others.
+    unauthenticated: usize,
+    written: u64,
+    is_behind: bool,
+    /// Whether it was said that there are no more of each.
+    said: [bool; 2],
 }
 
 #[derive(Debug)]
 struct Recorded {
-    /// What it was answered; `None` if nobody waited for that.
-    status: Option<u16>,
+    name: String,
     recording: Recording,
 }
 
-/// Around the layer: keeps what that reads of the body, and sees what it answers.
-pub(super) async fn record(
-    State(recorder): State<Recorder>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let (parts, body) = request.into_parts();
-    let recorded = Recorded { status: None, recording: recorder.head(&parts) };
-    let mut seen =
-        Seen { recorder, recorded: Some(recorded), chunks: Arc::default(), ended: Arc::default() };
-    let (chunks, ended) = (Arc::clone(&seen.chunks), Arc::clone(&seen.ended));
-    let body = body.into_data_stream().inspect_ok(move |chunk| {
-        chunks.lock().unwrap_or_else(PoisonError::into_inner).push(chunk.clone());
-    });
-    let body = body.chain(poll_fn(move |_| {
-        ended.store(true, Ordering::Relaxed);
-        Poll::Ready(None)
-    }));
-    let response = next.run(Request::from_parts(parts, Body::from_stream(body))).await;
-    if let Some(recorded) = &mut seen.recorded {
-        recorded.status = Some(response.status().as_u16());
-    }
-    response
-}
-
-/// A request on its way; when it is dropped, answered or not, it is recorded.
-#[derive(Debug)]
-struct Seen {
-    recorder: Recorder,
-    /// Until it is dropped.
-    recorded: Option<Recorded>,
-    chunks: Arc<Mutex<Vec<Bytes>>>,
-    /// Whether there are no more.
-    ended: Arc<AtomicBool>,
-}
-
-impl Drop for Seen {
-    fn drop(&mut self) {
-        if let Some(mut recorded) = self.recorded.take() {
-            let chunks = self.chunks.lock().unwrap_or_else(PoisonError::into_inner);
-            recorded.recording.body = chunks.concat();
-            recorded.recording.is_whole = self.ended.load(Ordering::Relaxed);
-            self.recorder.keep(recorded);
-        }
-    }
-}
-
 impl Recorder {
-    /// A recording that has yet to get its body.
-    fn head(&self, parts: &axum::http::request::Parts) -> Recording {
-        let target = match self.redacted {
-            true => parts.uri.path(),
-            false => parts.uri.path_and_query().map_or("/", |target| target.as_str()),
-        };
-        let headers = parts.headers.iter();
-        let headers = headers.filter(|(name, _)| !self.left_out.contains(name.as_str()));
-        Recording {
-            method: parts.method.to_string(),
-            target: target.to_owned(),
-            headers: headers
-                .map(|(name, value)| (name.to_string(), value.as_bytes().to_vec()))
-                .collect(),
-            received: Some(OffsetDateTime::now_utc()),
-            is_whole: false,
-            body: Vec::new(),
+    /// The name of its file, unless there is no more room for it.
+    pub(super) fn keep(&self, exchange: &Exchange) -> Option<String> {
+        let mut left = self.lock();
+        let is_unauthenticated = exchange.is_unauthenticated();
+        if left.all == 0 || (is_unauthenticated && left.unauthenticated == 0) {
+            return None;
         }
-    }
-
-    fn keep(&self, recorded: Recorded) {
+        let name = name(exchange, left.written + 1)?;
+        let recorded =
+            Recorded { name: name.clone(), recording: self.redacted(&exchange.recording) };
         let is_behind = match self.queue.try_send(Some(recorded)) {
             Ok(()) => false,
             Err(mpsc::error::TrySendError::Full(_)) => true,
             // After the end.
-            Err(mpsc::error::TrySendError::Closed(_)) => return,
+            Err(mpsc::error::TrySendError::Closed(_)) => return None,
         };
-        if !self.is_behind.swap(is_behind, Ordering::Relaxed) && is_behind {
+        if !std::mem::replace(&mut left.is_behind, is_behind) && is_behind {
             tracing::warn!("--record: the disk is too slow, not every request is recorded");
         }
+        if is_behind {
+            return None;
+        }
+        left.written += 1;
+        left.all -= 1;
+        left.unauthenticated -= usize::from(is_unauthenticated);
+        left.warn_if_full();
+        Some(name)
+    }
+
+    fn redacted(&self, recording: &Recording) -> Recording {
+        let mut recording = recording.clone();
+        if self.is_redacted {
+            recording.headers.retain(|(name, _)| !self.left_out.contains(name));
+            let path = recording.target.split('?').next().unwrap_or_default().len();
+            recording.target.truncate(path);
+        }
+        recording
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Left> {
+        self.left.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits until what was received is written.
@@ -198,35 +180,53 @@ impl Recorder {
     }
 }
 
-/// The one that writes, on a thread of its own.
+impl Left {
+    fn warn_if_full(&mut self) {
+        if self.all == 0 && !std::mem::replace(&mut self.said[0], true) {
+            tracing::warn!(
+                "--record: nothing more is recorded, --record-limit is reached; move recordings away and start again"
+            );
+        } else if self.unauthenticated == 0 && !std::mem::replace(&mut self.said[1], true) {
+            tracing::warn!(
+                "--record: requests that the sender did not sign are no longer recorded, they have had half of \
+                 --record-limit"
+            );
+        }
+    }
+}
+
+/// The time, the status, the process and a number.
+fn name(exchange: &Exchange, number: u64) -> Option<String> {
+    let received = exchange.recording.received.unwrap_or_else(OffsetDateTime::now_utc);
+    let time = received.format(format_description!(
+        "[year][month][day]T[hour][minute][second].[subsecond digits:3]Z"
+    ));
+    let status = exchange.status.map_or_else(|| "gone".to_owned(), |status| status.to_string());
+    Some(format!("{}-{status}-{}-{number:06}.http", time.ok()?, std::process::id()))
+}
+
+/// Writes the files, on a thread of its own.
 #[derive(Debug)]
 struct Writer {
     directory: PathBuf,
-    left: usize,
-    written: u64,
     is_failing: bool,
 }
 
 impl Writer {
     fn run(mut self, mut received: mpsc::Receiver<Option<Recorded>>) {
-        self.warn_if_full();
         while let Some(Some(recorded)) = received.blocking_recv() {
-            if self.left > 0 {
-                self.attempt(&recorded);
-            }
+            self.attempt(&recorded);
         }
     }
 
-    /// Whatever comes of it, the delivery is not touched by it. Said when it begins to fail, and when it ends to.
+    /// A failure does not touch the delivery. It is logged when it begins and when it ends.
     fn attempt(&mut self, recorded: &Recorded) {
         match (self.write(recorded), self.is_failing) {
             (Ok(()), was_failing) => {
-                self.left -= 1;
                 if was_failing {
                     tracing::warn!("--record: requests are recorded again");
                 }
                 self.is_failing = false;
-                self.warn_if_full();
             }
             (Err(error), false) => {
                 tracing::warn!(%error, "--record: requests are not recorded; deliveries go on");
@@ -236,28 +236,9 @@ impl Writer {
         }
     }
 
-    fn warn_if_full(&self) {
-        if self.left == 0 {
-            tracing::warn!(
-                "--record: nothing more is recorded, --record-limit is reached; move recordings away and start again"
-            );
-        }
-    }
-
     /// Under another name until it is whole.
-    fn write(&mut self, recorded: &Recorded) -> io::Result<()> {
-        let Recorded { status, recording } = recorded;
-        let received = recording.received.unwrap_or_else(OffsetDateTime::now_utc);
-        let time = received
-            .format(format_description!(
-                "[year][month][day]T[hour][minute][second].[subsecond digits:3]Z"
-            ))
-            .map_err(io::Error::other)?;
-        let status = status.map_or_else(|| "gone".to_owned(), |status| status.to_string());
-        self.written += 1;
-        let (process, number) = (std::process::id(), self.written);
-        let name = format!("{time}-{status}-{process}-{number:06}.http");
-        let whole = self.directory.join(&name);
+    fn write(&mut self, Recorded { name, recording }: &Recorded) -> io::Result<()> {
+        let whole = self.directory.join(name);
         let partial = self.directory.join(format!(".{name}.partial"));
         let outcome = create(&partial)
             .and_then(|mut file| file.write_all(&recording.to_bytes()))
@@ -269,7 +250,14 @@ impl Writer {
     }
 }
 
-/// Somebody's data: for the user of this process alone.
+fn create_directory(path: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.recursive(true).create(path)
+}
+
+/// It is the data of others: only the user of this process may read it.
 fn create(path: &Path) -> io::Result<fs::File> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
@@ -278,16 +266,29 @@ fn create(path: &Path) -> io::Result<fs::File> {
     options.open(path)
 }
 
-/// How many recordings there are.
-fn count(directory: &Path) -> io::Result<usize> {
-    let mut count = 0;
+#[derive(Debug, Default)]
+struct Count {
+    all: usize,
+    unauthenticated: usize,
+}
+
+/// How many recordings there are, and how many of them were refused for what anyone can send.
+fn count(directory: &Path) -> io::Result<Count> {
+    const REFUSED: &[&str] = &["400", "401", "403", "405", "408", "413", "415", "429", "gone"];
+    let mut count = Count::default();
     for entry in fs::read_dir(directory)? {
-        count += usize::from(entry?.path().extension().is_some_and(|end| end == "http"));
+        let path = entry?.path();
+        if path.extension().is_some_and(|end| end == "http") {
+            let name = path.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
+            let status = name.split('-').nth(1).unwrap_or_default();
+            count.all += 1;
+            count.unauthenticated += usize::from(REFUSED.contains(&status));
+        }
     }
     Ok(count)
 }
 
-/// Whether a file can be made there.
+/// Whether a file can be created there.
 fn tried(directory: &Path) -> io::Result<()> {
     let path = directory.join(format!(".scrapest-webhook-{}", std::process::id()));
     create(&path)?;

@@ -1,4 +1,4 @@
-//! Serves until it is told to stop, and then until what runs has ended.
+//! Serves until it is told to stop, and then until the running deliveries have ended.
 
 use std::io;
 use std::net::SocketAddr;
@@ -15,22 +15,24 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use super::lines::Lines;
-use super::settings::Limits;
+use super::settings::{AFTER_FORWARD, Limits};
 
-/// For the headers of a request, and between two requests: one byte a second must not hold a connection.
+/// For the headers of a request, and between two requests: one byte per second must not hold a connection.
 const HEADERS: Duration = Duration::from_secs(10);
 
-/// The layer's deadline for a body, which it does not wait longer for.
+/// The layer's deadline for a body.
 const BODY: Duration = Duration::from_secs(5);
 
-/// What settling takes beyond a run.
-const MARGIN: Duration = Duration::from_secs(5);
+/// What a run may take beyond --run-limit, and settling after it.
+const MARGIN: Duration = Duration::from_secs(5 + AFTER_FORWARD.as_secs());
 
-/// SIGTERM and Ctrl-C.
+/// SIGTERM, Ctrl-C, and the end of the terminal (SIGHUP).
 #[derive(Debug)]
 pub(crate) struct Signals {
     #[cfg(unix)]
     interrupt: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    hangup: tokio::signal::unix::Signal,
     #[cfg(unix)]
     terminate: tokio::signal::unix::Signal,
 }
@@ -43,6 +45,7 @@ impl Signals {
         let take = |kind| signal(kind).context("signals cannot be handled");
         Ok(Self {
             interrupt: take(SignalKind::interrupt())?,
+            hangup: take(SignalKind::hangup())?,
             terminate: take(SignalKind::terminate())?,
         })
     }
@@ -50,6 +53,7 @@ impl Signals {
     pub(crate) async fn next(&mut self) -> &'static str {
         tokio::select! {
             _ = self.interrupt.recv() => "SIGINT",
+            _ = self.hangup.recv() => "SIGHUP",
             _ = self.terminate.recv() => "SIGTERM",
         }
     }
@@ -122,7 +126,7 @@ impl Serving {
     pub(super) fn start(listener: TcpListener, tls: Option<RustlsConfig>, app: Router) -> Self {
         let handle = Handle::new();
         let server = Server::<SocketAddr>::from_listener(listener);
-        let app = app.into_make_service();
+        let app = app.into_make_service_with_connect_info::<SocketAddr>();
         let task = match tls {
             Some(config) => {
                 let server = server.acceptor(RustlsAcceptor::new(config));
@@ -133,12 +137,12 @@ impl Serving {
         Self { handle, task }
     }
 
-    /// Connections first, then the runs that nobody waits for. Whether all ended.
+    /// Connections first, then the detached runs. Whether all ended.
     async fn stop<P: Provider>(&mut self, layer: &WebhookLayer<P>, limits: Limits) -> bool {
         let answers = limits.answer_within.max(BODY) + Duration::from_secs(1);
         let runs = limits.run_limit + MARGIN;
         tracing::info!(
-            "waiting for answers (at most {answers:?}) and for what runs (at most {runs:?} more); \
+            "waiting for answers (at most {answers:?}) and for runs (at most {runs:?} more); \
              a second signal stops it at once"
         );
         self.handle.graceful_shutdown(Some(answers));
@@ -147,7 +151,7 @@ impl Serving {
         }
         let is_drained = layer.drain(runs).await;
         match is_drained {
-            true => tracing::info!("stopped: nothing runs any more"),
+            true => tracing::info!("stopped: every run has ended"),
             false => {
                 tracing::error!("stopped, but not everything has ended: a retry will run it again")
             }

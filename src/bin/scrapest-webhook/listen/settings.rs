@@ -8,12 +8,15 @@ use scrapest_webhook::{Once, Provider, WebhookLayer};
 
 use crate::{flag, moment};
 
+/// What the layer allows a run beyond --run-limit: for what follows the answer of the service.
+pub(super) const AFTER_FORWARD: Duration = Duration::from_secs(2);
+
 #[derive(Debug, clap::Args)]
 pub(crate) struct Settings {
     /// Where deliveries are remembered: `memory:`, `sqlite:FILE`, `redis://…`, `postgres://…`
     /// [default: memory:]
     ///
-    /// Memory forgets at the end of the process. A URL with a password belongs into --store-env.
+    /// Memory forgets when the process ends. A URL with a password belongs in --store-env.
     #[arg(long, value_name = "URL", conflicts_with = "store_env")]
     store: Option<String>,
 
@@ -21,21 +24,30 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "NAME")]
     store_env: Option<String>,
 
+    /// The addresses and networks that may send, like 192.0.2.0/24; others get 403. Repeat it, or separate them by
+    /// commas [default: everyone]
+    #[arg(long, value_name = "NETWORK", value_delimiter = ',')]
+    allow_ip: Vec<String>,
+
+    /// The addresses and networks of proxies whose X-Forwarded-For or Forwarded header is trusted for --allow-ip
+    #[arg(long, value_name = "NETWORK", value_delimiter = ',')]
+    trusted_proxy: Vec<String>,
+
     /// Keeps webhooks apart that share a store: give each its own [default: the sender's name]
     #[arg(long, value_name = "NAME")]
     namespace: Option<String>,
 
-    /// What the service gets once: each delivery, or each tweet too, whichever monitor or log reports it. `reconcile` needs
-    /// the second
+    /// What the service gets once: each delivery, or also each tweet, whichever monitor or log reports it. `reconcile`
+    /// needs the second
     #[arg(long, value_enum, default_value = "delivery")]
     once_per: OncePer,
 
-    /// When the sender is answered at the latest: after that it gets 503, and what runs goes on
+    /// How soon the sender gets an answer: after that it gets 503, and the run goes on
     /// [default: 4s for Scrapest, 8s for ScrapeBadger]
     #[arg(long, value_name = "DURATION", value_parser = moment::span)]
     answer_within: Option<Duration>,
 
-    /// How long one attempt at a delivery may run; then it is ended, and the delivery free for the retry
+    /// How long one attempt at a delivery may run; then it is ended, and the retry may run
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = moment::span)]
     run_limit: Duration,
 
@@ -86,7 +98,18 @@ impl Settings {
         if self.once_per == OncePer::Tweet {
             layer = layer.with_once_per(Once::Tweet);
         }
-        layer.with_run_limit(self.run_limit).check().map_err(flag::named)
+        if !self.allow_ip.is_empty() {
+            let allowed = layer.with_allowed_ips(&self.allow_ip);
+            layer = allowed.map_err(|error| flag::of("--allow-ip", &error))?;
+        }
+        if !self.trusted_proxy.is_empty() {
+            let trusted = layer.with_trusted_proxies(&self.trusted_proxy);
+            layer = trusted.map_err(|error| flag::of("--trusted-proxy", &error))?;
+        }
+        let layer = layer.with_run_limit(self.run_limit).check().map_err(flag::named)?;
+        // A forwarded delivery ends by --forward-timeout, never by the run limit: an answer of the service that comes at
+        // the last moment still counts, and the delivery is not posted again.
+        layer.with_run_limit(self.run_limit + AFTER_FORWARD).check().map_err(flag::named)
     }
 
     /// Whether one was named: memory knows nothing at first.

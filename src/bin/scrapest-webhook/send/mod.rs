@@ -1,9 +1,10 @@
-//! `send`: a sender, well-behaved or not.
+//! `send`: a sender, well-behaved or not; `trigger`: one delivery of a sample event.
 
 mod attack;
 mod post;
 mod run;
 mod summary;
+mod trigger;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -15,6 +16,7 @@ use scrapest_webhook::testing::WebhookRequest;
 use self::attack::AttackArgs;
 use self::post::Client;
 use self::run::Run;
+pub(crate) use self::trigger::Trigger;
 use crate::request::RequestArgs;
 use crate::sender::Sender;
 use crate::{client, flag, moment, output};
@@ -22,7 +24,7 @@ use crate::{client, flag, moment, output};
 /// Send deliveries as the sender does, or as an attacker would
 ///
 /// A delivery that is answered with anything but 2xx, or not in time, is sent again after the next pause of
-/// --backoff, with the same id and the same bytes. A Retry-After is not heeded: neither sender is known to.
+/// --backoff, with the same id and the same bytes. A Retry-After is ignored: neither sender is known to follow it.
 /// Exit status 1 says that a delivery was given up, or an attack not refused.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -46,12 +48,12 @@ pub(crate) struct Send {
     #[arg(long, value_name = "URL")]
     to: String,
 
-    /// How many deliveries
+    /// How many deliveries to send
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     count: u32,
 
-    /// Begin so many deliveries a second, also while earlier ones wait for their answer; each latency is
-    /// counted from when its delivery was due
+    /// Begin this many deliveries per second, even while earlier ones wait for their answer; each latency counts from
+    /// when its delivery was due
     #[arg(long, value_name = "PER_SECOND", value_parser = rate)]
     rate: Option<f64>,
 
@@ -59,7 +61,7 @@ pub(crate) struct Send {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     concurrency: Option<u16>,
 
-    /// Send each delivery so many times more, at the same time, with the same id and the same bytes
+    /// Send each delivery this many more times, at the same time, with the same id and the same bytes
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=1_000), conflicts_with = "AttackArgs")]
     duplicates: u16,
 
@@ -134,7 +136,7 @@ impl Send {
         Ok(ExitCode::from(u8::from(!summary.is_success())))
     }
 
-    /// A receiver that knows a delivery by that handles one of them.
+    /// A receiver that tells deliveries apart by that handles one of them.
     fn note_what_is_the_same(&self) {
         // A body of the user's own, or one whose only variable part is its time.
         let same_bytes = self.request.file.is_some()
@@ -145,7 +147,7 @@ impl Send {
             (None, false) => return,
         };
         output::say(format_args!(
-            "note: all {} deliveries have the same {what}; a receiver that knows a delivery by it handles one",
+            "note: all {} deliveries have the same {what}; a receiver that tells deliveries apart by it handles one",
             self.count
         ));
     }

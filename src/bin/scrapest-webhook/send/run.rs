@@ -1,5 +1,6 @@
 //! All deliveries of a run: when each begins, and how often it is tried.
 
+use std::io::IsTerminal;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -13,6 +14,10 @@ use super::Template;
 use super::attack::Attack;
 use super::post::{Answer, Client, Outgoing};
 use super::summary::{End, Summary};
+use crate::output;
+
+/// Of more deliveries than this the retries are only counted.
+const FEW: u32 = 20;
 
 #[derive(Debug)]
 pub(super) struct Run {
@@ -38,6 +43,7 @@ impl Run {
             retries: self.retries,
             backoff: self.backoff,
             attack: self.attack,
+            says_retries: self.count <= FEW && std::io::stderr().is_terminal(),
             // Not on a terminal it is hidden.
             bar: if self.count > 1 {
                 ProgressBar::new(self.count.into())
@@ -88,6 +94,7 @@ struct Sending {
     retries: usize,
     backoff: Vec<Duration>,
     attack: Option<Attack>,
+    says_retries: bool,
     bar: ProgressBar,
     summary: Mutex<Summary>,
 }
@@ -108,13 +115,26 @@ impl Sending {
     /// As the sender does, until it is acknowledged or given up.
     async fn persist(&self, request: &Outgoing, mut due: Instant) -> End {
         for attempt in 0..=self.retries {
-            if attempt > 0 {
-                let pause = self.backoff.get(attempt - 1).or(self.backoff.last());
-                due = Instant::now() + pause.copied().unwrap_or_default();
-                sleep_until(due).await;
-            }
-            if self.attempt(request, due, attempt > 0).await.is_success() {
+            let answer = self.attempt(request, due, attempt > 0).await;
+            if answer.is_success() {
                 return End::Delivered;
+            }
+            if attempt < self.retries {
+                let pause = self.backoff.get(attempt).or(self.backoff.last());
+                let pause = pause.copied().unwrap_or_default();
+                if self.says_retries {
+                    self.bar.suspend(|| {
+                        output::say(format_args!(
+                            "attempt {} of {}: {}; the next in {}",
+                            attempt + 1,
+                            self.retries + 1,
+                            answer.label(),
+                            humantime::format_duration(pause)
+                        ));
+                    });
+                }
+                due = Instant::now() + pause;
+                sleep_until(due).await;
             }
         }
         End::GaveUp

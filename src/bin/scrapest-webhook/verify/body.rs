@@ -1,18 +1,24 @@
-//! What a body may have been before something on its way changed it.
+//! What a body may have been before something on its way parsed it and wrote it anew.
 
 use std::io::{self, Write};
 
 use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter};
 
-/// Each with what must have happened to it. Made one after the other: a body may be large.
+use super::changes::{self, html, in_ascii, upper_case};
+
+/// Each with its cause. Made one after the other: a body may be large.
 pub(super) fn variants(body: &[u8]) -> impl Iterator<Item = (String, Vec<u8>)> {
-    let changed = CHANGES.iter().map(|(cause, undo)| ((*cause).to_owned(), undo(body)));
-    let rewritten = STYLES.into_iter().filter_map(|style| {
-        let cause = format!(
-            "the body was re-serialised: it was signed as {}, and was parsed and written anew since",
-            style.name
-        );
-        Some((cause, style.written(body)?))
+    let changed = changes::undone(body).map(|(cause, body)| (cause.to_owned(), body));
+    let rewritten = [false, true].into_iter().flat_map(move |sorted| {
+        let json = if sorted { with_sorted_keys(body) } else { Some(body.to_vec()) };
+        let how = if sorted { ", its keys sorted" } else { "" };
+        STYLES.into_iter().filter_map(move |style| {
+            let cause = format!(
+                "the body was re-serialised: it was signed as {}{how}, and was parsed and written anew since",
+                style.name
+            );
+            Some((cause, style.written(json.as_deref()?)?))
+        })
     });
     let rewritten = rewritten.flat_map(|(cause, json)| {
         let line = [&json[..], b"\n"].concat();
@@ -23,38 +29,9 @@ pub(super) fn variants(body: &[u8]) -> impl Iterator<Item = (String, Vec<u8>)> {
         .map(|(cause, variant)| (format!("{cause}: verify the raw bytes as they came"), variant))
 }
 
-type Undo = fn(&[u8]) -> Vec<u8>;
-
-/// What happens to a body, and how it is undone.
-const CHANGES: [(&str, Undo); 7] = [
-    (LINE_END_ADDED, |body| body.strip_suffix(b"\r\n").unwrap_or(body).to_vec()),
-    (LINE_END_ADDED, |body| body.strip_suffix(b"\n").unwrap_or(body).to_vec()),
-    (LINE_END_LOST, |body| [body, b"\n"].concat()),
-    (LINE_END_LOST, |body| [body, b"\r\n"].concat()),
-    ("a byte order mark was put before the body", |body| {
-        body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body).to_vec()
-    }),
-    ("the line ends of the body were changed from CR LF to LF", |body| {
-        with_carriage_returns(&without_carriage_returns(body))
-    }),
-    ("the line ends of the body were changed from LF to CR LF", without_carriage_returns),
-];
-
-const LINE_END_ADDED: &str = "a line end was added to the body";
-const LINE_END_LOST: &str = "the line end of the body was taken away";
-
-fn without_carriage_returns(body: &[u8]) -> Vec<u8> {
-    let mut bare = Vec::with_capacity(body.len());
-    for (at, &byte) in body.iter().enumerate() {
-        if !(byte == b'\r' && body.get(at + 1) == Some(&b'\n')) {
-            bare.push(byte);
-        }
-    }
-    bare
-}
-
-fn with_carriage_returns(body: &[u8]) -> Vec<u8> {
-    body.split(|&byte| byte == b'\n').collect::<Vec<_>>().join(&b"\r\n"[..])
+fn with_sorted_keys(json: &[u8]) -> Option<Vec<u8>> {
+    let value: serde_json::Value = serde_json::from_slice(json).ok()?;
+    Some(value.to_string().into_bytes())
 }
 
 /// A way in which a well-known library writes JSON.
@@ -63,7 +40,7 @@ struct Style {
     name: &'static str,
     layout: Layout,
     ascii: bool,
-    escaped_slash: bool,
+    escape: fn(String) -> String,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -74,25 +51,32 @@ enum Layout {
     Indented(&'static [u8]),
 }
 
-const STYLES: [Style; 9] = {
-    const fn style(name: &'static str, layout: Layout, ascii: bool, escaped_slash: bool) -> Style {
-        Style { name, layout, ascii, escaped_slash }
+const STYLES: [Style; 11] = {
+    const fn style(
+        name: &'static str,
+        layout: Layout,
+        ascii: bool,
+        escape: fn(String) -> String,
+    ) -> Style {
+        Style { name, layout, ascii, escape }
     }
     [
-        style("compact JSON", Layout::Compact, false, false),
-        style("compact JSON in ASCII", Layout::Compact, true, false),
+        style("compact JSON", Layout::Compact, false, plain),
+        style("compact JSON in ASCII", Layout::Compact, true, plain),
         style(
             "compact JSON in ASCII with escaped slashes, like PHP's",
             Layout::Compact,
             true,
-            true,
+            slashes,
         ),
-        style("JSON with blanks, like Python's", Layout::Spaced, true, false),
-        style("JSON with blanks, not in ASCII", Layout::Spaced, false, false),
-        style("JSON indented by 2", Layout::Indented(b"  "), false, false),
-        style("JSON indented by 2, in ASCII", Layout::Indented(b"  "), true, false),
-        style("JSON indented by 4", Layout::Indented(b"    "), false, false),
-        style("JSON indented by 4, in ASCII", Layout::Indented(b"    "), true, false),
+        style("compact JSON with `\\u003c`, like Go's", Layout::Compact, false, html),
+        style("compact JSON in ASCII with upper-case escapes", Layout::Compact, true, upper_case),
+        style("JSON with blanks, like Python's", Layout::Spaced, true, plain),
+        style("JSON with blanks, not in ASCII", Layout::Spaced, false, plain),
+        style("JSON indented by 2", Layout::Indented(b"  "), false, plain),
+        style("JSON indented by 2, in ASCII", Layout::Indented(b"  "), true, plain),
+        style("JSON indented by 4", Layout::Indented(b"    "), false, plain),
+        style("JSON indented by 4, in ASCII", Layout::Indented(b"    "), true, plain),
     ]
 };
 
@@ -106,8 +90,7 @@ impl Style {
         }?;
         // Outside of its strings JSON has neither slashes nor anything that is not ASCII.
         let text = if self.ascii { in_ascii(&text) } else { text };
-        let text = if self.escaped_slash { text.replace('/', "\\/") } else { text };
-        Some(text.into_bytes())
+        Some((self.escape)(text).into_bytes())
     }
 }
 
@@ -120,16 +103,12 @@ fn transcoded(json: &[u8], layout: impl Formatter) -> Option<String> {
     String::from_utf8(written).ok()
 }
 
-fn in_ascii(text: &str) -> String {
-    let mut ascii = String::with_capacity(text.len());
-    for char in text.chars() {
-        match char.is_ascii() {
-            true => ascii.push(char),
-            false => ascii
-                .extend(char.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}"))),
-        }
-    }
-    ascii
+fn plain(text: String) -> String {
+    text
+}
+
+fn slashes(text: String) -> String {
+    text.replace('/', "\\/")
 }
 
 struct Spaced;

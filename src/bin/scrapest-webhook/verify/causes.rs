@@ -1,15 +1,13 @@
 //! What is likely behind a refusal, found by trying what would have been accepted.
 
 use anyhow::Result;
-use data_encoding::{BASE64, BASE64_NOPAD, BASE64URL, BASE64URL_NOPAD, HEXLOWER_PERMISSIVE};
+use data_encoding::{BASE64, HEXLOWER};
 use http::HeaderName;
 use scrapest_webhook::{RejectionKind, Secret};
-use zeroize::Zeroizing;
 
+use super::secrets::{self, RawSecret};
 use super::trial::Trial;
 use super::{Refusal, body, freshness};
-
-type RawSecret = Zeroizing<Vec<u8>>;
 
 pub(super) async fn find(
     trial: &Trial,
@@ -103,9 +101,20 @@ async fn malformed_signature(trial: &Trial) -> Result<(String, Vec<String>)> {
     );
     let text = String::from_utf8_lossy(value.as_bytes());
     let bare = text.trim_matches(|char: char| char.is_whitespace() || char == '"' || char == '\'');
+    let digits =
+        bare.get(..7).filter(|name| name.eq_ignore_ascii_case("sha256=")).map(|_| &bare[7..]);
+    let tag = BASE64.decode(digits.unwrap_or(bare).as_bytes()).unwrap_or_default();
     let candidates = [
         (format!("sha256={bare}"), "`sha256=` is missing before the digits"),
         (bare.to_owned(), "there are quotes or blanks around the value"),
+        (
+            format!("sha256={}", digits.unwrap_or_default()),
+            "the name of the algorithm is written in another case: expected `sha256=`",
+        ),
+        (
+            format!("sha256={}", HEXLOWER.encode(&tag)),
+            "the signature is in base64: expected hexadecimal digits",
+        ),
     ];
     for (candidate, cause) in candidates {
         let mut other = trial.clone();
@@ -120,22 +129,48 @@ async fn malformed_signature(trial: &Trial) -> Result<(String, Vec<String>)> {
     Ok((why, vec!["the value was cut, or is the signature of another scheme".to_owned()]))
 }
 
+/// The length that the request announces for its body.
+fn announced(trial: &Trial) -> Option<usize> {
+    trial.received.headers.get("content-length")?.to_str().ok()?.parse().ok()
+}
+
+/// A body that is not there, or not whole, as can be seen without its signature.
+fn length(trial: &Trial) -> Option<String> {
+    let length = trial.received.body.len();
+    match announced(trial) {
+        Some(announced) if announced > length => Some(format!(
+            "the body was cut: content-length says {announced} bytes, and {length} are here"
+        )),
+        _ if length == 0 => Some(
+            "the body is empty: it was read before it came here, and the signature is of its bytes"
+                .to_owned(),
+        ),
+        _ => None,
+    }
+}
+
 async fn wrong_signature(trial: &Trial, raw: &[RawSecret]) -> Result<(String, Vec<String>)> {
     let why =
         "the signature is of other bytes than this body, or made with another secret".to_owned();
-    for (cause, body) in body::variants(&trial.received.body) {
+    let added = announced(trial).and_then(|length| trial.received.body.get(..length));
+    let added =
+        added.map(|body| ("bytes were added after the end of the body".to_owned(), body.to_vec()));
+    for (cause, body) in added.into_iter().chain(body::variants(&trial.received.body)) {
         let mut other = trial.clone();
         other.received.body = body.into();
         if other.run().await?.is_signed() {
             return Ok((why, vec![cause]));
         }
     }
-    for (cause, secret) in raw.iter().flat_map(|secret| secrets(secret)) {
-        let other = Trial { secrets: vec![secret], ..trial.clone() };
-        // Too short for a secret is an error, and no cause.
+    for (cause, secret) in raw.iter().flat_map(|secret| secrets::meant(secret)) {
+        let other = Trial { secrets: vec![Secret::from(&**secret)], ..trial.clone() };
+        // Too short for a secret is an error, and not a cause.
         if other.run().await.is_ok_and(|verdict| verdict.is_signed()) {
-            return Ok((why, vec![cause.to_owned()]));
+            return Ok((why, vec![cause]));
         }
+    }
+    if let Some(cause) = length(trial) {
+        return Ok((why, vec![cause]));
     }
     Ok((
         why,
@@ -145,34 +180,4 @@ async fn wrong_signature(trial: &Trial, raw: &[RawSecret]) -> Result<(String, Ve
             "else the body: these are not the raw bytes as they came".to_owned(),
         ],
     ))
-}
-
-/// What someone may have taken for the secret, and what it should have been then.
-fn secrets(raw: &[u8]) -> Vec<(&'static str, Secret)> {
-    let trimmed = raw.trim_ascii();
-    let unquoted = [b'"', b'\'']
-        .into_iter()
-        .find_map(|quote| trimmed.strip_prefix(&[quote])?.strip_suffix(&[quote]));
-    let bare = unquoted.unwrap_or(trimmed);
-    let mut found = vec![
-        ("the secret has blanks or a line end around it: take them away", Secret::from(trimmed)),
-        (
-            "the file of the secret ends with a line end that belongs to the secret",
-            Secret::from(raw),
-        ),
-    ];
-    found.extend(
-        unquoted.map(|secret| ("the secret is in quotes: take them away", Secret::from(secret))),
-    );
-    if let Ok(secret) = HEXLOWER_PERMISSIVE.decode(bare) {
-        found.push(("the secret is given in hexadecimal, and the sender signs with the bytes that it stands for", secret.into()));
-    }
-    let base64 = [BASE64, BASE64_NOPAD, BASE64URL, BASE64URL_NOPAD];
-    if let Some(secret) = base64.iter().find_map(|encoding| encoding.decode(bare).ok()) {
-        found.push((
-            "the secret is given in base64, and the sender signs with the bytes that it stands for",
-            secret.into(),
-        ));
-    }
-    found
 }

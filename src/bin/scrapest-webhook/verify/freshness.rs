@@ -7,6 +7,7 @@ use scrapest_webhook::RejectionKind;
 use time::OffsetDateTime;
 
 use super::trial::{Trial, Verdict};
+use super::units;
 use crate::moment;
 
 /// As much as the crate allows.
@@ -29,9 +30,9 @@ pub(super) async fn explain(trial: &Trial) -> Result<(String, Vec<String>)> {
                     "the signature is right and the time in the body is fresh, but the header {name} says {}",
                     value.unwrap_or_default()
                 ),
-                vec![format!(
+                vec![units::of_header(trial, name).await?.unwrap_or_else(|| format!(
                     "{name} is not under the signature: a proxy or a replay has changed it, or it is in an unknown format"
-                )],
+                ))],
             ));
         }
     }
@@ -46,7 +47,9 @@ pub(super) async fn explain(trial: &Trial) -> Result<(String, Vec<String>)> {
         return Ok((
             "the signature is right, but a timestamp cannot be read, or is more than ten years off"
                 .to_owned(),
-            vec!["the sender writes its times in another way than this crate expects".to_owned()],
+            vec![units::of_body(trial).await?.unwrap_or_else(|| {
+                "the sender writes its times in another way than this crate expects".to_owned()
+            })],
         ));
     };
     let ahead = timestamp > trial.at;

@@ -2,9 +2,12 @@
 
 mod body;
 mod causes;
+mod changes;
 mod freshness;
 mod request;
+mod secrets;
 mod trial;
+mod units;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -16,6 +19,7 @@ use scrapest_webhook::RejectionKind;
 use self::request::Received;
 use self::trial::{Trial, Verdict};
 use crate::checks::CheckArgs;
+use crate::recording::Recording;
 use crate::secret::SecretArgs;
 use crate::sender::Sender;
 use crate::{moment, output};
@@ -61,10 +65,26 @@ pub(crate) struct Verify {
 
 /// Which check fails, why, and what is likely behind it.
 #[derive(Debug)]
-struct Refusal {
+pub(crate) struct Refusal {
     check: RejectionKind,
-    why: String,
-    causes: Vec<String>,
+    pub(crate) why: String,
+    pub(crate) causes: Vec<String>,
+}
+
+/// What is behind the refusal of a request that was just received. `None` if these checks let it in.
+pub(crate) async fn explain(
+    sender: Sender,
+    secret: &SecretArgs,
+    checks: &CheckArgs,
+    recording: Recording,
+) -> Result<Option<Refusal>> {
+    let at = recording.received.map_or_else(SystemTime::now, SystemTime::from);
+    let received = Received::recorded(recording)?;
+    let trial = Trial { sender, secrets: secret.read()?, checks: checks.clone(), at, received };
+    match trial.run().await? {
+        Verdict::Valid(_) | Verdict::Challenge => Ok(None),
+        Verdict::Refused(check) => causes::find(&trial, check, &secret.raw()).await.map(Some),
+    }
 }
 
 impl Verify {
@@ -97,8 +117,35 @@ impl Verify {
                 (refusal.to_string(), ExitCode::from(1))
             }
         };
-        output::print(text)?;
+        let refused = refused_otherwise(trial.received.answer.as_deref());
+        let first = refused.map_or_else(String::new, |answer| {
+            format!("answered when it was received: {}\n", answer.escape_debug())
+        });
+        output::print(first + &text)?;
         Ok(code)
+    }
+}
+
+/// The answer of the receiver, if it refused the request for another reason than these checks.
+fn refused_otherwise(answer: Option<&str>) -> Option<&str> {
+    use RejectionKind as Kind;
+    let checked = [
+        Kind::MissingSignature,
+        Kind::RepeatedSignature,
+        Kind::MalformedSignature,
+        Kind::UnknownWebhook,
+        Kind::WrongSignature,
+        Kind::NoSignedTimestamp,
+        Kind::Stale,
+    ];
+    answer.filter(|answer| {
+        !answer.starts_with('2') && !checked.iter().any(|kind| answer.ends_with(kind.as_str()))
+    })
+}
+
+impl Refusal {
+    pub(crate) fn check(&self) -> RejectionKind {
+        self.check
     }
 }
 

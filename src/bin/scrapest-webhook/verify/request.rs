@@ -9,6 +9,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
 
 use crate::input::Input;
+use crate::recording::Recording;
 
 /// A request as it was received.
 #[derive(Clone, Debug, Default)]
@@ -19,6 +20,8 @@ pub(super) struct Received {
     pub(super) body: Bytes,
     /// Whether the body was not read to its end when it was recorded.
     pub(super) is_cut: bool,
+    /// What it was answered when it was recorded.
+    pub(super) answer: Option<String>,
 }
 
 impl Received {
@@ -32,20 +35,7 @@ impl Received {
             }
             Input::Recording(recording) => {
                 recorded_at = recording.received.map(SystemTime::from);
-                let mut headers = HeaderMap::new();
-                for (name, value) in &recording.headers {
-                    headers.append(
-                        HeaderName::from_bytes(name.as_bytes()).with_context(flag)?,
-                        HeaderValue::from_bytes(value).with_context(flag)?,
-                    );
-                }
-                Self {
-                    method: recording.method.parse().with_context(flag)?,
-                    target: recording.target.parse().with_context(flag)?,
-                    headers,
-                    body: recording.body.into(),
-                    is_cut: !recording.is_whole,
-                }
+                Self::recorded(recording).with_context(flag)?
             }
         };
         let given = given(headers)?;
@@ -54,6 +44,22 @@ impl Received {
         }
         received.headers.extend(given);
         Ok((received, recorded_at))
+    }
+
+    pub(super) fn recorded(recording: Recording) -> Result<Self> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in &recording.headers {
+            headers
+                .append(HeaderName::from_bytes(name.as_bytes())?, HeaderValue::from_bytes(value)?);
+        }
+        Ok(Self {
+            method: recording.method.parse()?,
+            target: recording.target.parse()?,
+            headers,
+            body: recording.body.into(),
+            is_cut: !recording.is_whole,
+            answer: recording.answer,
+        })
     }
 
     pub(super) fn to_http(&self) -> Request<Body> {

@@ -3,11 +3,13 @@
 mod attacks;
 pub mod defects;
 pub mod f1;
+pub mod f13;
 pub mod f2;
 pub mod f5;
 pub mod f6;
 pub mod f8;
 pub mod points;
+pub mod queue_speed;
 
 use anyhow::Result;
 

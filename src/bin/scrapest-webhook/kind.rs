@@ -1,0 +1,52 @@
+//! The kinds of events that the senders document, for the help, for completion, and for a warning.
+
+use clap_complete::CompletionCandidate;
+use scrapest_webhook::Provider;
+use scrapest_webhook::scrapebadger::ScrapeBadger;
+use scrapest_webhook::scrapest::Scrapest;
+
+use crate::output;
+use crate::sender::Sender;
+
+/// A challenge is not an event, but a sample of it exists.
+const CHALLENGE: &str = "webhook.verification";
+
+/// The kinds of this sender that a sample exists for.
+pub(crate) fn known(sender: Sender) -> Vec<&'static str> {
+    match sender {
+        Sender::Scrapest => {
+            Scrapest::default().kinds().iter().copied().chain([CHALLENGE]).collect()
+        }
+        Sender::ScrapeBadger => ScrapeBadger::default().kinds().to_vec(),
+    }
+}
+
+/// What the help says of them.
+pub(crate) fn help() -> String {
+    format!(
+        "scrapest: {}. scrapebadger: {}",
+        known(Sender::Scrapest).join(", "),
+        known(Sender::ScrapeBadger).join(", ")
+    )
+}
+
+/// What a shell offers.
+pub(crate) fn candidates() -> Vec<CompletionCandidate> {
+    [Sender::Scrapest, Sender::ScrapeBadger]
+        .into_iter()
+        .flat_map(|sender| known(sender).into_iter().map(move |kind| (sender, kind)))
+        .map(|(sender, kind)| CompletionCandidate::new(kind).help(Some(sender.name().into())))
+        .collect()
+}
+
+/// A kind that is mistyped would be sent with an empty payload, and be an unknown event to the receiver.
+pub(crate) fn warn_if_unknown(sender: Sender, kind: &str) {
+    let known = known(sender);
+    if !known.contains(&kind) {
+        output::say(format_args!(
+            "warning: {kind:?} is not a kind that {} documents, its payload is empty; known are {}",
+            sender.name(),
+            known.join(", ")
+        ));
+    }
+}

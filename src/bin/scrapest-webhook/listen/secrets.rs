@@ -1,0 +1,42 @@
+//! The secrets of `listen`, which change when one of their files does.
+
+use std::time::Duration;
+
+use scrapest_webhook::Secrets;
+use tokio::time::sleep;
+
+use crate::secret::SecretArgs;
+
+/// A change counts once two looks in a row have found the same, so that no half of it is taken.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// Looks at the files until the process ends.
+pub(super) async fn follow(args: SecretArgs, secrets: Secrets) {
+    if !args.has_file() || !args.is_readable_again() {
+        return;
+    }
+    let mut in_use = args.raw();
+    let mut last = in_use.clone();
+    loop {
+        sleep(EVERY).await;
+        // Read as they were at the start, and no pipe: a name may now be of something else.
+        let found = if args.is_readable_again() { args.raw() } else { Vec::new() };
+        let is_settled = found == std::mem::replace(&mut last, found.clone());
+        if !is_settled || found == in_use {
+            continue;
+        }
+        let replaced = match args.is_readable_again() {
+            true => args.read().and_then(|new| Ok(secrets.replace(new)?)),
+            false => Err(anyhow::anyhow!("--secret-file: is not there, or is not a file")),
+        };
+        match replaced {
+            Ok(()) => tracing::info!("the secrets were replaced with what --secret-file has now"),
+            Err(error) => tracing::warn!(
+                error = format!("{error:#}"),
+                "the secrets from before are still in use"
+            ),
+        }
+        // Also after a failure, which is said once.
+        in_use = found;
+    }
+}

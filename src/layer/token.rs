@@ -1,0 +1,51 @@
+//! The receiver of a sender that signs nothing.
+
+use super::WebhookLayer;
+use crate::config_error::ConfigError;
+use crate::provider::Provider;
+use crate::secret::{Secret, Source, TokenIn};
+
+impl<P: Provider + Default> WebhookLayer<P> {
+    /// A receiver for a sender that signs nothing and only sends a shared token. **Insecure**: use it only if the
+    /// sender cannot sign.
+    ///
+    /// The token is compared in constant time, and appears in no log, span, error or `Debug`. A request with a wrong
+    /// token, without one, or with two is answered with the same 401 as a wrong signature. But a token is not a
+    /// signature:
+    ///
+    /// * **The body is not protected.** Anyone who has seen one request can send any event.
+    /// * **Freshness is only the body's word.** A timestamp in the body is believed, so it refuses an old request that
+    ///   is sent again unchanged, and nothing more.
+    /// * **A replay is only recognised if it is byte for byte the same.** In place of the signature's tag, a delivery has
+    ///   a digest of its body.
+    ///
+    /// Therefore put HTTPS in front, so that nobody on the way sees the token, and allow only the sender's addresses
+    /// ([`with_allowed_ips`](Self::with_allowed_ips)). A token in the query is written into the logs of proxies and
+    /// servers: prefer a header.
+    ///
+    /// A further token, for the time of a change, is an
+    /// [additional secret](Self::with_additional_secret). Every other setting is the same.
+    ///
+    /// # Errors
+    ///
+    /// If the token is empty, blank, or shorter than 8 bytes, or the name of the header or parameter is not one.
+    ///
+    /// ```
+    /// use scrapest_webhook::{ScrapestWebhookLayer, TokenIn};
+    ///
+    /// # fn main() -> Result<(), scrapest_webhook::ConfigError> {
+    /// let place = TokenIn::header("x-webhook-token");
+    /// let layer = ScrapestWebhookLayer::insecure_with_token(place, "tok_3fb1c8a0d94e4a7fb2c6")?
+    ///     .with_allowed_ips(["192.0.2.0/24"])?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn insecure_with_token(
+        place: TokenIn,
+        token: impl Into<Secret>,
+    ) -> Result<Self, ConfigError> {
+        place.check()?;
+        let layer = Self::of(Source::fixed(token.into())?);
+        Ok(layer.set(|receiver| receiver.token = Some(place)))
+    }
+}

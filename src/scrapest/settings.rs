@@ -1,0 +1,195 @@
+//! The settings for Scrapest: each is an assumption about how the sender signs and labels its requests.
+
+use std::borrow::Cow;
+
+/// How Scrapest signs and labels its requests. The sender documents that every request carries an HMAC signature and
+/// a timestamp, and that a new webhook has to answer a challenge, but not the names. **Every name here is an
+/// assumption**, and therefore a setting. Compare it with what arrives before you rely on it.
+///
+/// Both generations of the sender's events are accepted, and told apart by the body.
+#[derive(Clone, Debug)]
+pub struct Scrapest {
+    pub(super) signature_header: Cow<'static, str>,
+    pub(super) timestamp_header: Cow<'static, str>,
+    pub(super) delivery_id_header: Cow<'static, str>,
+    pub(super) event_header: Cow<'static, str>,
+    pub(super) webhook_id_header: Cow<'static, str>,
+    pub(super) body_id_alone: bool,
+    pub(super) deliver: Deliver,
+    pub(super) signed_content: SignedContent,
+    pub(super) timestamp_field: Cow<'static, str>,
+    pub(super) delivery_id_fields: [Cow<'static, str>; 2],
+    pub(super) kind_fields: [Cow<'static, str>; 2],
+    pub(super) challenge_fields: [Cow<'static, str>; 3],
+    pub(super) plain_challenge: bool,
+    pub(super) insecure_unsigned_challenge: bool,
+    pub(super) insecure_unsigned_timestamp: bool,
+}
+
+/// Which bytes Scrapest signs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SignedContent {
+    /// The raw body; if that is not right and there is a timestamp header, also
+    /// `<timestamp header as sent>.<raw body>`.
+    #[default]
+    Either,
+    /// The raw body and nothing else.
+    Body,
+    /// `<timestamp header as sent>.<raw body>` and nothing else.
+    TimestampAndBody,
+}
+
+/// Which of the two feeds of posts on X runs the handler.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Deliver {
+    /// Both. A post can come twice, first from `fast-x` and then from `x`.
+    #[default]
+    Both,
+    /// `x` only: the whole post, some 200 to 500 ms after posting.
+    FullOnly,
+    /// `fast-x` only: text, author and time, some 50 ms after posting.
+    FastOnly,
+}
+
+impl Default for Scrapest {
+    fn default() -> Self {
+        Self {
+            signature_header: "x-scrapest-signature".into(),
+            timestamp_header: "x-scrapest-timestamp".into(),
+            delivery_id_header: "x-scrapest-delivery-id".into(),
+            event_header: "x-scrapest-event".into(),
+            webhook_id_header: "x-scrapest-webhook-id".into(),
+            body_id_alone: false,
+            deliver: Deliver::default(),
+            signed_content: SignedContent::default(),
+            timestamp_field: "timestamp".into(),
+            delivery_id_fields: ["delivery_id".into(), "id".into()],
+            kind_fields: ["event".into(), "type".into()],
+            challenge_fields: ["challenge".into(), "verification_token".into(), "token".into()],
+            plain_challenge: false,
+            insecure_unsigned_challenge: false,
+            insecure_unsigned_timestamp: false,
+        }
+    }
+}
+
+type Name = Cow<'static, str>;
+
+impl Scrapest {
+    /// The header with the signature. Default: `X-Scrapest-Signature`, `sha256=` and 64 hex digits.
+    #[must_use]
+    pub fn with_signature_header(self, name: impl Into<Name>) -> Self {
+        Self { signature_header: name.into(), ..self }
+    }
+
+    /// The header with the time of the attempt. Default: `X-Scrapest-Timestamp`. Its value is read by
+    /// [`Timestamp::parse`](crate::provider::Timestamp::parse); if it is there, it must be fresh.
+    #[must_use]
+    pub fn with_timestamp_header(self, name: impl Into<Name>) -> Self {
+        Self { timestamp_header: name.into(), ..self }
+    }
+
+    /// The header with the delivery id. Default: `X-Scrapest-Delivery-Id`.
+    #[must_use]
+    pub fn with_delivery_id_header(self, name: impl Into<Name>) -> Self {
+        Self { delivery_id_header: name.into(), ..self }
+    }
+
+    /// The header with the event's kind, for bodies that do not say it. Default: `X-Scrapest-Event`.
+    #[must_use]
+    pub fn with_event_header(self, name: impl Into<Name>) -> Self {
+        Self { event_header: name.into(), ..self }
+    }
+
+    /// The header that finds the secrets in a layer of several webhooks
+    /// ([`for_webhooks`](crate::WebhookLayer::for_webhooks)). Default: `X-Scrapest-Webhook-Id`. The body's
+    /// `webhook_id` cannot: it is not read before the body was verified. Without such a header, use the path.
+    #[must_use]
+    pub fn with_webhook_id_header(self, name: impl Into<Name>) -> Self {
+        Self { webhook_id_header: name.into(), ..self }
+    }
+
+    /// Which bytes are signed. Default: [`SignedContent::Either`].
+    #[must_use]
+    pub fn with_signed_content(self, content: SignedContent) -> Self {
+        Self { signed_content: content, ..self }
+    }
+
+    /// The field of the body with the event's time: RFC 3339 with an offset, or a whole number of seconds,
+    /// milliseconds, microseconds or nanoseconds since 1970. Default: `timestamp`.
+    #[must_use]
+    pub fn with_timestamp_field(self, name: impl Into<Name>) -> Self {
+        Self { timestamp_field: name.into(), ..self }
+    }
+
+    /// The fields of the body that replace the delivery id's header, the first that is there.
+    /// Default: `delivery_id`, `id`. See also [`with_body_id_alone`](Self::with_body_id_alone).
+    #[must_use]
+    pub fn with_delivery_id_fields(self, names: [impl Into<Name>; 2]) -> Self {
+        Self { delivery_id_fields: names.map(Into::into), ..self }
+    }
+
+    /// Whether the body's own `id` is an id of the delivery. Default: `false`, because it may be the tweet's, which
+    /// `tweet.created` and every later `tweet.updated` share: then it counts only together with the kind and the
+    /// signed timestamp, so that no update is lost.
+    ///
+    /// Set it to `true` if the sender repeats an event under the same `id` with a new timestamp.
+    #[must_use]
+    pub fn with_body_id_alone(self, alone: bool) -> Self {
+        Self { body_id_alone: alone, ..self }
+    }
+
+    /// Which posts on X run the handler, if both feeds are sent to this webhook. Default: [`Deliver::Both`]. A post
+    /// of the other feed is answered with 200 and counted as
+    /// [`Filtered`](crate::RejectionKind::Filtered).
+    ///
+    /// ```
+    /// use scrapest_webhook::scrapest::{Deliver, Scrapest};
+    ///
+    /// let provider = Scrapest::default().with_deliver(Deliver::FullOnly);
+    /// ```
+    #[must_use]
+    pub fn with_deliver(self, deliver: Deliver) -> Self {
+        Self { deliver, ..self }
+    }
+
+    /// The fields of the body with the event's kind, the first that is there. Default: `event`, `type`.
+    #[must_use]
+    pub fn with_kind_fields(self, names: [impl Into<Name>; 2]) -> Self {
+        Self { kind_fields: names.map(Into::into), ..self }
+    }
+
+    /// The fields of the body that may be a challenge, the first that is there. Default: `challenge`,
+    /// `verification_token`, `token`.
+    #[must_use]
+    pub fn with_challenge_fields(self, names: [impl Into<Name>; 3]) -> Self {
+        Self { challenge_fields: names.map(Into::into), ..self }
+    }
+
+    /// Answer a challenge with its value alone, as plain text. Default: as JSON, `{"challenge": "…"}`
+    /// with the name of the field that it came in.
+    #[must_use]
+    pub fn with_plain_challenge(self, plain: bool) -> Self {
+        Self { plain_challenge: plain, ..self }
+    }
+
+    /// Answer a challenge that is not signed. Default: no, every request has to be signed.
+    ///
+    /// Insecure: anyone can make the application read a body and repeat up to 1,024 characters of it. Switch it on to
+    /// activate a webhook, and off again.
+    #[must_use]
+    pub fn with_insecure_unsigned_challenge(self, insecure: bool) -> Self {
+        Self { insecure_unsigned_challenge: insecure, ..self }
+    }
+
+    /// Accept events whose only timestamp is not signed. Default: no, they are refused.
+    ///
+    /// Insecure: an attacker who captures a request can give it a new date, and is refused only while the store
+    /// remembers it. Keep [`with_retention`](crate::WebhookLayer::with_retention) long.
+    #[must_use]
+    pub fn with_insecure_unsigned_timestamp(self, insecure: bool) -> Self {
+        Self { insecure_unsigned_timestamp: insecure, ..self }
+    }
+}

@@ -1,0 +1,68 @@
+//! Whose records a full store gives up: not those of a webhook that has no more than its share.
+
+use std::hash::BuildHasher;
+
+use hashbrown::DefaultHashBuilder;
+
+use super::super::Key;
+use super::ring::Turn;
+
+/// Webhooks are counted in so many groups. More than this many share a group with others; which ones, nobody can
+/// choose, as the hash is new in each process.
+const GROUPS: usize = 4_096;
+
+pub(super) type Group = u16;
+
+pub(super) struct Shares {
+    counts: Vec<u32>,
+    /// How many groups have records.
+    live: usize,
+    hasher: DefaultHashBuilder,
+    /// Completed records before this one belonged to groups that had no more than their share when they were
+    /// last looked at.
+    pub(super) passed: Turn,
+}
+
+impl Shares {
+    pub(super) fn new() -> Self {
+        let hasher = DefaultHashBuilder::default();
+        Self { counts: vec![0; GROUPS], live: 0, hasher, passed: 0 }
+    }
+
+    #[inline]
+    pub(super) fn group(&self, key: &Key) -> Group {
+        (self.hasher.hash_one(key.of_webhook()) as usize % GROUPS) as Group
+    }
+
+    #[inline]
+    pub(super) fn add(&mut self, key: &Key) {
+        let group = usize::from(self.group(key));
+        let count = &mut self.counts[group];
+        self.live += usize::from(*count == 0);
+        *count += 1;
+    }
+
+    #[inline]
+    pub(super) fn take(&mut self, key: &Key) {
+        let group = usize::from(self.group(key));
+        let count = &mut self.counts[group];
+        *count -= 1;
+        self.live -= usize::from(*count == 0);
+    }
+
+    /// Whether all records belong to this group.
+    #[inline]
+    pub(super) fn is_alone(&self, group: Group) -> bool {
+        self.live == usize::from(self.counts[usize::from(group)] > 0)
+    }
+
+    /// How many records a group may have, of `capacity`, once `newcomer` has some.
+    pub(super) fn share(&self, newcomer: Group, capacity: usize) -> usize {
+        let live = self.live + usize::from(self.counts[usize::from(newcomer)] == 0);
+        capacity / live.max(1)
+    }
+
+    pub(super) fn count(&self, group: Group) -> usize {
+        self.counts[usize::from(group)] as usize
+    }
+}

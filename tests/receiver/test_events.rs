@@ -1,0 +1,117 @@
+//! Test events: the button works twice with equal bytes, and a captured one is good for a few runs and no more.
+
+use std::time::Duration;
+
+use scrapest_webhook::provider::DedupBy;
+use scrapest_webhook::store::MemoryStore;
+use scrapest_webhook::testing::{self, SignedRequest};
+use support::in_process::{app, status};
+use support::{Framework, Handler, SECRET, badger_layer, nonce};
+use tokio::time::{advance, sleep};
+
+/// Each under an id of its own.
+fn pressed() -> SignedRequest {
+    let id = format!("test-{}", nonce());
+    testing::scrapebadger(SECRET).with_body(r#"{"type":"test"}"#).with_delivery_id(id).sign()
+}
+
+async fn a_captured_test_event_without_a_time_runs_five_times_and_leaves_few_records<
+    F: Framework,
+>() {
+    let (handler, store) = (Handler::ok(), MemoryStore::new());
+    let server = F::serve(badger_layer().with_store(store.clone()), handler.clone()).await;
+    let tweet = testing::scrapebadger(SECRET).sign();
+    assert_eq!(server.send(&tweet).await.status, 200);
+    for _ in 0..200 {
+        assert_eq!(server.send(&pressed()).await.status, 200);
+    }
+    assert_eq!(handler.runs(), 1 + 5);
+    assert!(store.len() <= 2 + 2 * 5, "{} records", store.len());
+}
+
+async fn a_test_event_with_a_time_runs_once<F: Framework>() {
+    let handler = Handler::ok();
+    let server = F::serve(badger_layer(), handler.clone()).await;
+    let now = time::OffsetDateTime::now_utc();
+    let now = now.format(&time::format_description::well_known::Rfc3339).unwrap();
+    let body = format!(r#"{{"type":"test","detected_at":"{now}"}}"#);
+    for _ in 0..10 {
+        let id = format!("test-{}", nonce());
+        let request = testing::scrapebadger(SECRET).with_body(body.clone()).with_delivery_id(id);
+        assert_eq!(server.send(&request.sign()).await.status, 200);
+    }
+    assert_eq!(handler.runs(), 1);
+    let test = handler.deliveries().pop().unwrap();
+    assert!(test.kind() == Some("test") && test.timestamp().is_some(), "{test:?}");
+}
+
+support::for_each_framework! {
+    a_captured_test_event_without_a_time_runs_five_times_and_leaves_few_records,
+    a_test_event_with_a_time_runs_once,
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_runs_five_times_a_minute_and_twenty_times_in_all_until_the_store_forgets() {
+    for dedup_by in [DedupBy::DeliveryIdAndTag, DedupBy::DeliveryId, DedupBy::Tag] {
+        let handler = Handler::ok();
+        let app = app(badger_layer().with_dedup_by(dedup_by), &handler);
+        let mut runs = Vec::new();
+        for _ in 0..10 {
+            for _ in 0..20 {
+                assert_eq!(status(&app, &pressed()).await, 200);
+            }
+            runs.push(handler.runs());
+            advance(Duration::from_secs(61)).await;
+        }
+        assert_eq!(runs, [5, 10, 15, 20, 20, 20, 20, 20, 20, 20], "{dedup_by:?}");
+        advance(Duration::from_secs(4_300)).await;
+        assert_eq!(status(&app, &pressed()).await, 200);
+        assert_eq!(handler.runs(), 21, "the store has forgotten");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retry_and_a_duplicate_count_as_the_test_that_they_belong_to() {
+    let handler = Handler::new(|_, before| async move { if before == 0 { 500 } else { 200 } });
+    let app = app(badger_layer().with_max_undated_tests(100, 2), &handler);
+    let (first, second) = (pressed(), pressed());
+    assert_eq!(status(&app, &first).await, 500);
+    for request in [&first, &first, &second, &second, &pressed(), &pressed()] {
+        assert_eq!(status(&app, request).await, 200);
+    }
+    assert_eq!(handler.runs(), 3, "the retry has taken the key that the failure gave back");
+    assert_eq!(handler.deliveries()[1].attempt(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn runs_that_go_on_at_one_time_count_too() {
+    let handler = Handler::new(|_, before| async move {
+        sleep(Duration::from_secs(1)).await;
+        if before == 0 { 500 } else { 200 }
+    });
+    let app = app(badger_layer().with_max_undated_tests(100, 3), &handler);
+    let crowd: Vec<_> = (0..10)
+        .map(|_| {
+            let app = app.clone();
+            tokio::spawn(async move { status(&app, &pressed()).await })
+        })
+        .collect();
+    let mut statuses = Vec::new();
+    for one in crowd {
+        statuses.push(one.await.unwrap());
+    }
+    // The others are told to try again: one of those that ran may have failed, as one has.
+    assert_eq!((handler.runs(), handler.most_at_once()), (3, 3), "{statuses:?}");
+    assert!(statuses.iter().all(|status| [200, 500, 503].contains(status)), "{statuses:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_no_runs_at_all_it_is_answered_and_does_not_run() {
+    for layer in
+        [badger_layer().with_max_undated_tests(0, 20), badger_layer().with_max_undated_tests(5, 0)]
+    {
+        let handler = Handler::ok();
+        assert_eq!(status(&app(layer, &handler), &pressed()).await, 200);
+        assert_eq!(handler.runs(), 0);
+    }
+}
