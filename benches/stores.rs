@@ -23,10 +23,10 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use futures_util::future::join_all;
 use http_body_util::Full;
 use hyper::body::Bytes;
+use scrapest_webhook::service::VerifiedBody;
 use scrapest_webhook::store::{
     AnyStore, Claim, DeliveryStore, Key, MemoryStore, Owner, PostgresStore, RedisStore, SqliteStore,
 };
-use scrapest_webhook::tower::VerifiedBody;
 use scrapest_webhook::{ScrapestWebhookLayer, testing};
 use support::Folder;
 use support::servers::postgres::Postgres;

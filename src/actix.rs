@@ -107,13 +107,21 @@ where
         let service = Rc::clone(&self.service);
         let exchange = ActixExchange { request, payload, read_ahead: ReadAhead::new(), service };
         let span = observe::span(self.receiver.provider.name());
-        let run = RunState::new(span, self.receiver.meters.clone());
+        let run = RunState::new(span);
         let answer_within = self.receiver.answer_deadline();
+        let meters = self.receiver.meters.clone();
         let received = receive(Arc::clone(&self.receiver), exchange, Arc::clone(&run));
         // actix does not drop a handler whose client has left; what is late goes on beside it.
         let spawn = |run| drop(actix_web::rt::spawn(run));
         let late = ActixExchange::<S>::answer_late;
-        ResponseFuture(DetachOnDrop::new(Box::pin(received), run, answer_within, spawn, late))
+        ResponseFuture(DetachOnDrop::new(
+            Box::pin(received),
+            run,
+            answer_within,
+            meters,
+            spawn,
+            late,
+        ))
     }
 }
 

@@ -2,6 +2,8 @@
 
 mod access;
 mod limits;
+#[cfg(not(feature = "throttle"))]
+mod needs;
 mod observe_only;
 mod secrets;
 mod shutdown;
@@ -34,7 +36,6 @@ use crate::store::{AnyStore, DeliveryStore};
 ///
 /// # fn main() -> Result<(), scrapest_webhook::ConfigError> {
 /// let layer = ScrapestWebhookLayer::try_new("whsec_3fb1c8a0d94e4a7fb2c6")?
-///     .with_additional_secret("whsec_old_2fc11f0be4c24b6a")?
 ///     .with_answer_deadline(Duration::from_secs(3))
 ///     .check()?;
 /// # Ok(())
@@ -52,7 +53,7 @@ impl<P: Provider + Default> WebhookLayer<P> {
     /// If the secret is empty, blank, or shorter than 8 bytes. [`try_new`](Self::try_new) does not.
     ///
     /// ```should_panic
-    /// scrapest_webhook::ScrapestWebhookLayer::new(""); // panics: «secret is empty …»
+    /// scrapest_webhook::ScrapestWebhookLayer::new(""); // panics: "secret is empty …"
     /// ```
     #[must_use]
     #[track_caller]

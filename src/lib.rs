@@ -139,7 +139,13 @@ pub mod metrics;
 #[cfg(feature = "testing")]
 pub mod testing;
 #[cfg(feature = "tower")]
-pub mod tower;
+mod tower;
+
+/// The types of the tower service that a [`WebhookLayer`] makes (feature `tower`): for signatures that name them.
+#[cfg(feature = "tower")]
+pub mod service {
+    pub use crate::tower::{ResponseBody, ResponseFuture, VerifiedBody, WebhookService};
+}
 
 pub use self::access::PeerAddr;
 pub use self::config_error::ConfigError;

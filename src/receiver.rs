@@ -16,7 +16,7 @@ use crate::store::{AnyStore, MemoryStore};
 
 /// How far two clocks that are meant to be right may differ. Retention covers it on both sides.
 pub(crate) const CLOCK_ERROR: Duration = Duration::from_secs(60);
-/// Nobody means more than ten years; what means «for ever» would overflow the clock.
+/// Nobody means more than ten years, and a duration that means "for ever" would overflow the clock.
 const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 3_600);
 
 /// Keeps apart what shares a store.

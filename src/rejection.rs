@@ -56,6 +56,13 @@ impl Rejection {
     pub fn status(&self) -> u16 {
         self.kind.status()
     }
+
+    /// After which time the sender was asked to try again, as its `Retry-After` said: whole seconds, at least one.
+    /// `None` where there was no such header.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.retry_after.map(whole_seconds)
+    }
 }
 
 impl fmt::Display for Rejection {
@@ -201,9 +208,7 @@ impl Reply {
             _ => {}
         }
         if let Some(wait) = self.rejection.retry_after {
-            // Whole seconds (RFC 9110 §10.2.3), rounded up: never before there is something to find.
-            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-            set("retry-after", &seconds.max(1).to_string());
+            set("retry-after", &whole_seconds(wait).as_secs().to_string());
         }
     }
 
@@ -213,6 +218,12 @@ impl Reply {
             None => bytes::Bytes::from_static(self.rejection.kind.body().as_bytes()),
         }
     }
+}
+
+/// As RFC 9110 §10.2.3 wants them, rounded up, so that the retry never comes before there is something to find.
+fn whole_seconds(wait: Duration) -> Duration {
+    let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+    Duration::from_secs(seconds.max(1))
 }
 
 impl From<RejectionKind> for Reply {

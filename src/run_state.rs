@@ -1,11 +1,10 @@
 //! How far a request has come, as far as those outside of its future must know.
 
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
-
-use crate::observe::MetersOfLayer;
 
 /// What it would mean to drop the request's future.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,25 +25,32 @@ pub(crate) struct RunState {
     lease_lost: AtomicBool,
     detached: AtomicBool,
     arrived: OnceLock<Instant>,
+    /// When the lease ends, in microseconds from `arrived`; [`NO_LEASE`] while nothing is claimed.
+    lease_until: AtomicU64,
+    /// The same by the wall clock, in milliseconds since 1970: the other clock stands still while a machine is
+    /// suspended.
+    lease_until_by_wall: AtomicU64,
     span: tracing::Span,
-    meters: MetersOfLayer,
 }
 
+const NO_LEASE: u64 = u64::MAX;
+
 impl RunState {
-    pub(crate) fn new(span: tracing::Span, meters: MetersOfLayer) -> Arc<Self> {
+    pub(crate) fn new(span: tracing::Span) -> Arc<Self> {
         Arc::new(Self {
-            meters,
             phase: AtomicU8::new(Phase::Idle as u8),
             lease_lost: AtomicBool::new(false),
             detached: AtomicBool::new(false),
             arrived: OnceLock::new(),
+            lease_until: AtomicU64::new(NO_LEASE),
+            lease_until_by_wall: AtomicU64::new(NO_LEASE),
             span,
         })
     }
 
     /// One of its own for the same request.
     pub(crate) fn beside(&self) -> Arc<Self> {
-        let beside = Self::new(self.span.clone(), self.meters.clone());
+        let beside = Self::new(self.span.clone());
         beside.arrived_by(self.arrived());
         beside
     }
@@ -72,10 +78,6 @@ impl RunState {
         }
     }
 
-    pub(crate) fn meters(&self) -> &MetersOfLayer {
-        &self.meters
-    }
-
     pub(crate) fn enter(&self, phase: Phase) {
         self.phase.store(phase as u8, Ordering::Release);
     }
@@ -88,12 +90,34 @@ impl RunState {
         }
     }
 
+    /// The lease runs for this long from `since`, when the store was asked for it.
+    pub(crate) fn hold_lease(&self, since: Instant, lease: Duration) {
+        let until = (since + lease).saturating_duration_since(self.arrived());
+        // What is left counts from now: the store was asked a moment ago.
+        let left = lease.saturating_sub(since.elapsed());
+        let by_wall = since_1970() + as_u64(left.as_millis());
+        self.lease_until_by_wall.store(by_wall, Ordering::Relaxed);
+        self.lease_until.store(as_u64(until.as_micros()), Ordering::Release);
+    }
+
+    /// From now on another attempt may run the delivery, whatever the time.
     pub(crate) fn lose_lease(&self) {
         self.lease_lost.store(true, Ordering::Release);
     }
 
+    /// Whether another attempt may run the delivery: by what happened, or because the lease has ended, even if the
+    /// thread was blocked or the machine suspended meanwhile.
     pub(crate) fn is_lease_lost(&self) -> bool {
-        self.lease_lost.load(Ordering::Acquire)
+        if self.lease_lost.load(Ordering::Acquire) {
+            return true;
+        }
+        match self.lease_until.load(Ordering::Acquire) {
+            NO_LEASE => false,
+            until => {
+                as_u64(self.arrived().elapsed().as_micros()) >= until
+                    || since_1970() >= self.lease_until_by_wall.load(Ordering::Relaxed)
+            }
+        }
     }
 
     pub(crate) fn detach(&self) {
@@ -104,4 +128,14 @@ impl RunState {
     pub(crate) fn is_detached(&self) -> bool {
         self.detached.load(Ordering::Acquire)
     }
+}
+
+fn since_1970() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    as_u64(since.as_millis())
+}
+
+fn as_u64(number: u128) -> u64 {
+    // Some 500,000 years.
+    u64::try_from(number).unwrap_or(NO_LEASE - 1)
 }

@@ -119,6 +119,7 @@ properties! {
     only_what_is_fresh_runs: timestamp;
     any_body_of_scrapests_runs_once_or_is_refused: scrapest_body;
     any_body_of_scrapebadgers_runs_once_or_is_refused: scrapebadger_body;
+    an_honest_proxys_last_element_decides: forwarded;
     nothing_on_a_connection_is_taken_for_signed: stream;
 }
 

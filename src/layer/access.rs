@@ -94,7 +94,7 @@ impl<P: Provider> WebhookLayer<P> {
     /// [body deadline](Self::with_body_deadline), then it gets 429.
     ///
     /// An address whose delivery was claimed and handled is exempt: the last 1,024 such addresses are
-    /// remembered, until the process ends. So the sender's deliveries pass, whoever shares its address.
+    /// remembered, until the process ends. So the sender's deliveries pass, even if other clients share its address.
     /// A duplicate, a replay, a test event or a challenge exempts no address, since anyone who captured one
     /// can send it. What remains: a client that shares the sender's address and fails too often **before** the
     /// sender's first delivery since the start holds that delivery up.
@@ -112,5 +112,12 @@ impl<P: Provider> WebhookLayer<P> {
     #[must_use]
     pub fn with_failed_auth_limit(self, per_minute: u32) -> Self {
         self.set(|receiver| receiver.access.limit(crate::access::Failures::new(per_minute)))
+    }
+
+    /// Needs the feature `throttle`, which is off: calling it does not compile.
+    #[cfg(not(feature = "throttle"))]
+    #[must_use]
+    pub fn with_failed_auth_limit<N: super::needs::Throttle>(self, _per_minute: N) -> Self {
+        self
     }
 }

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use super::WebhookLayer;
-use crate::config_error::ConfigError;
 use crate::provider::Provider;
-use crate::secret::{Secret, Secrets, Source, Webhook, WebhookRef};
+use crate::secret::{Secrets, Source, Webhook, WebhookRef};
 
 impl<P: Provider + Default> WebhookLayer<P> {
     /// A receiver whose secrets are exchanged while it runs, through the handle it is given. All of them
@@ -31,7 +30,7 @@ impl<P: Provider + Default> WebhookLayer<P> {
     ///
     /// It is asked for every request with a signature of the right shape, **before anything is
     /// authenticated**: it has to answer at once and from memory, a `HashMap` say, never from a database that
-    /// whoever likes could keep busy. An unknown webhook is no hurry: the request is held against
+    /// anyone could keep busy. An unknown webhook is no hurry: the request is held against
     /// a random key of the layer's own, and gets the 401 of a wrong signature at the same expense. So that
     /// time does not tell them apart either, every request is tried with as many keys as the webhook with the
     /// most secrets has had. What is left is the time of `resolve` itself: a `HashMap` takes some nanoseconds more for
@@ -61,29 +60,5 @@ impl<P: Provider + Default> WebhookLayer<P> {
         resolve: impl Fn(WebhookRef<'_>) -> Option<Webhook> + Send + Sync + 'static,
     ) -> Self {
         Self::of(Source::per_webhook(Arc::new(resolve)))
-    }
-}
-
-impl<P: Provider> WebhookLayer<P> {
-    /// Another secret that is valid too, while one is being replaced. All are tried for every request.
-    /// Default: only the one of [`new`](Self::new).
-    ///
-    /// # Errors
-    ///
-    /// If the secret is empty, blank, or shorter than 8 bytes, if it is the fifth, or if another has its
-    /// label. If the layer was built [from secrets](Self::from_secrets) that are exchanged through a handle,
-    /// or [for several webhooks](Self::for_webhooks).
-    ///
-    /// ```
-    /// # let layer = scrapest_webhook::ScrapestWebhookLayer::new("a-secret-of-some-24-bytes");
-    /// let layer = layer.with_additional_secret("the-one-of-last-month-24")?;
-    /// # Ok::<(), scrapest_webhook::ConfigError>(())
-    /// ```
-    pub fn with_additional_secret(
-        mut self,
-        secret: impl Into<Secret>,
-    ) -> Result<Self, ConfigError> {
-        Arc::make_mut(&mut self.receiver).secrets.add(&secret.into())?;
-        Ok(self)
     }
 }

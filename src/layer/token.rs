@@ -3,7 +3,7 @@
 use super::WebhookLayer;
 use crate::config_error::ConfigError;
 use crate::provider::Provider;
-use crate::secret::{Secret, Source, TokenIn};
+use crate::secret::{Secret, Secrets, Source, TokenIn};
 
 impl<P: Provider + Default> WebhookLayer<P> {
     /// A receiver for a sender that signs nothing and only sends a shared token. **Insecure**: use it only if the
@@ -23,8 +23,8 @@ impl<P: Provider + Default> WebhookLayer<P> {
     /// ([`with_allowed_ips`](Self::with_allowed_ips)). A token in the query is written into the logs of proxies and
     /// servers: prefer a header.
     ///
-    /// A further token, for the time of a change, is an
-    /// [additional secret](Self::with_additional_secret). Every other setting is the same.
+    /// For several tokens, while one is being replaced, see [`insecure_with_tokens`](Self::insecure_with_tokens). Every
+    /// other setting is the same.
     ///
     /// # Errors
     ///
@@ -47,5 +47,16 @@ impl<P: Provider + Default> WebhookLayer<P> {
         place.check()?;
         let layer = Self::of(Source::fixed(token.into())?);
         Ok(layer.set(|receiver| receiver.token = Some(place)))
+    }
+
+    /// The same for several tokens, which can be exchanged while the receiver runs. As insecure as
+    /// [`insecure_with_token`](Self::insecure_with_token).
+    ///
+    /// # Errors
+    ///
+    /// If the name of the header or parameter is not one.
+    pub fn insecure_with_tokens(place: TokenIn, tokens: Secrets) -> Result<Self, ConfigError> {
+        place.check()?;
+        Ok(Self::from_secrets(tokens).set(|receiver| receiver.token = Some(place)))
     }
 }

@@ -24,7 +24,7 @@ struct Waiting {
 #[derive(Debug)]
 struct Group {
     count: usize,
-    /// Of the first who came. Whoever has the same bytes drops his own.
+    /// The body of the first waiter. A waiter with the same bytes drops its own copy.
     body: Arc<Body>,
 }
 

@@ -21,8 +21,6 @@ pub(crate) use self::meters::{
     Asked, GaugeGuard, Meters, MetersOfLayer, StoreMeters, evicted, taken_over,
 };
 use crate::escaped::Escaped;
-use crate::provider::Provider;
-use crate::receiver::Receiver;
 use crate::rejection::{RejectionKind, Reply};
 use crate::run_state::RunState;
 use crate::store::AnyStore;
@@ -113,13 +111,12 @@ pub(crate) struct Observation<'a> {
 }
 
 impl<'a> Observation<'a> {
-    pub(crate) fn new<P: Provider>(receiver: &'a Receiver<P>, run: &'a RunState) -> Self {
+    pub(crate) fn new(meters: &'a Meters, store: &'a AnyStore, run: &'a RunState) -> Self {
         let is_measured = Meters::MEASURE || !run.span().is_disabled();
         if is_measured {
             // From here on.
             run.arrived();
         }
-        let (meters, store) = (receiver.meters(), &receiver.store);
         Self { run, meters, store, kind: KindLabel::default(), is_measured }
     }
 
@@ -210,9 +207,9 @@ impl<'a> Observation<'a> {
 }
 
 /// The sender was answered while its handler runs on; the run's own end is still to come.
-pub(crate) fn late(run: &RunState, reply: &Reply) {
+pub(crate) fn late(run: &RunState, meters: &MetersOfLayer, reply: &Reply) {
     run.in_span(|| say(reply.kind()));
-    run.meters().late(reply.kind());
+    meters.late(reply.kind());
 }
 
 fn say(kind: RejectionKind) {

@@ -88,8 +88,8 @@ async fn acquire_keys<P: Provider>(
     }
 }
 
-/// Asks until the keys are acquired or the delivery is completed. While another attempt is in progress this waits,
-/// to take over if that fails, or to answer with its success.
+/// A request that finds its delivery in progress waits for the end of the running attempt. It takes the delivery
+/// over if the attempt fails, and answers with the attempt's success otherwise.
 async fn contend<P: Provider>(
     receiver: &Receiver<P>,
     keys: &mut Keys,
@@ -231,7 +231,7 @@ fn give_up<P: Provider>(
         }
         OnStoreDown::Refuse => {
             run.enter(Phase::Idle);
-            // The store's failure is logged once; each refused delivery is logged at DEBUG.
+            // The store's failure is logged once; each refused delivery is logged at debug level.
             tracing::debug!(reason = RejectionKind::StoreDown.as_str(), %error, "delivery refused");
             Err(RejectionKind::StoreDown.into())
         }

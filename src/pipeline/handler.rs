@@ -9,7 +9,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::claim::Claimed;
 use super::identify::Identified;
@@ -68,6 +68,9 @@ pub(super) async fn run<P: Provider, H: Future>(
         })
         .await);
     };
+    if handled.claimed.attempt > 0 {
+        run.hold_lease(handled.claimed.since, receiver.lease);
+    }
     run.enter(Phase::Running);
     let ended = guarded(receiver, handler, handled, run).await;
     // From here on the handler has spoken: the answer is its own, however long the record takes.
@@ -81,7 +84,11 @@ pub(super) async fn run<P: Provider, H: Future>(
                 handled.client.exempt();
             }
         }
-        _ => settle::release(receiver, held.keys.all(), held.owner, patience).await,
+        _ => {
+            // What the handler has left behind on another thread must know before the retry may run.
+            run.lose_lease();
+            settle::release(receiver, held.keys.all(), held.owner, patience).await;
+        }
     }
     ended.map_err(Reply::from)
 }
@@ -149,9 +156,10 @@ async fn keep_lease<P: Provider>(
 ) -> Infallible {
     let held = handled.delivery.held();
     let mut held_until = handled.claimed.since + receiver.lease;
-    let mut pause = receiver.renewal();
+    // From the claim and not from here: the handler may have computed for long before it first waited.
+    let mut due = handled.claimed.since + receiver.renewal();
     loop {
-        sleep(pause).await;
+        sleep_until(due).await;
         let asked = Instant::now();
         // An answer that was lost leaves the time to ask once more.
         let limit = held_until.min(asked + receiver.renewal());
@@ -159,7 +167,8 @@ async fn keep_lease<P: Provider>(
         let lost = match timeout_at(limit, renewed).await {
             Ok(Ok(Settled::Done)) => {
                 held_until = asked + receiver.lease;
-                pause = receiver.renewal();
+                run.hold_lease(asked, receiver.lease);
+                due = asked + receiver.renewal();
                 continue;
             }
             Ok(Ok(Settled::Lost)) => true,
@@ -175,6 +184,7 @@ async fn keep_lease<P: Provider>(
             run.lose_lease();
             return pending().await;
         }
-        pause = (held_until - Instant::now()).min(receiver.renewal()).min(Duration::from_secs(1));
+        let now = Instant::now();
+        due = now + (held_until - now).min(receiver.renewal()).min(Duration::from_secs(1));
     }
 }

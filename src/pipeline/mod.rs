@@ -4,6 +4,7 @@
 mod access;
 mod body;
 mod claim;
+mod detach_on_drop;
 mod freshness;
 mod handler;
 mod handshake;
@@ -13,7 +14,6 @@ mod observe_only;
 mod read_ahead;
 #[cfg(feature = "sender-api")]
 pub(crate) mod rebuilt;
-mod run;
 mod settle;
 mod signature;
 
@@ -28,8 +28,8 @@ use bytes::Bytes;
 use self::claim::Claimed;
 use self::identify::Identified;
 
+pub(crate) use self::detach_on_drop::DetachOnDrop;
 pub(crate) use self::read_ahead::{ReadAhead, Remainder};
-pub(crate) use self::run::DetachOnDrop;
 use crate::delivery::Delivery;
 use crate::limits::Body;
 use crate::observe::Observation;
@@ -43,7 +43,7 @@ pub(crate) trait Exchange {
     /// What the framework is given in the end.
     type Output;
 
-    /// Who is at the other end of the connection, if the server tells.
+    /// The address at the other end of the connection, if the server tells.
     fn peer(&self) -> Option<IpAddr>;
 
     fn method(&self) -> &str;
@@ -100,7 +100,7 @@ pub(crate) fn receive<P: Provider, X: Exchange>(
             // Boxed: the usual way is not to carry its size.
             return Box::pin(observe_only::receive(receiver, exchange, run)).await;
         }
-        let mut seen = Observation::new(&receiver, &run);
+        let mut seen = Observation::new(receiver.meters(), &receiver.store, &run);
         let (delivery, held) = match admit(&receiver, &mut exchange, &run, &mut seen).await {
             Ok(Admitted::Now(message, claimed)) => {
                 handler::delivery(&receiver, message, claimed, &run)

@@ -51,7 +51,7 @@ where
     let Some(mut message) = identify::rebuilt(receiver, envelope) else {
         return Outcome::WithoutKey;
     };
-    let run = RunState::new(observe::span(receiver.provider.name()), receiver.meters.clone());
+    let run = RunState::new(observe::span(receiver.provider.name()));
     let nothing = Body::new(Bytes::new(), Share::none(receiver.meters().bytes_in_flight()));
     let claimed = match claim::acquire(receiver, &mut message, nothing, &run).await {
         Ok(claimed) => claimed,

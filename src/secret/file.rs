@@ -15,7 +15,7 @@ use crate::config_error::ConfigError;
 
 /// More bytes than this in a file are not a secret, but a mistake.
 const LONGEST: usize = 4_096;
-/// Who writes a file in pieces does not pause for longer between them.
+/// A program that writes a file in pieces does not pause for longer between them.
 const SETTLED: Duration = Duration::from_secs(1);
 
 type Content = Zeroizing<Vec<u8>>;

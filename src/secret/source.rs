@@ -46,16 +46,6 @@ impl Source {
         Self::PerWebhook(PerWebhook { resolve, decoy, decoy_key, most: Arc::default() })
     }
 
-    pub(crate) fn add(&mut self, secret: &Secret) -> Result<(), ConfigError> {
-        match self {
-            Self::Fixed(set) => Arc::make_mut(set).add(secret),
-            Self::Changing(_) | Self::PerWebhook(_) => Err(ConfigError::new(
-                "secret",
-                "is added to a layer whose secrets change, expected it in its `Secrets`",
-            )),
-        }
-    }
-
     /// The secrets of this moment, for a request to keep until its end.
     pub(crate) fn now<'a>(&'a self, asked: impl FnOnce() -> WebhookRef<'a>) -> Candidates<'a> {
         let all = |set| Candidates { set, fill: None, webhook: None, known: true };

@@ -53,7 +53,7 @@ impl fmt::Display for Key {
     }
 }
 
-/// Who holds a key: 128 random bits, new for each attempt.
+/// The holder of a key: 128 random bits, new for each attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Owner(u128);
 

@@ -117,7 +117,7 @@ pub(crate) use self::unrecorded::UnrecordedGuard;
 ///         let mut map = self.0.lock().unwrap();
 ///         let record = map.entry(*key).or_insert(Record { held: None, completed: false, fence: fence.get(), attempt: 1 });
 ///         let held = record.held.take().is_some_and(|(holder, _)| holder == owner);
-///         record.completed = true; // A success is a fact, whichever owner reports it.
+///         record.completed = true; // a success is a fact, also from another owner
 ///         Ok(if held { Settled::Done } else { Settled::Lost })
 ///     }
 ///
@@ -165,8 +165,8 @@ pub trait DeliveryStore: fmt::Debug + Send + Sync + 'static {
         lease: Duration,
     ) -> impl Future<Output = Result<Settled, StoreError>> + Send;
 
-    /// Records a success for `keep` from now. Monotone: the key ends completed also when another
-    /// owner holds it, or when the store has forgotten it.
+    /// Records a success for `keep` from now. Monotone: the key ends completed,
+    /// also when another owner holds it, or when the store has forgotten it.
     /// [`Settled::Lost`] then says that `owner` was not the holder; the record is completed all the same.
     ///
     /// # Errors

@@ -38,12 +38,12 @@ impl<B: Send + 'static, E: Send + 'static> ResponseFuture<B, E> {
         ReqBody::Error: Into<BoxError>,
     {
         let span = observe::span(receiver.provider.name());
-        let run = RunState::new(span, receiver.meters.clone());
-        let answer_within = receiver.answer_deadline();
+        let run = RunState::new(span);
+        let (answer_within, meters) = (receiver.answer_deadline(), receiver.meters.clone());
         let exchange = HttpExchange::new(request, service);
         let received = Box::pin(receive(receiver, exchange, Arc::clone(&run)));
         let late = HttpExchange::<S, ReqBody>::answer_late;
-        Self(DetachOnDrop::new(received, run, answer_within, spawn, late))
+        Self(DetachOnDrop::new(received, run, answer_within, meters, spawn, late))
     }
 }
 

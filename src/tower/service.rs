@@ -26,6 +26,21 @@ impl<S, P> WebhookService<S, P> {
     pub(super) fn new(inner: S, receiver: Arc<Receiver<P>>) -> Self {
         Self { inner, receiver }
     }
+
+    /// The inner service.
+    pub fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// The inner service, to be changed.
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// The inner service, without the receiver around it.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
 }
 
 impl<S, P, ReqBody, ResBody> Service<Request<ReqBody>> for WebhookService<S, P>

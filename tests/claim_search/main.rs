@@ -119,7 +119,7 @@ fn what_is_forgotten_is_stale() {
 /// Neither sender signs its id, so some things cannot be kept from one who sits on the line.
 #[test]
 fn what_an_attacker_can_do() {
-    // Hold a delivery back and send its bytes first, under an id that he foresees: its handler runs once,
+    // Hold a delivery back and send its bytes first, under an id that the attacker foresees: its handler runs once,
     // but the genuine delivery with that id is taken for a duplicate.
     is_broken(poisoned(Interceptor), "an event is lost");
     // Send a retry with refreshed bytes, which was answered as a duplicate by its id, under another id:

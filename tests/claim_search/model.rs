@@ -3,7 +3,7 @@
 /// Every attempt asks as an owner of its own, and as a second one after it gave something back.
 pub type Owner = u8;
 
-/// Who has crashed, whoever that was.
+/// The crashed process, whichever it was.
 pub const DEAD: Owner = Owner::MAX;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

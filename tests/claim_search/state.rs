@@ -16,11 +16,11 @@ pub struct Request {
 pub enum Sender {
     Genuine,
     Nobody,
-    /// Sends what he captured, once its bytes are recorded.
+    /// Sends the captured request, once its bytes are recorded.
     Replayer,
-    /// Sends what he captured under an id that is recorded.
+    /// Sends the captured request under an id that is recorded.
     Latecomer,
-    /// Sends what he captured at any time: he may have held the genuine request back.
+    /// Sends the captured request at any time: the attacker may have held the genuine one back.
     Interceptor,
 }
 

@@ -277,3 +277,36 @@ fn a_wrong_url_is_named_by_its_flag_and_not_repeated() {
         assert!(error.contains(expected) && !error.contains("hunter2"), "{error}");
     }
 }
+
+#[test]
+fn a_password_anywhere_in_a_url_on_the_command_line_is_refused_and_not_repeated() {
+    for flags in [
+        ["--forward", "http://hunter2@h/"],
+        ["--forward", "http://h/?access_token=hunter2"],
+        ["--store", "postgres://u@h/db?password=hunter2"],
+        ["--store", "postgres://u@h/db?sslpassword=hunter2"],
+        ["--store", "redis://h/?password=hunter2"],
+    ] {
+        let (code, out, error) = refused(command().args(["--sender", "scrapest"]).args(flags));
+        assert_eq!((code, out.as_str()), (Some(2), ""), "{error}");
+        assert!(error.contains("has a password") && !error.contains("hunter2"), "{error}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_that_is_not_allowed_is_403_and_a_replaced_secret_file_takes_effect() {
+    let folder = support::Folder::new();
+    let file = folder.write("secret", "the-secret-of-last-month");
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_scrapest-webhook"));
+    command.args(["listen", "--sender", "scrapest", "--secret-file", &file]);
+    command.args(["--listen", "127.0.0.1:0", "--allow-ip", "127.0.0.0/8"]).env_remove("RUST_LOG");
+    let listening = Listening::of(command);
+    assert_eq!(listening.send(&scrapest().sign()).await.status, 401);
+    folder.write("secret", SECRET);
+    listening.says("the secrets were replaced");
+    assert_eq!(listening.send(&scrapest().sign()).await.status, 204);
+    let upstream = Upstream::start(&[]).await;
+    let listening = forwarding(&upstream, &["--allow-ip", "192.0.2.0/24,2001:db8::/32"]);
+    assert_eq!(listening.send(&scrapest().sign()).await.status, 403);
+    assert!(upstream.received().is_empty());
+}

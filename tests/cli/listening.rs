@@ -162,7 +162,7 @@ pub struct Unread {
 }
 
 impl Unread {
-    /// With the reader, for whoever wants to go on, or leave.
+    /// With the reader, for callers that want to go on or leave.
     pub fn start(command: &mut Command) -> (Self, BufReader<ChildStdout>) {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut process = command.spawn().unwrap();

@@ -195,3 +195,51 @@ fn a_directory_that_cannot_be_used_is_named_by_its_flag() {
     let (code, _, error) = refused(command().args(["--sender", "scrapest", "--record-redacted"]));
     assert!(code == Some(2) && error.contains("--record"), "{error}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_is_created_and_forgeries_take_at_most_half_of_it() {
+    let folder = Folder::new();
+    let directory = folder.path().join("new/recordings");
+    let flags = ["--record", directory.to_str().unwrap(), "--record-limit", "4"];
+    let listening = Listening::start(&flags);
+    let forged = testing::scrapest("a secret that is another").sign();
+    for _ in 0..5 {
+        assert_eq!(listening.send(&forged).await.status, 401);
+    }
+    for _ in 0..2 {
+        assert_eq!(listening.send(&scrapest().sign()).await.status, 204);
+    }
+    listening.stop();
+    let statuses = |directory: &Path| -> Vec<_> {
+        recordings(directory).iter().map(|path| status(path).to_owned()).collect()
+    };
+    assert_eq!(statuses(&directory), ["401", "401", "204", "204"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn verify_says_first_that_a_recording_was_refused_for_another_reason() {
+    let folder = Folder::new();
+    let listening = recording(&folder, &["--forward", "http://127.0.0.1:9/"]);
+    assert_eq!(listening.send(&scrapest().sign()).await.status, 502);
+    listening.stop();
+    let path = recordings(folder.path()).remove(0);
+    let flags = format!("verify --sender scrapest --secret-env W --file {}", path.display());
+    let ran =
+        crate::receiving::run(crate::receiving::command(&flags).env("W", crate::listening::SECRET));
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.stdout.starts_with("answered when it was received: 502\nvalid"), "{ran:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn redacted_recordings_have_no_keys_of_apis() {
+    let folder = Folder::new();
+    let listening = recording(&folder, &["--record-redacted"]);
+    let mut request = scrapest().sign();
+    for name in ["x-api-key", "x-auth-token", "cf-access-jwt-assertion"] {
+        request = request.with_header(name, "canary");
+    }
+    assert_eq!(listening.send(&request).await.status, 204);
+    listening.stop();
+    let text = std::fs::read_to_string(&recordings(folder.path())[0]).unwrap();
+    assert!(!text.contains("canary"), "{text}");
+}

@@ -254,3 +254,20 @@ fn an_error_names_the_flag_and_what_to_do() {
         assert_eq!(ran.stdout, "", "{flags}");
     }
 }
+
+#[test]
+fn trigger_sends_one_sample_and_an_unknown_kind_causes_a_warning() {
+    let application = Application::start::<Scrapest>();
+    let trigger = |kind| {
+        format!("trigger {kind} --sender scrapest --secret-env SECRET --to {}", application.url)
+    };
+    let ran = run(&mut command(&trigger("tweet.updated")));
+    assert!(ran.code == Some(0) && ran.stderr.is_empty(), "{ran:?}");
+    assert_eq!(application.handled.lock().unwrap()[0].kind(), Some("tweet.updated"));
+    let ran = run(&mut command(&trigger("tweet.updatd")));
+    assert!(ran.stderr.contains("warning: \"tweet.updatd\" is not a kind"), "{ran:?}");
+    let help = run(&mut command("send --help")).stdout;
+    for kind in ["tweet.created", "webhook.verified", "tweet.detected"] {
+        assert!(help.contains(kind), "{kind}: {help}");
+    }
+}

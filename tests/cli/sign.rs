@@ -137,3 +137,34 @@ fn an_id_that_no_header_can_carry_is_refused() {
     assert_eq!(ran.code, Some(2), "{ran:?}");
     assert!(ran.stderr.contains("--id"), "{ran:?}");
 }
+
+#[test]
+fn the_whole_request_is_printed_on_demand_and_curl_posts_what_was_signed() {
+    let sign = "sign --sender scrapest --secret-env SECRET --event tweet.created --id d-1";
+    let ran = run(&mut command(&format!("{sign} --body")));
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let (headers, body) = ran.stdout.split_once("\n\n").unwrap();
+    assert!(headers.contains("x-scrapest-signature: sha256="), "{headers}");
+    assert!(serde_json::from_str::<serde_json::Value>(body).is_ok(), "{body}");
+
+    let application =
+        crate::receiving::Application::start::<scrapest_webhook::scrapest::Scrapest>();
+    // What a shell would take for something else is sent as it is.
+    let time = time::OffsetDateTime::now_utc().unix_timestamp();
+    for text in ["it's $HOME `id`", "a\\u0007\\r\\n", "\u{202e}\u{9b}31m"] {
+        let body =
+            format!("{{\"event\":\"tweet.created\",\"timestamp\":{time},\"text\":\"{text}\"}}");
+        let flags = format!(
+            "sign --sender scrapest --secret-env SECRET --file - --curl {}",
+            application.url
+        );
+        let ran = run_with_input(&mut command(&flags), body.as_bytes());
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        let shell = std::process::Command::new("sh").args(["-c", &ran.stdout]).output().unwrap();
+        let answer = String::from_utf8_lossy(&shell.stdout);
+        assert!(answer.starts_with("HTTP/1.1 204"), "{}: {shell:?}", ran.stdout);
+        assert_eq!(application.handled.lock().unwrap().pop().unwrap().body(), body.as_bytes());
+    }
+    let ran = run(&mut command(&format!("{sign} --curl http://TOKEN@127.0.0.1/")));
+    assert!(ran.code == Some(2) && !ran.stderr.contains("TOKEN"), "{ran:?}");
+}

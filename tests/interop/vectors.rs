@@ -103,7 +103,7 @@ fn the_keys_of_rfc_4231_that_are_short_or_only_control_characters_are_refused_as
     }
     let blank = "secret: secret is blank, expected the one the webhook was created with";
     let short = "secret: secret has 4 bytes, expected at least 8";
-    // Vertical tabs; «Jefe»; the bytes from 1 to 25.
+    // Vertical tabs; "Jefe"; the bytes from 1 to 25.
     assert_eq!(refused, [(1, blank.into()), (2, short.into()), (4, blank.into())]);
 }
 

@@ -99,7 +99,7 @@ impl DeliveryStore for Defective {
             _ => lease,
         };
         if self.defect == Defect::CheckThenAct && self.seen(key).is_none() {
-            // As long as a round trip: whoever comes in between must find the door open.
+            // As long as a round trip: a claim that comes in between must find the door open.
             tokio::time::sleep(Duration::from_millis(1)).await;
             let (fence, seen) = (Fence::new(1), Seen { holder: owner, keep });
             self.seen.lock().unwrap().insert(*key, seen);

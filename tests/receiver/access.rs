@@ -1,4 +1,4 @@
-//! Who may send, by address: an allow-list, and whom proxies speak for.
+//! Which addresses may send: an allow-list, and which client a proxy speaks for.
 
 use axum::extract::ConnectInfo;
 use axum::extract::connect_info::MockConnectInfo;
@@ -91,7 +91,7 @@ const FORWARDED: &[(&[(&str, &str)], u16)] = &[
     (&[("x-forwarded-for", "\"203.0.113.9\"")], 403),
     (&[("x-forwarded-for", "203.0.113.9 198.51.100.1")], 403),
     (&[("x-forwarded-for", "203.0.113.9"), ("x-forwarded-for", "\u{fc}")], 403),
-    // Who is beyond the first stranger has no say.
+    // Addresses beyond the first unknown proxy have no say.
     (&[("x-forwarded-for", "nonsense, 203.0.113.9")], 200),
     // RFC 7239.
     (&[("forwarded", "for=203.0.113.9")], 200),

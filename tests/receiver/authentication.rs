@@ -1,4 +1,4 @@
-//! Who may not come in, and that all of them hear the same.
+//! Requests that are refused, and that all of them get the same answer.
 
 use std::time::{Duration, SystemTime};
 
@@ -214,7 +214,7 @@ async fn a_body_is_not_waited_for_where_the_headers_refuse<F: Framework>() {
         requests.extend(malformed(&right).iter().map(|(_, value)| bare.clone().with(name, value)));
         for request in requests {
             let answer = guarded.server.send_raw(&request.text_without_body(ANNOUNCED)).await;
-            // Who waits for a body that never comes answers 408.
+            // A receiver that waits for a body that never comes answers 408.
             assert_eq!(answer.status, 401);
             answers.push(answer.without_date());
         }

@@ -10,8 +10,8 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode};
 use http_body_util::Full;
+use scrapest_webhook::service::{ResponseBody, VerifiedBody};
 use scrapest_webhook::testing::{self, SignedRequest};
-use scrapest_webhook::tower::{ResponseBody, VerifiedBody};
 use scrapest_webhook::{Delivery, Provider, WebhookLayer, scrapebadger, scrapest};
 use tokio::time::{Instant, sleep_until};
 use tower::util::BoxCloneService;
@@ -148,7 +148,7 @@ fn service<P: Provider>(
 
 const VARIANTS: usize = 8;
 
-/// What can be done to a captured request by whoever has no secret.
+/// What a client without the secret can do to a captured request.
 fn variant(captured: &Captured, nth: usize, round: usize) -> Request<Full<Bytes>> {
     let mut request: Request<Full<Bytes>> = captured.request.clone().into_http("/");
     let headers = request.headers_mut();

@@ -5,10 +5,10 @@ use std::time::Duration;
 use axum::Router;
 use axum::routing::post;
 use scrapest_webhook::scrapest::Scrapest;
-use scrapest_webhook::{ConfigError, ScrapestWebhookLayer, Secret};
+use scrapest_webhook::{ConfigError, ScrapestWebhookLayer, Secret, Secrets};
 use support::in_process::{app, status};
 use support::watched::Watched;
-use support::{Handler, SECRET, badger_layer, genuine, layer};
+use support::{Handler, SECRET, genuine, layer};
 
 const SECONDS: fn(u64) -> Duration = Duration::from_secs;
 
@@ -135,7 +135,7 @@ fn a_secret_that_is_none_is_refused_wherever_it_comes_in() {
     let refused = |secret: &str, text: &str| {
         let errors = [
             ScrapestWebhookLayer::try_new(secret).unwrap_err(),
-            badger_layer().with_additional_secret(secret).unwrap_err(),
+            Secrets::new([secret]).unwrap_err(),
         ];
         for error in errors {
             assert_eq!((error.setting(), &*error.to_string()), ("secret", text));
@@ -162,7 +162,8 @@ fn a_secret_that_is_none_is_refused_wherever_it_comes_in() {
 
 #[test]
 fn nothing_that_is_printed_of_a_layer_has_its_secret_in_it() {
-    let layer = layer().with_additional_secret("whsec_canary_of_last_month").unwrap();
+    let secrets = Secrets::new(["whsec_canary_of_this_month", "whsec_canary_of_last_month"]);
+    let layer = ScrapestWebhookLayer::from_secrets(secrets.unwrap());
     let service = tower::Layer::layer(&layer, ());
     let error = ConfigError::new("lease", "is odd");
     for said in [

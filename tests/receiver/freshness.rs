@@ -75,7 +75,7 @@ fn body(timestamp: &str) -> String {
     format!(r#"{{"event":"e","id":"{}","timestamp":{timestamp}}}"#, nonce())
 }
 
-/// Likewise without any.
+/// The same without any.
 fn undated() -> String {
     format!(r#"{{"event":"e","id":"{}"}}"#, nonce())
 }

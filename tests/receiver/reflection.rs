@@ -109,7 +109,7 @@ async fn an_unsigned_challenge_is_answered_only_where_the_settings_say_so<F: Fra
         let request = Raw::new(body);
         assert_eq!(closed.server.raw(&request).await.without_date(), refused);
         assert_eq!(open.is_answered(&request).await.text(), r#"{"challenge":"c"}"#);
-        // Whoever signs has to sign well.
+        // A sender that signs has to sign correctly.
         for signature in ["", "sha256=", &format!("sha256={}", "0".repeat(64))] {
             let request = request.clone().with("x-scrapest-signature", signature);
             assert_eq!(open.server.raw(&request).await.without_date(), refused);

@@ -1,4 +1,4 @@
-//! The same signed bytes sent again by whoever has captured them.
+//! The same signed bytes sent again by an attacker that captured them.
 
 use std::sync::Arc;
 

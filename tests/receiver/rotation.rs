@@ -4,9 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use scrapest_webhook::testing::SignedRequest;
-use scrapest_webhook::{
-    Delivery, MemoryStore, ScrapeBadgerWebhookLayer, ScrapestWebhookLayer, Secret, Secrets, testing,
-};
+use scrapest_webhook::{Delivery, MemoryStore, ScrapestWebhookLayer, Secret, Secrets, testing};
 use support::in_process::{app, status};
 use support::logged::Logged;
 use support::{Framework, Handler, Raw, client, eventually};
@@ -237,20 +235,6 @@ fn secrets_show_their_labels_and_nothing_else() {
         layer.contains(r#"["2026-11", "2"] <redacted>"#) && !layer.contains("canary"),
         "{layer}"
     );
-}
-
-#[test]
-fn a_layer_whose_secrets_are_exchanged_has_one_way_to_more_of_them() {
-    let (_, layer) = begin_with(&[OLD]);
-    let error = layer.with_additional_secret(NEW).unwrap_err().to_string();
-    assert_eq!(
-        error,
-        "secret: is added to a layer whose secrets change, expected it in its `Secrets`"
-    );
-    let own = ScrapeBadgerWebhookLayer::new(OLD);
-    // A clone's additions are its own.
-    own.clone().with_additional_secret(NEW).unwrap();
-    assert!(format!("{own:?}").contains(r#"["1"] <redacted>"#), "{own:?}");
 }
 
 #[tokio::test]

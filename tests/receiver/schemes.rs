@@ -186,10 +186,7 @@ async fn each_signature_is_compared_with_each_secret<F: Framework>() {
     let secrets =
         ["first-of-the-secrets-0001", "second-of-the-secrets-02", "third-of-the-secrets-003"];
     let [a, b, c] = secrets;
-    let layer = WebhookLayer::<Standard>::new(a)
-        .with_additional_secret(b)
-        .and_then(|layer| layer.with_additional_secret(c))
-        .unwrap();
+    let layer = WebhookLayer::<Standard>::from_secrets(Secrets::new([a, b, c]).unwrap());
     let now = SystemTime::UNIX_EPOCH + Duration::from_secs(TIME);
     let handler = Handler::ok();
     let server = F::serve(layer.with_clock(move || now), handler.clone()).await;
@@ -218,9 +215,8 @@ async fn get(server: &Server, query: &str) -> Answer {
 /// The values are from Python's `hmac`.
 async fn a_challenge_by_get_is_answered_with_a_signature<F: Framework>() {
     let handler = Plain::new(|_| async { 200 });
-    let layer = WebhookLayer::<X>::new("consumer-secret-0123456789")
-        .with_additional_secret("consumer-secret-of-before")
-        .unwrap();
+    let secrets = Secrets::new(["consumer-secret-0123456789", "consumer-secret-of-before"]);
+    let layer = WebhookLayer::<X>::from_secrets(secrets.unwrap());
     let server = F::serve_plain(layer, handler.clone()).await;
     let expected = r#"{"response_token":"sha256=Cmu9dz79AMomOiSNGleNFjdWMtY+qPLz5GHJiYLoCxk="}"#;
     for query in ["?crc_token=MDEzZTI5OWY&nonce=1", "?a=b&crc_token=MDEzZTI5OW%59"] {

@@ -3,12 +3,17 @@
 use std::panic::catch_unwind;
 
 use scrapest_webhook::{
-    ConfigError, MemoryStore, ScrapeBadgerWebhookLayer, ScrapestWebhookLayer, Secret, testing,
+    ConfigError, MemoryStore, ScrapeBadgerWebhookLayer, ScrapestWebhookLayer, Secret, Secrets,
+    testing,
 };
 use support::{Framework, Handler, Raw, SECRET, badger_layer, layer, nonce, signature};
 
 const OLD: &str = "whsec_old_0d8c61f2a9b7c35e";
 const NEW: &str = "whsec_new_95be20aa41f7d36c";
+
+fn with_secrets<const N: usize>(secrets: [&str; N]) -> ScrapestWebhookLayer {
+    ScrapestWebhookLayer::from_secrets(Secrets::new(secrets).unwrap())
+}
 
 /// A delivery that fails while `before` runs are in the past, and succeeds from then on.
 fn failing_until(before: usize) -> Handler {
@@ -16,8 +21,7 @@ fn failing_until(before: usize) -> Handler {
 }
 
 async fn every_active_secret_will_do_and_no_answer_tells_which<F: Framework>() {
-    let layer = ScrapestWebhookLayer::new(NEW);
-    let layer = layer.with_additional_secret(OLD).unwrap().with_additional_secret(SECRET).unwrap();
+    let layer = with_secrets([NEW, OLD, SECRET]);
     let handler = Handler::ok();
     let server = F::serve(layer, handler.clone()).await;
     let mut answers = Vec::new();
@@ -35,7 +39,7 @@ async fn a_change_of_secret_between_retries_neither_loses_nor_doubles<F: Framewo
     for (before, after) in [(OLD, NEW), (NEW, OLD)] {
         let (handler, store) = (failing_until(2), MemoryStore::new());
         let one = ScrapestWebhookLayer::new(before).with_store(store.clone());
-        let both = ScrapestWebhookLayer::new(after).with_additional_secret(before).unwrap();
+        let both = with_secrets([after, before]);
         let both = both.with_store(store);
         let (one, both) =
             (F::serve(one, handler.clone()).await, F::serve(both, handler.clone()).await);
@@ -63,8 +67,8 @@ async fn a_capture_from_before_a_rotation_is_a_duplicate_after_it<F: Framework>(
     let captured: Raw = testing::scrapest(OLD).sign().into();
     assert_eq!(before.raw(&captured).await.status, 200);
 
-    let new_first = ScrapestWebhookLayer::new(NEW).with_additional_secret(OLD).unwrap();
-    let old_first = ScrapestWebhookLayer::new(OLD).with_additional_secret(NEW).unwrap();
+    let new_first = with_secrets([NEW, OLD]);
+    let old_first = with_secrets([OLD, NEW]);
     for layer in [new_first, old_first] {
         let after = serve(layer).await;
         for replay in [
@@ -201,8 +205,6 @@ fn a_secret_that_checks_nothing_is_a_configuration_error_wherever_it_comes_from(
             let panic = catch_unwind(|| new(secret)).unwrap_err();
             panic.downcast_ref::<String>().unwrap().clone()
         };
-        let scrapest = || ScrapestWebhookLayer::new(SECRET);
-        let badger = || ScrapeBadgerWebhookLayer::new(SECRET);
         for said in [
             ScrapestWebhookLayer::try_new(secret).unwrap_err().to_string(),
             ScrapeBadgerWebhookLayer::try_new(secret).unwrap_err().to_string(),
@@ -211,8 +213,7 @@ fn a_secret_that_checks_nothing_is_a_configuration_error_wherever_it_comes_from(
             ScrapestWebhookLayer::try_new(from_file(format!("{secret}\r\n")).unwrap())
                 .unwrap_err()
                 .to_string(),
-            scrapest().with_additional_secret(secret).unwrap_err().to_string(),
-            badger().with_additional_secret(secret).unwrap_err().to_string(),
+            Secrets::new([SECRET, secret]).unwrap_err().to_string(),
             panicked(|secret| drop(ScrapestWebhookLayer::new(secret))),
             panicked(|secret| drop(ScrapeBadgerWebhookLayer::new(secret))),
         ] {
@@ -241,9 +242,9 @@ fn a_secret_that_hmac_cannot_tell_from_none_is_a_configuration_error() {
         let shorter = secret.trim_end_matches('\0');
         assert_eq!(signature(secret, b"any"), signature(shorter, b"any"), "nothing protected");
         assert!(ScrapestWebhookLayer::try_new(secret).is_err(), "{secret:?}");
-        assert!(layer().with_additional_secret(secret).is_err(), "{secret:?}");
+        assert!(Secrets::new([SECRET, secret]).is_err(), "{secret:?}");
     }
-    // Blank to whoever looks at it, in any script.
+    // Blank to a reader, in any script.
     for secret in
         ["\u{a0}\u{a0}\u{a0}\u{a0}", "\u{3000}\u{3000}\u{3000}", "\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b"]
     {

@@ -6,10 +6,10 @@ use std::time::{Duration, SystemTime};
 use scrapest_webhook::scrapest::Scrapest;
 use scrapest_webhook::store::Fence;
 use scrapest_webhook::testing::{self, SignedRequest};
-use scrapest_webhook::{DedupBy, MemoryStore, OnStoreDown};
+use scrapest_webhook::{DedupBy, MemoryStore, OnStoreDown, ScrapestWebhookLayer, Secrets};
 use support::in_process::{app, send, status};
 use support::watched::{Asked, Watched};
-use support::{Handler, genuine, layer};
+use support::{Handler, SECRET, genuine, layer};
 use tokio::time::Instant;
 
 const SECONDS: fn(u64) -> Duration = Duration::from_secs;
@@ -30,10 +30,10 @@ async fn timed(app: &axum::Router, request: &SignedRequest) -> (u128, u16) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn with_additional_secret_lets_the_old_and_the_new_one_in() {
+async fn from_secrets_lets_the_old_and_the_new_one_in() {
     let (old, older) = ("whsec_of_last_month_0123456789", "whsec_of_the_year_before_012345");
-    let layer = layer().with_additional_secret(old).unwrap();
-    let layer = layer.with_additional_secret(older).unwrap();
+    let secrets = Secrets::new([SECRET, old, older]).unwrap();
+    let layer = ScrapestWebhookLayer::from_secrets(secrets);
     let app = app(layer, &Handler::ok());
     assert_eq!(status(&app, &genuine().sign()).await, 200);
     assert_eq!(status(&app, &testing::scrapest(old).sign()).await, 200);

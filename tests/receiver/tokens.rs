@@ -1,6 +1,6 @@
 //! A sender that signs nothing, and sends a shared token.
 
-use scrapest_webhook::{ScrapestWebhookLayer, TokenIn, scrapest};
+use scrapest_webhook::{ScrapestWebhookLayer, Secrets, TokenIn, scrapest};
 use support::{Answer, Framework, Handler, PATH, Raw, Server, nonce};
 use tracing::Level;
 
@@ -99,7 +99,9 @@ async fn a_delivery_is_fresh_and_runs_once_as_far_as_its_body_tells<F: Framework
 
 async fn every_active_token_is_accepted<F: Framework>() {
     let handler = Handler::ok();
-    let layer = in_query().with_additional_secret("tok_of_last_month_0001").unwrap();
+    let tokens = Secrets::new([TOKEN, "tok_of_last_month_0001"]).unwrap();
+    let layer =
+        ScrapestWebhookLayer::insecure_with_tokens(TokenIn::query("token"), tokens).unwrap();
     let server = F::serve(layer, handler.clone()).await;
     for (token, status) in
         [(ENCODED, 200), ("tok_of_last_month_0001", 200), ("tok_of_last_month_0002", 401)]

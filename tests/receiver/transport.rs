@@ -90,7 +90,7 @@ async fn a_request_with_two_framings_is_refused_or_read_as_chunked_and_never_as_
     connection.write(&text).await;
     let first = connection.answer().await.map(|answer| answer.status);
     assert!(matches!(first, None | Some(400 | 401)), "{first:?}");
-    // Whoever reads it as chunked reads the other as a request of its own, which it is to every chunked
+    // A server that reads it as chunked reads the other as a request of its own, which it is to every chunked
     // reader; that one is genuine. What must not happen is that it runs as part of the first.
     tokio::time::sleep(Duration::from_millis(100)).await;
     assert!(handler.deliveries()[before..].iter().all(|one| one.body() == smuggled.body()));

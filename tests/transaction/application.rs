@@ -94,7 +94,7 @@ impl Database {
 
     pub(crate) async fn open(url: &str) -> Self {
         if url.starts_with("sqlite:") {
-            // Whoever has the file first creates it.
+            // The first process that has the file creates it.
             let pool = SqlitePool::connect_lazy(&format!("{url}?mode=rwc")).unwrap();
             return Self::Sqlite(pool, SqliteStore::new(url).unwrap(), url.to_owned());
         }

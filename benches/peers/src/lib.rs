@@ -1,4 +1,4 @@
-//! Who is compared, and how one of them is made to work.
+//! The libraries that are compared, and how one of them is made to work.
 
 pub mod client;
 mod contenders;

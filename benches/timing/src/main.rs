@@ -13,14 +13,14 @@ use dudect_bencher::rand::RngExt;
 use dudect_bencher::{BenchRng, Class, CtRunner, ctbench_main};
 use http::{HeaderValue, Request, Response};
 use http_body_util::Full;
-use scrapest_webhook::tower::VerifiedBody;
+use scrapest_webhook::service::VerifiedBody;
 use scrapest_webhook::{ScrapestWebhookLayer, Secrets, Webhook, testing};
 use tower::util::BoxCloneSyncService;
 use tower::{Layer, Service};
 
 const SECRETS: [&str; 2] = ["whsec_3fb1c8a0d94e4a7fb2c6", "whsec_old_2fc11f0be4c24b6a"];
 
-type Answer = Response<scrapest_webhook::tower::ResponseBody<Full<Bytes>>>;
+type Answer = Response<scrapest_webhook::service::ResponseBody<Full<Bytes>>>;
 type Receiver = BoxCloneSyncService<Request<Full<Bytes>>, Answer, Infallible>;
 
 fn samples() -> usize {
@@ -28,8 +28,7 @@ fn samples() -> usize {
 }
 
 fn two_secrets() -> ScrapestWebhookLayer {
-    let layer = ScrapestWebhookLayer::new(SECRETS[0]);
-    layer.with_additional_secret(SECRETS[1]).expect("a good secret")
+    ScrapestWebhookLayer::from_secrets(Secrets::new(SECRETS).expect("good secrets"))
 }
 
 /// One of which is known. How long it takes to look one up is the application's: this takes as long for each.

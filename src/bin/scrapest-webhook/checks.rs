@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use scrapest_webhook::{Provider, Secret, WebhookLayer};
+use scrapest_webhook::{Provider, Secret, Secrets, WebhookLayer};
 
 use crate::{flag, moment};
 
@@ -29,13 +29,8 @@ impl CheckArgs {
     where
         P: Provider + Default,
     {
-        let mut secrets = secrets.iter().cloned();
-        let first = secrets.next().unwrap_or_else(|| "".into());
-        let mut layer = WebhookLayer::<P>::try_new(first).map_err(flag::named)?;
-        for secret in secrets {
-            layer = layer.with_additional_secret(secret).map_err(flag::named)?;
-        }
-        Ok(self.set_on(layer))
+        let secrets = Secrets::new(secrets.iter().cloned()).map_err(flag::named)?;
+        Ok(self.set_on(WebhookLayer::<P>::from_secrets(secrets)))
     }
 
     /// This layer with these flags.

@@ -260,7 +260,7 @@ fn the_event_of_another_senders_delivery_is_refused() {
             held: crate::store::Held::first(),
             body: fixture!("scrapest-tweet-created"),
             reconciled: false,
-            run: crate::run_state::RunState::new(tracing::Span::none(), Default::default()),
+            run: crate::run_state::RunState::new(tracing::Span::none()),
         })
     };
     let event = Event::try_from(&delivery("scrapest")).unwrap();

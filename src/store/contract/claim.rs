@@ -1,4 +1,4 @@
-//! Who gets a key.
+//! Which claim gets a key.
 
 use tokio::time::sleep;
 
@@ -12,7 +12,7 @@ pub async fn a_fresh_key_is_acquired_as_the_first_attempt(store: impl DeliverySt
     assert_eq!(attempt.number, 1, "the first attempt at a key is number 1");
 }
 
-/// Whoever else claims a held key is told that it is in progress, and for how much longer at most.
+/// Another claim of a held key is told that it is in progress, and for how much longer at most.
 pub async fn a_held_key_is_in_progress_for_everyone_else(store: impl DeliveryStore) {
     let clause = Clause::new(store);
     clause.begin(LONG).await;

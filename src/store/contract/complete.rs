@@ -61,7 +61,7 @@ pub async fn a_late_success_completes_the_key(store: impl DeliveryStore) {
     let (zombie, successor) = clause.zombie_and_successor().await;
     let settled = clause.complete(zombie, LONG).await;
     assert_eq!(settled, Settled::Lost, "an owner that was taken over from is told so");
-    clause.assert_completed("whoever reports a success, the key is completed").await;
+    clause.assert_completed("a success completes the key, also from another owner").await;
 
     let settled = clause.renew(successor.owner, LONG).await;
     assert_eq!(settled, Settled::Lost, "a completed key has no holder");
@@ -77,7 +77,7 @@ pub async fn a_success_reported_after_the_release_completes_the_key(store: impl 
     clause.release(attempt.owner).await;
     let settled = clause.complete(attempt, LONG).await;
     assert_eq!(settled, Settled::Lost, "a released key has no holder");
-    clause.assert_completed("whoever reports a success, the key is completed").await;
+    clause.assert_completed("a success completes the key, also from another owner").await;
 }
 
 /// A success for a key that the store does not know, or has forgotten, completes it.
@@ -86,7 +86,7 @@ pub async fn a_success_for_an_absent_key_completes_it(store: impl DeliveryStore)
     let stranger = Attempt { owner: Owner::random(), fence: Fence::new(1), number: 1 };
     let settled = clause.complete(stranger, LONG).await;
     assert_eq!(settled, Settled::Lost, "an absent key has no holder");
-    clause.assert_completed("whoever reports a success, the key is completed").await;
+    clause.assert_completed("a success completes the key, also from another owner").await;
 }
 
 /// The retention of a completion counts from its report, whatever the claim's was.

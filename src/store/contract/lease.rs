@@ -7,7 +7,7 @@ use tokio::time::sleep;
 use super::clause::{AFTER_SHORT, Clause, LONG, SHORT};
 use crate::store::{Claim, DeliveryStore, Owner, Settled};
 
-/// A lease ends in the store's time, and whoever claims then gets the key: a larger fence, one more attempt.
+/// A lease ends in the store's time, and the next claim gets the key: a larger fence, one more attempt.
 pub async fn a_lease_that_ended_is_taken_over(store: impl DeliveryStore) {
     let clause = Clause::new(store);
     let (first, second) = clause.zombie_and_successor().await;

@@ -18,8 +18,8 @@ use crate::store::sql::Failure;
 
 /// How long a question waits for a connection.
 const ACQUIRE: Duration = Duration::from_millis(500);
-/// How long a connection may take to be made. Longer, because a slow server would else never be
-/// connected: whoever waited has gone, the next one finds it.
+/// How long a connection may take to be made. It is longer than [`ACQUIRE`], so that a slow
+/// server gets connected at all: the question that waited has gone, and the next one finds the connection.
 pub(super) const CONNECT: Duration = Duration::from_secs(3);
 /// How long an answer may take: `statement_timeout` and the network.
 const ANSWER: Duration = Duration::from_millis(1_500);
@@ -35,9 +35,9 @@ pub(super) type Link = Option<PoolConnection<Postgres>>;
 
 pub(super) struct Database {
     pool: PgPool,
-    /// Who may queue in the pool.
+    /// Limits the questions that queue in the pool.
     connecting: Arc<Semaphore>,
-    /// Who may find out why there is no connection.
+    /// Limits the questions that find out why there is no connection.
     asking_why: Semaphore,
     migrated: AtomicBool,
     claims: AtomicU32,

@@ -50,8 +50,8 @@ const CONNECTIONS: u32 = 4;
 /// # The table
 ///
 /// `scrapest_webhook_deliveries`, in the first schema of the `search_path`. It is created with the first
-/// question if it is missing; whoever runs the receiver without the right to create tables runs it once
-/// with it, as the migration is safe to run twice and at once. Expired records leave 1,000 at a time, so
+/// question if it is missing. If the receiver runs without the right to create tables, run it once with
+/// that right: the migration is safe to run twice and at once. Expired records leave 1,000 at a time, so
 /// that there are never many more than the retention needs: about 400 bytes each, two a delivery.
 ///
 /// ```no_run

@@ -3,7 +3,7 @@
 //! The time is `clock_timestamp()`, which goes on while a statement waits for a lock; `now()` stands still from
 //! the start of the transaction. Durations are in seconds.
 
-/// Whether there is nothing to do. Whoever may not create tables can be given one that is there.
+/// Whether there is nothing to do. A role that may not create tables can be given one that exists.
 pub(super) const MIGRATED: &str = "SELECT to_regclass('scrapest_webhook_deliveries') IS NOT NULL";
 
 /// Safe to run twice, and at once: `IF NOT EXISTS` alone is not, two may find that it does not. Sent as

@@ -114,7 +114,7 @@ impl Link {
             Failure::Driver(error) => {
                 error.is_unrecoverable_error()
                     || error.is_io_error()
-                    // A primary that was demoted: whoever names it, a sentinel or the DNS, knows its successor.
+                    // A primary that was demoted: the sentinel or the DNS that named it knows its successor.
                     || error.kind() == ServerErrorKind::ReadOnly.into()
                     || error.detail().is_some_and(|detail| detail.contains("READONLY"))
             }

@@ -1,8 +1,8 @@
 //! Where questions wait while a statement is in flight, so that they go out together with the next.
 //!
-//! Who asks first finds nobody leading, and a task is spawned that leads: it takes what has been asked,
-//! answers it, and takes what has been asked meanwhile, until there is nothing left. So one question alone
-//! waits for nobody, many at once share a statement, and a caller that gives up cancels nothing half-way.
+//! If no task leads, the first question spawns one. It answers what has been asked, then what has been asked
+//! meanwhile, until nothing is left. So a single question waits for nobody, many at once share a statement,
+//! and a caller that gives up cancels nothing half-way.
 
 use std::error::Error;
 use std::future::Future;
@@ -37,6 +37,7 @@ impl<Q, A> Asked<Q, A> {
         self.answer = Some(answer);
     }
 
+    #[cfg(feature = "postgres")]
     pub(crate) fn is_answered(&self) -> bool {
         self.answer.is_some()
     }
@@ -44,7 +45,7 @@ impl<Q, A> Asked<Q, A> {
     /// Tells the answer that was noted.
     pub(crate) fn tell(self) {
         if let Some(answer) = self.answer {
-            // Whoever does not wait any more asks again.
+            // A caller that no longer waits asks again.
             let _ = self.to.send(answer);
         }
     }
@@ -116,7 +117,7 @@ impl<J: Send + 'static> Leader<J> {
     pub(crate) fn next(&mut self, most: usize) -> Option<Vec<J>> {
         let mut waiting = self.queue.lock();
         if waiting.jobs.is_empty() {
-            // Under the lock: whoever puts a job in from now on leads.
+            // Under the lock: the next caller that puts a job in leads.
             (waiting.led, self.leads) = (false, false);
             return None;
         }
@@ -125,6 +126,7 @@ impl<J: Send + 'static> Leader<J> {
     }
 
     /// Puts jobs back, ahead of what has come since.
+    #[cfg(feature = "postgres")]
     pub(crate) fn put_back(&mut self, jobs: Vec<J>) {
         self.queue.lock().jobs.splice(..0, jobs);
     }

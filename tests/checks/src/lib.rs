@@ -1,6 +1,7 @@
-//! What must hold for every input, whoever makes it up: the fuzz targets and the property tests.
+//! What must hold for every input, from any generator: the fuzz targets and the property tests.
 
 mod body;
+mod forwarded;
 mod oracle;
 mod reader;
 mod receiver;
@@ -10,6 +11,7 @@ mod stream;
 mod timestamp;
 
 pub use self::body::{scrapebadger as scrapebadger_body, scrapest as scrapest_body};
+pub use self::forwarded::check as forwarded;
 pub use self::signature::check as signature;
 pub use self::stream::check as stream;
 pub use self::timestamp::check as timestamp;
@@ -22,11 +24,12 @@ pub struct Check {
     pub check: fn(&[u8]) -> usize,
 }
 
-pub const ALL: [Check; 5] = [
+pub const ALL: [Check; 6] = [
     Check { name: "signature", seeds: seeds::signatures, check: signature },
     Check { name: "timestamp", seeds: seeds::timestamps, check: timestamp },
     Check { name: "scrapest_body", seeds: seeds::scrapest, check: scrapest_body },
     Check { name: "scrapebadger_body", seeds: seeds::scrapebadger, check: scrapebadger_body },
+    Check { name: "forwarded", seeds: self::forwarded::seeds, check: forwarded },
     Check { name: "stream", seeds: seeds::streams, check: stream },
 ];
 

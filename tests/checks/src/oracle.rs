@@ -1,4 +1,4 @@
-//! Who has really signed, by another implementation of HMAC than the crate's.
+//! Tells whether a signature is genuine, by another implementation of HMAC than the crate's.
 
 use std::sync::LazyLock;
 

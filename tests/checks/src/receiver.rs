@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
 use http_body_util::{BodyExt, Full};
-use scrapest_webhook::tower::VerifiedBody;
+use scrapest_webhook::service::VerifiedBody;
 use scrapest_webhook::{Delivery, Provider, WebhookLayer, scrapebadger, scrapest};
 use tower::util::BoxCloneService;
 use tower::{Layer, ServiceExt};

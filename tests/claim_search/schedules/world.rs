@@ -33,10 +33,10 @@ pub struct Inner {
     store: MemoryStore,
     /// Until when an owner surely holds a key.
     held: HashMap<(Owner, Key), Instant>,
-    /// Who claimed a key last.
+    /// The last process that claimed each key.
     holder: HashMap<Key, Owner>,
     owners: HashMap<(Key, Fence), Owner>,
-    /// Who claimed a key after a success had been recorded. Others may have taken over from its zombie.
+    /// The processes that claimed a key after a success had been recorded. Others may have taken over from its zombie.
     belated: HashSet<Owner>,
     recorded: bool,
     runs: Vec<Run>,

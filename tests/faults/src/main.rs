@@ -47,6 +47,8 @@ enum What {
     F5(Chosen),
     /// Hostile load beside genuine deliveries.
     F6(Chosen),
+    /// Small genuine deliveries beside large bodies that never end.
+    F15(Chosen),
     /// The store down, flapping, slow, and resetting.
     F8(Chosen),
     /// 10,000 deliveries into a queue, and kills of its receiver, workers and database, 50 of each.
@@ -127,7 +129,7 @@ async fn measure(what: What) -> Result<(u64, Violations)> {
         What::Short(chosen) => (chosen, false),
         What::Long(chosen) | What::Points(chosen) | What::Defects(chosen) => (chosen, true),
         What::F1(chosen) | What::F2(chosen) | What::F5(chosen) => (chosen, true),
-        What::F6(chosen) | What::F8(chosen) => (chosen, true),
+        What::F6(chosen) | What::F8(chosen) | What::F15(chosen) => (chosen, true),
         What::F13(chosen) | What::QueueSpeed(chosen) => (chosen, true),
         What::Receiver(_) | What::QueueProcess(_) => unreachable!("it was served before"),
     };
@@ -148,6 +150,9 @@ async fn measure(what: What) -> Result<(u64, Violations)> {
     }
     if matches!(what, What::Long(_) | What::F5(_)) {
         violations.extend(figures::f5::run(&options).await?);
+    }
+    if matches!(what, What::Short(_) | What::Long(_) | What::F15(_)) {
+        violations.extend(figures::f15::run(&options).await?);
     }
     if matches!(what, What::Short(_) | What::Long(_) | What::F6(_)) {
         violations.extend(figures::f6::run(&options).await?);

@@ -6,7 +6,7 @@ use std::fmt::Debug;
 
 use axum::body::Body;
 use scrapest_webhook::scrapest::Scrapest;
-use scrapest_webhook::tower::{ResponseBody, ResponseFuture, VerifiedBody, WebhookService};
+use scrapest_webhook::service::{ResponseBody, ResponseFuture, VerifiedBody, WebhookService};
 use scrapest_webhook::{
     ConfigError, Delivery, EventError, MemoryStore, Rejection, RejectionKind,
     ScrapeBadgerWebhookLayer, ScrapestWebhookLayer, Secret, UnknownEvent, scrapebadger, scrapest,
@@ -39,4 +39,20 @@ fn the_public_types_can_be_shared_sent_and_kept() {
     error::<ConfigError>();
     error::<EventError>();
     error::<store::StoreError>();
+}
+
+/// Everything of the crate beside everything of tower: no name of the one hides the other.
+mod side_by_side {
+    #[allow(unused_imports, reason = "what is tested is that both can be named")]
+    use scrapest_webhook::*;
+    use tower::ServiceExt as _;
+
+    #[test]
+    fn a_glob_import_leaves_tower_alone() {
+        let layer: ScrapestWebhookLayer = WebhookLayer::new("a-secret-of-some-24-bytes");
+        let mut service = tower::Layer::layer(&layer, 5);
+        assert_eq!((*service.get_ref(), *service.get_mut()), (5, 5));
+        assert_eq!(service.into_inner(), 5);
+        drop(tower::service_fn(|_: ()| async { Ok::<_, ()>(()) }).oneshot(()));
+    }
 }

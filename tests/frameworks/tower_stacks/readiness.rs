@@ -10,7 +10,7 @@ use axum::body::Body;
 use axum::http::{Request, Response};
 use bytes::Bytes;
 use http_body_util::{Empty, Full};
-use scrapest_webhook::tower::VerifiedBody;
+use scrapest_webhook::service::VerifiedBody;
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 
 use super::{Runs, genuine, http, layer};

@@ -11,7 +11,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use scrapest_webhook::Delivery;
-use scrapest_webhook::tower::VerifiedBody;
+use scrapest_webhook::service::VerifiedBody;
 use tokio::net::TcpListener;
 use tower::{Layer, service_fn};
 

@@ -10,7 +10,7 @@ use axum::routing::post;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited, StreamBody};
 use hyper::body::Frame;
-use scrapest_webhook::tower::VerifiedBody;
+use scrapest_webhook::service::VerifiedBody;
 use scrapest_webhook::{Delivery, Rejection, RejectionKind};
 use tower::{Layer, ServiceBuilder, ServiceExt, service_fn};
 

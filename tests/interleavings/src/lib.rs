@@ -1,7 +1,7 @@
 //! Every interleaving of a few threads at the store in memory, by loom: `cd tests/interleavings && cargo test`.
 //!
 //! What a verb does is the subject of `memory_store_model` and `claim_search`; here it is that each is one step,
-//! whoever comes in between, and that none waits for another for ever.
+//! whichever thread comes in between, and that none waits forever for another.
 #![cfg(test)]
 
 use std::sync::atomic::Ordering::SeqCst;

@@ -39,7 +39,7 @@ impl Raw {
         raw.with("x-scrapebadger-signature", signature)
     }
 
-    /// Contract 2, likewise.
+    /// The same for contract 2.
     pub fn badger_2(body: impl Into<Vec<u8>>) -> Self {
         let raw = Self::new(body);
         let signature = signature(SECRET, &raw.body);

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::time::timeout;
+use tracing::instrument::WithSubscriber;
+use tracing::subscriber::NoSubscriber;
 
 use super::exchange::Exchange;
 use super::inspector::Exchanges;
@@ -125,6 +127,8 @@ impl Explainer {
                 &self.checks,
                 exchange.recording.clone(),
             );
+            // The layers that are tried out would log as if they received requests.
+            let refusal = refusal.with_subscriber(NoSubscriber::default());
             if let Ok(Ok(Some(refusal))) = timeout(PATIENCE, refusal).await
                 && refusal.check() == kind
             {

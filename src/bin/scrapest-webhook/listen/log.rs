@@ -1,7 +1,5 @@
 //! The log on standard error: everything that `tracing` gets, from here, from the crate and from its dependencies.
 
-use std::io::IsTerminal;
-
 use anyhow::{Context, Result};
 use axum::extract::Request;
 use axum::http::StatusCode;
@@ -30,7 +28,7 @@ pub(crate) fn start(format: Format) -> Result<()> {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
+        .with_ansi(console::colors_enabled_stderr())
         // It would be said on standard error, which is what failed.
         .log_internal_errors(false);
     match format {

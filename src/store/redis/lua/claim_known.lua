@@ -11,7 +11,7 @@ for place, key in ipairs(KEYS) do
     if standing(text, owner) == FOREIGN then
       return { 'foreign' }
     end
-    -- Whoever wrote it knows when it ends; we only know not to touch it.
+    -- Its writer knows when it ends. This script only knows not to touch it.
     return { 'in progress', place, tonumber(lease) }
   end
   record = record or { fence = 0, attempt = 0, lease = 0 }

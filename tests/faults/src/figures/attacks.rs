@@ -12,7 +12,7 @@ use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, interval, sleep};
 
 const SIGNATURE: &str =
@@ -66,6 +66,7 @@ impl fmt::Display for Seen {
 }
 
 const SLOW_BODY: &str = "slow body";
+const UNFINISHED: &str = "unfinished";
 const ENDLESS: &str = "endless chunks";
 const HUGE: &str = "10 GB announced";
 const FORGED: &str = "forged";
@@ -77,6 +78,55 @@ pub async fn slow_body(address: SocketAddr, seen: Arc<Seen>) {
         let each = Duration::from_secs(1);
         attack(address, SLOW_BODY, &headers, b"x", each, &seen).await;
     }
+}
+
+/// All of a body of 1 MiB but its last byte, from another address than that of the genuine deliveries.
+pub async fn unfinished(address: SocketAddr, seen: Arc<Seen>) {
+    let headers = head("content-length: 1048576");
+    let body = vec![b'x'; 1_048_575];
+    loop {
+        let Ok(mut stream) = from_elsewhere(address).await else {
+            sleep(Duration::from_millis(100)).await;
+            continue;
+        };
+        let began = Instant::now();
+        _ = stream.write_all(headers.as_bytes()).await;
+        _ = stream.write_all(&body).await;
+        let mut answer = [0; 512];
+        let read = stream.read(&mut answer).await.unwrap_or(0);
+        seen.note(UNFINISHED, status(&answer[..read]), began.elapsed());
+    }
+}
+
+/// The same over HTTP/2, each on a connection of its own.
+pub async fn unfinished_http2(address: SocketAddr, seen: Arc<Seen>) {
+    loop {
+        let Ok(stream) = from_elsewhere(address).await else {
+            sleep(Duration::from_millis(100)).await;
+            continue;
+        };
+        let Ok((streams, connection)) = h2::client::handshake(stream).await else { continue };
+        let connection = tokio::spawn(connection);
+        let began = Instant::now();
+        if let Ok(mut streams) = streams.ready().await {
+            let (name, value) = SIGNATURE.split_once(": ").expect("a header");
+            let request = Request::post(format!("http://{address}/scrapest")).header(name, value);
+            let request = request.body(()).expect("a request");
+            if let Ok((answer, mut body)) = streams.send_request(request, false)
+                && body.send_data(Bytes::from(vec![b'x'; 1_048_575]), false).is_ok()
+            {
+                let status = answer.await.map_or(0, |answer| answer.status().as_u16());
+                seen.note(UNFINISHED, status, began.elapsed());
+            }
+        }
+        connection.abort();
+    }
+}
+
+async fn from_elsewhere(address: SocketAddr) -> std::io::Result<TcpStream> {
+    let socket = TcpSocket::new_v4()?;
+    socket.bind(([127, 0, 0, 2], 0).into())?;
+    socket.connect(address).await
 }
 
 /// As many chunks as the receiver takes.
@@ -204,8 +254,11 @@ async fn attack(
         read = reads.read(&mut answer) => read.unwrap_or(0),
         () = push => 0,
     };
-    // 0: closed without an answer.
-    let status = answer[..read].get(9..12).and_then(|status| std::str::from_utf8(status).ok());
-    let status = status.and_then(|status| status.parse().ok()).unwrap_or(0);
-    seen.note(name, status, began.elapsed());
+    seen.note(name, status(&answer[..read]), began.elapsed());
+}
+
+/// 0: closed without an answer.
+fn status(answer: &[u8]) -> u16 {
+    let status = answer.get(9..12).and_then(|status| std::str::from_utf8(status).ok());
+    status.and_then(|status| status.parse().ok()).unwrap_or(0)
 }

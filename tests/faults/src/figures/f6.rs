@@ -24,7 +24,9 @@ const GROWTH: u64 = (64 + 64) * 1024 * 1024;
 const CUT: Duration = Duration::from_secs(6);
 /// Of the genuine deliveries.
 const P99: Duration = Duration::from_secs(1);
-/// Genuine deliveries a second.
+/// Bodies of 1 MiB that lack their last byte, from an address of their own: more than the cap has room for.
+const UNFINISHED: usize = 70;
+/// Genuine deliveries per second.
 const RATE: u64 = 50;
 
 struct Size {
@@ -85,6 +87,9 @@ async fn one(options: &Options, framework: Framework) -> Result<Violations> {
     for _ in 0..size.slow_headers {
         hostile.spawn(attacks::slow_headers(address));
     }
+    for _ in 0..UNFINISHED {
+        hostile.spawn(attacks::unfinished(address, Arc::clone(&seen)));
+    }
     for _ in 0..size.large {
         hostile.spawn(attacks::endless_chunks(address, Arc::clone(&seen)));
         hostile.spawn(attacks::huge_length(address, Arc::clone(&seen)));
@@ -128,7 +133,7 @@ async fn one(options: &Options, framework: Framework) -> Result<Violations> {
 }
 
 /// Their latencies in microseconds, and how many were not answered 200.
-async fn genuine(site: &Site, length: Duration) -> Result<(Histogram<u64>, usize)> {
+pub(super) async fn genuine(site: &Site, length: Duration) -> Result<(Histogram<u64>, usize)> {
     let address = site.receivers[0].address;
     let client = Client::builder(TokioExecutor::new()).build_http();
     let (began, mut due) = (Instant::now(), interval(Duration::from_secs(1) / RATE as u32));

@@ -4,6 +4,7 @@ mod attacks;
 pub mod defects;
 pub mod f1;
 pub mod f13;
+pub mod f15;
 pub mod f2;
 pub mod f5;
 pub mod f6;

@@ -61,7 +61,7 @@ async fn start(app: Router) -> Server {
         }
         drop(over);
     });
-    // The server's own task, and the one that axum waits for the signal with: whoever counts tasks
+    // The server's own task, and the one that axum waits for the signal with: a test that counts tasks
     // begins with both.
     for _ in 0..100 {
         if tasks() >= before + 2 {

@@ -15,7 +15,7 @@ use axum::body::Bytes;
 use axum::http::StatusCode;
 use axum::routing::{MethodRouter, post};
 use peers::{Contender, SECRET, SHORTEST, all, cpu, router};
-use scrapest_webhook::ScrapeBadgerWebhookLayer;
+use scrapest_webhook::{ScrapeBadgerWebhookLayer, Secrets};
 use scrapest_webhook::store::MemoryStore;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
@@ -112,9 +112,11 @@ fn write(axis: &Axis) {
 
 /// No curve: each secret is another HMAC, and there are four at most.
 fn secrets() {
-    let second = || ours().with_additional_secret("whsec_of_the_month_before").unwrap();
-    let third = || second().with_additional_secret("whsec_of_the_month_before_that").unwrap();
-    let layers = [ours(), second(), third()];
+    let all_secrets = [SECRET, "whsec_of_the_month_before", "whsec_of_the_month_before_that"];
+    let layers = [1, 2, 3].map(|count| {
+        let secrets = Secrets::new(all_secrets.into_iter().take(count)).unwrap();
+        ScrapeBadgerWebhookLayer::from_secrets(secrets)
+    });
     let behind = |layer| contender(Router::new().route("/", route(Some(layer))));
     let mut contenders = Vec::from_iter(layers.map(behind));
     contenders.extend(all().into_iter().filter(|contender| contender.name == "the HMAC alone"));

@@ -1,4 +1,4 @@
-//! Who may see the page: a browser on this machine that was given the URL. A page of another origin can neither read
+//! Decides which browsers see the page: a browser on this machine that was given the URL. A page of another origin can neither read
 //! (it does not know the token, and the browser keeps answers from it) nor send anything.
 
 use std::net::{IpAddr, SocketAddr};

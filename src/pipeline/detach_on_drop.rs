@@ -11,6 +11,7 @@ use tokio::time::{Sleep, sleep_until};
 use tracing::Instrument;
 use tracing::instrument::Instrumented;
 
+use crate::observe::MetersOfLayer;
 use crate::rejection::{RejectionKind, Reply};
 use crate::run_state::{Phase, RunState};
 
@@ -20,6 +21,7 @@ pub(crate) struct DetachOnDrop<F: ?Sized + Future> {
     future: Option<Pin<Box<F>>>,
     run: Arc<RunState>,
     answer_within: Duration,
+    meters: MetersOfLayer,
     /// Only once a handler has waited for something.
     timer: Option<Pin<Box<Sleep>>>,
     spawn: fn(Instrumented<Pin<Box<F>>>),
@@ -33,10 +35,11 @@ impl<F: ?Sized + Future> DetachOnDrop<F> {
         future: Pin<Box<F>>,
         run: Arc<RunState>,
         answer_within: Duration,
+        meters: MetersOfLayer,
         spawn: fn(Instrumented<Pin<Box<F>>>),
         late: fn(Reply) -> F::Output,
     ) -> Self {
-        Self { future: Some(future), run, answer_within, timer: None, spawn, late }
+        Self { future: Some(future), run, answer_within, meters, timer: None, spawn, late }
     }
 
     fn detach(&mut self) {
@@ -75,7 +78,7 @@ impl<F: ?Sized + Future> Future for DetachOnDrop<F> {
         }
         this.detach();
         let reply = Reply::from(RejectionKind::AnswerDeadline);
-        crate::observe::late(&this.run, &reply);
+        crate::observe::late(&this.run, &this.meters, &reply);
         Poll::Ready((this.late)(reply))
     }
 }
