@@ -6,7 +6,7 @@ use std::convert::Infallible;
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response};
 use http_body_util::Full;
-use scrapest_webhook::tower::VerifiedBody;
+use scrapest_webhook::service::VerifiedBody;
 use scrapest_webhook::{PeerAddr, ScrapestWebhookLayer, testing};
 use tower::{Layer, ServiceExt};
 
