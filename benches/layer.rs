@@ -54,7 +54,7 @@ impl Provider for Incurious {
         Envelope::new()
             .with_id(message.header("x-scrapebadger-delivery-id"))
             .with_kind(message.header_str("x-scrapebadger-event"))
-            .with_insecure_missing_timestamp()
+            .with_insecure_missing_timestamp(true)
     }
 }
 

@@ -27,7 +27,7 @@ impl Provider for GitHub {
         Envelope::new()
             .with_id(message.header("x-github-delivery"))
             .with_kind(message.header_str("x-github-event"))
-            .with_insecure_missing_timestamp()
+            .with_insecure_missing_timestamp(true)
     }
 }
 

@@ -39,7 +39,7 @@ impl Provider for X {
     }
 
     fn envelope<'a>(&self, _: &Message<'a>) -> Envelope<'a> {
-        Envelope::new().with_insecure_missing_timestamp()
+        Envelope::new().with_insecure_missing_timestamp(true)
     }
 
     fn dedup_by(&self) -> DedupBy {

@@ -13,13 +13,12 @@ use std::sync::Arc;
 use tracing::field::{Empty, display};
 use tracing::{Span, debug, info, info_span, warn};
 
-#[cfg(not(feature = "metrics"))]
-use self::no_meters as meters;
-
 use self::meters::KindLabel;
 pub(crate) use self::meters::{
     Asked, GaugeGuard, Meters, MetersOfLayer, StoreMeters, evicted, taken_over,
 };
+#[cfg(not(feature = "metrics"))]
+use self::no_meters as meters;
 use crate::escaped::Escaped;
 use crate::rejection::{RejectionKind, Reply};
 use crate::run_state::RunState;

@@ -99,8 +99,8 @@ impl<'a> Envelope<'a> {
     /// Accept the request without any timestamp, for senders that send none. Insecure: a captured request is
     /// refused only while the store remembers it, so keep the retention long.
     #[must_use]
-    pub fn with_insecure_missing_timestamp(self) -> Self {
-        Self { missing_timestamp_will_do: true, ..self }
+    pub fn with_insecure_missing_timestamp(self, insecure: bool) -> Self {
+        Self { missing_timestamp_will_do: self.missing_timestamp_will_do || insecure, ..self }
     }
 }
 

@@ -18,8 +18,12 @@ impl Scrapest {
         if kind.is_some_and(|kind| !CHALLENGE_KINDS.contains(&kind)) {
             return None;
         }
-        let (name, field) =
-            self.challenge_fields.iter().zip(fields).find(|(_, field)| *field != Field::Absent)?;
+        let (name, field) = self
+            .challenge_fields
+            .names
+            .iter()
+            .zip(fields)
+            .find(|(_, field)| *field != Field::Absent)?;
         let value = field.text()?;
         match self.plain_challenge {
             true => Challenge::text(&value),
@@ -63,13 +67,13 @@ impl Provider for Scrapest {
             message.body(),
             [
                 &self.timestamp_field,
-                &self.delivery_id_fields[0],
-                &self.delivery_id_fields[1],
-                &self.kind_fields[0],
-                &self.kind_fields[1],
-                &self.challenge_fields[0],
-                &self.challenge_fields[1],
-                &self.challenge_fields[2],
+                &self.delivery_id_fields.names[0],
+                &self.delivery_id_fields.names[1],
+                &self.kind_fields.names[0],
+                &self.kind_fields.names[1],
+                &self.challenge_fields.names[0],
+                &self.challenge_fields.names[1],
+                &self.challenge_fields.names[2],
             ],
             // Of a kind that is no challenge, nothing else is asked for.
             |[time, id, _, kind, ..]| {
@@ -102,7 +106,7 @@ impl Provider for Scrapest {
                 Some(source.clone().into_bytes()),
             ),
             (None, None) => {
-                let fields = self.delivery_id_fields.iter().zip([id_1, id_2]);
+                let fields = self.delivery_id_fields.names.iter().zip([id_1, id_2]);
                 let found = fields.filter_map(|(name, field)| Some((name, field.id()?))).next();
                 let is_bare = found.as_ref().is_some_and(|(name, _)| **name == "id");
                 let scope = (is_bare && !self.body_id_alone).then(|| {
@@ -157,7 +161,9 @@ impl Provider for Scrapest {
                 return Err(ConfigError::new(setting, what));
             }
         }
-        Ok(())
+        self.delivery_id_fields.check("delivery_id_fields")?;
+        self.kind_fields.check("kind_fields")?;
+        self.challenge_fields.check("challenge_fields")
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::config_error::ConfigError;
+
 /// How Scrapest signs and labels its requests. The sender documents that every request carries an HMAC signature and
 /// a timestamp, and that a new webhook has to answer a challenge, but not the names. **Every name here is an
 /// assumption**, and therefore a setting. Compare it with what arrives before you rely on it.
@@ -18,9 +20,9 @@ pub struct Scrapest {
     pub(super) deliver: Deliver,
     pub(super) signed_content: SignedContent,
     pub(super) timestamp_field: Cow<'static, str>,
-    pub(super) delivery_id_fields: [Cow<'static, str>; 2],
-    pub(super) kind_fields: [Cow<'static, str>; 2],
-    pub(super) challenge_fields: [Cow<'static, str>; 3],
+    pub(super) delivery_id_fields: Names<2>,
+    pub(super) kind_fields: Names<2>,
+    pub(super) challenge_fields: Names<3>,
     pub(super) plain_challenge: bool,
     pub(super) insecure_unsigned_challenge: bool,
     pub(super) insecure_unsigned_timestamp: bool,
@@ -65,9 +67,9 @@ impl Default for Scrapest {
             deliver: Deliver::default(),
             signed_content: SignedContent::default(),
             timestamp_field: "timestamp".into(),
-            delivery_id_fields: ["delivery_id".into(), "id".into()],
-            kind_fields: ["event".into(), "type".into()],
-            challenge_fields: ["challenge".into(), "verification_token".into(), "token".into()],
+            delivery_id_fields: Names::new(["delivery_id", "id"]),
+            kind_fields: Names::new(["event", "type"]),
+            challenge_fields: Names::new(["challenge", "verification_token", "token"]),
             plain_challenge: false,
             insecure_unsigned_challenge: false,
             insecure_unsigned_timestamp: false,
@@ -76,6 +78,38 @@ impl Default for Scrapest {
 }
 
 type Name = Cow<'static, str>;
+
+/// Up to so many names of fields, the first that is there counts.
+#[derive(Clone, Debug)]
+pub(super) struct Names<const N: usize> {
+    pub(super) names: [Name; N],
+    /// How many were given, which may be more than there is room for.
+    given: usize,
+}
+
+impl<const N: usize> Names<N> {
+    fn new(names: impl IntoIterator<Item = impl Into<Name>>) -> Self {
+        let mut names = names.into_iter().map(Into::into).fuse();
+        // A name that is there twice is looked for once; no sender writes this one.
+        let mut last = Name::Borrowed("\0");
+        let kept = std::array::from_fn(|_| {
+            last = names.next().unwrap_or_else(|| last.clone());
+            last.clone()
+        });
+        let used = kept.iter().zip(kept.iter().skip(1)).filter(|(one, next)| one != next).count();
+        Self { names: kept, given: used + 1 + names.count() }
+    }
+
+    pub(super) fn check(&self, setting: &'static str) -> Result<(), ConfigError> {
+        match self.given {
+            given if given <= N => Ok(()),
+            given => {
+                let what = format!("has {given} names, expected at most {N}");
+                Err(ConfigError::new(setting, what))
+            }
+        }
+    }
+}
 
 impl Scrapest {
     /// The header with the signature. Default: `X-Scrapest-Signature`, `sha256=` and 64 hex digits.
@@ -124,11 +158,11 @@ impl Scrapest {
         Self { timestamp_field: name.into(), ..self }
     }
 
-    /// The fields of the body that replace the delivery id's header, the first that is there.
+    /// The fields of the body that replace the delivery id's header, the first that is there; at most two.
     /// Default: `delivery_id`, `id`. See also [`with_body_id_alone`](Self::with_body_id_alone).
     #[must_use]
-    pub fn with_delivery_id_fields(self, names: [impl Into<Name>; 2]) -> Self {
-        Self { delivery_id_fields: names.map(Into::into), ..self }
+    pub fn with_delivery_id_fields(self, names: impl IntoIterator<Item = impl Into<Name>>) -> Self {
+        Self { delivery_id_fields: Names::new(names), ..self }
     }
 
     /// Whether the body's own `id` is an id of the delivery. Default: `false`, because it may be the tweet's, which
@@ -155,17 +189,18 @@ impl Scrapest {
         Self { deliver, ..self }
     }
 
-    /// The fields of the body with the event's kind, the first that is there. Default: `event`, `type`.
+    /// The fields of the body with the event's kind, the first that is there; at most two. Default: `event`,
+    /// `type`.
     #[must_use]
-    pub fn with_kind_fields(self, names: [impl Into<Name>; 2]) -> Self {
-        Self { kind_fields: names.map(Into::into), ..self }
+    pub fn with_kind_fields(self, names: impl IntoIterator<Item = impl Into<Name>>) -> Self {
+        Self { kind_fields: Names::new(names), ..self }
     }
 
-    /// The fields of the body that may be a challenge, the first that is there. Default: `challenge`,
-    /// `verification_token`, `token`.
+    /// The fields of the body that may be a challenge, the first that is there; at most three. Default:
+    /// `challenge`, `verification_token`, `token`.
     #[must_use]
-    pub fn with_challenge_fields(self, names: [impl Into<Name>; 3]) -> Self {
-        Self { challenge_fields: names.map(Into::into), ..self }
+    pub fn with_challenge_fields(self, names: impl IntoIterator<Item = impl Into<Name>>) -> Self {
+        Self { challenge_fields: Names::new(names), ..self }
     }
 
     /// Answer a challenge with its value alone, as plain text. Default: as JSON, `{"challenge": "…"}`

@@ -3,14 +3,15 @@
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::Weak;
+use std::pin::Pin;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::time::sleep;
 use zeroize::Zeroizing;
 
-use super::handle::{Shared, put};
-use super::{Secret, SecretSet};
+use super::handle::{Inner, put};
+use super::{Secret, SecretSet, Secrets};
 use crate::config_error::ConfigError;
 
 /// More bytes than this in a file are not a secret, but a mistake.
@@ -67,7 +68,7 @@ pub(super) fn secrets(path: &Path, content: &[u8]) -> Result<SecretSet, ConfigEr
 }
 
 /// Follows the file until nobody has a handle any more. `first` is what the handle was made of.
-pub(super) async fn watch(shared: Weak<Shared>, path: PathBuf, every: Duration, first: Content) {
+pub(super) async fn watch(shared: Weak<Inner>, path: PathBuf, every: Duration, first: Content) {
     // What the last look found, so that nothing is said twice.
     let (mut last, mut in_use) = (Ok(first.clone()), first);
     while shared.strong_count() > 0 {
@@ -108,4 +109,51 @@ async fn look(path: &Path) -> Result<Content, ConfigError> {
     let of = path.to_owned();
     let read = tokio::task::spawn_blocking(move || read_regular(&of));
     read.await.unwrap_or_else(|error| Err(unreadable(path, error)))
+}
+
+/// The handle, and what follows the file.
+type Watched = (Secrets, Pin<Box<dyn Future<Output = ()> + Send>>);
+
+impl Secrets {
+    /// The secrets in the file at `path`, one a line, and a future that follows it: it looks `every` so
+    /// often, and takes over what has changed. To be spawned; it ends when nobody has a clone of the
+    /// handle any more.
+    ///
+    /// The file may be replaced, written over, or be a link that is changed, as Kubernetes does it. A change counts
+    /// once it was read twice alike, a second apart (or `every`, if that is less), so that no half of it
+    /// is. While what is there cannot be read or is no good (no file, empty, a blank line, too short), the
+    /// secrets from before stay, and one line at WARN says so and why. Needs a tokio runtime with
+    /// time enabled. What is not a regular file, such as a named pipe, is never opened.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), scrapest_webhook::ConfigError> {
+    /// use std::time::Duration;
+    /// use scrapest_webhook::{ScrapestWebhookLayer, Secrets};
+    ///
+    /// let every = Duration::from_secs(10);
+    /// let (secrets, watch) = Secrets::from_watched_file("/run/secrets/webhook", every)?;
+    /// tokio::spawn(watch);
+    /// let layer = ScrapestWebhookLayer::from_secrets(secrets);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read, is longer than 4,096 bytes, or holds no good secrets, as in
+    /// [`new`](Self::new); when `every` is 0.
+    pub fn from_watched_file(
+        path: impl Into<PathBuf>,
+        every: Duration,
+    ) -> Result<Watched, ConfigError> {
+        if every.is_zero() {
+            let what = "is looked at every 0s, expected more than 0";
+            return Err(ConfigError::new("secret", what));
+        }
+        let path = path.into();
+        let content = read_regular(&path)?;
+        let handle = Self::of(secrets(&path, &content)?);
+        let watch = watch(Arc::downgrade(&handle.0), path, every, content);
+        Ok((handle, Box::pin(watch)))
+    }
 }

@@ -1,13 +1,9 @@
 //! Secrets that are exchanged while the receiver runs.
 
 use std::fmt;
-use std::future::Future;
-use std::path::PathBuf;
-use std::pin::Pin;
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
 
-use super::{Secret, SecretSet, file};
+use super::{Secret, SecretSet};
 use crate::config_error::ConfigError;
 
 /// The active secrets of a layer, or of one [`Webhook`](crate::Webhook), one to four, to be exchanged at
@@ -36,10 +32,10 @@ use crate::config_error::ConfigError;
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct Secrets(pub(super) Arc<Shared>);
+pub struct Secrets(pub(super) Arc<Inner>);
 
 /// The lock is held to take the set or to put another there, never while anything is computed.
-pub(super) type Shared = RwLock<Arc<SecretSet>>;
+pub(super) type Inner = RwLock<Arc<SecretSet>>;
 
 impl Secrets {
     /// One to four secrets, all valid, in any order.
@@ -50,48 +46,6 @@ impl Secrets {
     /// label.
     pub fn new<S: Into<Secret>>(secrets: impl IntoIterator<Item = S>) -> Result<Self, ConfigError> {
         Ok(Self::of(SecretSet::new(secrets)?))
-    }
-
-    /// The secrets in the file at `path`, one a line, and a future that follows it: it looks `every` so
-    /// often, and takes over what has changed. To be spawned; it ends when nobody has a clone of the
-    /// handle any more.
-    ///
-    /// The file may be replaced, written over, or be a link that is changed, as Kubernetes does it. A change counts
-    /// once it was read twice alike, a second apart (or `every`, if that is less), so that no half of it
-    /// is. While what is there cannot be read or is no good (no file, empty, a blank line, too short), the
-    /// secrets from before stay, and one line at WARN says so and why. Needs a tokio runtime with
-    /// time enabled. What is not a regular file, such as a named pipe, is never opened.
-    ///
-    /// ```no_run
-    /// # fn main() -> Result<(), scrapest_webhook::ConfigError> {
-    /// use std::time::Duration;
-    /// use scrapest_webhook::{ScrapestWebhookLayer, Secrets};
-    ///
-    /// let every = Duration::from_secs(10);
-    /// let (secrets, watch) = Secrets::from_watched_file("/run/secrets/webhook", every)?;
-    /// tokio::spawn(watch);
-    /// let layer = ScrapestWebhookLayer::from_secrets(secrets);
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// When the file cannot be read, is longer than 4,096 bytes, or holds no good secrets, as in
-    /// [`new`](Self::new); when `every` is 0.
-    pub fn from_watched_file(
-        path: impl Into<PathBuf>,
-        every: Duration,
-    ) -> Result<Watched, ConfigError> {
-        if every.is_zero() {
-            let what = "is looked at every 0s, expected more than 0";
-            return Err(ConfigError::new("secret", what));
-        }
-        let path = path.into();
-        let content = file::read_regular(&path)?;
-        let secrets = Self::of(file::secrets(&path, &content)?);
-        let watch = file::watch(Arc::downgrade(&secrets.0), path, every, content);
-        Ok((secrets, Box::pin(watch)))
     }
 
     /// From now on these, all of them and no other; as for [`new`](Self::new).
@@ -117,10 +71,7 @@ impl Secrets {
     }
 }
 
-/// The handle, and what follows the file.
-type Watched = (Secrets, Pin<Box<dyn Future<Output = ()> + Send>>);
-
-pub(super) fn put(shared: &Shared, set: SecretSet) {
+pub(super) fn put(shared: &Inner, set: SecretSet) {
     let mut place = shared.write().unwrap_or_else(PoisonError::into_inner);
     let old = std::mem::replace(&mut *place, Arc::new(set));
     drop(place);

@@ -25,7 +25,7 @@ impl Provider for Plain {
     }
 
     fn envelope<'a>(&self, _: &Message<'a>) -> Envelope<'a> {
-        Envelope::new().with_insecure_missing_timestamp()
+        Envelope::new().with_insecure_missing_timestamp(true)
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod calls;
 mod mock;
+mod passes;
 mod process;
 mod reconcile;
 mod rotation;

@@ -10,7 +10,8 @@ use axum::routing::post;
 use scrapest_webhook::scrapebadger::api::{ApiKey, Client};
 use scrapest_webhook::store::MemoryStore;
 use scrapest_webhook::{
-    Delivery, Once, Reconcile, ReconcileError, ScrapeBadgerWebhookLayer, scrapebadger, testing,
+    Delivery, Once, Reconcile, ReconcileError, ScrapeBadgerWebhookLayer, ScrapestWebhookLayer,
+    scrapebadger, scrapest, testing,
 };
 use serde_json::json;
 use tower::ServiceExt;
@@ -250,4 +251,50 @@ async fn settings_that_would_run_a_tweet_twice_are_refused() {
         "{error}"
     );
     assert_eq!(mock.site().calls.len(), 0);
+}
+#[tokio::test]
+async fn the_history_of_a_scrapest_source_is_reconciled_by_source_and_message_id() {
+    let mock = Mock::start().await;
+    let payload =
+        json!({"id": "77", "text": "hello", "author": {"id": "5", "screen_name": "someone"}});
+    let message = |id: &str, source: &str| {
+        json!({
+            "id": format!("entry-{id}"), "source": source, "messageId": id, "sourceId": "5",
+            "content": "hello", "rawPayload": payload, "createdAt": crate::mock::now(-60),
+        })
+    };
+    mock.site().faults.extend([
+        Fault::Broken(json!({
+            "data": [message("77", "fast-x"), message("77", "x")], "nextCursor": "next", "limit": 100,
+        })),
+        Fault::Broken(json!({"data": [message("78", "telegram")], "nextCursor": null, "limit": 100})),
+    ]);
+    let layer = ScrapestWebhookLayer::new(SECRET)
+        .with_store(MemoryStore::new())
+        .with_retention(Duration::from_secs(48 * 3_600));
+    let handled = Mutex::new(Vec::new());
+    let handler = async |delivery: Delivery| {
+        let event = scrapest::Event::try_from(&delivery).map_err(|error| error.to_string())?;
+        assert!(delivery.is_reconciled());
+        handled.lock().unwrap().push(format!("{:?}", event.kind()));
+        Ok::<_, String>(())
+    };
+    // Delivered before: known by its source and id.
+    let body = json!({"mid": "77", "sid": "5", "source": "x", "timestamp": 1_000 * time::OffsetDateTime::now_utc().unix_timestamp(), "payload": payload});
+    let app = Router::new().route(
+        "/",
+        post(|_: scrapest::Event| async { StatusCode::NO_CONTENT }).route_layer(layer.clone()),
+    );
+    let request =
+        testing::scrapest(SECRET).with_body(body.to_string()).without_delivery_id().sign();
+    assert_eq!(app.oneshot(request.into_http::<Body>("/")).await.unwrap().status(), 204);
+    let client = scrapest::api::Client::at(&mock.url, ApiKey::new(KEY).unwrap()).unwrap();
+    let done = layer.reconcile(&client, &Reconcile::new("5"), handler).await.unwrap();
+    assert_eq!((done.looked_at, done.known, done.missing), (3, 1, 2), "{handled:?}");
+    let calls = mock.site().calls.clone();
+    assert!(
+        calls[0].starts_with("GET /account/history/5?order=asc&limit=100&startDate="),
+        "{calls:?}"
+    );
+    assert!(calls[1].ends_with("&cursor=next"), "{calls:?}");
 }

@@ -43,8 +43,8 @@ struct Bucket {
     first: u64,
     /// And of the last four.
     last: u32,
-    /// How many keys that are kept passed this bucket when it was full: 0 ends a search.
-    passed: u32,
+    /// How many keys that are kept overflow this bucket when it was full: 0 ends a search.
+    overflow: u32,
     places: [u32; SLOTS],
 }
 
@@ -103,7 +103,7 @@ impl Part {
                     return Some((at, slot));
                 }
             }
-            if bucket.passed == 0 {
+            if bucket.overflow == 0 {
                 return None;
             }
             at = self.after(at);
@@ -123,7 +123,7 @@ impl Part {
                 self.len += 1;
                 return;
             }
-            bucket.passed += 1;
+            bucket.overflow += 1;
             at = self.after(at);
         }
     }
@@ -134,7 +134,7 @@ impl Part {
         self.len -= 1;
         let mut at = share(hash, self.buckets.len());
         while at != found {
-            self.buckets[at].passed -= 1;
+            self.buckets[at].overflow -= 1;
             at = self.after(at);
         }
     }
@@ -264,7 +264,7 @@ mod tests {
                 index.remove(hash_of(at), place);
             }
             let mut buckets = index.parts.iter().flat_map(|part| &part.buckets);
-            prop_assert!(buckets.all(|bucket| (bucket.first, bucket.last, bucket.passed) == (0, 0, 0)));
+            prop_assert!(buckets.all(|bucket| (bucket.first, bucket.last, bucket.overflow) == (0, 0, 0)));
         }
     }
 }

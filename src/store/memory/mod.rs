@@ -1,4 +1,17 @@
 //! The default store: this process, forgotten at its end.
+//!
+//! One mutex guards four structures; `table.rs` keeps them in step, `records.rs` has the verbs.
+//!
+//! ```text
+//! key ─► index (index.rs): key's hash → where its record is
+//!          ├─ Live ─► slab (slab.rs): runs or was released, ≤ 128 B
+//!          │            └─► queues, oldest first: Running · Released · Aside
+//!          └─ Done ─► ring (ring.rs): completed, in that order, ≤ 48 B
+//!                       front (leaves first) … next (a new one)
+//! ```
+//!
+//! A completion moves a record from the slab to the ring. Its sequence number says who is oldest. Records leave from the
+//! front, a few with each claim, so nothing stalls for a sweep.
 
 mod index;
 mod record;
@@ -80,9 +93,9 @@ const RECORDS_A_DELIVERY: usize = 2;
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct MemoryStore(Arc<Shared>);
+pub struct MemoryStore(Arc<Inner>);
 
-struct Shared {
+struct Inner {
     records: Mutex<Records>,
     capacity: usize,
     created: Instant,
@@ -109,7 +122,7 @@ impl MemoryStore {
         let capacity = deliveries.get().saturating_mul(RECORDS_A_DELIVERY);
         // A clock before 1970 costs the growth of the fence over a restart, and nothing else.
         let created = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self(Arc::new(Shared {
+        Self(Arc::new(Inner {
             records: Mutex::new(Records::new(capacity, created)),
             capacity,
             created: Instant::now(),

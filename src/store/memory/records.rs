@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::super::{Claim, Fence, Key, Owner, Settled};
 use super::record::{NANOS_A_MILLI, Now, Record, State, nanos};
 use super::ring::Completed;
-use super::slab::{Line, Slot};
+use super::slab::{Queue, Slot};
 use super::table::{Found, Name, Place, Table};
 
 /// How many expired records leave before those of a delivery are added. More than these, so that they become
@@ -76,9 +76,9 @@ impl Records {
     /// When the oldest was claimed, with which its fence begins, or about when it was completed.
     #[cfg(feature = "metrics")]
     pub(super) fn oldest_unix_millis(&self) -> Option<u64> {
-        let lines = [Line::Running, Line::Released, Line::Aside];
+        let lines = [Queue::Running, Queue::Released, Queue::Aside];
         let claimed = lines.into_iter().filter_map(|line| self.table.oldest(line));
-        let claimed = claimed.map(|slot| self.table.loose(slot).fence);
+        let claimed = claimed.map(|slot| self.table.live(slot).fence);
         let completed = self.table.filed_since().map(|nanos| self.unix_millis(nanos));
         let oldest = claimed.chain(completed).min()?;
         // None is older than the store, whatever a foreign fence says.
@@ -96,8 +96,8 @@ impl Records {
         let (lease_until, keep_until) = (now.plus(lease), now.plus(keep));
         let name = self.table.name(key);
         let slot = match self.find(name, now).map(|found| found.place) {
-            Some(Place::Loose(slot)) => slot,
-            Some(Place::Filed(_)) => return Ok(Claim::Completed),
+            Some(Place::Live(slot)) => slot,
+            Some(Place::Done(_)) => return Ok(Claim::Completed),
             None => {
                 self.make_room(key, now)?;
                 let record = Record {
@@ -107,7 +107,7 @@ impl Records {
                     state: State::Running { owner: owner.to_bytes(), lease_until },
                 };
                 let acquired = record.acquired();
-                self.table.insert(name, record, Line::Running);
+                self.table.insert(name, record, Queue::Running);
                 return Ok(acquired);
             }
         };
@@ -129,14 +129,14 @@ impl Records {
         record.hold(owner, lease_until);
         record.keep_until = keep_until;
         let acquired = record.acquired();
-        self.table.requeue(slot, Line::Running);
+        self.table.requeue(slot, Queue::Running);
         Ok(acquired)
     }
 
     pub(super) fn renew(&mut self, key: &Key, owner: Owner, lease: Duration, now: Now) -> Settled {
         let Some(slot) = self.held(key, owner, now) else { return Settled::Lost };
         self.table.loose_mut(slot).hold(owner, now.plus(lease));
-        self.table.requeue(slot, Line::Running);
+        self.table.requeue(slot, Queue::Running);
         Settled::Done
     }
 
@@ -157,9 +157,9 @@ impl Records {
             return Ok(Settled::Lost);
         };
         let (before, is_running, is_held) = match found.place {
-            Place::Filed(spot) => (self.table.filed(spot), false, false),
-            Place::Loose(slot) => {
-                let record = self.table.loose(slot);
+            Place::Done(spot) => (self.table.done(spot), false, false),
+            Place::Live(slot) => {
+                let record = self.table.live(slot);
                 let is_running = matches!(record.state, State::Running { .. });
                 (record.into(), is_running, record.is_held_by(owner))
             }
@@ -177,13 +177,13 @@ impl Records {
     pub(super) fn release(&mut self, key: &Key, owner: Owner, now: Now) -> Settled {
         let Some(slot) = self.held(key, owner, now) else { return Settled::Lost };
         self.table.loose_mut(slot).state = State::Retryable;
-        self.table.requeue(slot, Line::Released);
+        self.table.requeue(slot, Queue::Released);
         Settled::Done
     }
 
     fn held(&mut self, key: &Key, owner: Owner, now: Now) -> Option<Slot> {
         match self.find(self.table.name(key), now)?.place {
-            Place::Loose(slot) if self.table.loose(slot).is_held_by(owner) => Some(slot),
+            Place::Live(slot) if self.table.live(slot).is_held_by(owner) => Some(slot),
             _ => None,
         }
     }
@@ -202,8 +202,8 @@ impl Records {
     #[inline(always)]
     fn is_known(&self, place: Place, now: Now) -> bool {
         match place {
-            Place::Loose(slot) => self.table.loose(slot).is_known(now),
-            Place::Filed(spot) => now.nanos < self.table.filed(spot).keep_until,
+            Place::Live(slot) => self.table.live(slot).is_known(now),
+            Place::Done(spot) => now.nanos < self.table.done(spot).keep_until,
         }
     }
 
@@ -219,11 +219,11 @@ impl Records {
     /// The oldest of a line, if it has expired. One that is kept for longer is in the way of its own line alone.
     #[inline]
     fn expired(&self, now: Now) -> Option<Place> {
-        let filed = self.table.oldest_filed().map(Place::Filed);
-        let loose =
-            [Line::Running, Line::Released, Line::Aside].map(|line| self.table.oldest(line));
-        let loose = loose.into_iter().flatten().map(Place::Loose);
-        filed.into_iter().chain(loose).find(|place| !self.is_known(*place, now))
+        let done = self.table.oldest_done().map(Place::Done);
+        let live =
+            [Queue::Running, Queue::Released, Queue::Aside].map(|line| self.table.oldest(line));
+        let live = live.into_iter().flatten().map(Place::Live);
+        done.into_iter().chain(live).find(|place| !self.is_known(*place, now))
     }
 
     /// Makes room for a record of this key, at the cost of one whose loss does the least harm.
@@ -232,9 +232,9 @@ impl Records {
         if self.len() < self.capacity {
             return Ok(());
         }
-        let abandoned = self.table.oldest(Line::Running);
-        let abandoned = abandoned.filter(|slot| !self.table.loose(*slot).is_leased(now));
-        match abandoned.map(Place::Loose).or_else(|| self.table.next_to_go(key, self.capacity)) {
+        let abandoned = self.table.oldest(Queue::Running);
+        let abandoned = abandoned.filter(|slot| !self.table.live(*slot).is_leased(now));
+        match abandoned.map(Place::Live).or_else(|| self.table.next_to_go(key, self.capacity)) {
             Some(place) => self.forget(place, now),
             None => return Err(Full),
         }

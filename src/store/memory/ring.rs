@@ -18,16 +18,16 @@ pub(super) struct Completed {
 }
 
 /// How many entries came before it, since the store was created.
-pub(super) type Turn = u64;
+pub(super) type Seq = u64;
 
 /// Where an entry is, as long as it is kept: the last 31 bits of its turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Spot(pub(super) u32);
+pub(super) struct RingSlot(pub(super) u32);
 
-impl Spot {
+impl RingSlot {
     const MASK: u32 = u32::MAX >> 1;
 
-    fn of(turn: Turn) -> Self {
+    fn of(turn: Seq) -> Self {
         Self(turn as u32 & Self::MASK)
     }
 }
@@ -38,9 +38,9 @@ pub(super) struct Ring {
     /// A block has 2 to the power of it entries.
     shift: u32,
     /// Of the front, which is live if any entry is.
-    front: Turn,
+    front: Seq,
     /// Of the next entry.
-    next: Turn,
+    next: Seq,
     live: usize,
     /// What the last block to leave had its entries in.
     spare: Vec<Entry>,
@@ -86,35 +86,37 @@ impl Ring {
 
     /// Of the next entry.
     #[inline]
-    pub(super) fn next(&self) -> Turn {
+    pub(super) fn next(&self) -> Seq {
         self.next
     }
 
     #[inline]
-    pub(super) fn front(&self) -> Option<(Spot, Turn)> {
-        (self.live > 0).then_some((Spot::of(self.front), self.front))
+    pub(super) fn front(&self) -> Option<(RingSlot, Seq)> {
+        (self.live > 0).then_some((RingSlot::of(self.front), self.front))
     }
 
     /// The oldest entry from `from` on that is as asked for.
     pub(super) fn first_from(
         &self,
-        from: Turn,
+        from: Seq,
         is_it: impl Fn(&Key) -> bool,
-    ) -> Option<(Spot, Turn)> {
-        (from.max(self.front)..self.next).map(|turn| (Spot::of(turn), turn)).find(|(spot, _)| {
-            let (block, entry) = self.place(*spot);
-            let entry = &self.blocks[block].entries[entry];
-            entry.until != Until::DEAD && is_it(&entry.key)
-        })
+    ) -> Option<(RingSlot, Seq)> {
+        (from.max(self.front)..self.next).map(|turn| (RingSlot::of(turn), turn)).find(
+            |(spot, _)| {
+                let (block, entry) = self.place(*spot);
+                let entry = &self.blocks[block].entries[entry];
+                entry.until != Until::DEAD && is_it(&entry.key)
+            },
+        )
     }
 
-    pub(super) fn key(&self, spot: Spot) -> &Key {
+    pub(super) fn key(&self, spot: RingSlot) -> &Key {
         let (block, entry) = self.place(spot);
         &self.blocks[block].entries[entry].key
     }
 
     #[inline]
-    pub(super) fn get(&self, spot: Spot) -> Completed {
+    pub(super) fn get(&self, spot: RingSlot) -> Completed {
         let (block, entry) = self.place(spot);
         let block = &self.blocks[block];
         Completed { fence: block.fence, keep_until: block.entries[entry].until.nanos() }
@@ -122,11 +124,11 @@ impl Ring {
 
     /// At the back.
     #[inline]
-    pub(super) fn push(&mut self, key: Key, completed: Completed, now: u64) -> Spot {
+    pub(super) fn push(&mut self, key: Key, completed: Completed, now: u64) -> RingSlot {
         if self.next & self.in_block() == 0 {
             self.extend();
         }
-        let spot = Spot::of(self.next);
+        let spot = RingSlot::of(self.next);
         if let Some(block) = self.blocks.back_mut() {
             block.push(key, completed, now);
         }
@@ -137,7 +139,7 @@ impl Ring {
 
     /// Takes a live entry away.
     #[inline]
-    pub(super) fn take(&mut self, spot: Spot) -> (Key, Completed) {
+    pub(super) fn take(&mut self, spot: RingSlot) -> (Key, Completed) {
         let (block, entry) = self.place(spot);
         let block = &mut self.blocks[block];
         let gone = &mut block.entries[entry];
@@ -145,7 +147,7 @@ impl Ring {
         let key = gone.key;
         gone.until = Until::DEAD;
         self.live -= 1;
-        if spot == Spot::of(self.front) {
+        if spot == RingSlot::of(self.front) {
             self.pass_over_the_dead();
         }
         (key, completed)
@@ -195,8 +197,8 @@ impl Ring {
 
     /// In which block, and where there.
     #[inline]
-    fn place(&self, spot: Spot) -> (usize, usize) {
-        let since_front = spot.0.wrapping_sub(self.front as u32) & Spot::MASK;
+    fn place(&self, spot: RingSlot) -> (usize, usize) {
+        let since_front = spot.0.wrapping_sub(self.front as u32) & RingSlot::MASK;
         let at = u64::from(since_front) + (self.front & self.in_block());
         ((at >> self.shift) as usize, (at & self.in_block()) as usize)
     }

@@ -5,7 +5,7 @@ use std::hash::BuildHasher;
 use hashbrown::DefaultHashBuilder;
 
 use super::super::Key;
-use super::ring::Turn;
+use super::ring::Seq;
 
 /// Webhooks are counted in so many groups. More than this many share a group with others; which ones, nobody can
 /// choose, as the hash is new in each process.
@@ -20,7 +20,7 @@ pub(super) struct Shares {
     hasher: DefaultHashBuilder,
     /// Completed records before this one belonged to groups that had no more than their share when they were
     /// last looked at.
-    pub(super) passed: Turn,
+    pub(super) passed: Seq,
 }
 
 impl Shares {

@@ -3,11 +3,11 @@
 //! They lie in blocks, so that nothing is moved about when there are more.
 
 use super::super::Key;
-use super::ring::Turn;
+use super::ring::Seq;
 
 /// What runs; what failed; and what is completed and stood in the way, see [`Table`](super::table::Table).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Line {
+pub(super) enum Queue {
     Running,
     Released,
     Aside,
@@ -35,10 +35,10 @@ struct Node<T> {
     key: Key,
     record: T,
     /// What was completed from here on is younger.
-    turn: Turn,
+    turn: Seq,
     older: Slot,
     younger: Slot,
-    line: Line,
+    line: Queue,
 }
 
 #[derive(Clone, Copy)]
@@ -74,17 +74,17 @@ impl<T> Slab<T> {
     }
 
     #[inline]
-    pub(super) fn turn(&self, slot: Slot) -> Turn {
+    pub(super) fn turn(&self, slot: Slot) -> Seq {
         self.node(slot).turn
     }
 
     #[inline]
-    pub(super) fn oldest(&self, line: Line) -> Option<Slot> {
+    pub(super) fn oldest(&self, line: Queue) -> Option<Slot> {
         Some(self.lines[line as usize].oldest).filter(|slot| *slot != NONE)
     }
 
     /// The oldest of `line` that is as asked for.
-    pub(super) fn first(&self, line: Line, is_it: impl Fn(&Key) -> bool) -> Option<Slot> {
+    pub(super) fn first(&self, line: Queue, is_it: impl Fn(&Key) -> bool) -> Option<Slot> {
         let mut slot = self.oldest(line)?;
         while !is_it(self.key(slot)) {
             slot = Some(self.node(slot).younger).filter(|slot| *slot != NONE)?;
@@ -94,7 +94,7 @@ impl<T> Slab<T> {
 
     /// At the young end of `line`.
     #[inline]
-    pub(super) fn insert(&mut self, key: Key, record: T, line: Line, turn: Turn) -> Slot {
+    pub(super) fn insert(&mut self, key: Key, record: T, line: Queue, turn: Seq) -> Slot {
         let node = Node { key, record, turn, older: NONE, younger: NONE, line };
         let slot = match self.free {
             NONE => self.extend(node),
@@ -112,7 +112,7 @@ impl<T> Slab<T> {
     }
 
     /// To the young end of `line`, whichever it was in.
-    pub(super) fn requeue(&mut self, slot: Slot, line: Line, turn: Turn) {
+    pub(super) fn requeue(&mut self, slot: Slot, line: Queue, turn: Seq) {
         self.unlink(slot);
         self.node_mut(slot).turn = turn;
         self.link(slot, line);
@@ -140,7 +140,7 @@ impl<T> Slab<T> {
     }
 
     #[inline]
-    fn link(&mut self, slot: Slot, line: Line) {
+    fn link(&mut self, slot: Slot, line: Queue) {
         let ends = &mut self.lines[line as usize];
         let youngest = std::mem::replace(&mut ends.youngest, slot);
         match youngest {

@@ -9,9 +9,9 @@ use hashbrown::DefaultHashBuilder;
 
 use super::super::Key;
 use super::index::{Entry, Index};
-use super::ring::{Completed, Ring, Spot};
+use super::ring::{Completed, Ring, RingSlot};
 use super::shares::Shares;
-use super::slab::{Line, Slab, Slot};
+use super::slab::{Queue, Slab, Slot};
 
 /// How many of the ring's entries are set aside at once.
 const ASIDE_AT_ONCE: usize = 4;
@@ -19,8 +19,8 @@ const ASIDE_AT_ONCE: usize = 4;
 /// Where a record is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
-    Loose(Slot),
-    Filed(Spot),
+    Live(Slot),
+    Done(RingSlot),
 }
 
 /// A record, until the table changes.
@@ -40,8 +40,8 @@ pub(super) struct Name<'a> {
 pub(super) struct Table<T> {
     index: Index,
     hasher: DefaultHashBuilder,
-    loose: Slab<T>,
-    filed: Ring,
+    live: Slab<T>,
+    done: Ring,
     shares: Shares,
 }
 
@@ -60,15 +60,15 @@ where
         Self {
             index: Index::new(capacity),
             hasher: DefaultHashBuilder::default(),
-            loose: Slab::new(),
-            filed: Ring::new(capacity),
+            live: Slab::new(),
+            done: Ring::new(capacity),
             shares: Shares::new(),
         }
     }
 
     #[inline]
     pub(super) fn len(&self) -> usize {
-        self.loose.len() + self.filed.len()
+        self.live.len() + self.done.len()
     }
 
     #[inline]
@@ -79,8 +79,8 @@ where
     #[inline]
     pub(super) fn find(&self, Name { key, hash }: Name<'_>) -> Option<Found> {
         let is_it = |at| match decode(at) {
-            Place::Loose(slot) => self.loose.key(slot) == key,
-            Place::Filed(spot) => self.is_filed_at(spot, key),
+            Place::Live(slot) => self.live.key(slot) == key,
+            Place::Done(spot) => self.is_done_at(spot, key),
         };
         let (entry, at) = self.index.find(hash, is_it)?;
         Some(Found { place: decode(at), entry })
@@ -89,58 +89,56 @@ where
     /// Apart: the key of a delivery that comes for the first time is only ever compared with those that run.
     #[cold]
     #[inline(never)]
-    fn is_filed_at(&self, spot: Spot, key: &Key) -> bool {
-        self.filed.key(spot) == key
+    fn is_done_at(&self, spot: RingSlot, key: &Key) -> bool {
+        self.done.key(spot) == key
     }
 
     #[inline]
-    pub(super) fn loose(&self, slot: Slot) -> &T {
-        self.loose.get(slot)
+    pub(super) fn live(&self, slot: Slot) -> &T {
+        self.live.get(slot)
     }
 
     #[inline]
     pub(super) fn loose_mut(&mut self, slot: Slot) -> &mut T {
-        self.loose.get_mut(slot)
+        self.live.get_mut(slot)
     }
 
     #[inline]
-    pub(super) fn filed(&self, spot: Spot) -> Completed {
-        self.filed.get(spot)
+    pub(super) fn done(&self, spot: RingSlot) -> Completed {
+        self.done.get(spot)
     }
 
     #[cfg(feature = "metrics")]
     pub(super) fn filed_since(&self) -> Option<u64> {
-        self.filed.front_since()
+        self.done.front_since()
     }
 
     #[inline]
-    pub(super) fn oldest(&self, line: Line) -> Option<Slot> {
-        self.loose.oldest(line)
+    pub(super) fn oldest(&self, line: Queue) -> Option<Slot> {
+        self.live.oldest(line)
     }
 
     /// What was completed the longest ago and is not set aside.
     #[inline]
-    pub(super) fn oldest_filed(&self) -> Option<Spot> {
-        self.filed.front().map(|(spot, _)| spot)
+    pub(super) fn oldest_done(&self) -> Option<RingSlot> {
+        self.done.front().map(|(spot, _)| spot)
     }
 
     /// What was completed or released the longest ago.
     #[inline]
     pub(super) fn oldest_ended(&self) -> Option<Place> {
-        let (aside, released) = (self.oldest(Line::Aside), self.oldest(Line::Released));
-        let filed = self.filed.front().map(|(spot, turn)| (Place::Filed(spot), turn));
+        let (aside, released) = (self.oldest(Queue::Aside), self.oldest(Queue::Released));
+        let done = self.done.front().map(|(spot, turn)| (Place::Done(spot), turn));
         if aside.is_none() && released.is_none() {
-            return filed.map(|(place, _)| place);
+            return done.map(|(place, _)| place);
         }
         // What is aside was at the front before.
-        let aside = aside.map(|slot| (Place::Loose(slot), self.loose.turn(slot)));
-        let completed = aside.or(filed);
+        let aside = aside.map(|slot| (Place::Live(slot), self.live.turn(slot)));
+        let completed = aside.or(done);
         match (completed, released) {
-            (Some((place, turn)), Some(released)) if turn < self.loose.turn(released) => {
-                Some(place)
-            }
+            (Some((place, turn)), Some(released)) if turn < self.live.turn(released) => Some(place),
             (Some((place, _)), None) => Some(place),
-            (_, released) => released.map(Place::Loose),
+            (_, released) => released.map(Place::Live),
         }
     }
 
@@ -162,58 +160,58 @@ where
         key: &Key,
         capacity: usize,
     ) -> Option<Place> {
-        let Self { loose, filed, shares, .. } = self;
+        let Self { live, done, shares, .. } = self;
         let own = shares.group(key);
         let share = shares.share(own, capacity);
         let may_go = |key: &Key| {
             let group = shares.group(key);
             group == own && shares.count(own) >= share || shares.count(group) > share
         };
-        if may_go(key_at(loose, filed, oldest)) {
+        if may_go(key_at(live, done, oldest)) {
             return Some(oldest);
         }
         // Nothing is searched from its beginning each time: what was passed over is passed over.
-        let filed_from = |from| filed.first_from(from, may_go);
-        let found = filed_from(shares.passed).or_else(|| filed_from(0));
-        let found = found.map(|(spot, turn)| (Place::Filed(spot), turn));
-        let lines = [Line::Released, Line::Aside];
-        let loose = lines.into_iter().find_map(|line| loose.first(line, may_go)).map(Place::Loose);
+        let done_from = |from| done.first_from(from, may_go);
+        let found = done_from(shares.passed).or_else(|| done_from(0));
+        let found = found.map(|(spot, turn)| (Place::Done(spot), turn));
+        let lines = [Queue::Released, Queue::Aside];
+        let live = lines.into_iter().find_map(|line| live.first(line, may_go)).map(Place::Live);
         let over = shares.count(own) > share;
         if let Some((_, turn)) = found {
             self.shares.passed = turn;
         }
         // Others have no more than they need: a webhook that has its share already goes without.
-        found.map(|(place, _)| place).or(loose).or((!over).then_some(oldest))
+        found.map(|(place, _)| place).or(live).or((!over).then_some(oldest))
     }
 
     /// The key is not there yet.
     #[inline]
-    pub(super) fn insert(&mut self, name: Name<'_>, record: T, line: Line) {
-        let slot = self.loose.insert(*name.key, record, line, self.filed.next());
+    pub(super) fn insert(&mut self, name: Name<'_>, record: T, line: Queue) {
+        let slot = self.live.insert(*name.key, record, line, self.done.next());
         self.shares.add(name.key);
-        self.put(name.hash, Place::Loose(slot));
+        self.put(name.hash, Place::Live(slot));
     }
 
     /// The key is not there yet.
     pub(super) fn insert_completed(&mut self, name: Name<'_>, completed: Completed, now: u64) {
-        let spot = self.filed.push(*name.key, completed, now);
+        let spot = self.done.push(*name.key, completed, now);
         self.shares.add(name.key);
-        self.put(name.hash, Place::Filed(spot));
+        self.put(name.hash, Place::Done(spot));
     }
 
     /// To the young end of `line`, whichever it was in.
-    pub(super) fn requeue(&mut self, slot: Slot, line: Line) {
-        self.loose.requeue(slot, line, self.filed.next());
+    pub(super) fn requeue(&mut self, slot: Slot, line: Queue) {
+        self.live.requeue(slot, line, self.done.next());
     }
 
     /// The key, which was found, is now completed as the last.
     #[inline]
     pub(super) fn complete(&mut self, key: &Key, found: Found, completed: Completed, now: u64) {
-        let spot = self.filed.push(*key, completed, now);
-        self.index.replace(found.entry, encode(Place::Filed(spot)));
+        let spot = self.done.push(*key, completed, now);
+        self.index.replace(found.entry, encode(Place::Done(spot)));
         match found.place {
-            Place::Loose(slot) => self.loose.remove(slot),
-            Place::Filed(spot) => _ = self.take(spot),
+            Place::Live(slot) => self.live.remove(slot),
+            Place::Done(spot) => _ = self.take(spot),
         }
     }
 
@@ -221,12 +219,12 @@ where
     #[inline]
     pub(super) fn remove(&mut self, place: Place) -> Completed {
         let (key, gone) = match place {
-            Place::Loose(slot) => {
-                let gone = (*self.loose.key(slot), self.loose.get(slot).into());
-                self.loose.remove(slot);
+            Place::Live(slot) => {
+                let gone = (*self.live.key(slot), self.live.get(slot).into());
+                self.live.remove(slot);
                 gone
             }
-            Place::Filed(spot) => self.take(spot),
+            Place::Done(spot) => self.take(spot),
         };
         self.index.remove(self.hasher.hash_one(key), encode(place));
         self.shares.take(&key);
@@ -234,9 +232,9 @@ where
     }
 
     #[inline]
-    fn take(&mut self, spot: Spot) -> (Key, Completed) {
-        let taken = self.filed.take(spot);
-        if self.filed.is_mostly_dead() {
+    fn take(&mut self, spot: RingSlot) -> (Key, Completed) {
+        let taken = self.done.take(spot);
+        if self.done.is_mostly_dead() {
             self.set_aside();
         }
         taken
@@ -247,20 +245,20 @@ where
     #[cold]
     fn set_aside(&mut self) {
         for _ in 0..ASIDE_AT_ONCE {
-            let Some((spot, turn)) = self.filed.front() else { return };
-            let (key, completed) = self.filed.take(spot);
-            let slot = self.loose.insert(key, completed.into(), Line::Aside, turn);
-            let filed = encode(Place::Filed(spot));
-            if let Some((entry, _)) = self.index.find(self.hasher.hash_one(key), |at| at == filed) {
-                self.index.replace(entry, encode(Place::Loose(slot)));
+            let Some((spot, turn)) = self.done.front() else { return };
+            let (key, completed) = self.done.take(spot);
+            let slot = self.live.insert(key, completed.into(), Queue::Aside, turn);
+            let done = encode(Place::Done(spot));
+            if let Some((entry, _)) = self.index.find(self.hasher.hash_one(key), |at| at == done) {
+                self.index.replace(entry, encode(Place::Live(slot)));
             }
         }
     }
 
     #[inline]
     fn put(&mut self, hash: u64, place: Place) {
-        let Self { index, hasher, loose, filed, .. } = self;
-        let hash_of = |at| hasher.hash_one(key_at(loose, filed, decode(at)));
+        let Self { index, hasher, live, done, .. } = self;
+        let hash_of = |at| hasher.hash_one(key_at(live, done, decode(at)));
         index.insert(hash, encode(place), hash_of);
     }
 }
@@ -268,23 +266,23 @@ where
 #[inline]
 fn encode(place: Place) -> u32 {
     match place {
-        Place::Loose(Slot(slot)) => slot | LOOSE,
-        Place::Filed(Spot(spot)) => spot,
+        Place::Live(Slot(slot)) => slot | LOOSE,
+        Place::Done(RingSlot(spot)) => spot,
     }
 }
 
 #[inline]
 fn decode(at: u32) -> Place {
     match at & LOOSE {
-        0 => Place::Filed(Spot(at)),
-        _ => Place::Loose(Slot(at & !LOOSE)),
+        0 => Place::Done(RingSlot(at)),
+        _ => Place::Live(Slot(at & !LOOSE)),
     }
 }
 
 #[inline]
-fn key_at<'a, T>(loose: &'a Slab<T>, filed: &'a Ring, place: Place) -> &'a Key {
+fn key_at<'a, T>(live: &'a Slab<T>, done: &'a Ring, place: Place) -> &'a Key {
     match place {
-        Place::Loose(slot) => loose.key(slot),
-        Place::Filed(spot) => filed.key(spot),
+        Place::Live(slot) => live.key(slot),
+        Place::Done(spot) => done.key(spot),
     }
 }

@@ -66,9 +66,9 @@ const CONNECTIONS: u32 = 4;
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct PostgresStore(Arc<Shared>);
+pub struct PostgresStore(Arc<Inner>);
 
-struct Shared {
+struct Inner {
     database: Arc<Database>,
     claims: Arc<BatchQueue<claims::Job>>,
     completions: Arc<BatchQueue<completions::Job>>,
@@ -149,7 +149,7 @@ impl PostgresStore {
     /// ```
     #[must_use]
     pub fn from_pool(pool: PgPool) -> Self {
-        Self(Arc::new(Shared {
+        Self(Arc::new(Inner {
             database: Arc::new(Database::new(pool)),
             claims: BatchQueue::new(),
             completions: BatchQueue::new(),

@@ -75,9 +75,9 @@ use crate::config_error::ConfigError;
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct SqliteStore(Arc<Shared>);
+pub struct SqliteStore(Arc<Inner>);
 
-struct Shared {
+struct Inner {
     file: Arc<File>,
     queue: Arc<BatchQueue<Job>>,
 }
@@ -116,7 +116,7 @@ impl SqliteStore {
         if query.contains("mode=ro") || query.contains("immutable=") {
             return Err(refuse("sqlite read-only, expected a file to write to".into()));
         }
-        let shared = Shared { file: Arc::new(File::new(path, options)), queue: BatchQueue::new() };
+        let shared = Inner { file: Arc::new(File::new(path, options)), queue: BatchQueue::new() };
         Ok(Self(Arc::new(shared)))
     }
 

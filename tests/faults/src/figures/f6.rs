@@ -24,8 +24,6 @@ const GROWTH: u64 = (64 + 64) * 1024 * 1024;
 const CUT: Duration = Duration::from_secs(6);
 /// Of the genuine deliveries.
 const P99: Duration = Duration::from_secs(1);
-/// Bodies of 1 MiB that lack their last byte, from an address of their own: more than the cap has room for.
-const UNFINISHED: usize = 70;
 /// Genuine deliveries per second.
 const RATE: u64 = 50;
 
@@ -86,9 +84,6 @@ async fn one(options: &Options, framework: Framework) -> Result<Violations> {
     }
     for _ in 0..size.slow_headers {
         hostile.spawn(attacks::slow_headers(address));
-    }
-    for _ in 0..UNFINISHED {
-        hostile.spawn(attacks::unfinished(address, Arc::clone(&seen)));
     }
     for _ in 0..size.large {
         hostile.spawn(attacks::endless_chunks(address, Arc::clone(&seen)));
