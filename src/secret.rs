@@ -18,7 +18,7 @@ use sha2::Sha256;
 use zeroize::Zeroizing;
 
 pub use self::handle::Secrets;
-pub(crate) use self::set::{MOST_SECRETS, SecretSet};
+pub(crate) use self::set::{Fingerprint, MOST_SECRETS, SecretSet};
 pub(crate) use self::source::{Candidates, Source};
 pub(crate) use self::token::Token;
 pub use self::token::TokenIn;

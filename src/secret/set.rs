@@ -1,10 +1,10 @@
 //! The secrets that are valid at one moment: each with its key state and its label.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock};
 
-use hmac::{Hmac, KeyInit};
+use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
@@ -20,6 +20,8 @@ pub(crate) struct SecretSet {
     /// Whether a request has fitted one of them.
     has_fitted: AtomicBool,
 }
+
+pub(crate) type Fingerprint = [u8; 32];
 
 #[derive(Clone)]
 struct Active {
@@ -88,6 +90,13 @@ impl SecretSet {
         }
         self.active.push(Active { key: secret.key_state()?, label });
         Ok(())
+    }
+
+    /// What tells, in this process alone, whether two layers have a secret in common.
+    pub(super) fn fingerprints(&self) -> Vec<Fingerprint> {
+        static NONCE: LazyLock<[u8; 32]> = LazyLock::new(rand::random);
+        let of_key = |key: &Hmac<Sha256>| key.clone().chain_update(*NONCE).finalize().into_bytes();
+        self.keys().map(|key| of_key(key).into()).collect()
     }
 
     pub(crate) fn len(&self) -> usize {
