@@ -1,23 +1,26 @@
 //! The table of answers: for each reason its status, its headers, its body, and the reason itself in the
 //! response's extensions.
 
-use std::future::pending;
+use std::convert::Infallible;
+use std::future::{Ready, pending};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::Method;
+use axum::http::{Method, Request};
 use axum::response::Response;
 use bytes::Bytes;
 use http_body_util::StreamBody;
 use hyper::body::Frame;
 use scrapest_webhook::scrapest::{Deliver, Scrapest};
+use scrapest_webhook::service::VerifiedBody;
 use scrapest_webhook::testing::SignedRequest;
 use scrapest_webhook::{Rejection, RejectionKind, ScrapestWebhookLayer};
 use support::in_process::{app, http, send, send_from, status, text};
 use support::watched::Watched;
 use support::{Handler, genuine, layer, seconds_ago};
-use tower::ServiceExt;
+use tower::{Layer, Service, ServiceExt};
 
 const PLAIN: (&str, &str) = ("content-type", "text/plain; charset=utf-8");
 
@@ -62,6 +65,7 @@ const TABLE: &[Expected] = &[
     // What is left of the other's lease of 15 s after the 4 s of waiting.
     (RejectionKind::InProgress, 503, &[PLAIN, ("retry-after", "11")], "in progress, try again"),
     (RejectionKind::TooManyWaiting, 503, &[PLAIN, ("retry-after", "15")], "in progress, try again"),
+    (RejectionKind::NotReady, 503, &[PLAIN, ("retry-after", "1")], "busy, try again"),
     (RejectionKind::ShuttingDown, 503, &[PLAIN, ("retry-after", "1")], "unavailable, try again"),
     (RejectionKind::StoreDown, 503, &[PLAIN, ("retry-after", "1")], "unavailable, try again"),
     (RejectionKind::AnswerDeadline, 503, &[PLAIN, ("retry-after", "1")], "in progress, try again"),
@@ -250,6 +254,10 @@ pub async fn provoke(kind: RejectionKind) -> Response {
             assert!(layer.shutdown(Duration::ZERO).await);
             send(&app(layer, &Handler::ok()), &request).await
         }
+        RejectionKind::NotReady => {
+            let app = Router::new().fallback_service(layer().layer(NeverReady));
+            send(&app, &request).await
+        }
         RejectionKind::AnswerDeadline => send(&app(layer(), &never), &request).await,
         RejectionKind::RunLimit => {
             let layer: ScrapestWebhookLayer = layer().with_run_limit(Duration::from_secs(2));
@@ -260,6 +268,23 @@ pub async fn provoke(kind: RejectionKind) -> Response {
             send(&app(layer(), &panics), &request).await
         }
         other => panic!("how is {other:?} to be provoked?"),
+    }
+}
+
+#[derive(Clone)]
+struct NeverReady;
+
+impl Service<Request<VerifiedBody>> for NeverReady {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Ready<Result<Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Pending
+    }
+
+    fn call(&mut self, _: Request<VerifiedBody>) -> Self::Future {
+        unreachable!("it is never ready")
     }
 }
 
