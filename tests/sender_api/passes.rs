@@ -56,7 +56,7 @@ impl Service {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(120), reached).await.expect("no progress");
+        tokio::time::timeout(Duration::from_secs(1_200), reached).await.expect("no progress");
     }
 
     /// Every tweet was handled, under one key each; a kill may have repeated the one that it interrupted.
@@ -80,7 +80,8 @@ fn tweets(few: usize) -> usize {
 fn pass<'a>(store: &'a str, url: &'a str) -> Vec<&'a str> {
     let what = ["reconcile", "--sender", "scrapebadger", "--monitor", "mon-1"];
     let places = ["--store", store, "--forward", url];
-    [&what[..], &places, &["--lease", "1s", "--answer-within", "60s"]].concat()
+    [&what[..], &places, &["--lease", "1s", "--answer-within", "60s", "--max-calls", "50000"]]
+        .concat()
 }
 
 fn start(mock: &Mock, words: &[&str]) -> Child {
