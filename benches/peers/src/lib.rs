@@ -3,6 +3,7 @@
 pub mod client;
 mod contenders;
 pub mod cpu;
+pub mod floor;
 mod sample;
 pub mod server;
 
@@ -23,6 +24,10 @@ pub type Batch = Box<dyn FnOnce()>;
 impl Contender {
     fn new(name: &'static str, prepare: impl Fn(usize, usize) -> Batch + 'static) -> Self {
         Self { name, floor: None, prepare: Box::new(prepare) }
+    }
+
+    fn named(self, name: &'static str) -> Self {
+        Self { name, ..self }
     }
 
     fn over(self, floor: &'static str) -> Self {

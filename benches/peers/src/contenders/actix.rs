@@ -11,13 +11,19 @@ use actix_web::{App, Error, HttpRequest, HttpResponse, web};
 use actix_web_lab::extract::{RequestSignature, RequestSignatureScheme};
 use bytes::Bytes;
 use hmac::{Hmac, KeyInit, Mac};
+use std::sync::Arc;
+
 use scrapest_webhook::ScrapeBadgerWebhookLayer;
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
+use super::MANY;
+use crate::floor::Floor;
+use crate::floor::actix::FloorMiddleware;
 use crate::{Contender, sample};
 
 const BYTES: &str = "actix: `Bytes`";
+const WAITS: &str = "actix: `Bytes`, waits once";
 
 pub(super) fn all() -> Vec<Contender> {
     let runtime = Rc::new(Runtime::new().unwrap());
@@ -28,11 +34,27 @@ pub(super) fn all() -> Vec<Contender> {
     let layer = ScrapeBadgerWebhookLayer::new(sample::SECRET);
     let ours = web::resource("/").app_data(limit()).route(web::post().to(bytes)).wrap(layer);
     let ours = runtime.block_on(init_service(App::new().service(ours)));
+    let by_hand = || FloorMiddleware(Arc::new(Floor::new(sample::SECRET.as_bytes(), MANY)));
+    let hand = web::resource("/").app_data(limit()).route(web::post().to(bytes)).wrap(by_hand());
+    let hand = runtime.block_on(init_service(App::new().service(hand)));
+    let waits = web::resource("/").app_data(limit()).route(web::post().to(waiting));
+    let waits = runtime.block_on(init_service(App::new().service(waits)));
+    let hand_waits =
+        web::resource("/").app_data(limit()).route(web::post().to(waiting)).wrap(by_hand());
+    let hand_waits = runtime.block_on(init_service(App::new().service(hand_waits)));
+    let layer = ScrapeBadgerWebhookLayer::new(sample::SECRET);
+    let ours_waits =
+        web::resource("/").app_data(limit()).route(web::post().to(waiting)).wrap(layer);
+    let ours_waits = runtime.block_on(init_service(App::new().service(ours_waits)));
     let signature = web::resource("/").app_data(limit()).route(web::post().to(signature));
     let signature = runtime.block_on(init_service(App::new().service(signature)));
     vec![
         contender(BYTES, &runtime, floor),
+        contender("actix: the floor", &runtime, hand).over(BYTES),
         contender("actix: ours", &runtime, ours).over(BYTES),
+        contender(WAITS, &runtime, waits),
+        contender("actix: the floor, waits once", &runtime, hand_waits).over(WAITS),
+        contender("actix: ours, waits once", &runtime, ours_waits).over(WAITS),
         contender("actix-web-lab, `RequestSignature`", &runtime, signature).over(BYTES),
     ]
 }
@@ -70,6 +92,11 @@ async fn bytes(body: Bytes) -> HttpResponse {
         0 => HttpResponse::BadRequest().finish(),
         _ => HttpResponse::Ok().finish(),
     }
+}
+
+async fn waiting(body: Bytes) -> HttpResponse {
+    tokio::task::yield_now().await;
+    bytes(body).await
 }
 
 async fn signature(body: RequestSignature<Bytes, OverTheBody>) -> HttpResponse {

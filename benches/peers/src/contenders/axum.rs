@@ -1,6 +1,7 @@
 //! axum: handlers of the body's bytes, and of the event.
 
 use std::convert::Infallible;
+use std::num::NonZero;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -10,7 +11,7 @@ use axum::routing::{MethodRouter, post};
 use axum::{BoxError, Json, Router};
 use bytes::Bytes;
 use hmac::{Hmac, KeyInit, Mac};
-use scrapest_webhook::{ScrapeBadgerWebhookLayer, scrapebadger};
+use scrapest_webhook::{MemoryStore, ScrapeBadgerWebhookLayer, scrapebadger};
 use sha2::Sha256;
 use standardwebhooks::Webhook;
 use subtle::ConstantTimeEq;
@@ -19,21 +20,53 @@ use tower::ServiceBuilder;
 use webhook_verify::tower::VerifyLayer;
 use webhook_verify::{Provider, Secret};
 
-use super::tower;
+use super::{FEW, MANY, full, tower};
+use crate::floor::Floor;
+use crate::floor::tower::FloorLayer;
 use crate::{Contender, sample};
 use sample_event::TweetEvent;
 
 const BYTES: &str = "axum: `Bytes`";
+const WAITS: &str = "axum: `Bytes`, waits once";
 const JSON: &str = "axum: `Json<T>`, nothing verified";
 const OURS: &str = "x-scrapebadger-signature";
 const GITHUB: &str = "x-hub-signature-256";
 
 pub(super) fn all() -> Vec<Contender> {
     let ours = || ScrapeBadgerWebhookLayer::new(sample::SECRET);
+    let floor =
+        |deliveries| FloorLayer(Arc::new(Floor::new(sample::SECRET.as_bytes(), deliveries)));
+    let route = |handler: MethodRouter| Router::new().route("/", handler);
+    let of_many = |layer: MethodRouter| full(contender("", route(layer), OURS), MANY);
+    let with_room_for = |deliveries| {
+        ours().with_store(MemoryStore::with_capacity(NonZero::new(deliveries).unwrap()))
+    };
     vec![
-        contender(BYTES, Router::new().route("/", post(bytes)), OURS),
-        contender("ours", Router::new().route("/", post(bytes).route_layer(ours())), OURS)
+        contender(BYTES, route(post(bytes)), OURS),
+        contender("the floor", route(post(bytes).route_layer(floor(MANY))), OURS).over(BYTES),
+        contender("ours", route(post(bytes).route_layer(ours())), OURS).over(BYTES),
+        contender(
+            "the floor, store of 400, full",
+            route(post(bytes).route_layer(floor(FEW))),
+            OURS,
+        )
+        .over(BYTES),
+        contender(
+            "ours, store of 400, full",
+            route(post(bytes).route_layer(with_room_for(FEW))),
+            OURS,
+        )
+        .over(BYTES),
+        of_many(post(bytes).route_layer(floor(MANY)))
+            .named("the floor, store of 250,000, full")
             .over(BYTES),
+        of_many(post(bytes).route_layer(with_room_for(MANY)))
+            .named("ours, store of 250,000, full")
+            .over(BYTES),
+        contender(WAITS, route(post(waiting)), OURS),
+        contender("the floor, waits once", route(post(waiting).route_layer(floor(MANY))), OURS)
+            .over(WAITS),
+        contender("ours, waits once", route(post(waiting).route_layer(ours())), OURS).over(WAITS),
         contender("webhook-verify", webhook_verify(post(bytes)), GITHUB).over(BYTES),
         standardwebhooks().over(BYTES),
         contender("an extractor by hand", Router::new().route("/", post(by_hand)), OURS)
@@ -70,6 +103,12 @@ pub fn webhook_verify(handler: MethodRouter) -> Router {
 }
 
 async fn bytes(body: Bytes) -> StatusCode {
+    seen(body.len())
+}
+
+/// As any handler does that asks a database.
+async fn waiting(body: Bytes) -> StatusCode {
+    tokio::task::yield_now().await;
     seen(body.len())
 }
 

@@ -16,6 +16,7 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body::Body;
 use http_body_util::BodyExt;
+use std::cell::Cell;
 use tower::{Service, ServiceExt};
 
 use crate::Contender;
@@ -27,6 +28,22 @@ pub fn all() -> Vec<Contender> {
     all.push(webhooksmith::webhooksmith());
     all.extend(actix::all());
     all
+}
+
+/// Deliveries that a store has room for.
+const FEW: usize = 400;
+const MANY: usize = 250_000;
+
+/// The same, whose store is filled before the first turn.
+fn full(contender: Contender, deliveries: usize) -> Contender {
+    let is_full = Cell::new(false);
+    Contender::new(contender.name, move |count, bytes| {
+        if !is_full.replace(true) {
+            (0..deliveries.div_ceil(1_000))
+                .for_each(|_| contender.prepare(1_000, crate::SHORTEST)());
+        }
+        contender.prepare(count, bytes)
+    })
 }
 
 /// Anything tower, from the request to the last byte of the response.

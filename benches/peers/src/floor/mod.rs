@@ -1,0 +1,165 @@
+//! The floor: what a receiver costs that does the work of a delivery and nothing else, written by hand for one sender.
+//!
+//! It does, as the layer does: find the signature header and check its shape; read the body within a limit and a cap of
+//! bytes in flight; one HMAC, compared in constant time; freshness by the time in the body; claim the tag's key and the
+//! id's key in one step, with owner, lease, fence and attempt, and forget the oldest record when the store is full; pass
+//! the body on untouched with the delivery in the extensions; catch a panic; answer 503 if the handler takes too long;
+//! go on in a task if it is dropped with its client; complete both keys, or release them.
+//!
+//! It does not: several secrets or webhooks, settings, other senders, handshakes, test events; look at a method, an
+//! encoding, or a second signature header; read a time that is written otherwise, or a field that is there twice; share
+//! the cap between addresses, or cut a slow body; renew a lease, end a run, count what a shutdown waits for; wait for a
+//! duplicate's turn; log, trace, or count; put another store in its place.
+
+pub mod actix;
+mod store;
+pub mod tower;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use hmac::{Hmac, KeyInit, Mac};
+use memchr::memmem;
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use self::store::{Claimed, Store};
+
+const SIGNATURE: &str = "x-scrapebadger-signature";
+const ID: &str = "x-scrapebadger-delivery-id";
+const BODY_LIMIT: usize = 1 << 20;
+const CAP: usize = 64 << 20;
+const PAST: i64 = 3_600;
+const FUTURE: i64 = 300;
+const ANSWER_DEADLINE: Duration = Duration::from_secs(8);
+
+/// What all requests share.
+pub struct Floor {
+    key: Hmac<Sha256>,
+    store: Store,
+    in_flight: AtomicUsize,
+}
+
+/// What a handler finds in the extensions.
+#[derive(Clone)]
+#[expect(dead_code, reason = "it is there for a handler that asks for it")]
+pub struct Delivery {
+    id: Option<String>,
+    fence: u64,
+    attempt: u32,
+    body: Bytes,
+}
+
+impl Floor {
+    /// With room for so many deliveries.
+    pub fn new(secret: &[u8], capacity: usize) -> Self {
+        let key = Hmac::new_from_slice(secret).unwrap();
+        Self { key, store: Store::new(2 * capacity), in_flight: AtomicUsize::new(0) }
+    }
+
+    /// All that is done with a request once its body is there, up to the handler. The number is the status of a refusal.
+    fn admit(
+        &self,
+        signature: [u8; 32],
+        id: Option<&[u8]>,
+        body: &Bytes,
+    ) -> Result<(Claimed, Delivery), u16> {
+        let mut mac = self.key.clone();
+        mac.update(body);
+        let tag: [u8; 32] = mac.finalize().into_bytes().into();
+        if !bool::from(tag.ct_eq(&signature)) {
+            return Err(401);
+        }
+        let age = OffsetDateTime::now_utc() - detected_at(body).ok_or(401_u16)?;
+        if age.whole_seconds() > PAST || -age.whole_seconds() > FUTURE {
+            return Err(401);
+        }
+        let keys = [key(b't', &tag), key(b'd', id.unwrap_or(&tag))];
+        let claimed = self.store.claim(keys)?;
+        let id = id.map(|id| String::from_utf8_lossy(id).into_owned());
+        let Claimed { fence, attempt, .. } = claimed;
+        Ok((claimed, Delivery { id, fence, attempt, body: body.clone() }))
+    }
+
+    fn settle(&self, claimed: &Claimed, status: Option<u16>) {
+        match status {
+            Some(200..300) => self.store.complete(claimed),
+            _ => self.store.release(claimed),
+        }
+    }
+}
+
+/// A body that is read piece by piece; the first is passed on as it is, if it is the only one.
+struct Gathering<'a> {
+    floor: &'a Floor,
+    first: Bytes,
+    rest: BytesMut,
+    length: usize,
+}
+
+impl<'a> Gathering<'a> {
+    fn new(floor: &'a Floor) -> Self {
+        Self { floor, first: Bytes::new(), rest: BytesMut::new(), length: 0 }
+    }
+
+    fn add(&mut self, piece: Bytes) -> Result<(), u16> {
+        self.length += piece.len();
+        if self.length > BODY_LIMIT {
+            return Err(413);
+        }
+        if self.floor.in_flight.fetch_add(piece.len(), Ordering::Relaxed) + piece.len() > CAP {
+            return Err(503);
+        }
+        match self.first.is_empty() {
+            true => self.first = piece,
+            false => {
+                if self.rest.is_empty() {
+                    self.rest.extend_from_slice(&self.first);
+                }
+                self.rest.extend_from_slice(&piece);
+            }
+        }
+        Ok(())
+    }
+
+    fn end(mut self) -> Bytes {
+        match self.rest.is_empty() {
+            true => std::mem::take(&mut self.first),
+            false => std::mem::take(&mut self.rest).freeze(),
+        }
+    }
+}
+
+impl Drop for Gathering<'_> {
+    fn drop(&mut self) {
+        self.floor.in_flight.fetch_sub(self.length, Ordering::Relaxed);
+    }
+}
+
+/// `sha256=` and 64 hex digits.
+fn signature(header: Option<&[u8]>) -> Result<[u8; 32], u16> {
+    let digits = header.and_then(|header| header.strip_prefix(b"sha256=")).ok_or(401_u16)?;
+    let mut bytes = [0; 32];
+    hex::decode_to_slice(digits, &mut bytes).map_err(|_| 401_u16)?;
+    Ok(bytes)
+}
+
+/// As the sender writes it, wherever it is.
+fn detected_at(body: &[u8]) -> Option<OffsetDateTime> {
+    const FIELD: &[u8] = b"\"detected_at\":\"";
+    let text = &body[memmem::find(body, FIELD)? + FIELD.len()..];
+    let text = &text[..memchr::memchr(b'"', text)?];
+    OffsetDateTime::parse(std::str::from_utf8(text).ok()?, &Rfc3339).ok()
+}
+
+fn key(room: u8, name: &[u8]) -> [u8; 32] {
+    Sha256::new()
+        .chain_update(b"scrapebadger")
+        .chain_update([room])
+        .chain_update(name)
+        .finalize()
+        .into()
+}
