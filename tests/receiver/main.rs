@@ -19,6 +19,7 @@ mod handshake;
 mod http2;
 mod ids;
 mod json;
+mod leases;
 mod limits;
 mod mistaken_secrets;
 mod neighbours;
