@@ -21,6 +21,7 @@ mod ids;
 mod json;
 mod leases;
 mod limits;
+mod log_flood;
 mod mistaken_secrets;
 mod neighbours;
 mod notices;

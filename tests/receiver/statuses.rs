@@ -8,6 +8,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::Method;
 use axum::response::Response;
+use axum::routing::any;
 use bytes::Bytes;
 use http_body_util::StreamBody;
 use hyper::body::Frame;
@@ -17,7 +18,8 @@ use scrapest_webhook::{Rejection, RejectionKind, ScrapestWebhookLayer};
 use support::in_process::{app, http, send, send_from, status, text};
 use support::watched::Watched;
 use support::{Handler, genuine, layer, seconds_ago};
-use tower::ServiceExt;
+use tower::limit::GlobalConcurrencyLimitLayer;
+use tower::{ServiceBuilder, ServiceExt};
 
 const PLAIN: (&str, &str) = ("content-type", "text/plain; charset=utf-8");
 
@@ -62,6 +64,7 @@ const TABLE: &[Expected] = &[
     // What is left of the other's lease of 15 s after the 4 s of waiting.
     (RejectionKind::InProgress, 503, &[PLAIN, ("retry-after", "11")], "in progress, try again"),
     (RejectionKind::TooManyWaiting, 503, &[PLAIN, ("retry-after", "15")], "in progress, try again"),
+    (RejectionKind::NotReady, 503, &[PLAIN, ("retry-after", "1")], "busy, try again"),
     (RejectionKind::ShuttingDown, 503, &[PLAIN, ("retry-after", "1")], "unavailable, try again"),
     (RejectionKind::StoreDown, 503, &[PLAIN, ("retry-after", "1")], "unavailable, try again"),
     (RejectionKind::AnswerDeadline, 503, &[PLAIN, ("retry-after", "1")], "in progress, try again"),
@@ -238,6 +241,13 @@ pub async fn provoke(kind: RejectionKind) -> Response {
             for _ in 0..17 {
                 running(&app, &request).await;
             }
+            send(&app, &request).await
+        }
+        RejectionKind::NotReady => {
+            let one = GlobalConcurrencyLimitLayer::new(1);
+            let inner = ServiceBuilder::new().layer(layer()).layer(one);
+            let app = Router::new().fallback_service(any(pending::<()>).layer(inner));
+            running(&app, &genuine().sign()).await;
             send(&app, &request).await
         }
         RejectionKind::StoreDown => {
