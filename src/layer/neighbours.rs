@@ -42,15 +42,11 @@ impl Neighbour {
 impl<P: Provider> WebhookLayer<P> {
     pub(super) fn meet_neighbours(&self) {
         let receiver = &self.receiver;
-        let layer: Weak<dyn Any + Send + Sync> = {
-            let weak = Arc::downgrade(receiver);
-            weak
-        };
         let new = Neighbour {
             namespace: receiver.namespace,
             secrets: receiver.secrets.fingerprints(),
             store: receiver.store.place(),
-            layer,
+            layer: Arc::downgrade(receiver) as _,
         };
         let (split, confused) = new.join();
         let sender = receiver.provider.name();
