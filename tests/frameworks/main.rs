@@ -2,6 +2,7 @@
 
 mod actix;
 mod actix_notices;
+mod actix_readiness;
 mod body_limits;
 mod nested;
 mod tower_stacks;
