@@ -1,25 +1,26 @@
 //! The table of answers: for each reason its status, its headers, its body, and the reason itself in the
 //! response's extensions.
 
-use std::future::pending;
+use std::convert::Infallible;
+use std::future::{Ready, pending};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::Method;
+use axum::http::{Method, Request};
 use axum::response::Response;
-use axum::routing::any;
 use bytes::Bytes;
 use http_body_util::StreamBody;
 use hyper::body::Frame;
 use scrapest_webhook::scrapest::{Deliver, Scrapest};
+use scrapest_webhook::service::VerifiedBody;
 use scrapest_webhook::testing::SignedRequest;
 use scrapest_webhook::{Rejection, RejectionKind, ScrapestWebhookLayer};
 use support::in_process::{app, http, send, send_from, status, text};
 use support::watched::Watched;
 use support::{Handler, genuine, layer, seconds_ago};
-use tower::limit::GlobalConcurrencyLimitLayer;
-use tower::{ServiceBuilder, ServiceExt};
+use tower::{Layer, Service, ServiceExt};
 
 const PLAIN: (&str, &str) = ("content-type", "text/plain; charset=utf-8");
 
@@ -243,13 +244,6 @@ pub async fn provoke(kind: RejectionKind) -> Response {
             }
             send(&app, &request).await
         }
-        RejectionKind::NotReady => {
-            let one = GlobalConcurrencyLimitLayer::new(1);
-            let inner = ServiceBuilder::new().layer(layer()).layer(one);
-            let app = Router::new().fallback_service(any(pending::<()>).layer(inner));
-            running(&app, &genuine().sign()).await;
-            send(&app, &request).await
-        }
         RejectionKind::StoreDown => {
             let store = Watched::default();
             store.set_down(true);
@@ -259,6 +253,10 @@ pub async fn provoke(kind: RejectionKind) -> Response {
             let layer = layer();
             assert!(layer.shutdown(Duration::ZERO).await);
             send(&app(layer, &Handler::ok()), &request).await
+        }
+        RejectionKind::NotReady => {
+            let app = Router::new().fallback_service(layer().layer(NeverReady));
+            send(&app, &request).await
         }
         RejectionKind::AnswerDeadline => send(&app(layer(), &never), &request).await,
         RejectionKind::RunLimit => {
@@ -270,6 +268,23 @@ pub async fn provoke(kind: RejectionKind) -> Response {
             send(&app(layer(), &panics), &request).await
         }
         other => panic!("how is {other:?} to be provoked?"),
+    }
+}
+
+#[derive(Clone)]
+struct NeverReady;
+
+impl Service<Request<VerifiedBody>> for NeverReady {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Ready<Result<Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Pending
+    }
+
+    fn call(&mut self, _: Request<VerifiedBody>) -> Self::Future {
+        unreachable!("it is never ready")
     }
 }
 

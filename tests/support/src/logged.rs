@@ -46,6 +46,11 @@ impl Line {
         self.fields.get("message").map_or("", String::as_str)
     }
 
+    /// Whether it is one of those that are limited to a few per minute, whatever comes.
+    pub fn is_limited(&self) -> bool {
+        self.fields.contains_key("lines_left_out")
+    }
+
     fn is_about_neighbours(&self) -> bool {
         ["in this process", "share a store and a namespace"]
             .iter()
