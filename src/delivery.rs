@@ -171,9 +171,17 @@ impl Delivery {
         &self.0.run
     }
 
-    /// Whether this attempt has surely lost its lease (the store could not be reached to renew it, or
-    /// another attempt took over), so that another handler may be running for the same delivery.
-    /// A long handler asks this before an effect that must not happen twice.
+    /// Whether another attempt may be running for the same delivery. A long handler asks this just before an effect that
+    /// must not happen twice.
+    ///
+    /// It is `true` once the lease has passed without a renewal (the store could not be reached, or the thread was
+    /// blocked or the machine suspended), once another attempt took over, and once this run has ended without a
+    /// success: by its run limit, a shutdown, a failure or a panic. Work that the handler left on another thread may
+    /// ask too. It is `false` again only if a late renewal finds that nobody took over. Without a claim, as
+    /// [`ProcessAnyway`](crate::OnStoreDown::ProcessAnyway) allows, there is no lease to lose, and it is `false`.
+    ///
+    /// Between this answer and the effect the lease may still end: for an effect outside, send the
+    /// [`fence`](Self::fence) or the [`key`](Self::key) along.
     #[must_use]
     pub fn is_lease_lost(&self) -> bool {
         self.0.run.is_lease_lost()

@@ -1,7 +1,7 @@
 //! What is said about a delivery: one span, one event a refusal, and counters.
 //!
-//! Nothing that came unauthenticated goes beyond DEBUG, and nothing that came at all is written unless
-//! it is escaped and cut. Labels of metrics are from fixed sets.
+//! What a client sent before it was authenticated is never written above DEBUG. That such requests come is, in the
+//! notices, a few times per minute. What was authenticated is escaped and cut. Labels of metrics are from fixed sets.
 
 #[cfg(feature = "metrics")]
 mod meters;
@@ -106,19 +106,25 @@ pub(crate) struct Observation<'a> {
     run: &'a RunState,
     meters: &'a Meters,
     store: &'a AnyStore,
+    notices: &'a Notices,
     kind: KindLabel,
     /// Whether anybody wants to know.
     is_measured: bool,
 }
 
 impl<'a> Observation<'a> {
-    pub(crate) fn new(meters: &'a Meters, store: &'a AnyStore, run: &'a RunState) -> Self {
+    pub(crate) fn new(
+        meters: &'a Meters,
+        store: &'a AnyStore,
+        notices: &'a Notices,
+        run: &'a RunState,
+    ) -> Self {
         let is_measured = Meters::MEASURE || !run.span().is_disabled();
         if is_measured {
             // From here on.
             run.arrived();
         }
-        Self { run, meters, store, kind: KindLabel::default(), is_measured }
+        Self { run, meters, store, notices, kind: KindLabel::default(), is_measured }
     }
 
     pub(crate) fn body(&self, bytes: usize) {
@@ -171,7 +177,10 @@ impl<'a> Observation<'a> {
 
     pub(crate) fn rejected(&self, reply: &Reply) {
         let kind = reply.kind();
-        self.run.in_span(|| say(kind));
+        self.run.in_span(|| match comes_before_a_run(kind) {
+            true => self.notices.refused(kind),
+            false => say(kind),
+        });
         self.end(Outcome::Rejected(kind), Some(kind.status()));
     }
 
@@ -221,11 +230,6 @@ fn say(kind: RejectionKind) {
         }
         // Said already, where more was known: of a store that is down once, not for every request.
         RejectionKind::Stale | RejectionKind::StoreDown => {}
-        RejectionKind::NoSignedTimestamp => warn!(
-            reason,
-            "authentic request refused: no timestamp is under its signature; if the sender signs none, \
-             the provider's `with_insecure_unsigned_timestamp` lets it pass"
-        ),
         _ if is_authenticated(kind) => warn!(reason, "delivery refused"),
         _ => debug!(reason, "request refused"),
     }
@@ -233,17 +237,25 @@ fn say(kind: RejectionKind) {
 
 /// Whether a refusal of this kind comes after the signature was verified.
 fn is_authenticated(kind: RejectionKind) -> bool {
+    comes_before_a_run(kind)
+        || matches!(
+            kind,
+            RejectionKind::Stale
+                | RejectionKind::NotReady
+                | RejectionKind::AnswerDeadline
+                | RejectionKind::RunLimit
+                | RejectionKind::HandlerPanicked
+        )
+}
+
+/// Whether it is an authentic request that is refused without a run, so that a captured one repeats it at will.
+fn comes_before_a_run(kind: RejectionKind) -> bool {
     matches!(
         kind,
         RejectionKind::NoSignedTimestamp
-            | RejectionKind::Stale
             | RejectionKind::TooManyRuns
             | RejectionKind::InProgress
             | RejectionKind::TooManyWaiting
-            | RejectionKind::NotReady
             | RejectionKind::ShuttingDown
-            | RejectionKind::AnswerDeadline
-            | RejectionKind::RunLimit
-            | RejectionKind::HandlerPanicked
     )
 }

@@ -1,5 +1,6 @@
 //! What the operator has to know and no answer says: most often that a setting is wrong. Each line names the likely
-//! cause and what to do. A client that has proved nothing can cause some of them, so their number is limited.
+//! cause and what to do. A client that has proved nothing, or repeats what it has captured, can cause some of them, so
+//! their number is limited.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tracing::{debug, warn};
 
 use crate::escaped::Escaped;
+use crate::rejection::RejectionKind;
 use crate::warn_once::{WarnOnce, WarnSometimes};
 
 /// The notices of one layer and its clones.
@@ -16,6 +18,7 @@ pub(crate) struct Notices {
     unknown_webhook: WarnSometimes,
     body_changed: WarnSometimes,
     stale: WarnSometimes,
+    refused: WarnSometimes,
     answered: WarnSometimes,
     refreshed: WarnOnce,
     pub(crate) settings: WarnOnce,
@@ -31,6 +34,7 @@ impl Default for Notices {
             unknown_webhook: WarnSometimes::new(1),
             body_changed: WarnSometimes::new(1),
             stale: WarnSometimes::new(10),
+            refused: WarnSometimes::new(10),
             answered: WarnSometimes::new(10),
             refreshed: WarnOnce::default(),
             settings: WarnOnce::default(),
@@ -92,6 +96,23 @@ impl Notices {
     /// How an authentic request that is too old or too new may be logged; `None` is not at all.
     pub(crate) fn stale(&self) -> Option<u64> {
         self.stale.allows()
+    }
+
+    /// An authentic request was refused without a run.
+    pub(crate) fn refused(&self, kind: RejectionKind) {
+        let reason = kind.as_str();
+        let Some(lines_left_out) = self.refused.allows() else {
+            return debug!(reason, "delivery refused");
+        };
+        match kind {
+            RejectionKind::NoSignedTimestamp => warn!(
+                reason,
+                lines_left_out,
+                "authentic request refused: no timestamp is under its signature; if the sender signs none, the \
+                 provider's `with_insecure_unsigned_timestamp` lets it pass"
+            ),
+            _ => warn!(reason, lines_left_out, "delivery refused"),
+        }
     }
 
     /// The handler, or one of its extractors, did not succeed.

@@ -104,7 +104,8 @@ pub(crate) fn receive<P: Provider, X: Exchange>(
             // Boxed: the usual way is not to carry its size.
             return Box::pin(observe_only::receive(receiver, exchange, run)).await;
         }
-        let mut seen = Observation::new(receiver.meters(), &receiver.store, &run);
+        let mut seen =
+            Observation::new(receiver.meters(), &receiver.store, &receiver.notices, &run);
         let (delivery, held) = match admit(&receiver, &mut exchange, &run, &mut seen).await {
             Ok(Admitted::Now(message, claimed)) => {
                 handler::delivery(&receiver, message, claimed, &run)

@@ -23,7 +23,7 @@ pub(super) async fn receive<P: Provider, X: Exchange>(
     mut exchange: X,
     run: Arc<RunState>,
 ) -> X::Output {
-    let mut seen = Observation::new(receiver.meters(), &receiver.store, &run);
+    let mut seen = Observation::new(receiver.meters(), &receiver.store, &receiver.notices, &run);
     let authenticated = authenticate(&receiver, &mut exchange, &run, &mut seen).await;
     let (tell, told) = oneshot::channel();
     match authenticated {
@@ -49,7 +49,7 @@ async fn rehearse<P: Provider>(
     run: Arc<RunState>,
     told: oneshot::Receiver<Option<u16>>,
 ) {
-    let mut seen = Observation::new(receiver.meters(), &receiver.store, &run);
+    let mut seen = Observation::new(receiver.meters(), &receiver.store, &receiver.notices, &run);
     seen.identified(delivery.id.as_deref(), delivery.kind.as_deref());
     let claimed = claim::acquire(&receiver, &mut delivery, body, &run).await;
     let handled = match claimed {

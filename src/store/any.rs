@@ -57,12 +57,14 @@ enum Kind {
     Other(Arc<dyn DynStore>),
 }
 
-/// Where a store keeps its records.
+/// What tells whether two layers share their records.
 #[derive(Debug, PartialEq)]
 pub(crate) enum StorePlace {
     Memory(usize),
-    /// As its `Debug` says, which names the server or the file.
+    /// The server or the file.
     Named(String),
+    /// A store of the application's own, wherever it keeps its records.
+    Unnamed(usize),
 }
 
 impl AnyStore {
@@ -102,7 +104,10 @@ impl AnyStore {
     pub(crate) fn place(&self) -> StorePlace {
         match &self.kind {
             Kind::Memory(memory) => StorePlace::Memory(memory.address()),
-            Kind::Other(other) => StorePlace::Named(format!("{other:?}")),
+            Kind::Other(other) => match other.dyn_name() {
+                Some(name) => StorePlace::Named(name),
+                None => StorePlace::Unnamed(Arc::as_ptr(other).addr()),
+            },
         }
     }
 

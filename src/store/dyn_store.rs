@@ -1,5 +1,6 @@
 //! The object-safe twin of [`DeliveryStore`].
 
+use std::any::TypeId;
 use std::fmt;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -33,6 +34,8 @@ pub(super) trait DynStore: fmt::Debug + Send + Sync {
         how: Settlement,
     ) -> Answer<'a, Settled>;
     fn dyn_ready(&self) -> Answer<'_, ()>;
+    /// The server or the file of one of this crate's stores.
+    fn dyn_name(&self) -> Option<String>;
 }
 
 impl<S: DeliveryStore> DynStore for S {
@@ -67,6 +70,23 @@ impl<S: DeliveryStore> DynStore for S {
     fn dyn_ready(&self) -> Answer<'_, ()> {
         answered(async move { DeliveryStore::ready(self).await })
     }
+
+    fn dyn_name(&self) -> Option<String> {
+        is_shipped(TypeId::of::<S>()).then(|| format!("{self:?}"))
+    }
+}
+
+/// Whether a store of this type names its server or file in `Debug`. Others may write anything there.
+fn is_shipped(store: TypeId) -> bool {
+    let shipped: &[TypeId] = &[
+        #[cfg(feature = "postgres")]
+        TypeId::of::<super::PostgresStore>(),
+        #[cfg(feature = "redis")]
+        TypeId::of::<super::RedisStore>(),
+        #[cfg(feature = "sqlite")]
+        TypeId::of::<super::SqliteStore>(),
+    ];
+    shipped.contains(&store)
 }
 
 /// Boxed; a panic is an answer too. The handler and the connection have nothing to do with it.

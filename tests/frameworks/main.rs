@@ -1,6 +1,8 @@
 //! The layer in each framework: wherever a layer or a middleware can be put.
 
 mod actix;
+mod actix_notices;
+mod actix_readiness;
 mod body_limits;
 mod nested;
 mod tower_stacks;

@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use scrapest_webhook::RejectionKind;
-use scrapest_webhook::store::{Claim, DeliveryStore, MemoryStore, Owner};
+use scrapest_webhook::store::MemoryStore;
 use support::{Framework, Handler, InProcess, Run, eventually, genuine, layer};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
@@ -215,52 +215,6 @@ async fn a_handler_at_its_run_limit_is_ended_and_the_retry_runs<F: Framework>() 
     }
 }
 
-/// Another process takes the delivery over while the thread is blocked; nothing was polled in between.
-async fn a_handler_that_blocked_its_thread_beyond_its_lease_is_told_so<F: Framework>() {
-    let (store, heir) = (MemoryStore::new(), Owner::random());
-    let shared = store.clone();
-    let handler = Handler::new(move |delivery, _| {
-        let shared = shared.clone();
-        async move {
-            std::thread::sleep(millis(700));
-            let claim = shared.claim(&delivery.key(), heir, millis(60_000), millis(60_000)).await;
-            assert!(matches!(claim, Ok(Claim::Acquired { .. })), "{claim:?}");
-            let at_once = delivery.is_lease_lost();
-            sleep(millis(250)).await;
-            if at_once && delivery.is_lease_lost() { 409 } else { 200 }
-        }
-    });
-    let layer = layer().with_store(store.clone()).with_lease(millis(300));
-    let server = F::serve(layer, handler.clone()).await;
-    assert_eq!(server.send(&genuine().sign()).await.status, 409);
-    let key = handler.deliveries()[0].key();
-    let claim = store.claim(&key, Owner::random(), millis(60_000), millis(60_000)).await.unwrap();
-    assert!(matches!(claim, Claim::InProgress { .. }), "its failure releases nothing");
-}
-
-/// Nobody else can take it over in the same moment: the renewal that is overdue keeps the lease.
-async fn a_handler_that_computes_before_it_first_waits_keeps_its_lease<F: Framework>() {
-    let store = MemoryStore::new();
-    let shared = store.clone();
-    let handler = Handler::new(move |delivery, _| {
-        let shared = shared.clone();
-        async move {
-            std::thread::sleep(millis(2_500));
-            // Past the lease of the claim, within that of the renewal.
-            sleep(millis(3_000)).await;
-            let other = Owner::random();
-            let claim = shared.claim(&delivery.key(), other, millis(60_000), millis(60_000)).await;
-            let is_held = matches!(claim, Ok(Claim::InProgress { .. }));
-            if is_held && !delivery.is_lease_lost() { 200 } else { 409 }
-        }
-    });
-    let layer = layer().with_store(store).with_lease(millis(5_000));
-    let layer = layer.with_answer_deadline(millis(30_000));
-    let server = F::serve(layer, handler.clone()).await;
-    assert_eq!(server.send(&genuine().sign()).await.status, 200);
-    assert_eq!(handler.runs(), 1);
-}
-
 // The end of the process.
 
 /// A process of its own as far as its tasks go: they end in mid-run when it is dropped.
@@ -317,6 +271,4 @@ support::for_each_framework! {
     a_slow_handler_is_a_503_and_the_run_goes_on,
     a_slow_handler_that_fails_in_the_end_lets_the_retry_run,
     a_handler_at_its_run_limit_is_ended_and_the_retry_runs,
-    a_handler_that_blocked_its_thread_beyond_its_lease_is_told_so,
-    a_handler_that_computes_before_it_first_waits_keeps_its_lease,
 }

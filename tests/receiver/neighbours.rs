@@ -1,9 +1,10 @@
 //! Layers of one process that get in each other's way.
 
-use scrapest_webhook::store::MemoryStore;
+use scrapest_webhook::store::{AnyStore, MemoryStore, store_from_url};
 use scrapest_webhook::{ScrapestWebhookLayer, Webhook};
 use support::logged::Logged;
-use support::{Handler, InProcess, layer};
+use support::scripted::ScriptedStore;
+use support::{Folder, Handler, InProcess, layer};
 
 const ANOTHER: &str = "a secret of another webhook";
 
@@ -46,6 +47,24 @@ fn two_webhooks_on_one_store_and_one_namespace_are_said() {
     let both = scrapest_webhook::Secrets::new([support::SECRET, ANOTHER]).unwrap();
     let both = ScrapestWebhookLayer::from_secrets(both).with_store(store);
     assert_eq!(said(&[one, both.with_namespace("confused")]), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_lasting_store_is_known_by_its_place_and_one_of_the_applications_own_by_its_pointer() {
+    let confused = |stores: [AnyStore; 2]| {
+        let [store, other] = stores;
+        let one = layer().with_namespace("lasting").with_store(store);
+        let other = ScrapestWebhookLayer::new(ANOTHER).with_namespace("lasting").with_store(other);
+        said(&[one, other]).len() == 1
+    };
+    let folder = Folder::new();
+    let file = |name| store_from_url(&format!("sqlite:{}", folder.file(name))).unwrap();
+    assert!(confused([file("one.db"), file("one.db")]), "opened twice");
+    assert!(!confused([file("one.db"), file("two.db")]));
+    let own = AnyStore::new(ScriptedStore::recording());
+    assert!(confused([own.clone(), own]));
+    // Their `Debug` is the same.
+    assert!(!confused([(); 2].map(|()| AnyStore::new(ScriptedStore::recording()))));
 }
 
 #[test]

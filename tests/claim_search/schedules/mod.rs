@@ -4,6 +4,7 @@
 //! Time is paused, so that minutes take none; it also jumps, as for a process that was stopped.
 //! `CLAIM_SCHEDULES=100000` asks for more of them.
 
+mod leases;
 mod world;
 
 use std::convert::Infallible;

@@ -34,8 +34,10 @@ pub struct Inner {
     /// Until when an owner surely holds a key.
     held: HashMap<(Owner, Key), Instant>,
     /// The last process that claimed each key.
-    holder: HashMap<Key, Owner>,
-    owners: HashMap<(Key, Fence), Owner>,
+    pub holder: HashMap<Key, Owner>,
+    pub owners: HashMap<(Key, Fence), Owner>,
+    /// Each key that an owner ever claimed, in order.
+    pub claimed: Vec<(Owner, Key)>,
     /// The processes that claimed a key after a success had been recorded. Others may have taken over from its zombie.
     belated: HashSet<Owner>,
     recorded: bool,
@@ -61,6 +63,7 @@ impl World {
             held: HashMap::new(),
             holder: HashMap::new(),
             owners: HashMap::new(),
+            claimed: Vec::new(),
             belated: HashSet::new(),
             recorded: false,
             runs: Vec::new(),
@@ -157,7 +160,13 @@ impl Inner {
         self.runs.len() - 1
     }
 
-    fn claim(&mut self, key: &Key, owner: Owner, lease: Duration, keep: Duration) -> Answer<Claim> {
+    pub fn claim(
+        &mut self,
+        key: &Key,
+        owner: Owner,
+        lease: Duration,
+        keep: Duration,
+    ) -> Answer<Claim> {
         let keep = self.kept(keep);
         if self.defect == Some(Defect::EvictionInProgress) && self.dice.random_ratio(1, 20) {
             let held: Vec<_> = self.holder.keys().copied().collect();
@@ -182,6 +191,9 @@ impl Inner {
             }
             self.held.insert((owner, *key), Instant::now() + lease);
             self.holder.insert(*key, owner);
+            if !self.claimed.contains(&(owner, *key)) {
+                self.claimed.push((owner, *key));
+            }
             self.owners.insert((*key, fence), owner);
         }
         Ok(claim)
@@ -205,7 +217,7 @@ impl Inner {
         now(self.store.complete(key, by, fence, keep))
     }
 
-    fn release(&mut self, key: &Key, owner: Owner) -> Answer<Settled> {
+    pub fn release(&mut self, key: &Key, owner: Owner) -> Answer<Settled> {
         self.held.remove(&(owner, *key));
         if self.defect == Some(Defect::UnfencedRelease) {
             self.take_away(key);

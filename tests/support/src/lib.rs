@@ -1,6 +1,6 @@
 //! Code that the tests and the benchmarks share: servers, clients, handlers and stores.
 //!
-//! * A receiver under test: [`Framework`] on a socket, [`InProcess`] and [`in_process`] without one,
+//! * A receiver under test: [`Framework`] on a socket, [`here`], [`InProcess`] and [`in_process`] without one,
 //!   [`process`] as a process of its own.
 //! * Clients: [`client`] and [`connection`] write HTTP/1.1 by hand, [`Raw`] is a request to the byte.
 //! * Handlers: [`Handler`] takes the delivery, [`Plain`] only the body.
@@ -18,6 +18,7 @@ pub mod effects;
 mod folder;
 mod framework;
 mod handler;
+pub mod here;
 pub mod in_process;
 pub mod log;
 pub mod logged;
