@@ -1,6 +1,7 @@
 //! The client of ScrapeBadger's API, against a stand-in that is held to the published document.
 
 mod calls;
+mod doctor;
 mod mock;
 mod passes;
 mod process;

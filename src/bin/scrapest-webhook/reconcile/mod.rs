@@ -6,7 +6,6 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
-use rand::Rng;
 use scrapest_webhook::scrapebadger::ScrapeBadger;
 use scrapest_webhook::scrapest::Scrapest;
 use scrapest_webhook::{
@@ -19,7 +18,7 @@ use crate::listen::forward::{Forward, ForwardArgs};
 use crate::listen::server::Signals;
 use crate::listen::settings::Settings;
 use crate::sender::Sender;
-use crate::{flag, moment, output};
+use crate::{flag, moment, output, store};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -136,11 +135,7 @@ impl Reconcile {
             forward.is_some() || self.dry_run,
             "--forward: is missing, expected the URL of the service, or --dry-run"
         );
-        // Nothing that is signed comes this way: a secret that nobody knows.
-        let mut secret = [0; 32];
-        rand::rng().fill_bytes(&mut secret);
-        let layer = WebhookLayer::<P>::try_new(&secret).map_err(flag::named)?;
-        Ok((self.settings.set_on(layer)?, forward))
+        Ok((self.settings.set_on(store::unsigned()?)?, forward))
     }
 
     /// One pass, or one after another.
