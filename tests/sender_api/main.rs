@@ -2,9 +2,11 @@
 
 mod calls;
 mod doctor;
+mod killed_receiver;
 mod mock;
 mod passes;
 mod process;
+mod queued;
 mod reconcile;
 mod rotation;
 mod schema;
