@@ -68,6 +68,10 @@ impl Doctor {
         );
         let mut findings = Findings::default();
         clock(&api, &mut findings);
+        if seen.is_none() {
+            findings
+                .ok("store", "was not looked into: --store of the receiver shows what was handled");
+        }
         for monitor in &monitors {
             self.examine(&api, monitor, &mut findings).await?;
             if let Some(seen) = &seen {
