@@ -101,7 +101,8 @@ impl<P: Provider> WebhookLayer<P> {
     }
 
     /// Where deliveries are remembered. Default: a
-    /// [`MemoryStore`](crate::MemoryStore) of its own, of 250,000 deliveries.
+    /// [`MemoryStore`](crate::MemoryStore) of its own, of 250,000 deliveries. A URL is opened by
+    /// [`store_from_url`](crate::store::store_from_url).
     ///
     /// ```
     /// # let layer = scrapest_webhook::ScrapestWebhookLayer::new("a-secret-of-some-24-bytes");

@@ -56,7 +56,11 @@ pub(super) struct KeptHeaders {
 }
 
 impl NewJob {
-    pub(super) fn new(delivery: &Delivery, headers: KeptHeaders) -> Self {
+    pub(super) fn new(delivery: &Delivery, mut headers: KeptHeaders) -> Self {
+        // No request says so of a body that was rebuilt.
+        if delivery.is_reconciled() {
+            headers.content_type = Some("application/json".to_owned());
+        }
         let millis = |time: OffsetDateTime| (time.unix_timestamp_nanos() / 1_000_000) as i64;
         Self {
             key: delivery.key(),

@@ -27,6 +27,13 @@ use crate::config_error::ConfigError;
 /// assert!(store_from_url("mysql://localhost").is_err());
 /// # Ok::<(), scrapest_webhook::ConfigError>(())
 /// ```
+///
+/// The URL alone is not a store. The compiler says so, and names this function:
+///
+/// ```compile_fail,E0277
+/// # let layer = scrapest_webhook::ScrapestWebhookLayer::new("a-secret-of-some-24-bytes");
+/// let layer = layer.with_store("memory:".to_owned());
+/// ```
 pub fn store_from_url(url: &str) -> Result<AnyStore, ConfigError> {
     // A URL may have a password in it, and one that lacks its scheme may be a password: only a scheme
     // that is known is ever said.

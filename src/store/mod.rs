@@ -133,6 +133,11 @@ pub(crate) use self::unrecorded::UnrecordedGuard;
 ///     }
 /// }
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a store of deliveries",
+    label = "expected a `DeliveryStore`, like `MemoryStore::new()`",
+    note = "if it is a URL, open it: `.with_store(store_from_url(url)?)`, from `scrapest_webhook::store`"
+)]
 pub trait DeliveryStore: fmt::Debug + Send + Sync + 'static {
     /// Takes `key` for `owner`, for the length of `lease`. The record is kept for `keep` from now, also after
     /// a release, and in any case while this lease or a renewed one is running.

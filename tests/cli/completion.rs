@@ -6,12 +6,27 @@ use std::process::{Command, Stdio};
 use support::Folder;
 
 use crate::receiving::{command, run};
+use crate::terminal::Terminal;
 
-/// What the shell offers for a line, one a line; `None` where there is no such shell, unless one is required.
-fn offered(shell: &str, line: &str) -> Option<String> {
-    if Command::new(shell).arg("--version").stdin(Stdio::null()).output().is_err() {
+/// Whether there is such a shell. Where one is required it has to be there.
+fn is_installed(shell: &str) -> bool {
+    let is_installed = Command::new(shell).arg("--version").stdin(Stdio::null()).output().is_ok();
+    if !is_installed {
         assert!(std::env::var_os("REQUIRE_SERVERS").is_none(), "no {shell} is installed");
         eprintln!("skipped: no {shell} is installed");
+    }
+    is_installed
+}
+
+/// With the binary under test in it.
+fn paths() -> String {
+    let program = Path::new(env!("CARGO_BIN_EXE_scrapest-webhook")).parent().unwrap();
+    format!("{}:{}", program.display(), std::env::var("PATH").unwrap())
+}
+
+/// What the shell offers for a line, one a line; `None` where there is no such shell.
+fn offered(shell: &str, line: &str) -> Option<String> {
+    if !is_installed(shell) {
         return None;
     }
     let folder = Folder::new();
@@ -34,8 +49,6 @@ fn offered(shell: &str, line: &str) -> Option<String> {
         ),
         _ => format!("source {source}; complete -C '{line}'"),
     };
-    let program = Path::new(env!("CARGO_BIN_EXE_scrapest-webhook")).parent().unwrap();
-    let paths = format!("{}:{}", program.display(), std::env::var("PATH").unwrap());
     let bare = match shell {
         "bash" => "--norc",
         "zsh" => "-f",
@@ -43,7 +56,7 @@ fn offered(shell: &str, line: &str) -> Option<String> {
     };
     let output = Command::new(shell)
         .args([bare, "-c", &text])
-        .env("PATH", paths)
+        .env("PATH", paths())
         .env("HOME", folder.file("."))
         .current_dir(folder.file("."))
         .stdin(Stdio::null())
@@ -66,6 +79,44 @@ fn each_shell_completes_commands_flags_values_and_kinds() {
             let Some(offered) = offered(shell, line) else { break };
             assert!(offered.contains(expected), "{shell}: {line}: {offered:?}");
             assert!(!offered.contains("script"), "{shell} offers files: {offered:?}");
+        }
+    }
+}
+
+#[test]
+fn the_tab_key_completes_in_an_interactive_shell() {
+    for (shell, start) in [("bash", "bash --noprofile --norc -i"), ("zsh", "zsh -f -i")] {
+        if !is_installed(shell) {
+            continue;
+        }
+        let folder = Folder::new();
+        folder.write("script", &run(&mut command(&format!("completions {shell}"))).stdout);
+        let (paths, home) = (paths(), folder.file("."));
+        let environment = [
+            ("PATH", &*paths),
+            ("HOME", &*home),
+            ("TERM", "dumb"),
+            ("EDITOR", "emacs"),
+            ("VISUAL", "emacs"),
+        ];
+        let mut terminal = Terminal::run(200, start, &environment);
+        if shell == "zsh" {
+            terminal.types("autoload -Uz compinit; compinit -D -u\n");
+        }
+        // What is typed is shown too, and must not look like the answer.
+        terminal.types(&format!("source {}; echo rea''dy\n", folder.file("script")));
+        terminal.shows("\nready\n");
+        for (typed, expected) in [
+            ("scrapest-webhook lis", "scrapest-webhook listen"),
+            ("scrapest-webhook listen --forward-t", "scrapest-webhook listen --forward-timeout"),
+            (
+                "scrapest-webhook send --event tweet.c",
+                "scrapest-webhook send --event tweet.created",
+            ),
+        ] {
+            // Tab, then to the beginning of the line, to have the shell say what stands there.
+            terminal.types(&format!("{typed}\t\u{1}echo got: \n"));
+            terminal.shows(&format!("\ngot: {expected}\n"));
         }
     }
 }

@@ -1,24 +1,31 @@
 //! What a terminal shows, by way of a pseudo terminal.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
 use scrapest_webhook::testing;
 
 use crate::listening::{PATH, SECRET, client, eventually};
+use crate::receiving::{Script, Step};
 
-/// `listen` on a terminal of this width, by util-linux's `script`.
-struct Terminal {
+/// A program on a terminal of its own, by util-linux's `script`.
+pub(crate) struct Terminal {
     process: Child,
     shown: Arc<Mutex<Vec<u8>>>,
 }
 
 impl Terminal {
+    /// `listen` on a terminal of this width.
     fn start(columns: u16, flags: &str, environment: &[(&str, &str)]) -> Self {
-        let program = env!("CARGO_BIN_EXE_scrapest-webhook");
         let listen = "listen --secret-env WEBHOOK_SECRET --listen 127.0.0.1:0 --sender scrapest";
-        let line = format!("stty cols {columns} rows 40; exec {program} {listen} {flags}");
+        let program = env!("CARGO_BIN_EXE_scrapest-webhook");
+        Self::run(columns, &format!("{program} {listen} {flags}"), environment)
+    }
+
+    /// This command line.
+    pub(crate) fn run(columns: u16, line: &str, environment: &[(&str, &str)]) -> Self {
+        let line = format!("stty cols {columns} rows 40; exec {line}");
         let mut command = Command::new("script");
         command.args(["-qefc", &line, "/dev/null"]);
         command.env("WEBHOOK_SECRET", SECRET).env("TERM", "xterm-256color").env("SHELL", "/bin/sh");
@@ -38,11 +45,16 @@ impl Terminal {
         Self { process, shown }
     }
 
-    fn text(&self) -> String {
+    /// As somebody who types it.
+    pub(crate) fn types(&mut self, keys: &str) {
+        self.process.stdin.as_mut().unwrap().write_all(keys.as_bytes()).unwrap();
+    }
+
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.shown.lock().unwrap()).replace('\r', "")
     }
 
-    fn shows(&self, text: &str) {
+    pub(crate) fn shows(&self, text: &str) {
         eventually(|| self.text().contains(text), || format!("{text:?} in: {}", self.text()));
     }
 
@@ -125,4 +137,19 @@ fn a_terminal_that_goes_away_ends_it_in_order() {
     terminal.process.wait().unwrap();
     let said = || std::fs::read_to_string(&errors).unwrap_or_default();
     eventually(|| said().contains("stopped: every run has ended"), said);
+}
+
+#[test]
+fn each_retry_of_send_is_said_on_a_terminal_with_its_cause_and_its_pause() {
+    let script = Script::start([Step::Answer(503), Step::Answer(500), Step::Answer(204)]);
+    let program = env!("CARGO_BIN_EXE_scrapest-webhook");
+    let flags = "--sender scrapest --secret-env WEBHOOK_SECRET --backoff 10ms,20ms --to";
+    let terminal = Terminal::run(100, &format!("{program} send {flags} {}", script.url), &[]);
+    terminal.shows("1 delivered");
+    let text = terminal.text();
+    let said: Vec<_> = text.lines().filter(|line| line.contains("attempt ")).collect();
+    assert_eq!(
+        said,
+        ["attempt 1 of 6: 503; the next in 10ms", "attempt 2 of 6: 500; the next in 20ms"]
+    );
 }

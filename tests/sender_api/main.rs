@@ -1,9 +1,12 @@
 //! The client of ScrapeBadger's API, against a stand-in that is held to the published document.
 
 mod calls;
+mod doctor;
+mod killed_receiver;
 mod mock;
 mod passes;
 mod process;
+mod queued;
 mod reconcile;
 mod rotation;
 mod schema;

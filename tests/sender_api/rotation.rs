@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
@@ -94,7 +94,7 @@ async fn a_rotation_under_load_refuses_no_delivery_and_runs_none_twice() {
     let deliveries = {
         let (mock, stop) = (mock.clone(), Arc::clone(&stop));
         tokio::spawn(async move {
-            let (mut number, mut refused) = (0, Vec::new());
+            let (mut number, mut refused, began) = (0, Vec::new(), Instant::now());
             let mut tick = tokio::time::interval(Duration::from_millis(2));
             let mut unfinished: Vec<(String, testing::SignedRequest)> = Vec::new();
             while !stop.load(Ordering::SeqCst) || !unfinished.is_empty() {
@@ -124,6 +124,7 @@ async fn a_rotation_under_load_refuses_no_delivery_and_runs_none_twice() {
                     }
                 }
             }
+            println!("{:.0} deliveries/s", number as f64 / began.elapsed().as_secs_f64());
             (number, refused)
         })
     };

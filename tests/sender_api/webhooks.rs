@@ -1,10 +1,10 @@
-//! `webhook list|create|test|delete` and `doctor`, as processes.
+//! `webhook list|create|test|delete`, as processes.
 
 use std::os::unix::fs::PermissionsExt;
 
 use serde_json::json;
 
-use crate::mock::{Fault, Mock};
+use crate::mock::Mock;
 use crate::process::run;
 
 async fn with_monitor() -> Mock {
@@ -80,74 +80,4 @@ async fn a_test_shows_what_the_sender_says_and_what_arrived() {
     assert!(out.contains("the sender says: NOT RECEIVED, status 401"), "{out}");
     assert!(out.contains("refused: wrong_signature (status 401)"), "{out}");
     mock.assert_as_published();
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn doctor_finds_nothing_where_all_is_well() {
-    let mock = with_monitor().await;
-    {
-        let mut site = mock.site();
-        site.add_tweet("mon-1", "1", 3_600, "webhook_delivered");
-        // Yesterday's failure is another day's.
-        site.add_tweet("mon-1", "0", 3 * 86_400, "webhook_failed");
-        site.log.reverse();
-        site.monitors[0]["webhook_url"] = json!("https://example.com/w");
-        site.monitors[0]["webhook_secret_set"] = json!(true);
-    }
-    let (code, out, err) =
-        run(&mock, &["doctor", "--monitor", "mon-1", "--url", "https://example.com/w"]).await;
-    assert_eq!(code, Some(0), "{out}{err}");
-    assert!(out.contains("has delivered 1 of the last day"), "{out}");
-    assert!(!out.contains("PROBLEM"), "{out}");
-    mock.assert_as_published();
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn doctor_names_each_problem_and_what_to_do() {
-    let mock = Mock::start().await;
-    {
-        let mut site = mock.site();
-        site.add_monitor("mon-1", "paused", Some("insufficient_credits"));
-        site.monitors[0]["webhook_url"] = json!("https://example.com/old");
-        site.add_tweet("mon-1", "1", 60, "webhook_failed");
-    }
-    let (code, out, _) = run(&mock, &["doctor", "--url", "https://example.com/new"]).await;
-    assert_eq!(code, Some(1));
-    for said in [
-        "the account is out of credits",
-        "add credits",
-        "posts to \"https://example.com/old\", expected \"https://example.com/new\"",
-        "does not sign its deliveries",
-        "has failed to deliver 1 tweets of 1 of the last day",
-        "run reconcile",
-    ] {
-        assert!(out.contains(said), "{said}: {out}");
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_the_sender_writes_cannot_steer_the_terminal() {
-    let mock = with_monitor().await;
-    mock.site().monitors[0]["status"] = json!("paused\u{1b}[2J\u{9b}1m\u{202e}");
-    let (_, out, _) = run(&mock, &["doctor"]).await;
-    assert!(out.contains("\\u{1b}[2J"), "{out}");
-    assert!(!out.contains(['\u{1b}', '\u{9b}', '\u{202e}']), "{out:?}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_sender_that_cannot_be_asked_is_an_error_that_says_what_to_do() {
-    let mock = with_monitor().await;
-    for (fault, said) in [
-        (Fault::Status(401, None), "status 401: the API key is not accepted"),
-        (Fault::Status(402, None), "status 402: the account has no credits left"),
-        (Fault::Broken(json!({"id": "mon-1"})), "does not fit the published schema"),
-    ] {
-        mock.site().faults.push_back(fault);
-        let (code, _, err) = run(&mock, &["doctor", "--monitor", "mon-1"]).await;
-        assert_eq!(code, Some(2));
-        assert!(err.contains(said), "{said}: {err}");
-    }
-    let (code, _, err) = run(&mock, &["doctor", "--monitor", "another"]).await;
-    assert_eq!(code, Some(2));
-    assert!(err.contains("look at the monitor: status 404: not found in this account"), "{err}");
 }

@@ -25,6 +25,7 @@ mod send;
 mod sender;
 mod shell;
 mod sign;
+mod store;
 mod terminal;
 mod verify;
 mod webhook;
@@ -53,7 +54,7 @@ enum Command {
     Queue(queue::Queue),
     Webhook(webhook::Webhook),
     Reconcile(Box<reconcile::Reconcile>),
-    Doctor(doctor::Doctor),
+    Doctor(Box<doctor::Doctor>),
     Completions(shell::Completions),
     Man(shell::Man),
 }

@@ -1,6 +1,7 @@
-//! `doctor`: why nothing arrives, as far as the sender's API can tell.
+//! `doctor`: why nothing arrives, as far as the sender's API and the receiver's store can tell.
 
 mod findings;
+mod seen;
 
 use std::process::ExitCode;
 
@@ -9,13 +10,19 @@ use scrapest_webhook::scrapebadger::api::{Client, LogQuery, Monitor};
 use time::{Duration, OffsetDateTime};
 
 use self::findings::Findings;
+use self::seen::Seen;
 use crate::api::ApiArgs;
+use crate::store::StoreArgs;
 use crate::{client, output};
 use scrapest_webhook::scrapebadger::ScrapeBadger;
 
 const EXAMPLES: &str = "\
 Example:
-  scrapest-webhook doctor --api-key-env KEY --monitor mon-123 --url https://example.com/webhooks
+  scrapest-webhook doctor --api-key-env KEY --monitor mon-123 --url https://example.com/webhooks \\
+    --store sqlite:deliveries.db
+
+With the store of the receiver it says how many tweets of the last day were handled here. Each that is unknown is
+claimed for a moment, and given back.
 
 One line for each finding, `ok` or `PROBLEM`, and what to do about it.
 Exit status: 0 when there is no problem, 1 when there is one, 2 when the sender could not be asked.";
@@ -39,6 +46,9 @@ pub(crate) struct Doctor {
     /// The URL that the webhook should have
     #[arg(long)]
     url: Option<String>,
+
+    #[command(flatten)]
+    store: StoreArgs,
 }
 
 impl Doctor {
@@ -47,6 +57,7 @@ impl Doctor {
         if let Some(url) = &self.url {
             client::url("--url", url)?;
         }
+        let seen = Seen::of(&self.store)?;
         let monitors = match &self.monitor {
             Some(id) => vec![api.monitor(id).await?],
             None => all_monitors(&api).await?,
@@ -57,8 +68,15 @@ impl Doctor {
         );
         let mut findings = Findings::default();
         clock(&api, &mut findings);
+        if seen.is_none() {
+            findings
+                .ok("store", "was not looked into: --store of the receiver shows what was handled");
+        }
         for monitor in &monitors {
             self.examine(&api, monitor, &mut findings).await?;
+            if let Some(seen) = &seen {
+                seen.compare(&api, &monitor.id, &mut findings).await?;
+            }
         }
         output::print(findings.text())?;
         Ok(if findings.has_problem() { ExitCode::from(1) } else { ExitCode::SUCCESS })

@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use tracing::instrument::WithSubscriber;
 use tracing::subscriber::NoSubscriber;
 
-use super::exchange::Exchange;
+use super::exchange::{Cause, Exchange};
 use super::inspector::Exchanges;
 use super::lines::Lines;
 use super::pretty::Pretty;
@@ -48,13 +48,6 @@ pub(super) struct Explainer {
     pub(super) secret: SecretArgs,
     pub(super) checks: CheckArgs,
     pub(super) path: String,
-}
-
-/// Why a request was not accepted, and the likely causes.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Cause {
-    pub(super) why: String,
-    pub(super) likely: Vec<String>,
 }
 
 impl Desk {

@@ -3,7 +3,7 @@
 //! 1. `settings` makes the crate's layer of the flags, `secrets` keeps its secrets up to date;
 //! 2. `server` binds, and stops when it is told to;
 //! 3. `handler` is behind the layer: it prints through `lines`, or posts through `forward`;
-//! 4. `exchange` is around the layer and hands each request to `record` and to the `desk`;
+//! 4. `observe` is around the layer and hands each request, as an `exchange`, to `record` and to the `desk`;
 //! 5. the `desk` finds likely causes, and hands on to `pretty` (the terminal) and the `inspector` (the browser).
 
 mod desk;
@@ -13,6 +13,7 @@ mod handler;
 mod inspector;
 mod lines;
 pub(crate) mod log;
+mod observe;
 mod pretty;
 mod record;
 mod secrets;
@@ -34,9 +35,9 @@ use scrapest_webhook::{Provider, Secret, Secrets, WebhookLayer};
 use tokio::net::TcpListener;
 
 use self::desk::{Desk, Explainer};
-use self::exchange::Observers;
 use self::handler::Receiver;
 use self::lines::Lines;
+use self::observe::Observers;
 use self::pretty::{Output, Pretty, Welcome};
 use self::server::{Serving, Signals};
 use crate::checks::CheckArgs;
@@ -224,7 +225,7 @@ impl Listen {
         if recorder.is_some() || desk.is_some() {
             let recorder = recorder.clone();
             let observers = Observers { path: path.into(), recorder, desk };
-            app = app.layer(from_fn_with_state(observers, exchange::observe));
+            app = app.layer(from_fn_with_state(observers, observe::observe));
         }
 
         let serving = Serving::start(listener, tls, app);

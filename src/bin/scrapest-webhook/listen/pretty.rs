@@ -7,8 +7,7 @@ use clap::ValueEnum;
 use console::{Style, Term, pad_str, style, truncate_str};
 use time::macros::format_description;
 
-use super::desk::Cause;
-use super::exchange::Exchange;
+use super::exchange::{Cause, Exchange};
 use crate::terminal;
 
 /// What goes to standard output.

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use scrapest_webhook::store::store_from_url;
 use scrapest_webhook::{Once, Provider, WebhookLayer};
 
+use crate::store::StoreArgs;
 use crate::{flag, moment};
 
 /// What the layer allows a run beyond --run-limit: for what follows the answer of the service.
@@ -13,16 +13,8 @@ pub(super) const AFTER_FORWARD: Duration = Duration::from_secs(2);
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Settings {
-    /// Where deliveries are remembered: `memory:`, `sqlite:FILE`, `redis://…`, `postgres://…`
-    /// [default: memory:]
-    ///
-    /// Memory forgets when the process ends. A URL with a password belongs in --store-env.
-    #[arg(long, value_name = "URL", conflicts_with = "store_env")]
-    store: Option<String>,
-
-    /// The environment variable that has the URL of the store, if it has a password in it
-    #[arg(long, value_name = "NAME")]
-    store_env: Option<String>,
+    #[command(flatten)]
+    store: StoreArgs,
 
     /// The addresses and networks that may send, like 192.0.2.0/24; others get 403. Repeat it, or separate them by
     /// commas [default: everyone]
@@ -32,10 +24,6 @@ pub(crate) struct Settings {
     /// The addresses and networks of proxies whose X-Forwarded-For or Forwarded header is trusted for --allow-ip
     #[arg(long, value_name = "NETWORK", value_delimiter = ',')]
     trusted_proxy: Vec<String>,
-
-    /// Keeps webhooks apart that share a store: give each its own [default: the sender's name]
-    #[arg(long, value_name = "NAME")]
-    namespace: Option<String>,
 
     /// What the service gets once: each delivery, or also each tweet, whichever monitor or log reports it. `reconcile`
     /// needs the second
@@ -54,10 +42,6 @@ pub(crate) struct Settings {
     /// How long a retry has to wait after a crash in the middle of an attempt [default: 15s]
     #[arg(long, value_name = "DURATION", value_parser = moment::span)]
     lease: Option<Duration>,
-
-    /// How long a delivery is remembered [default: 70m in memory, else 24h]
-    #[arg(long, value_name = "DURATION", value_parser = moment::span)]
-    retention: Option<Duration>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -79,21 +63,12 @@ impl Settings {
         &self,
         mut layer: WebhookLayer<P>,
     ) -> Result<WebhookLayer<P>> {
-        if let Some((flag, url)) = self.store_url()? {
-            let store = store_from_url(&url).map_err(|error| flag::of(&flag, &error))?;
-            layer = layer.with_store(store);
-        }
-        if let Some(namespace) = &self.namespace {
-            layer = layer.with_namespace(namespace);
-        }
+        layer = self.store.set_on(layer)?;
         if let Some(deadline) = self.answer_within {
             layer = layer.with_answer_deadline(deadline);
         }
         if let Some(lease) = self.lease {
             layer = layer.with_lease(lease);
-        }
-        if let Some(retention) = self.retention {
-            layer = layer.with_retention(retention);
         }
         if self.once_per == OncePer::Tweet {
             layer = layer.with_once_per(Once::Tweet);
@@ -114,21 +89,11 @@ impl Settings {
 
     /// Whether one was named: memory knows nothing at first.
     pub(crate) fn has_store(&self) -> bool {
-        self.store.is_some() || self.store_env.is_some()
+        self.store.is_named()
     }
 
     pub(crate) fn limits<P: Provider + Default>(&self) -> Limits {
         let answer_within = self.answer_within.unwrap_or_else(|| P::default().answer_deadline());
         Limits { answer_within, run_limit: self.run_limit }
-    }
-
-    /// With the flag that it came from, as it stands in an error.
-    fn store_url(&self) -> Result<Option<(String, String)>> {
-        if let Some(name) = &self.store_env {
-            return flag::variable("--store-env", name, "the URL of the store").map(Some);
-        }
-        let Some(url) = &self.store else { return Ok(None) };
-        flag::without_password("--store", url)?;
-        Ok(Some(("--store".to_owned(), url.clone())))
     }
 }

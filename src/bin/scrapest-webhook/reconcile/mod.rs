@@ -7,7 +7,6 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
-use rand::Rng;
 use scrapest_webhook::scrapebadger::ScrapeBadger;
 use scrapest_webhook::scrapest::Scrapest;
 use scrapest_webhook::{
@@ -21,7 +20,7 @@ use crate::listen::forward::ForwardArgs;
 use crate::listen::server::Signals;
 use crate::listen::settings::Settings;
 use crate::sender::Sender;
-use crate::{flag, moment, output, queue};
+use crate::{flag, moment, output, queue, store};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -141,23 +140,20 @@ impl Reconcile {
     }
 
     async fn receiver<P: Provider + Default>(&self) -> Result<(WebhookLayer<P>, Target)> {
+        let layer = self.settings.set_on(store::unsigned()?)?;
         let forward = self.forward.forward(self.settings.limits::<P>())?;
+        if self.dry_run {
+            return Ok((layer, Target::None));
+        }
         let queue = queue::open(self.queue.as_deref(), self.queue_env.as_deref()).await?;
         let target = match (forward, queue) {
-            _ if self.dry_run => Target::None,
             (Some(forward), _) => Target::Service(forward),
             (None, Some(queue)) => Target::Queue(queue),
             (None, None) => {
-                bail!(
-                    "--forward: is missing, expected the URL of the service, or --queue, or --dry-run"
-                )
+                bail!("--forward, --queue: are missing, expected one of them, or --dry-run")
             }
         };
-        // Nothing that is signed comes this way: a secret that nobody knows.
-        let mut secret = [0; 32];
-        rand::rng().fill_bytes(&mut secret);
-        let layer = WebhookLayer::<P>::try_new(&secret).map_err(flag::named)?;
-        Ok((self.settings.set_on(layer)?, target))
+        Ok((layer, target))
     }
 
     /// One pass, or one after another.

@@ -6,8 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use scrapest_webhook::store::{Fence, Key};
 use tokio::sync::watch;
 
-use super::super::desk::Cause;
-use super::super::exchange::Exchange;
+use crate::listen::exchange::{Cause, Exchange};
 
 /// All requests together, bodies and headers.
 const MOST_BYTES: usize = 64 * 1024 * 1024;
