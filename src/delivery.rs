@@ -113,14 +113,14 @@ impl Delivery {
     /// A number that is larger in every later attempt at this delivery. See [`Fence`].
     #[must_use]
     pub fn fence(&self) -> Fence {
-        self.0.held.keys.main().1
+        self.0.held.keys.delivery().1
     }
 
     /// The same for every attempt at this delivery, and different for any other: file the effect under
     /// it (a unique column, an `Idempotency-Key`) and a run after a crash does no harm.
     #[must_use]
     pub fn key(&self) -> Key {
-        self.0.held.keys.main().0
+        self.0.held.keys.delivery().0
     }
 
     /// The body, byte for byte as it was signed.

@@ -16,10 +16,6 @@ use crate::store::{AnyStore, MemoryStore};
 
 /// How far two clocks that are meant to be right may differ. Retention covers it on both sides.
 pub(crate) const CLOCK_ERROR: Duration = Duration::from_secs(60);
-/// 3,600 s and 300 s of tolerance and a margin; also how long a memory store keeps a record at least.
-const MEMORY_RETENTION: Duration = Duration::from_secs(4_200);
-/// Covers redelivery by hand on the next day.
-const LASTING_RETENTION: Duration = Duration::from_secs(24 * 3_600);
 /// Nobody means more than ten years, and a duration that means "for ever" would overflow the clock.
 const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 3_600);
 
@@ -177,10 +173,7 @@ impl<P: Provider> Receiver<P> {
 
     /// How long a record is kept: as set, else long enough for the tolerances.
     pub(crate) fn retention(&self) -> Duration {
-        self.retention.unwrap_or_else(|| {
-            let usual = if self.store.is_lasting() { LASTING_RETENTION } else { MEMORY_RETENTION };
-            usual.max(self.least_retention())
-        })
+        self.retention.unwrap_or_else(|| self.store.default_retention().max(self.least_retention()))
     }
 
     /// Below this a captured request would be fresh for longer than it is remembered.

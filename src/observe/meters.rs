@@ -15,7 +15,6 @@ use super::{Outcome, Verb};
 use crate::metrics as names;
 use crate::provider::Provider;
 use crate::rejection::RejectionKind;
-use crate::store::AnyStore;
 
 /// The metrics of one layer; clones are the same.
 #[derive(Clone, Default)]
@@ -201,9 +200,8 @@ impl Meters {
         }
     }
 
-    /// How full the memory store is, if it is one.
-    pub(crate) fn store(&self, store: &AnyStore) {
-        let Some((records, oldest)) = store.memory().map(crate::MemoryStore::held) else { return };
+    /// How full the memory store is, and when its oldest record was claimed.
+    pub(crate) fn records(&self, records: usize, oldest: Option<SystemTime>) {
         let [count, age] = self.records.get_or_init(|| {
             [names::RECORDS, names::OLDEST_RECORD].map(|name| gauge!(name, "sender" => self.sender))
         });

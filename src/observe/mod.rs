@@ -199,7 +199,9 @@ impl<'a> Observation<'a> {
         span.record("status", status);
         span.record("duration_us", u64::try_from(duration.as_micros()).unwrap_or(u64::MAX));
         self.meters.ended(self.kind, outcome, duration);
-        self.meters.store(self.store);
+        if let Some((records, oldest)) = self.store.records() {
+            self.meters.records(records, oldest);
+        }
     }
 }
 

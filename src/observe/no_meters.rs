@@ -1,14 +1,13 @@
 //! The same without the feature `metrics`: nothing, and no reading of a clock.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
 use super::{Outcome, Verb};
 use crate::provider::Provider;
 use crate::rejection::RejectionKind;
-use crate::store::AnyStore;
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct MetersOfLayer(());
@@ -71,7 +70,7 @@ impl Meters {
         GaugeGuard
     }
 
-    pub(crate) fn store(&self, _: &AnyStore) {}
+    pub(crate) fn records(&self, _: usize, _: Option<SystemTime>) {}
 }
 
 impl GaugeGuard {

@@ -12,20 +12,20 @@ use crate::provider::Provider;
 use crate::receiver::{OnStoreDown, Receiver};
 use crate::rejection::{RejectionKind, Reply};
 use crate::run_state::{Phase, RunState};
-use crate::store::{Claim, Claims, Fence, Keys, ONE_QUESTION, Owner, StoreError};
+use crate::store::{Claims, Fence, Keys, ONE_QUESTION, Owner, StoreError};
 
 /// A delivery that this attempt may run, and alone.
 pub(super) struct Claimed {
     pub(super) owner: Owner,
     pub(super) attempt: u32,
-    /// Before the store was asked: the lease runs from no earlier.
+    /// A time before the store was asked: the lease runs from then or later.
     pub(super) since: Instant,
     pub(super) body: HeldBody,
-    /// When the sender is to be answered.
+    /// When the sender is answered at the latest.
     pub(super) deadline: Instant,
     /// What a shutdown waits for: a claim goes on without its client, and its handler follows.
     pub(super) running: Running,
-    /// Among the handlers that may run at one time. `None` while it waits.
+    /// The right to run a handler, of which there are only so many. `None` while this waits.
     permit: Option<RunPermit>,
 }
 
@@ -72,13 +72,19 @@ async fn acquire_keys<P: Provider>(
     // From here on something may be held: if the client leaves, this goes on in a task.
     run.enter(Phase::Held);
     let (lease, keep) = (receiver.lease, receiver.retention());
-    match receiver.store.claim_at_once(keys.all_mut(), claimed.owner, lease, keep, since) {
+    let is_known = receiver.store.first_unrecorded(keys.all()).is_some();
+    let mut now = || receiver.store.claim_now(keys.all_mut(), claimed.owner, lease, keep, since);
+    match if is_known { None } else { now() } {
         Some(Ok(Claims::Acquired { attempt })) => {
             claimed.attempt = attempt;
             Ok(claimed)
         }
-        // Boxed: what it takes to wait is not carried by every delivery.
-        asked => Box::pin(contend(receiver, keys, run_keys, claimed, asked, run)).await,
+        Some(Ok(Claims::Completed { .. })) if run_keys.is_none() => {
+            run.enter(Phase::Idle);
+            Err(RejectionKind::Duplicate.into())
+        }
+        // Boxed: most deliveries never wait, and need not carry the room for it.
+        _ => Box::pin(contend(receiver, keys, run_keys, claimed, run)).await,
     }
 }
 
@@ -89,8 +95,6 @@ async fn contend<P: Provider>(
     keys: &mut Keys,
     mut run_keys: Option<&mut RunKeys>,
     mut claimed: Claimed,
-    // What the store has said already, if it was asked.
-    mut asked: Option<Result<Claims, StoreError>>,
     run: &RunState,
 ) -> Result<Claimed, Reply> {
     // Whether a question went unanswered, so that it is not known what the owner holds.
@@ -99,23 +103,23 @@ async fn contend<P: Provider>(
         OnStoreDown::Refuse => claimed.deadline,
         OnStoreDown::ProcessAnyway => run.arrived() + receiver.answer_deadline() / 2,
     };
-    let mut place = None;
+    let mut waiting = None;
     let mut pauses = pauses();
     loop {
         if receiver.limits.is_closed() {
             run.enter(Phase::Idle);
-            if unsure || asked.is_some() {
+            if unsure {
                 settle::release_later(receiver, keys, claimed.owner);
             }
             return Err(RejectionKind::ShuttingDown.into());
         }
         let pause = pauses.next().unwrap_or_default();
-        // Asked for while nothing is held, and kept while that is not known.
+        // Taken while nothing is held, and kept while that is not known.
         if claimed.permit.is_none() {
             claimed.permit = match receiver.limits.run_permit() {
                 Ok(permit) => Some(permit),
                 // The run that it waits for may go on as well.
-                Err(_) if place.is_some() && Instant::now() < claimed.deadline => {
+                Err(_) if waiting.is_some() && Instant::now() < claimed.deadline => {
                     sleep(min(pause, claimed.deadline - Instant::now())).await;
                     continue;
                 }
@@ -123,31 +127,39 @@ async fn contend<P: Provider>(
             };
         }
         run.enter(Phase::Held);
-        if asked.is_none() {
-            claimed.since = Instant::now();
+        claimed.since = Instant::now();
+        let claims = claim(receiver, keys, &claimed, patience).await;
+        if unsure && matches!(claims, Ok(Claims::Completed { .. } | Claims::InProgress { .. })) {
+            // A question that was given up may have taken effect before the one that was answered.
+            let limit = min(patience, Instant::now() + ONE_QUESTION);
+            settle::release(receiver, keys.all(), claimed.owner, limit).await;
+            // The release may reach the store later, in the background: under another owner, it cannot take
+            // away what is claimed from here on.
+            (claimed.owner, unsure) = (Owner::random(), false);
         }
-        let asked = asked.take();
-        let attempted = attempt(receiver, keys, &claimed, asked, unsure, patience).await;
-        if let (Ok(taken), Some(run_keys)) = (&attempted, &mut run_keys)
-            && let Some(completed) = taken.of_first_key()
-            && receiver.limits.test_events.next(run_keys, keys, completed)
+        let of_first_key = match claims {
+            Ok(Claims::Completed { place: 0 }) => Some(true),
+            Ok(Claims::InProgress { place: 0, .. }) => Some(false),
+            _ => None,
+        };
+        if let (Some(is_completed), Some(run_keys)) = (of_first_key, &mut run_keys)
+            && receiver.limits.test_events.next(run_keys, keys, is_completed)
         {
             continue;
         }
-        let pause = match attempted {
-            Ok(Attempt::Acquired(attempt)) => return Ok(Claimed { attempt, ..claimed }),
-            Ok(Attempt::Completed { place: taken }) => {
+        let pause = match claims {
+            Ok(Claims::Acquired { attempt }) => return Ok(Claimed { attempt, ..claimed }),
+            Ok(Claims::Completed { place }) => {
                 run.enter(Phase::Idle);
                 return Err(match &run_keys {
                     // Each key is taken, and one of these runs may yet fail.
-                    Some(run_keys) if taken == 0 && run_keys.any_in_progress() => {
+                    Some(run_keys) if place == 0 && run_keys.any_in_progress() => {
                         RejectionKind::InProgress.into()
                     }
                     _ => RejectionKind::Duplicate.into(),
                 });
             }
-            Ok(Attempt::InProgress { place: taken, retry_after }) => {
-                let key = keys.all()[taken].0;
+            Ok(Claims::InProgress { place, retry_after }) => {
                 // Nothing is held while waiting: a client that leaves leaves nothing behind.
                 run.enter(Phase::Idle);
                 claimed.permit = None;
@@ -155,16 +167,15 @@ async fn contend<P: Provider>(
                 if left.is_zero() || run.is_detached() {
                     return Err(Reply::later(RejectionKind::InProgress, retry_after));
                 }
-                if place.is_none() {
+                if waiting.is_none() {
                     // By the key that is taken: replays of one body have an id each.
-                    let joined = receiver.limits.wait_for(key, claimed.body);
+                    let taken = keys.all()[place].0;
+                    let joined = receiver.limits.wait_for(taken, claimed.body);
                     let joined = joined.map_err(|kind| Reply::later(kind, retry_after))?;
-                    place = Some((joined.0, receiver.meters().waiting()));
+                    waiting = Some((joined.0, receiver.meters().waiting()));
                     claimed.body = joined.1;
                 }
-                // What was given back may be so only later, in the background: as another, it cannot
-                // take away what is claimed from here on.
-                (claimed.owner, unsure) = (Owner::random(), false);
+                claimed.owner = Owner::random();
                 // The lease's end may be nearer than the next question. Never ask without a pause.
                 min(min(pause, left), retry_after.max(Duration::from_millis(1)))
             }
@@ -172,10 +183,10 @@ async fn contend<P: Provider>(
                 unsure = true;
                 let left = patience.saturating_duration_since(Instant::now());
                 if left.is_zero() || run.is_detached() {
-                    // What was asked may still take effect; nobody shall wait for that lease.
+                    // The question may still take effect; no other attempt should wait for that lease.
                     settle::release_later(receiver, keys, claimed.owner);
                     give_up(receiver, &error, run)?;
-                    // Of attempts before this one, which are no claim of it.
+                    // Fences of an earlier attempt are not this one's.
                     keys.all_mut().iter_mut().for_each(|(_, fence)| *fence = Fence::new(0));
                     return Ok(claimed);
                 }
@@ -187,64 +198,25 @@ async fn contend<P: Provider>(
     }
 }
 
-enum Attempt {
-    /// All keys, for the so-many-th time.
-    Acquired(u32),
-    /// The key at this place is held by another attempt.
-    InProgress { place: usize, retry_after: Duration },
-    /// The key at this place is completed.
-    Completed { place: usize },
-}
-
-impl Attempt {
-    /// If the first key was taken: whether it is completed.
-    fn of_first_key(&self) -> Option<bool> {
-        match self {
-            Self::Completed { place: 0 } => Some(true),
-            Self::InProgress { place: 0, .. } => Some(false),
-            _ => None,
-        }
-    }
-}
-
-/// All keys in their order, or none: if one is taken, those before it are released, not completed.
-async fn attempt<P: Provider>(
+/// Asks once; or twice, if the answer took so long that the lease may soon be over: the store then renews it, or
+/// says that another attempt took over. What has succeeded here is completed, whatever the store knows of it.
+async fn claim<P: Provider>(
     receiver: &Receiver<P>,
     keys: &mut Keys,
     claimed: &Claimed,
-    mut asked: Option<Result<Claims, StoreError>>,
-    mut unsure: bool,
     patience: Instant,
-) -> Result<Attempt, StoreError> {
-    let (owner, lease, keep) = (claimed.owner, receiver.lease, receiver.retention());
-    let mut last = 0;
-    for _ in 0..2 {
-        let claims = match asked.take() {
-            Some(claims) => claims,
-            None => receiver.store.claim_all(keys.all_mut(), owner, lease, keep, patience).await,
-        };
-        match claims? {
-            Claims::Acquired { attempt } => last = attempt,
-            Claims::Taken { place, claim, held } => {
-                let held = if unsure { keys.all() } else { &keys.all()[..held] };
-                if !held.is_empty() {
-                    let limit = min(patience, Instant::now() + ONE_QUESTION);
-                    settle::release(receiver, held, owner, limit).await;
-                }
-                return Ok(match claim {
-                    Claim::InProgress { retry_after } => Attempt::InProgress { place, retry_after },
-                    _ => Attempt::Completed { place },
-                });
-            }
-        }
-        // If that took long, the first key may soon be another's, or be so already: asked once more,
-        // the store renews what is still held, and says what is not.
-        if receiver.store.is_immediate() || claimed.since.elapsed() < receiver.lease / 2 {
-            break;
-        }
-        unsure = true;
+) -> Result<Claims, StoreError> {
+    if let Some(place) = receiver.store.first_unrecorded(keys.all()) {
+        return Ok(Claims::Completed { place });
     }
-    Ok(Attempt::Acquired(last))
+    let (lease, keep) = (receiver.lease, receiver.retention());
+    let mut ask = async || {
+        receiver.store.claim_until(patience, keys.all_mut(), claimed.owner, lease, keep).await
+    };
+    match ask().await? {
+        Claims::Acquired { .. } if claimed.since.elapsed() >= lease / 2 => ask().await,
+        claims => Ok(claims),
+    }
 }
 
 fn give_up<P: Provider>(

@@ -21,7 +21,7 @@ use crate::provider::Provider;
 use crate::receiver::Receiver;
 use crate::rejection::{RejectionKind, Reply};
 use crate::run_state::{Phase, RunState};
-use crate::store::{Held, Settled};
+use crate::store::{DeliveryStore, Held, Settled};
 
 /// A delivery that is handled under its claim.
 pub(super) struct Handled {

@@ -140,7 +140,8 @@ async fn admit<P: Provider, X: Exchange>(
     seen: &mut Observation<'_>,
 ) -> Result<Admitted, Reply> {
     let (mut delivery, body) = authenticate(receiver, exchange, run, seen).await?;
-    if let Some(outer) = exchange.outer().filter(|outer| outer.key() == delivery.keys.main().0) {
+    if let Some(outer) = exchange.outer().filter(|outer| outer.key() == delivery.keys.delivery().0)
+    {
         return Ok(Admitted::Before(outer));
     }
     let claimed = claim::acquire(receiver, &mut delivery, body, run).await?;

@@ -4,56 +4,56 @@ use std::time::Duration;
 
 use super::{Fence, Key, Owner};
 
-/// The keys of one delivery, in the order in which they are claimed and completed; released in reverse.
+/// The keys of one delivery with their fences, in the order in which they are claimed and completed. They are
+/// released in reverse.
 ///
-/// First the guards: the same signed bytes, once for each active secret, which is one but for a change
-/// of secrets. Last the main key, whose fence and attempt are the delivery's.
-///
-/// Each with the fence that the store gives to it. One guard is the rule, and kept in place: this is moved
-/// about with every delivery.
+/// Tag keys come first: one per active secret, which is one except during a rotation. The delivery's key comes
+/// last; its fence and its attempt are the delivery's. The usual two keys are stored inline, because every delivery
+/// moves this about.
 #[derive(Clone, Debug)]
 pub(crate) enum Keys {
-    Main([(Key, Fence); 1]),
-    Guarded([(Key, Fence); 2]),
-    GuardedBySeveral(Box<[(Key, Fence)]>),
+    One([(Key, Fence); 1]),
+    TagAndId([(Key, Fence); 2]),
+    Several(Box<[(Key, Fence)]>),
 }
 
 impl Keys {
-    pub(crate) fn new(guards: impl IntoIterator<Item = Key>, main: Key) -> Self {
+    /// The delivery's key, and the keys that are claimed before it.
+    pub(crate) fn new(before: impl IntoIterator<Item = Key>, delivery: Key) -> Self {
         let unclaimed = |key| (key, Fence::new(0));
-        let main = unclaimed(main);
-        let mut guards = guards.into_iter().map(unclaimed);
-        match (guards.next(), guards.next()) {
-            (None, _) => Self::Main([main]),
-            (Some(guard), None) => Self::Guarded([guard, main]),
+        let delivery = unclaimed(delivery);
+        let mut before = before.into_iter().map(unclaimed);
+        match (before.next(), before.next()) {
+            (None, _) => Self::One([delivery]),
+            (Some(tag), None) => Self::TagAndId([tag, delivery]),
             (Some(first), Some(second)) => {
-                let guards = [first, second].into_iter().chain(guards);
-                Self::GuardedBySeveral(guards.chain([main]).collect())
+                let before = [first, second].into_iter().chain(before);
+                Self::Several(before.chain([delivery]).collect())
             }
         }
     }
 
     pub(crate) fn all(&self) -> &[(Key, Fence)] {
         match self {
-            Self::Main(keys) => keys,
-            Self::Guarded(keys) => keys,
-            Self::GuardedBySeveral(keys) => keys,
+            Self::One(keys) => keys,
+            Self::TagAndId(keys) => keys,
+            Self::Several(keys) => keys,
         }
     }
 
     pub(crate) fn all_mut(&mut self) -> &mut [(Key, Fence)] {
         match self {
-            Self::Main(keys) => keys,
-            Self::Guarded(keys) => keys,
-            Self::GuardedBySeveral(keys) => keys,
+            Self::One(keys) => keys,
+            Self::TagAndId(keys) => keys,
+            Self::Several(keys) => keys,
         }
     }
 
-    /// The main key, and its fence.
-    pub(crate) fn main(&self) -> (Key, Fence) {
+    /// The delivery's key, which is its id key if it has an id, and its fence.
+    pub(crate) fn delivery(&self) -> (Key, Fence) {
         match self {
-            Self::Main([main]) | Self::Guarded([_, main]) => *main,
-            Self::GuardedBySeveral(keys) => keys[keys.len() - 1],
+            Self::One([delivery]) | Self::TagAndId([_, delivery]) => *delivery,
+            Self::Several(keys) => keys[keys.len() - 1],
         }
     }
 }

@@ -1,22 +1,28 @@
-//! Where it is remembered which delivery runs and which is done.
+//! Where a layer remembers which deliveries are running and which are done.
 //!
-//! A store keeps one record a [`Key`] and has four verbs, each atomic:
+//! A store keeps one record per [`Key`] and has four verbs, each atomic:
 //!
 //! 1. [`claim`](DeliveryStore::claim) takes a key for one attempt;
 //! 2. [`renew`](DeliveryStore::renew) extends that attempt's lease while its handler runs;
-//! 3. [`complete`](DeliveryStore::complete) says that the handler succeeded;
-//! 4. [`release`](DeliveryStore::release) says that it did not, so that the sender's retry may run.
+//! 3. [`complete`](DeliveryStore::complete) records that the handler succeeded;
+//! 4. [`release`](DeliveryStore::release) records that it failed, so that the sender's retry may run.
+//!
+//! A delivery has one to five keys, so the layer calls the verbs over several keys: [`DeliveryStore::claim_all`] and
+//! its neighbours. They are provided; a store that can do them in one step overrides them.
 //!
 //! [`MemoryStore`] is the default: one process, forgotten at its end. `SqliteStore` (feature `sqlite`) is for one
 //! machine whose receiver restarts; `RedisStore` and `PostgresStore` (features `redis` and `postgres`) are for
-//! receivers on several machines. Receivers that share a store are one receiver. A store of one's own proves
-//! itself with `store_contract_tests!` (feature `testing`).
+//! receivers on several machines. Receivers that share a store act as one receiver. Test a store of your own with
+//! `store_contract_tests!` (feature `testing`).
 
-mod boxed;
+mod answers;
+mod any;
+mod dyn_store;
 mod from_url;
 mod key;
 mod keys;
 mod memory;
+mod one_by_one;
 mod outage;
 #[cfg(feature = "postgres")]
 mod postgres;
@@ -26,21 +32,22 @@ mod redis;
 mod sql;
 #[cfg(feature = "sqlite")]
 mod sqlite;
-mod together;
+mod unrecorded;
 
 #[cfg(feature = "testing")]
 pub mod contract;
 
-use std::error::Error;
 use std::fmt;
 use std::future::Future;
 use std::time::Duration;
 
-pub use self::boxed::AnyStore;
+pub use self::answers::{Claim, Claims, Settled, Settlement, StoreError};
+pub use self::any::AnyStore;
 pub use self::from_url::store_from_url;
 pub use self::key::{Fence, Key, Owner};
 pub(crate) use self::keys::{Held, Keys};
 pub use self::memory::MemoryStore;
+pub(crate) use self::one_by_one::ONE_QUESTION;
 #[cfg(feature = "postgres")]
 pub use self::postgres::PostgresStore;
 #[cfg(feature = "redis")]
@@ -49,13 +56,16 @@ pub use self::redis::RedisStore;
 pub use self::sql::{CompletionError, CompletionErrorKind};
 #[cfg(feature = "sqlite")]
 pub use self::sqlite::SqliteStore;
-pub(crate) use self::together::{Claims, ONE_QUESTION};
+pub(crate) use self::unrecorded::UnrecordedGuard;
 
-/// Remembers deliveries: which run, which are done.
+/// Remembers which deliveries are running and which are done.
 ///
-/// All verbs are required and each is one atomic step. Implementors write `async fn`. Time is the
+/// The four verbs over one key are required, and each is one atomic step. Implementors write `async fn`. Time is the
 /// store's own (a monotonic clock, a server's clock), never the wall clock of the caller, because two
 /// callers' clocks differ.
+///
+/// The verbs over several keys are provided and call the four, one key after the other. Override them where the
+/// store can do several keys in one step: a layer calls only those, so a delivery then costs two operations.
 ///
 /// A record is one of *in progress* (an owner holds it until its lease ends), *completed*, or
 /// *retryable* (the last attempt failed). A record that the implementation cannot read (a newer format,
@@ -181,55 +191,75 @@ pub trait DeliveryStore: fmt::Debug + Send + Sync + 'static {
         key: &Key,
         owner: Owner,
     ) -> impl Future<Output = Result<Settled, StoreError>> + Send;
-}
 
-/// What a [`claim`](DeliveryStore::claim) found. Complete: there is no fourth case.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Claim {
-    /// The key is the caller's until the lease ends.
-    Acquired {
-        /// Larger than the fence of every earlier acquisition of this key.
-        fence: Fence,
-        /// How many times the key was acquired, this one included, as far as the store remembers.
-        attempt: u32,
-    },
-    /// Another attempt holds the key.
-    InProgress {
-        /// What is left of that attempt's lease.
-        retry_after: Duration,
-    },
-    /// A handler has reported success for the key.
-    Completed,
-}
-
-/// Whether the caller still held the key. Complete: there is no third case.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Settled {
-    /// It did, and the verb took effect.
-    Done,
-    /// It did not: another attempt took over, the key was completed, or the store forgot it.
-    Lost,
-}
-
-/// The store could not answer. Opaque; the cause is its [`source`](Error::source).
-#[derive(Debug)]
-pub struct StoreError(Box<dyn Error + Send + Sync>);
-
-impl StoreError {
-    /// An error with this cause.
-    pub fn new(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self(cause.into())
+    /// Takes all of these keys for `owner`, or none of them. Writes the fence of each, which has a meaning only if all
+    /// were acquired. Each key is taken as by [`claim`](Self::claim).
+    ///
+    /// The first key in the slice that is not free decides the answer; what was taken before it is given back.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot answer. It is then unknown which of the keys the owner holds; the caller asks again with
+    /// the same owner, or releases all.
+    fn claim_all(
+        &self,
+        keys: &mut [(Key, Fence)],
+        owner: Owner,
+        lease: Duration,
+        keep: Duration,
+    ) -> impl Future<Output = Result<Claims, StoreError>> + Send {
+        one_by_one::claim_all(self, keys, owner, lease, keep)
     }
-}
 
-impl fmt::Display for StoreError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "delivery store did not answer: {}", self.0)
+    /// Extends the lease of each of these keys, as by [`renew`](Self::renew). [`Settled::Lost`] if one of them was
+    /// lost.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot answer.
+    fn renew_all(
+        &self,
+        keys: &[(Key, Fence)],
+        owner: Owner,
+        lease: Duration,
+    ) -> impl Future<Output = Result<Settled, StoreError>> + Send {
+        one_by_one::renew_all(self, keys, owner, lease)
     }
-}
 
-impl Error for StoreError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(&*self.0)
+    /// Completes each of these keys in their order, as by [`complete`](Self::complete), or releases each in reverse
+    /// order, as by [`release`](Self::release). A key that was lost does not spare the others.
+    /// [`Settled::Lost`] if one of them was lost.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot answer. Repeating is safe.
+    fn settle_all(
+        &self,
+        keys: &[(Key, Fence)],
+        owner: Owner,
+        how: Settlement,
+    ) -> impl Future<Output = Result<Settled, StoreError>> + Send {
+        one_by_one::settle_all(self, keys, owner, how)
+    }
+
+    /// Whether the store could take a delivery now, for a health endpoint. By default it completes a key that is
+    /// reserved for this, for 1 ms.
+    ///
+    /// # Errors
+    ///
+    /// Why it could not.
+    fn ready(&self) -> impl Future<Output = Result<(), StoreError>> + Send {
+        async {
+            let (probe, keep) = (Key::from_bytes([0; 32]), Duration::from_millis(1));
+            self.complete(&probe, Owner::random(), Fence::new(0), keep).await.map(drop)
+        }
+    }
+
+    #[doc(hidden)]
+    fn into_any(self) -> AnyStore
+    where
+        Self: Sized,
+    {
+        AnyStore::other(self)
     }
 }

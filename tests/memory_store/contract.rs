@@ -5,13 +5,22 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use scrapest_webhook::store::{
-    Claim, DeliveryStore, Fence, Key, MemoryStore, Owner, Settled, StoreError, contract,
+    Claim, Claims, DeliveryStore, Fence, Key, MemoryStore, Owner, Settled, Settlement, StoreError,
+    contract,
 };
 
 mod kept {
     use super::MemoryStore;
 
     scrapest_webhook::store_contract_tests!(MemoryStore::new());
+}
+
+/// A store that has only the required verbs, as a user's own, behind the pointer that a layer keeps.
+mod provided {
+    use scrapest_webhook::store::AnyStore;
+    use support::scripted::ScriptedStore;
+
+    scrapest_webhook::store_contract_tests!(AnyStore::new(ScriptedStore::recording()));
 }
 
 const LONG: Duration = Duration::from_secs(3_600);
@@ -32,6 +41,12 @@ enum Defect {
     EndlessRetention,
     RetentionOfTheClaim,
     ReleaseUndoesCompletion,
+    ClaimsHalf,
+    KeepsWhatItTook,
+    RenewsHalf,
+    SettlesHalf,
+    StopsAtTheFirstLost,
+    ForgetsTheFences,
 }
 
 /// A sound store behind a defect.
@@ -155,6 +170,81 @@ impl DeliveryStore for Defective {
             _ => self.inner.release(key, owner).await,
         }
     }
+
+    async fn claim_all(
+        &self,
+        keys: &mut [(Key, Fence)],
+        owner: Owner,
+        lease: Duration,
+        keep: Duration,
+    ) -> Result<Claims, StoreError> {
+        let half = keys.len().div_ceil(2);
+        match self.defect {
+            Defect::ClaimsHalf => self.inner.claim_all(&mut keys[..half], owner, lease, keep).await,
+            Defect::KeepsWhatItTook => {
+                for (place, (key, of_key)) in keys.iter_mut().enumerate() {
+                    match self.claim(key, owner, lease, keep).await? {
+                        Claim::Acquired { fence, .. } => *of_key = fence,
+                        Claim::InProgress { retry_after } => {
+                            return Ok(Claims::InProgress { place, retry_after });
+                        }
+                        Claim::Completed => return Ok(Claims::Completed { place }),
+                    }
+                }
+                Ok(Claims::Acquired { attempt: 1 })
+            }
+            Defect::ForgetsTheFences => {
+                self.inner.claim_all(&mut keys.to_vec(), owner, lease, keep).await
+            }
+            _ => self.inner.claim_all(keys, owner, lease, keep).await,
+        }
+    }
+
+    async fn renew_all(
+        &self,
+        keys: &[(Key, Fence)],
+        owner: Owner,
+        lease: Duration,
+    ) -> Result<Settled, StoreError> {
+        match self.defect {
+            Defect::RenewsHalf => self.inner.renew_all(&keys[..1], owner, lease).await,
+            Defect::StopsAtTheFirstLost => {
+                for (key, _) in keys {
+                    if self.renew(key, owner, lease).await? == Settled::Lost {
+                        return Ok(Settled::Lost);
+                    }
+                }
+                Ok(Settled::Done)
+            }
+            _ => self.inner.renew_all(keys, owner, lease).await,
+        }
+    }
+
+    async fn settle_all(
+        &self,
+        keys: &[(Key, Fence)],
+        owner: Owner,
+        how: Settlement,
+    ) -> Result<Settled, StoreError> {
+        match self.defect {
+            Defect::SettlesHalf => self.inner.settle_all(&keys[..1], owner, how).await,
+            Defect::StopsAtTheFirstLost => {
+                for (key, fence) in keys {
+                    let settled = match how {
+                        Settlement::Complete { keep } => {
+                            self.complete(key, owner, *fence, keep).await?
+                        }
+                        Settlement::Release => self.release(key, owner).await?,
+                    };
+                    if settled == Settled::Lost {
+                        return Ok(Settled::Lost);
+                    }
+                }
+                Ok(Settled::Done)
+            }
+            _ => self.inner.settle_all(keys, owner, how).await,
+        }
+    }
 }
 
 /// Nothing is caught where nothing is wrong.
@@ -212,6 +302,25 @@ caught! {
         a_completion_is_kept_from_its_report_on;
     a_release_that_undoes_a_completion_is_caught: ReleaseUndoesCompletion by
         a_completion_is_not_undone;
+    a_claim_of_half_of_the_keys_is_caught: ClaimsHalf by
+        several_fresh_keys_are_acquired_together,
+        several_keys_are_not_acquired_while_one_is_held,
+        several_keys_are_not_acquired_if_one_is_completed,
+        of_many_claims_of_several_keys_exactly_one_wins;
+    a_claim_that_keeps_what_it_took_is_caught: KeepsWhatItTook by
+        several_keys_are_not_acquired_while_one_is_held,
+        several_keys_are_not_acquired_if_one_is_completed;
+    a_claim_that_forgets_the_fences_is_caught: ForgetsTheFences by
+        several_keys_are_acquired_whatever_made_them_free;
+    a_renewal_of_half_of_the_keys_is_caught: RenewsHalf by
+        a_renewal_of_several_extends_each_lease;
+    a_settlement_of_half_of_the_keys_is_caught: SettlesHalf by
+        a_completion_of_several_completes_each,
+        a_release_of_several_releases_each;
+    a_verb_that_spares_the_keys_after_a_lost_one_is_caught: StopsAtTheFirstLost by
+        a_renewal_of_several_extends_each_lease,
+        a_completion_of_several_completes_each,
+        a_release_of_several_releases_each;
 }
 
 /// These two take as long as the contract's patience.

@@ -21,12 +21,14 @@ mod complete;
 mod lease;
 mod race;
 mod release;
+mod several;
 
 pub use self::claim::*;
 pub use self::complete::*;
 pub use self::lease::*;
 pub use self::race::*;
 pub use self::release::*;
+pub use self::several::*;
 
 /// Expands to one test for each clause of the [contract](crate::store::contract), so that a store proves
 /// itself with one line.
@@ -102,6 +104,16 @@ macro_rules! store_contract_tests {
             of_many_claims_of_a_released_key_exactly_one_wins
             of_many_claims_of_an_ended_lease_exactly_one_wins
             a_success_that_races_with_a_takeover_stays
+
+            several_fresh_keys_are_acquired_together
+            several_keys_are_not_acquired_while_one_is_held
+            several_keys_are_not_acquired_if_one_is_completed
+            several_keys_are_acquired_whatever_made_them_free
+            a_repeated_claim_of_several_is_the_same_attempt
+            a_renewal_of_several_extends_each_lease
+            a_completion_of_several_completes_each
+            a_release_of_several_releases_each
+            of_many_claims_of_several_keys_exactly_one_wins
         }
     };
 }
@@ -116,6 +128,7 @@ mod tests {
             include_str!("lease.rs"),
             include_str!("race.rs"),
             include_str!("release.rs"),
+            include_str!("several.rs"),
         ];
         let mut listed: Vec<_> = include_str!("mod.rs")
             .lines()

@@ -35,7 +35,9 @@ use tokio::time::Instant;
 
 use self::record::Now;
 use self::records::{Full, Records};
-use super::{Claim, Claims, DeliveryStore, Fence, Key, Owner, Settled, StoreError};
+use super::{
+    AnyStore, Claim, Claims, DeliveryStore, Fence, Key, Owner, Settled, Settlement, StoreError,
+};
 use crate::observe;
 
 /// 1,000 deliveries a minute, kept for 70 minutes, from 3 webhooks, and some more.
@@ -147,8 +149,7 @@ impl MemoryStore {
         self.lock().evicted()
     }
 
-    /// The keys in their order, until one is taken, under one lock, with leases from `since` on. Writes the fences of
-    /// the keys.
+    /// All keys or none, under one lock, with leases from `since` on. Writes the fences of the keys.
     pub(super) fn claim_keys(
         &self,
         keys: &mut [(Key, Fence)],
@@ -160,32 +161,46 @@ impl MemoryStore {
         self.verb_at(since, |records, now| {
             records.forget_expired(now);
             let mut last = 0;
-            for (place, (key, fence)) in keys.iter_mut().enumerate() {
-                match records.claim(key, owner, lease, keep, now)? {
-                    Claim::Acquired { fence: new, attempt } => (*fence, last) = (new, attempt),
-                    claim => return Ok(Claims::Taken { place, claim, held: place }),
+            for place in 0..keys.len() {
+                let taken = match records.claim(&keys[place].0, owner, lease, keep, now) {
+                    Ok(Claim::Acquired { fence, attempt }) => {
+                        (keys[place].1, last) = (fence, attempt);
+                        continue;
+                    }
+                    Ok(Claim::InProgress { retry_after }) => {
+                        Ok(Claims::InProgress { place, retry_after })
+                    }
+                    Ok(Claim::Completed) => Ok(Claims::Completed { place }),
+                    Err(full) => Err(full),
+                };
+                for (key, _) in keys[..place].iter().rev() {
+                    records.release(key, owner, now);
                 }
+                return taken;
             }
             Ok(Claims::Acquired { attempt: last })
         })
     }
 
-    /// In their order: completes for `keep`, or with `None` releases.
-    pub(super) fn settle_keys<'a>(
+    /// Each key, under one lock.
+    pub(super) fn settle_keys(
         &self,
-        keys: impl Iterator<Item = &'a (Key, Fence)>,
+        keys: &[(Key, Fence)],
         owner: Owner,
-        keep: Option<Duration>,
+        how: Settlement,
     ) -> Result<Settled, StoreError> {
         self.verb(|records, now| {
             let mut all = Settled::Done;
-            for (key, fence) in keys {
-                let settled = match keep {
-                    Some(keep) => records.complete(key, owner, *fence, keep, now)?,
-                    None => records.release(key, owner, now),
-                };
-                if settled == Settled::Lost {
-                    all = Settled::Lost;
+            match how {
+                Settlement::Complete { keep } => {
+                    for (key, fence) in keys {
+                        all = all.and(records.complete(key, owner, *fence, keep, now)?);
+                    }
+                }
+                Settlement::Release => {
+                    for (key, _) in keys.iter().rev() {
+                        all = all.and(records.release(key, owner, now));
+                    }
                 }
             }
             Ok(all)
@@ -283,6 +298,46 @@ impl DeliveryStore for MemoryStore {
 
     async fn release(&self, key: &Key, owner: Owner) -> Result<Settled, StoreError> {
         self.verb(|records, now| Ok(records.release(key, owner, now)))
+    }
+
+    async fn claim_all(
+        &self,
+        keys: &mut [(Key, Fence)],
+        owner: Owner,
+        lease: Duration,
+        keep: Duration,
+    ) -> Result<Claims, StoreError> {
+        self.claim_keys(keys, owner, lease, keep, Instant::now())
+    }
+
+    async fn renew_all(
+        &self,
+        keys: &[(Key, Fence)],
+        owner: Owner,
+        lease: Duration,
+    ) -> Result<Settled, StoreError> {
+        self.verb(|records, now| {
+            let renewed = keys.iter().map(|(key, _)| records.renew(key, owner, lease, now));
+            Ok(renewed.fold(Settled::Done, Settled::and))
+        })
+    }
+
+    async fn settle_all(
+        &self,
+        keys: &[(Key, Fence)],
+        owner: Owner,
+        how: Settlement,
+    ) -> Result<Settled, StoreError> {
+        self.settle_keys(keys, owner, how)
+    }
+
+    /// Always.
+    async fn ready(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn into_any(self) -> AnyStore {
+        AnyStore::memory(self)
     }
 }
 

@@ -241,6 +241,10 @@ impl DeliveryStore for PostgresStore {
     async fn release(&self, key: &Key, owner: Owner) -> Result<Settled, StoreError> {
         self.update(RELEASE, key, owner, None).await
     }
+
+    async fn ready(&self) -> Result<(), StoreError> {
+        self.ready().await
+    }
 }
 
 /// Where it is, never the password.

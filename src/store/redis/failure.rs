@@ -1,12 +1,12 @@
-//! Why a server has not answered.
+//! Why a verb has no answer.
 
+use std::error::Error;
 use std::fmt;
 
-use ::redis::RedisError;
+use ::redis::{RedisError, ServerErrorKind};
 
 use super::OPERATION_LIMIT;
 
-/// Why there is no answer.
 #[derive(Clone, Debug)]
 pub(super) enum Failure {
     Driver(RedisError),
@@ -14,6 +14,21 @@ pub(super) enum Failure {
     Connecting,
     /// A connection, but no answer within the limit. The command may have taken effect.
     Silent,
+}
+
+/// Why an answer, or the record under a key, says nothing to this version of the crate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unreadable {
+    Foreign,
+    Newer,
+    Answer,
+}
+
+impl Failure {
+    /// Whether the server refused a script because its keys are not all in one place.
+    pub(super) fn is_cross_slot(&self) -> bool {
+        matches!(self, Self::Driver(error) if error.kind() == ServerErrorKind::CrossSlot.into())
+    }
 }
 
 impl fmt::Display for Failure {
@@ -26,11 +41,26 @@ impl fmt::Display for Failure {
     }
 }
 
-impl std::error::Error for Failure {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+impl Error for Failure {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Driver(error) => Some(error),
             Self::Connecting | Self::Silent => None,
         }
     }
 }
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Foreign => {
+                "the value under the key is not of this store and was left alone; \
+                 give the store a prefix that nothing else uses (RedisStore::with_prefix)"
+            }
+            Self::Newer => "the record is of a newer version of this crate and was left alone",
+            Self::Answer => "the server's answer to a script is not one of the script's",
+        })
+    }
+}
+
+impl Error for Unreadable {}

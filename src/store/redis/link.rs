@@ -3,6 +3,7 @@
 //! The driver's own manager is not enough here: it has none for Sentinel, it never tries again after a
 //! server that refused the handshake (too many clients, say), and it keeps a connection that is silent.
 
+use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -76,6 +77,10 @@ impl Link {
             Ok(Err(error)) => Failure::Driver(error),
             Err(_) => Failure::Silent,
         };
+        if failure.is_cross_slot() {
+            // Whatever it said of itself.
+            attempt.alone.store(false, Ordering::Relaxed);
+        }
         if self.is_broken_by(&failure) {
             self.discard(attempt.number);
         }
@@ -136,5 +141,11 @@ impl Link {
     fn lock(&self) -> MutexGuard<'_, State> {
         // Nothing under the lock can panic half-way through a change.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.server.fmt(f)
     }
 }

@@ -15,6 +15,7 @@ use ::redis::aio::ConnectionLike;
 
 use self::link::Link;
 use self::server::Server;
+use self::verbs::Scripts;
 use super::{DeliveryStore, Fence, Key, Owner, StoreError};
 use crate::config_error::ConfigError;
 
@@ -76,10 +77,7 @@ const PREFIX: &str = "scrapest-webhook:";
 /// # Ok::<(), scrapest_webhook::ConfigError>(())
 /// ```
 #[derive(Clone)]
-pub struct RedisStore {
-    link: Arc<Link>,
-    prefix: Arc<str>,
-}
+pub struct RedisStore(Scripts);
 
 impl RedisStore {
     /// A store at one server: `redis://`, `rediss://` for TLS, `redis+unix://`, or the same with `valkey`;
@@ -150,7 +148,7 @@ impl RedisStore {
     /// ```
     #[must_use]
     pub fn with_prefix(self, prefix: impl Into<String>) -> Self {
-        Self { prefix: prefix.into().into(), ..self }
+        Self(Scripts { prefix: prefix.into().into(), ..self.0 })
     }
 
     /// Whether the store could take a delivery now, found out by writing a record that is gone after 1 ms; a
@@ -167,7 +165,7 @@ impl RedisStore {
     }
 
     fn of(server: Server) -> Self {
-        Self { link: Arc::new(Link::new(server)), prefix: PREFIX.into() }
+        Self(Scripts { link: Arc::new(Link::new(server)), prefix: PREFIX.into() })
     }
 }
 
@@ -175,8 +173,8 @@ impl RedisStore {
 impl fmt::Debug for RedisStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisStore")
-            .field("server", self.link.server())
-            .field("prefix", &self.prefix)
+            .field("server", self.0.link.server())
+            .field("prefix", &self.0.prefix)
             .finish()
     }
 }

@@ -1,12 +1,12 @@
 //! One script a verb, over one key or, at a server that stands alone, over all of a delivery; and what it answers.
 
-use std::fmt;
 use std::sync::LazyLock;
 use std::time::Duration;
 
 use ::redis::{Cmd, Value};
 
-use crate::store::{Claim, Claims, Fence, Key, Owner, Settled};
+use super::failure::Unreadable;
+use crate::store::{Claims, Fence, Key, Owner, Settled};
 
 /// A script and its name at the server.
 pub(super) struct Script {
@@ -60,14 +60,14 @@ impl Call<'_> {
     pub(super) fn command(
         &self,
         prefix: &str,
-        keys: impl ExactSizeIterator<Item = Key>,
+        keys: &[(Key, Fence)],
         owner: Owner,
         durations: &[u64],
     ) -> Cmd {
         let mut command = Cmd::with_capacity(4 + keys.len() + durations.len(), ROOM);
         command.arg(self.verb).arg(self.script).arg(keys.len());
         let mut name = String::with_capacity(prefix.len() + 64);
-        for key in keys {
+        for (key, _) in keys {
             name.clear();
             name.push_str(prefix);
             push_hex(&mut name, key.as_bytes());
@@ -89,37 +89,43 @@ fn push_hex(text: &mut String, bytes: &[u8]) {
     }
 }
 
-/// What the script of a claim returned; writes the fence of each key.
-pub(super) fn claimed(answer: &Value, fences: &mut [Fence]) -> Result<Claims, Unreadable> {
+/// What the script of a claim returned. Writes the fence of each key.
+pub(super) fn claimed(answer: &Value, keys: &mut [(Key, Fence)]) -> Result<Claims, Unreadable> {
     // All were new.
     if let Value::Int(fence) = answer {
-        fences.fill(Fence::new(u64::try_from(*fence).map_err(|_| Unreadable::Answer)?));
+        let fence = Fence::new(u64::try_from(*fence).map_err(|_| Unreadable::Answer)?);
+        keys.iter_mut().for_each(|(_, of_key)| *of_key = fence);
         return Ok(Claims::Acquired { attempt: 1 });
     }
+    let count = keys.len();
     let Value::Array(fields) = answer else { return Err(Unreadable::Answer) };
     let number = |place: usize| match fields.get(place) {
         Some(Value::Int(number)) => u64::try_from(*number).map_err(|_| Unreadable::Answer),
         _ => Err(Unreadable::Answer),
     };
-    let claim = match word(fields.first())? {
+    // Lua counts from 1.
+    let place = || {
+        let place = number(1)?.checked_sub(1).and_then(|place| usize::try_from(place).ok());
+        place.filter(|place| *place < count).ok_or(Unreadable::Answer)
+    };
+    match word(fields.first())? {
         b"acquired" => {
             let mut last = 0;
-            for (place, fence) in fences.iter_mut().enumerate() {
+            for (place, (_, fence)) in keys.iter_mut().enumerate() {
                 *fence = Fence::new(number(2 + 2 * place)?);
                 last = number(3 + 2 * place)?;
             }
             crate::observe::taken_over(number(1)?);
-            return Ok(Claims::Acquired { attempt: u32::try_from(last).unwrap_or(u32::MAX) });
+            Ok(Claims::Acquired { attempt: u32::try_from(last).unwrap_or(u32::MAX) })
         }
-        b"in progress" => Claim::InProgress { retry_after: Duration::from_millis(number(2)?) },
-        b"completed" => Claim::Completed,
-        b"foreign" => return Err(Unreadable::Foreign),
-        _ => return Err(Unreadable::Answer),
-    };
-    // Lua counts from 1.
-    let place = number(1)?.checked_sub(1).and_then(|place| usize::try_from(place).ok());
-    let place = place.filter(|place| *place < fences.len()).ok_or(Unreadable::Answer)?;
-    Ok(Claims::Taken { place, claim, held: 0 })
+        b"in progress" => {
+            let retry_after = Duration::from_millis(number(2)?);
+            Ok(Claims::InProgress { place: place()?, retry_after })
+        }
+        b"completed" => Ok(Claims::Completed { place: place()? }),
+        b"foreign" => Err(Unreadable::Foreign),
+        _ => Err(Unreadable::Answer),
+    }
 }
 
 /// What any other script returned: the worst standing of its keys, as `record.lua` numbers them.
@@ -139,26 +145,3 @@ fn word(value: Option<&Value>) -> Result<&[u8], Unreadable> {
         _ => Err(Unreadable::Answer),
     }
 }
-
-/// Why an answer, or the record under a key, says nothing to this version of the crate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Unreadable {
-    Foreign,
-    Newer,
-    Answer,
-}
-
-impl fmt::Display for Unreadable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Foreign => {
-                "the value under the key is not of this store and was left alone; \
-                 give the store a prefix that nobody else uses (RedisStore::with_prefix)"
-            }
-            Self::Newer => "the record is of a newer version of this crate and was left alone",
-            Self::Answer => "the server's answer to a script is none of the script's",
-        })
-    }
-}
-
-impl std::error::Error for Unreadable {}

@@ -1,63 +1,33 @@
-//! The verbs: one script each, over one key or several.
+//! The verbs: one script each, over one key or over all of a delivery's.
 
-use std::iter;
-use std::slice;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ::redis::{ServerErrorKind, Value};
 use tokio::time::Instant;
 
 use super::failure::Failure;
+use super::link::Link;
 use super::scripts::{self, Call, Script};
 use super::{OPERATION_LIMIT, RedisStore};
-use crate::store::boxed::BoxFuture;
-use crate::store::together::Together;
-use crate::store::{Claim, Claims, DeliveryStore, Fence, Key, Owner, Settled, StoreError};
+use crate::store::one_by_one::{self, one_key_verbs};
+use crate::store::{Claims, DeliveryStore, Fence, Key, Owner, Settled, Settlement, StoreError};
 
 /// Longer than anything is kept. Scripts count in doubles: added to the time, this is still exact.
 const LONGEST_MILLIS: u64 = 1 << 45;
 
-impl RedisStore {
-    async fn claim_keys(
-        &self,
-        keys: &[Key],
-        owner: Owner,
-        lease: Duration,
-        keep: Duration,
-        fences: &mut [Fence],
-    ) -> Result<Claims, StoreError> {
-        let (lease, keep) = (millis(lease), millis(keep));
-        let durations = [lease, keep, lease.max(keep)];
-        let answer = self.run(&scripts::CLAIM, keys.iter().copied(), owner, &durations).await?;
-        scripts::claimed(&answer, fences).map_err(StoreError::new)
-    }
+/// A store whose keys are all in one place, so that one script takes several.
+#[derive(Clone, Debug)]
+pub(super) struct Scripts {
+    pub(super) link: Arc<Link>,
+    pub(super) prefix: Arc<str>,
+}
 
-    async fn renew_keys(
-        &self,
-        keys: &[Key],
-        owner: Owner,
-        lease: Duration,
-    ) -> Result<Settled, StoreError> {
-        self.settle(&scripts::RENEW, keys.iter().copied(), owner, &[millis(lease)]).await
-    }
-
-    /// Completes for `keep`, or with `None` releases.
-    async fn settle_keys(
-        &self,
-        keys: impl ExactSizeIterator<Item = Key> + Clone,
-        owner: Owner,
-        keep: Option<Duration>,
-    ) -> Result<Settled, StoreError> {
-        match keep {
-            Some(keep) => self.settle(&scripts::COMPLETE, keys, owner, &[millis(keep)]).await,
-            None => self.settle(&scripts::RELEASE, keys, owner, &[]).await,
-        }
-    }
-
+impl Scripts {
     async fn settle(
         &self,
         script: &Script,
-        keys: impl ExactSizeIterator<Item = Key> + Clone,
+        keys: &[(Key, Fence)],
         owner: Owner,
         durations: &[u64],
     ) -> Result<Settled, StoreError> {
@@ -68,12 +38,12 @@ impl RedisStore {
     async fn run(
         &self,
         script: &Script,
-        keys: impl ExactSizeIterator<Item = Key> + Clone,
+        keys: &[(Key, Fence)],
         owner: Owner,
         durations: &[u64],
     ) -> Result<Value, StoreError> {
         let deadline = Instant::now() + OPERATION_LIMIT;
-        let command = |call: Call<'_>| call.command(&self.prefix, keys.clone(), owner, durations);
+        let command = |call: Call<'_>| call.command(&self.prefix, keys, owner, durations);
         let mut answer = self.link.call(&command(script.by_name()), deadline).await;
         if let Err(Failure::Driver(error)) = &answer
             && error.kind() == ServerErrorKind::NoScript.into()
@@ -84,74 +54,107 @@ impl RedisStore {
     }
 }
 
-impl DeliveryStore for RedisStore {
-    async fn claim(
+impl DeliveryStore for Scripts {
+    one_key_verbs!();
+
+    async fn claim_all(
         &self,
-        key: &Key,
+        keys: &mut [(Key, Fence)],
         owner: Owner,
         lease: Duration,
         keep: Duration,
-    ) -> Result<Claim, StoreError> {
-        let (keys, mut fence) = (slice::from_ref(key), Fence::new(0));
-        let fences = slice::from_mut(&mut fence);
-        match self.claim_keys(keys, owner, lease, keep, fences).await? {
-            Claims::Acquired { attempt } => Ok(Claim::Acquired { fence, attempt }),
-            Claims::Taken { claim, .. } => Ok(claim),
-        }
+    ) -> Result<Claims, StoreError> {
+        let (lease, keep) = (millis(lease), millis(keep));
+        let durations = [lease, keep, lease.max(keep)];
+        let answer = self.run(&scripts::CLAIM, keys, owner, &durations).await?;
+        scripts::claimed(&answer, keys).map_err(StoreError::new)
     }
 
-    async fn renew(&self, key: &Key, owner: Owner, lease: Duration) -> Result<Settled, StoreError> {
-        self.renew_keys(slice::from_ref(key), owner, lease).await
-    }
-
-    async fn complete(
+    async fn renew_all(
         &self,
-        key: &Key,
+        keys: &[(Key, Fence)],
         owner: Owner,
-        _fence: Fence,
-        keep: Duration,
+        lease: Duration,
     ) -> Result<Settled, StoreError> {
-        self.settle_keys(iter::once(*key), owner, Some(keep)).await
+        self.settle(&scripts::RENEW, keys, owner, &[millis(lease)]).await
     }
 
-    async fn release(&self, key: &Key, owner: Owner) -> Result<Settled, StoreError> {
-        self.settle_keys(iter::once(*key), owner, None).await
+    async fn settle_all(
+        &self,
+        keys: &[(Key, Fence)],
+        owner: Owner,
+        how: Settlement,
+    ) -> Result<Settled, StoreError> {
+        match how {
+            Settlement::Complete { keep } => {
+                self.settle(&scripts::COMPLETE, keys, owner, &[millis(keep)]).await
+            }
+            Settlement::Release => self.settle(&scripts::RELEASE, keys, owner, &[]).await,
+        }
     }
 }
 
-impl Together for RedisStore {
-    /// A script may only touch keys of one server.
-    fn is_possible(&self) -> bool {
-        self.link.stands_alone()
+impl RedisStore {
+    /// Whether one script may touch all of these keys, which may be on several servers.
+    fn takes_at_once(&self, keys: &[(Key, Fence)]) -> bool {
+        keys.len() == 1 || self.0.link.stands_alone()
     }
+}
 
-    fn claim<'a>(
-        &'a self,
-        keys: &'a [Key],
+/// Each verb is one script over all keys where the server takes that, else one script per key. A proxy that shards may
+/// say that it stands alone and then refuse several keys: the answer to the first such script changes what is known of
+/// it.
+impl DeliveryStore for RedisStore {
+    one_key_verbs!();
+
+    async fn claim_all(
+        &self,
+        keys: &mut [(Key, Fence)],
         owner: Owner,
         lease: Duration,
         keep: Duration,
-        fences: &'a mut [Fence],
-    ) -> BoxFuture<'a, Claims> {
-        Box::pin(self.claim_keys(keys, owner, lease, keep, fences))
+    ) -> Result<Claims, StoreError> {
+        if self.takes_at_once(keys) {
+            let claims = self.0.claim_all(keys, owner, lease, keep).await;
+            if claims.is_ok() || self.takes_at_once(keys) {
+                return claims;
+            }
+        }
+        one_by_one::claim_all(&self.0, keys, owner, lease, keep).await
     }
 
-    fn renew<'a>(
-        &'a self,
-        keys: &'a [Key],
+    async fn renew_all(
+        &self,
+        keys: &[(Key, Fence)],
         owner: Owner,
         lease: Duration,
-    ) -> BoxFuture<'a, Settled> {
-        Box::pin(self.renew_keys(keys, owner, lease))
+    ) -> Result<Settled, StoreError> {
+        if self.takes_at_once(keys) {
+            let settled = self.0.renew_all(keys, owner, lease).await;
+            if settled.is_ok() || self.takes_at_once(keys) {
+                return settled;
+            }
+        }
+        one_by_one::renew_all(&self.0, keys, owner, lease).await
     }
 
-    fn settle<'a>(
-        &'a self,
-        keys: &'a [(Key, Fence)],
+    async fn settle_all(
+        &self,
+        keys: &[(Key, Fence)],
         owner: Owner,
-        keep: Option<Duration>,
-    ) -> BoxFuture<'a, Settled> {
-        Box::pin(self.settle_keys(keys.iter().map(|(key, _)| *key), owner, keep))
+        how: Settlement,
+    ) -> Result<Settled, StoreError> {
+        if self.takes_at_once(keys) {
+            let settled = self.0.settle_all(keys, owner, how).await;
+            if settled.is_ok() || self.takes_at_once(keys) {
+                return settled;
+            }
+        }
+        one_by_one::settle_all(&self.0, keys, owner, how).await
+    }
+
+    async fn ready(&self) -> Result<(), StoreError> {
+        self.ready().await
     }
 }
 

@@ -189,6 +189,10 @@ impl DeliveryStore for SqliteStore {
     async fn release(&self, key: &Key, owner: Owner) -> Result<Settled, StoreError> {
         self.settle(key, owner, Settlement::Release).await
     }
+
+    async fn ready(&self) -> Result<(), StoreError> {
+        self.ready().await
+    }
 }
 
 /// The file, never its contents.

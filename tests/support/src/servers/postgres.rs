@@ -121,6 +121,21 @@ impl Postgres {
         Some(Self { data, port, settings: all, running: None })
     }
 
+    /// A hot standby of this server, with these settings beside those of all: it follows from now on, and only reads.
+    pub fn standby(&self, settings: &[&str]) -> Self {
+        let mut standby = Self::stopped(settings).unwrap();
+        let script = r#"
+            rm -rf "$2"
+            PGPASSWORD="$4" exec "$1/pg_basebackup" -D "$2" -h 127.0.0.1 -p "$3" -U app -R -X stream \
+                --checkpoint=fast --no-sync"#;
+        let programs = programs().unwrap().to_str().unwrap();
+        let port = self.port.to_string();
+        let copied = shell(script, &[programs, &standby.data, &port, PASSWORD]).status().unwrap();
+        assert!(copied.success());
+        standby.run();
+        standby
+    }
+
     pub fn port(&self) -> u16 {
         self.port
     }
@@ -162,7 +177,7 @@ impl Postgres {
             // Until the last process of a killed one is gone it does not start.
             while running.lives() {
                 let log = std::fs::read_to_string(format!("{}/log", self.data)).unwrap_or_default();
-                if log.contains("ready to accept connections") {
+                if log.contains("ready to accept") {
                     self.running = Some(running);
                     return;
                 }

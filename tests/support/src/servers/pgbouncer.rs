@@ -1,0 +1,69 @@
+//! A PgBouncer of one's own in front of a PostgreSQL, on a free port.
+
+use std::io::Write;
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::postgres::PASSWORD;
+use crate::{Folder, free_port};
+
+pub struct PgBouncer {
+    process: Child,
+    pub port: u16,
+    folder: Folder,
+}
+
+impl PgBouncer {
+    /// In the pool mode "session", "transaction" or "statement", with so many connections to the server at this port.
+    /// `None` where it is not installed.
+    pub fn start(server: u16, pool_mode: &str, connections: usize) -> Option<Self> {
+        let programs = ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer"];
+        let Some(program) = programs.into_iter().find(|path| Path::new(path).exists()) else {
+            let text = "skipped: what goes through PgBouncer, which is not installed";
+            assert!(std::env::var_os("REQUIRE_SERVERS").is_none(), "{text}");
+            _ = writeln!(std::io::stderr(), "{text} (Debian: apt-get install pgbouncer)");
+            return None;
+        };
+        let (folder, port) = (Folder::new(), free_port());
+        let users = folder.write("users.txt", format!("\"app\" \"{PASSWORD}\"\n"));
+        let settings = format!(
+            "[databases]\npostgres = host=127.0.0.1 port={server} dbname=postgres\n\
+             [pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n\
+             auth_type = plain\nauth_file = {users}\npool_mode = {pool_mode}\n\
+             default_pool_size = {connections}\nserver_reset_query_always = 0\n"
+        );
+        let settings = folder.write("pgbouncer.ini", settings);
+        // It refuses to be root.
+        let is_root = Command::new("id").arg("-u").output().is_ok_and(|id| id.stdout == b"0\n");
+        let mut command = Command::new(if is_root { "setpriv" } else { program });
+        if is_root {
+            command.args(["--reuid", "postgres", "--regid", "postgres", "--clear-groups", program]);
+        }
+        let log = std::fs::File::create(folder.file("log")).unwrap();
+        let process = command.arg(settings).stdout(Stdio::null()).stderr(log).spawn().unwrap();
+        let pooler = Self { process, port, folder };
+        let since = Instant::now();
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(
+                since.elapsed() < Duration::from_secs(60),
+                "it does not start: {}",
+                pooler.log()
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Some(pooler)
+    }
+
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.file("log")).unwrap_or_default()
+    }
+}
+
+impl Drop for PgBouncer {
+    fn drop(&mut self) {
+        _ = self.process.kill();
+        _ = self.process.wait();
+    }
+}
