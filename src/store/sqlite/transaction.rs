@@ -3,10 +3,10 @@
 use sqlx::{Sqlite, Transaction};
 
 use super::SqliteStore;
-use super::batch::{Now, Settlement, settle};
+use super::batch::{Now, settle_all};
 use super::statements::STANDING;
 use crate::Delivery;
-use crate::store::sql::{CompletionError, Standing, judge};
+use crate::store::sql::{CompletionError, Standing, Verb, judge};
 
 impl SqliteStore {
     /// Completes the delivery in a transaction of the handler's own, so that what the handler writes in it and
@@ -65,13 +65,10 @@ impl SqliteStore {
         }
         judge(&standings, keys.len())?;
 
-        for (key, fence) in keys {
-            let how = Settlement::Complete { fence: *fence, keep: held.keep };
-            settle(transaction, key, held.owner, how, now)
-                .await
-                .map_err(CompletionError::database)?
-                .map_err(CompletionError::database)?;
-        }
+        settle_all(transaction, keys, held.owner, Verb::Complete { keep: held.keep }, now)
+            .await
+            .map_err(CompletionError::database)?
+            .map_err(CompletionError::database)?;
         Ok(())
     }
 }
