@@ -14,6 +14,7 @@ macro_rules! server {
 mod batches;
 mod outages;
 mod processes;
+mod production;
 mod slow;
 mod table;
 
@@ -51,7 +52,7 @@ mod contract_at_serializable {
 
 async fn contract_store(parameters: &str) -> AnyStore {
     static SERVER: OnceLock<Option<Postgres>> = OnceLock::new();
-    // Each of 72 tests at once may have 4 connections.
+    // Each test has 3 connections, and all run at once.
     let server = SERVER.get_or_init(|| Postgres::start(&["max_connections=400"]));
     match server {
         Some(server) => {

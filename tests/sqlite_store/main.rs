@@ -185,7 +185,7 @@ async fn a_file_that_cannot_be_used_is_named_in_the_error() {
         .unwrap();
     std::fs::create_dir(folder.file("folder.db")).unwrap();
     let mut wrong = vec![
-        (folder.file("missing/deliveries.db"), "is its folder there"),
+        (folder.file("missing/deliveries.db"), "does its folder exist"),
         (folder.file("text.db"), "some other kind of file"),
         (folder.file("folder.db"), "cannot be opened"),
     ];

@@ -47,15 +47,8 @@ pub(super) fn hint(error: &Error) -> &'static str {
         Some("53300") => ", whose connections are all taken",
         Some("57014") => ", which took longer than 1 s (does something lock the table?)",
         Some("57P03") => ", which is starting or shutting down",
-        Some("08P01") if says(error, "statement pooling") => {
-            ", a pooler in statement mode (expected transaction or session mode)"
-        }
         _ => "",
     }
-}
-
-fn says(error: &Error, text: &str) -> bool {
-    error.as_database_error().is_some_and(|error| error.message().contains(text))
 }
 
 fn code(error: &Error) -> Option<std::borrow::Cow<'_, str>> {

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep_until};
 #[derive(Clone)]
 pub struct Proxy {
     pub port: u16,
+    to: Arc<AtomicU16>,
     delay: Arc<AtomicU64>,
     silent: Arc<AtomicBool>,
     resets: Arc<watch::Sender<()>>,
@@ -25,6 +26,7 @@ impl Proxy {
         let port = listener.local_addr().unwrap().port();
         let proxy = Self {
             port,
+            to: Arc::new(AtomicU16::new(to)),
             delay: Arc::default(),
             silent: Arc::default(),
             resets: Arc::new(watch::Sender::new(())),
@@ -33,13 +35,19 @@ impl Proxy {
         tokio::spawn(async move {
             loop {
                 let (client, _) = listener.accept().await.unwrap();
-                let server = TcpStream::connect(SocketAddr::from(([127, 0, 0, 1], to))).await;
+                let to = SocketAddr::from(([127, 0, 0, 1], this.to.load(Ordering::SeqCst)));
+                let server = TcpStream::connect(to).await;
                 // A server that is down refuses.
                 let Ok(server) = server else { continue };
                 this.clone().join(client, server);
             }
         });
         proxy
+    }
+
+    /// Leads new connections to another server, as an address after a failover. Those that are open stay.
+    pub fn lead_to(&self, port: u16) {
+        self.to.store(port, Ordering::SeqCst);
     }
 
     /// Delays replies, and nothing else, from now on.
