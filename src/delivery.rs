@@ -167,6 +167,12 @@ impl Delivery {
         &self.0.held
     }
 
+    /// The handler has put the record of its success into a transaction of its own.
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    pub(crate) fn completed_in(&self) {
+        self.0.run.complete_in();
+    }
+
     /// Whether this attempt has surely lost its lease (the store could not be reached to renew it, or
     /// another attempt took over), so that another handler may be running for the same delivery.
     /// A long handler asks this before an effect that must not happen twice.

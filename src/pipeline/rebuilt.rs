@@ -76,7 +76,7 @@ where
     };
     let ended = handler::run(receiver, pin!(Some(step)), status, held.as_ref(), &run).await;
     ended.unwrap_or_else(|reply| match reply.kind() {
-        RejectionKind::HandlerPanicked => Outcome::Failed,
+        RejectionKind::HandlerPanicked | RejectionKind::NotCommitted => Outcome::Failed,
         kind => Outcome::NotNow(kind),
     })
 }

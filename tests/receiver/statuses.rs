@@ -12,11 +12,13 @@ use bytes::Bytes;
 use http_body_util::StreamBody;
 use hyper::body::Frame;
 use scrapest_webhook::scrapest::{Deliver, Scrapest};
+use scrapest_webhook::store::SqliteStore;
 use scrapest_webhook::testing::SignedRequest;
 use scrapest_webhook::{Rejection, RejectionKind, ScrapestWebhookLayer};
+use sqlx::SqlitePool;
 use support::in_process::{app, http, send, send_from, status, text};
 use support::watched::Watched;
-use support::{Handler, genuine, layer, seconds_ago};
+use support::{Folder, Handler, genuine, layer, seconds_ago};
 use tower::ServiceExt;
 
 const PLAIN: (&str, &str) = ("content-type", "text/plain; charset=utf-8");
@@ -67,6 +69,7 @@ const TABLE: &[Expected] = &[
     (RejectionKind::AnswerDeadline, 503, &[PLAIN, ("retry-after", "1")], "in progress, try again"),
     (RejectionKind::RunLimit, 503, &[PLAIN, ("retry-after", "1")], "unavailable, try again"),
     (RejectionKind::HandlerPanicked, 500, &[PLAIN], "internal error"),
+    (RejectionKind::NotCommitted, 500, &[PLAIN], "internal error"),
 ];
 
 #[tokio::test(start_paused = true)]
@@ -258,6 +261,27 @@ pub async fn provoke(kind: RejectionKind) -> Response {
         RejectionKind::HandlerPanicked => {
             let panics = Handler::new(|_, _| async { panic!("as it was told") });
             send(&app(layer(), &panics), &request).await
+        }
+        RejectionKind::NotCommitted => {
+            // The store has a thread of its own, on which time passes.
+            tokio::time::resume();
+            let folder = Folder::new();
+            let path = folder.file("deliveries.db");
+            let store = SqliteStore::new(&path).unwrap();
+            store.ready().await.unwrap();
+            let pool = SqlitePool::connect(&path).await.unwrap();
+            let layer = layer().with_store(store.clone());
+            let forgets_to_commit = Handler::new(move |delivery, _| {
+                let (pool, store) = (pool.clone(), store.clone());
+                async move {
+                    let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await.unwrap();
+                    store.complete_in(&mut transaction, &delivery).await.unwrap();
+                    200
+                }
+            });
+            let response = send(&app(layer, &forgets_to_commit), &request).await;
+            tokio::time::pause();
+            response
         }
         other => panic!("how is {other:?} to be provoked?"),
     }

@@ -19,13 +19,17 @@ impl PostgresStore {
     /// answer something else, so that the sender tries again. What the handler answers after the
     /// commit cannot undo it: a retry then gets 200.
     ///
+    /// From this call on the attempt succeeds by the commit. If the handler answers 2xx without it, the sender
+    /// gets 500, an error is logged, and the retry runs. Call it before the handler answers: after a 2xx it is
+    /// refused as already completed.
+    ///
     /// The transaction must be on the database of the store; make the store
     /// [`from_pool`](Self::from_pool) of the one that the handler uses. It is made durable, as by
     /// `synchronous_commit=on`.
     ///
-    /// The delivery's two rows are locked from here to the commit. A second attempt waits for that, and is
-    /// then refused; so do a renewal and a duplicate, for at most the `statement_timeout` of the store's
-    /// connections, and what shares a statement with them. So nothing slow belongs in between.
+    /// The delivery's two rows are locked from here to the commit. A second attempt that calls this waits for the
+    /// commit, and is then refused. A duplicate finds the delivery in progress. The lease is not renewed meanwhile, so
+    /// nothing slow belongs in between.
     ///
     /// `READ COMMITTED`, the default, is enough. At `REPEATABLE READ` and `SERIALIZABLE` the renewal of the
     /// lease, after a third of it, is a concurrent update of those rows: begin such a transaction once
@@ -87,6 +91,7 @@ impl PostgresStore {
         let standings: Result<Vec<_>, _> = found.iter().map(standing).collect();
         judge(&standings.map_err(failed)?, keys.all().len())?;
         query(transaction, &rows.complete_known()).await.map_err(failed)?;
+        delivery.completed_in();
         Ok(())
     }
 }

@@ -17,6 +17,10 @@ impl SqliteStore {
     /// answer something else, so that the sender tries again. What the handler answers after the
     /// commit cannot undo it: a retry then gets 200.
     ///
+    /// From this call on the attempt succeeds by the commit. If the handler answers 2xx without it, the sender
+    /// gets 500, an error is logged, and the retry runs. Call it before the handler answers: after a 2xx it is
+    /// refused as already completed.
+    ///
     /// The transaction must be on the file of the store, and its connection as durable as that: in WAL mode
     /// with `synchronous=FULL`, which is SQLite's default. Begin it with `BEGIN IMMEDIATE`; one that begins to
     /// write after it has read fails where another has written meanwhile. And keep it short: SQLite has one
@@ -69,6 +73,7 @@ impl SqliteStore {
             .await
             .map_err(CompletionError::database)?
             .map_err(CompletionError::database)?;
+        delivery.completed_in();
         Ok(())
     }
 }
