@@ -40,6 +40,7 @@ mod shutdown;
 mod source_events;
 mod statuses;
 mod store_faults;
+mod store_panics;
 mod test_events;
 mod throttle;
 mod timestamps;
