@@ -1,6 +1,8 @@
 //! The Redis store against real servers that the tests start and kill.
 
+mod access;
 mod faults;
+mod full;
 mod log;
 mod processes;
 mod records;

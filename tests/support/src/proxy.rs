@@ -1,8 +1,8 @@
 //! A proxy that can be slow, break, and fall silent.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -17,6 +17,7 @@ pub struct Proxy {
     to: Arc<AtomicU16>,
     delay: Arc<AtomicU64>,
     silent: Arc<AtomicBool>,
+    changed: Arc<OnceLock<fn(&[u8]) -> Vec<u8>>>,
     resets: Arc<watch::Sender<()>>,
 }
 
@@ -29,6 +30,7 @@ impl Proxy {
             to: Arc::new(AtomicU16::new(to)),
             delay: Arc::default(),
             silent: Arc::default(),
+            changed: Arc::default(),
             resets: Arc::new(watch::Sender::new(())),
         };
         let this = proxy.clone();
@@ -58,6 +60,11 @@ impl Proxy {
     /// Drops replies, as a network that swallows packets.
     pub fn swallow_replies(&self, silent: bool) {
         self.silent.store(silent, Ordering::SeqCst);
+    }
+
+    /// Changes what the server says, read by read, from now on.
+    pub fn change_replies(&self, change: fn(&[u8]) -> Vec<u8>) {
+        assert!(self.changed.set(change).is_ok(), "they are changed already");
     }
 
     /// Resets all connections.
@@ -97,7 +104,8 @@ impl Proxy {
             while let Ok(count @ 1..) = from.read(&mut bytes).await {
                 let delay = Duration::from_millis(self.delay.load(Ordering::SeqCst));
                 if !self.silent.load(Ordering::SeqCst) {
-                    let _ = queue.send((Instant::now() + delay, bytes[..count].to_vec()));
+                    let change = self.changed.get().copied().unwrap_or(<[u8]>::to_vec);
+                    let _ = queue.send((Instant::now() + delay, change(&bytes[..count])));
                 }
             }
         };
