@@ -59,12 +59,15 @@ async fn the_documented_rights_are_enough() {
 }
 
 #[tokio::test]
-async fn a_right_that_is_missing_is_named() {
+async fn a_right_that_is_missing_and_a_wrong_password_are_named() {
     let Some(redis) = RedisServer::start(FORGETFUL) else { return };
     set_user(&redis, "-set");
     let store = RedisStore::new(&url(&redis)).unwrap();
     let error = store.ready().await.unwrap_err().to_string();
-    assert!(error.contains("set") && error.contains("ACL SETUSER"), "{error}");
+    assert!(error.contains("ACL SETUSER"), "{error}");
+    let wrong = url(&redis).replace("canary", "canary_wrong");
+    let error = RedisStore::new(&wrong).unwrap().ready().await.unwrap_err().to_string();
+    assert!(error.contains("check the user and the password"), "{error}");
     assert!(!error.contains("canary"), "{error}");
 }
 
@@ -72,7 +75,7 @@ async fn a_right_that_is_missing_is_named() {
 async fn the_documented_rights_are_enough_in_a_cluster() {
     let Some(nodes) = cluster().await else { return };
     for node in &nodes {
-        set_user(node, "+cluster|slots");
+        set_user(node, "+cluster|slots +ping");
     }
     let nodes: Vec<_> = nodes.iter().collect();
     use_all(&RedisStore::cluster([&*url(nodes[0])]).unwrap(), &nodes).await;

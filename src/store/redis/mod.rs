@@ -60,7 +60,7 @@ const PREFIX: &str = "scrapest-webhook:";
 /// # What its user may do
 ///
 /// `ACL SETUSER webhooks on >password ~scrapest-webhook:* +evalsha +eval +get +set +del +pexpire +pttl +time +info`,
-/// with `+select` if the URL has a database, `+cluster|slots` in a cluster, and `+role` behind sentinels. Without
+/// with `+select` if the URL has a database, `+cluster|slots +ping` in a cluster, and `+role` behind sentinels. Without
 /// `+info` the store takes each key of a delivery by itself, and cannot warn of a server that may forget.
 ///
 ///
