@@ -33,34 +33,39 @@
 //! # }
 //! ```
 
+mod extract;
+mod limits;
+
 use std::fmt;
-use std::future::{Future, Ready, ready};
+use std::future::{Future, Ready, poll_fn, ready};
 use std::net::IpAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use actix_web::body::{EitherBody, MessageBody};
-use actix_web::dev::{Payload, Service, ServiceRequest, ServiceResponse, Transform, forward_ready};
+use actix_web::dev::{Payload, Service, ServiceRequest, ServiceResponse, Transform};
 use actix_web::error::{InternalError, PayloadError};
 use actix_web::http::StatusCode;
 use actix_web::http::header::HeaderMap;
-use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, HttpResponse, ResponseError};
+use actix_web::rt::System;
+use actix_web::{Error, HttpMessage, HttpResponse};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
+use tracing::instrument::Instrumented;
 
 use crate::access::PeerAddr;
 use crate::delivery::Delivery;
-use crate::event::EventError;
-use crate::event::extract::{delivered, typed};
 use crate::layer::WebhookLayer;
 use crate::observe;
-use crate::pipeline::{BodyError, DetachOnDrop, Exchange, ReadAhead, Remainder, receive};
+use crate::pipeline::{BodyError, DetachOnDrop, Exchange, ReadAhead, Remainder, Unread, receive};
 use crate::provider::{Headers, Lookup, Provider};
 use crate::receiver::Receiver;
 use crate::rejection::Reply;
-use crate::run_state::RunState;
+use crate::run_state::{Phase, RunState};
+#[cfg(doc)]
 use crate::{scrapebadger, scrapest};
 
 /// # Panics
@@ -100,7 +105,10 @@ where
     type Error = Error;
     type Future = ResponseFuture<B>;
 
-    forward_ready!(service);
+    /// The inner service is asked once a delivery is claimed.
+    fn poll_ready(&self, _: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        Poll::Ready(Ok(()))
+    }
 
     fn call(&self, mut request: ServiceRequest) -> Self::Future {
         let payload = request.take_payload();
@@ -112,7 +120,6 @@ where
         let meters = self.receiver.meters.clone();
         let received = receive(Arc::clone(&self.receiver), exchange, Arc::clone(&run));
         // actix does not drop a handler whose client has left; what is late goes on beside it.
-        let spawn = |run| drop(actix_web::rt::spawn(run));
         let late = ActixExchange::<S>::answer_late;
         ResponseFuture(DetachOnDrop::new(
             Box::pin(received),
@@ -199,6 +206,9 @@ where
     }
 
     async fn call(mut self, delivery: Delivery) -> Self::Output {
+        poll_fn(|cx| self.service.poll_ready(cx)).await?;
+        delivery.run().enter(Phase::Running);
+        limits::lift(&mut self.request, delivery.body().len());
         self.request.set_payload(Payload::from(delivery.body().clone()));
         self.request.extensions_mut().insert(delivery);
         let response = self.service.call(self.request).await?;
@@ -231,7 +241,8 @@ where
         output.as_ref().ok().map(|response| response.status().as_u16())
     }
 
-    fn answer(self, reply: Reply) -> Self::Output {
+    /// actix reads the rest of a refused body by itself before it closes the connection.
+    fn answer(self, reply: Reply, _: Unread) -> Self::Output {
         Ok(self.request.into_response(write(reply)).map_into_right_body())
     }
 
@@ -240,6 +251,13 @@ where
         let reason = reply.rejection;
         Err(InternalError::from_response(reason, write(reply)).into())
     }
+}
+
+/// Whether the run could be moved to a task. It is not `Send`, so it needs actix's runtime, or a local task.
+fn spawn<B: 'static>(run: Instrumented<Pin<Box<dyn Future<Output = Answer<B>>>>>) -> bool {
+    let is_local = System::try_current().is_some() || tokio::task::try_id().is_some();
+    // Only a task that may block is neither, and then this panics.
+    is_local && catch_unwind(AssertUnwindSafe(|| drop(actix_web::rt::spawn(run)))).is_ok()
 }
 
 fn write(reply: Reply) -> HttpResponse {
@@ -257,50 +275,5 @@ impl Lookup for HeaderMap {
     fn each<'a>(&'a self, name: &str, found: &mut dyn FnMut(&'a [u8])) {
         // Of any case. To go through all headers is what takes long here, not to find one.
         self.get_all(name).for_each(|value| found(value.as_bytes()));
-    }
-}
-
-/// 500 if the handler does not sit behind a [`WebhookLayer`].
-impl FromRequest for Delivery {
-    type Error = EventError;
-    type Future = Ready<Result<Self, EventError>>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(delivered(request.extensions().get()).cloned())
-    }
-}
-
-/// 422 if the event is of a known kind with a broken payload; take `Result<Event, EventError>` to decide
-/// otherwise. 500 if the handler does not sit behind a
-/// [`ScrapestWebhookLayer`](crate::ScrapestWebhookLayer).
-impl FromRequest for scrapest::Event {
-    type Error = EventError;
-    type Future = Ready<Result<Self, EventError>>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(typed(request.extensions().get()))
-    }
-}
-
-/// 422 if the event is of a known kind with a broken payload; take `Result<Event, EventError>` to decide
-/// otherwise. 500 if the handler does not sit behind a
-/// [`ScrapeBadgerWebhookLayer`](crate::ScrapeBadgerWebhookLayer).
-impl FromRequest for scrapebadger::Event {
-    type Error = EventError;
-    type Future = Ready<Result<Self, EventError>>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(typed(request.extensions().get()))
-    }
-}
-
-/// The status and a word on it; what exactly is wrong stands in the log, not in the answer.
-impl ResponseError for EventError {
-    fn status_code(&self) -> StatusCode {
-        StatusCode::from_u16(self.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
-    }
-
-    fn error_response(&self) -> HttpResponse {
-        HttpResponse::build(self.status_code()).body(self.public_text())
     }
 }

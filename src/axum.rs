@@ -4,11 +4,11 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use axum::extract::FromRequestParts;
 use axum::extract::connect_info::{ConnectInfo, MockConnectInfo};
+use axum::extract::{DefaultBodyLimit, FromRequestParts, OriginalUri};
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
-use http::{Extensions, StatusCode};
+use http::{Extensions, Request, StatusCode};
 
 use crate::delivery::Delivery;
 use crate::event::EventError;
@@ -20,6 +20,16 @@ pub(crate) fn peer(extensions: &Extensions) -> Option<IpAddr> {
     let connected = extensions.get().map(|ConnectInfo(address): &ConnectInfo<SocketAddr>| address);
     let mocked = || extensions.get().map(|MockConnectInfo(address)| address);
     connected.or_else(mocked).map(SocketAddr::ip)
+}
+
+/// The path as the client sent it: [`Router::nest`](axum::Router::nest) strips what it matched.
+pub(crate) fn original_path(extensions: &Extensions) -> Option<&str> {
+    extensions.get().map(|OriginalUri(uri)| uri.path())
+}
+
+/// The layer has bounded the body already: no extractor shall refuse what was accepted.
+pub(crate) fn lift_body_limit<B>(request: &mut Request<B>) {
+    DefaultBodyLimit::disable().apply(request);
 }
 
 /// 500 if the handler does not sit behind a [`WebhookLayer`](crate::WebhookLayer).

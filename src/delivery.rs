@@ -167,10 +167,8 @@ impl Delivery {
         &self.0.held
     }
 
-    /// The handler has put the record of its success into a transaction of its own.
-    #[cfg(any(feature = "postgres", feature = "sqlite"))]
-    pub(crate) fn completed_in(&self) {
-        self.0.run.complete_in();
+    pub(crate) fn run(&self) -> &Arc<RunState> {
+        &self.0.run
     }
 
     /// Whether this attempt has surely lost its lease (the store could not be reached to renew it, or

@@ -1,9 +1,12 @@
 //! The configured receiver: one type for every framework.
 
 mod access;
+mod advice;
 mod limits;
 #[cfg(not(feature = "throttle"))]
 mod needs;
+#[cfg(any(feature = "tower", feature = "actix"))]
+mod neighbours;
 mod observe_only;
 mod secrets;
 mod shutdown;
@@ -238,6 +241,8 @@ impl<P: Provider> WebhookLayer<P> {
 
     /// Whether the settings make sense together; else putting the layer on a service panics.
     ///
+    /// A setting that works, but has no effect or works against the sender, is logged at WARN.
+    ///
     /// # Errors
     ///
     /// The first setting that cannot work: what it is and what would do.
@@ -248,7 +253,9 @@ impl<P: Provider> WebhookLayer<P> {
     /// assert_eq!(error.to_string(), "body_limit: is 0, expected more than 0 bytes");
     /// ```
     pub fn check(self) -> Result<Self, ConfigError> {
-        self.receiver.check().map(|()| self)
+        self.receiver.check()?;
+        self.advise();
+        Ok(self)
     }
 
     #[cfg(feature = "sender-api")]
@@ -270,6 +277,8 @@ impl<P: Provider> WebhookLayer<P> {
             panic!("{error}");
         }
         self.warn_if_observe_only();
+        self.advise();
+        self.meet_neighbours();
         Arc::clone(&self.receiver)
     }
 }

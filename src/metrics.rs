@@ -17,6 +17,7 @@
 //! | `scrapest_webhook_pending_settlements` | gauge | count | `sender`, `verb` | what waits now, in the background, for a store that is down |
 //! | `scrapest_webhook_last_accepted_timestamp_seconds` | gauge | seconds | `sender` | when a handler last succeeded, in Unix time; absent before the first time |
 //! | `scrapest_webhook_late_successes_total` | counter | count | `sender` | handlers that succeeded after their lease was lost: each may have run twice |
+//! | `scrapest_webhook_refreshed_total` | counter | count | `sender` | requests whose delivery id was handled before with other bytes: answered 200 as duplicates, so look whether the sender uses an id for several events |
 //! | `scrapest_webhook_takeovers_total` | counter | count | | records whose lease had ended without a word and that were claimed anew: two a delivery |
 //! | `scrapest_webhook_store_duration_seconds` | histogram | seconds | `verb` | how long the store took for an answer |
 //! | `scrapest_webhook_store_errors_total` | counter | count | `verb` | questions that the store did not answer, or not in time |
@@ -63,6 +64,7 @@ pub(crate) const BYTES_IN_FLIGHT: &str = "scrapest_webhook_bytes_in_flight";
 pub(crate) const PENDING: &str = "scrapest_webhook_pending_settlements";
 pub(crate) const LAST_ACCEPTED: &str = "scrapest_webhook_last_accepted_timestamp_seconds";
 pub(crate) const LATE_SUCCESSES: &str = "scrapest_webhook_late_successes_total";
+pub(crate) const REFRESHED: &str = "scrapest_webhook_refreshed_total";
 pub(crate) const TAKEOVERS: &str = "scrapest_webhook_takeovers_total";
 pub(crate) const STORE_DURATION: &str = "scrapest_webhook_store_duration_seconds";
 pub(crate) const STORE_ERRORS: &str = "scrapest_webhook_store_errors_total";
@@ -109,6 +111,7 @@ pub fn describe() {
     describe_gauge!(PENDING, Count, "Settlements that wait now for a store that is down");
     describe_gauge!(LAST_ACCEPTED, Seconds, "When a handler last succeeded, in Unix time");
     describe_counter!(LATE_SUCCESSES, Count, "Successes of handlers that had lost their lease");
+    describe_counter!(REFRESHED, Count, "Duplicates by their id that had other bytes");
     describe_counter!(TAKEOVERS, Count, "Records claimed anew after their lease had just ended");
     describe_histogram!(STORE_DURATION, Seconds, "How long the store took for an answer");
     describe_counter!(STORE_ERRORS, Count, "Questions that the store did not answer");

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use crate::access::Access;
 use crate::config_error::ConfigError;
 use crate::limits::Limits;
-use crate::observe::{Meters, MetersOfLayer};
+use crate::observe::{Meters, MetersOfLayer, Notices};
 use crate::provider::{DedupBy, Provider};
 use crate::secret::{Source, TokenIn};
 use crate::store::{AnyStore, MemoryStore};
@@ -81,6 +81,7 @@ pub(crate) struct Receiver<P> {
     pub(crate) observe_only: bool,
 
     pub(crate) limits: Limits,
+    pub(crate) notices: Notices,
     pub(crate) meters: MetersOfLayer,
 }
 
@@ -110,6 +111,7 @@ impl<P: Provider> Receiver<P> {
             clock: Arc::new(SystemTime::now),
             observe_only: false,
             limits: Limits::new(bytes_in_flight_limit),
+            notices: Notices::default(),
             meters: MetersOfLayer::default(),
             provider,
         };

@@ -150,6 +150,8 @@ rejection_kinds! {
     InProgress 503 "in_progress" "in progress, try again";
     /// Too many duplicates are waiting for the attempt that runs.
     TooManyWaiting 503 "too_many_waiting" "in progress, try again";
+    /// The service behind the layer was not ready in time; the handler was not called.
+    NotReady 503 "not_ready" "busy, try again";
     /// The receiver is shutting down; or has, before the handler ended.
     ShuttingDown 503 "shutting_down" "unavailable, try again";
     /// The delivery store did not answer in time.

@@ -2,6 +2,7 @@
 
 mod file;
 mod handle;
+mod mistakes;
 mod set;
 mod source;
 mod token;
@@ -17,7 +18,7 @@ use sha2::Sha256;
 use zeroize::Zeroizing;
 
 pub use self::handle::Secrets;
-pub(crate) use self::set::{MOST_SECRETS, SecretSet};
+pub(crate) use self::set::{Fingerprint, MOST_SECRETS, SecretSet};
 pub(crate) use self::source::{Candidates, Source};
 pub(crate) use self::token::Token;
 pub use self::token::TokenIn;
@@ -48,7 +49,8 @@ pub struct Secret {
 }
 
 impl Secret {
-    /// The value of the environment variable `name`, its bytes as they are.
+    /// The value of the environment variable `name`, less exactly one final line feed (`\n` or `\r\n`), which a
+    /// secret has that was read from a file on its way into the environment.
     ///
     /// # Errors
     ///
@@ -56,7 +58,11 @@ impl Secret {
     pub fn from_env(name: impl AsRef<OsStr>) -> Result<Self, ConfigError> {
         let name = name.as_ref();
         match std::env::var(name) {
-            Ok(value) => Ok(value.into()),
+            Ok(value) => {
+                let mut bytes = Zeroizing::new(value.into_bytes());
+                drop_line_feed(&mut bytes);
+                Ok(Self::of(bytes))
+            }
             Err(std::env::VarError::NotPresent) => Err(ConfigError::new(
                 "secret",
                 format!("environment variable {name:?} is not set, expected the webhook's secret"),
@@ -68,14 +74,16 @@ impl Secret {
         }
     }
 
-    /// The content of the file at `path`, less exactly one final newline (`\n` or `\r\n`), which
+    /// The content of the file at `path`, less exactly one final line feed (`\n` or `\r\n`), which
     /// editors and `echo` add.
     ///
     /// # Errors
     ///
-    /// When the file cannot be read, or is longer than 4,096 bytes. That the secret is long enough is checked when a layer takes it.
+    /// If the file cannot be read, is longer than 4,096 bytes, or is clearly something else than a secret: if it has
+    /// a comment line (`#`) or a byte order mark, is UTF-16, or says `NAME=value`. The secret's length is checked when a
+    /// layer takes it.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
-        file::read(path.as_ref()).map(Self::of)
+        file::secret(path.as_ref()).map(Self::of)
     }
 
     /// What the span and the metrics call the secret that a request was signed with, so that one knows
@@ -118,8 +126,23 @@ impl Secret {
                 "the webhook's secret has fewer than {ADVISED} bytes; a longer random one is harder to guess"
             );
         }
+        if let Some(what) = mistakes::in_secret(&self.bytes) {
+            tracing::warn!(
+                "the webhook's secret {what}: if the sender's secret does not, signatures never fit"
+            );
+        }
         Hmac::new_from_slice(&self.bytes)
             .map_err(|error| ConfigError::new("secret", error.to_string()))
+    }
+}
+
+/// Drops exactly one `\n` or `\r\n` at the end.
+fn drop_line_feed(bytes: &mut Vec<u8>) {
+    if bytes.ends_with(b"\n") {
+        bytes.pop();
+        if bytes.ends_with(b"\r") {
+            bytes.pop();
+        }
     }
 }
 

@@ -32,7 +32,8 @@ async fn on_scrapest(
     delivery: Delivery,
     event: scrapest::Event,
 ) -> StatusCode {
-    let text = event.tweet().and_then(|tweet| tweet.text.as_deref());
+    let tweet = event.tweet().and_then(|tweet| tweet.text.as_deref());
+    let text = tweet.or(event.post().and_then(|post| post.text.as_deref()));
     status(handle(&journal, &delivery, event.kind(), text).await)
 }
 

@@ -44,6 +44,10 @@ impl Written {
         }
     }
 
+    pub(super) fn is_default(&self) -> bool {
+        matches!(self, Self::Either)
+    }
+
     /// The nearest address that does not belong to a trusted proxy; if all do, the farthest.
     pub(super) fn client(
         &self,

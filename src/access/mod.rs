@@ -102,6 +102,19 @@ impl Access {
         Ok(())
     }
 
+    /// The settings that do not do what they are most likely meant to do, each as a sentence.
+    pub(crate) fn without_effect(&self) -> impl Iterator<Item = &'static str> {
+        let is_trusting = !self.trusted.is_empty();
+        let alone = (is_trusting && self.is_open()).then_some(
+            "trusted proxies refuse nobody by themselves, they only tell whose bodies are counted together: set \
+             `with_allowed_ips` or `with_failed_auth_limit` too",
+        );
+        let unused = (!is_trusting && !self.written.is_default()).then_some(
+            "the forwarding header is never read, because no proxy is trusted: set `with_trusted_proxies`",
+        );
+        alone.into_iter().chain(unused)
+    }
+
     /// Whether any address may send at any time, so that none is needed.
     pub(crate) fn is_open(&self) -> bool {
         #[cfg(feature = "throttle")]

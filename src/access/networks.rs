@@ -35,6 +35,10 @@ impl Networks {
         self.0.iter().any(|network| network.contains(&address))
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub(super) fn has_everyone(&self) -> bool {
         self.0.iter().any(|network| network.prefix_len() == 0)
     }

@@ -39,7 +39,7 @@ impl<P: Provider> WebhookLayer<P> {
     #[cfg(any(feature = "tower", feature = "actix"))]
     pub(super) fn warn_if_observe_only(&self) {
         if self.receiver.observe_only {
-            self.receiver.limits.observe_only_said.then(|| {
+            self.receiver.notices.observe_only.then(|| {
                 tracing::warn!(
                     sender = self.receiver.provider.name(),
                     "observe-only: this webhook refuses nothing, forged requests reach its handler"

@@ -20,7 +20,6 @@ pub(crate) use self::waiters::WaiterGuard;
 use self::waiters::Waiters;
 use crate::rejection::RejectionKind;
 use crate::store::Key;
-use crate::warn_once::WarnOnce;
 
 /// What waits in the background for a store that is down: so many completions, and as many releases, which must not
 /// take the place of a completion. Each is some 200 bytes.
@@ -37,7 +36,6 @@ pub(crate) struct Limits {
     pending_completions: Arc<Semaphore>,
     pending_releases: Arc<Semaphore>,
     pub(crate) test_events: Arc<TestEvents>,
-    pub(crate) observe_only_said: WarnOnce,
 }
 
 /// A body that was read whole, and its share of the bytes in flight until it is dropped.
@@ -92,7 +90,6 @@ impl Limits {
             pending_completions: cap(PENDING),
             pending_releases: cap(PENDING),
             test_events: Arc::new(TestEvents::new(5, 20)),
-            observe_only_said: WarnOnce::default(),
         }
     }
 
@@ -145,6 +142,12 @@ impl Limits {
         permit.map(|permit| RunPermit(Some(permit))).map_err(|_| RejectionKind::TooManyRuns)
     }
 
+    /// A run that a shutdown waits for; refused once there is one.
+    pub(crate) fn begin(&self) -> Result<Running, RejectionKind> {
+        self.runs.begin_unless_closed().ok_or(RejectionKind::ShuttingDown)
+    }
+
+    /// The same for what goes on after a shutdown has begun.
     pub(crate) fn run(&self) -> Running {
         self.runs.begin()
     }

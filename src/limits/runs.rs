@@ -28,6 +28,12 @@ impl Runs {
         Running(self.ending.subscribe())
     }
 
+    /// Counted first, and asked then: otherwise a shutdown in between would find that nothing runs.
+    pub(super) fn begin_unless_closed(&self) -> Option<Running> {
+        let running = self.begin();
+        (!self.is_closed()).then_some(running)
+    }
+
     pub(super) fn close(&self) {
         self.closed.store(true, Ordering::SeqCst);
     }
@@ -52,5 +58,44 @@ impl Running {
         if self.0.clone().wait_for(|ending| *ending).await.is_err() {
             std::future::pending().await
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+    use super::Runs;
+
+    const ROUNDS: usize = 20_000;
+
+    #[test]
+    fn nothing_begins_once_a_shutdown_has_found_that_nothing_runs() {
+        let rounds: Vec<_> = (0..ROUNDS).map(|_| (Runs::new(), AtomicBool::new(false))).collect();
+        let ready = AtomicUsize::new(0);
+        let together = |round: usize| {
+            ready.fetch_add(1, Ordering::SeqCst);
+            while ready.load(Ordering::SeqCst) < 2 * (round + 1) {
+                std::thread::yield_now();
+            }
+        };
+        std::thread::scope(|threads| {
+            threads.spawn(|| {
+                for (round, (runs, found_nothing)) in rounds.iter().enumerate() {
+                    together(round);
+                    runs.close();
+                    found_nothing.store(runs.ending.is_closed(), Ordering::SeqCst);
+                }
+            });
+            for (round, (runs, found_nothing)) in rounds.iter().enumerate() {
+                together(round);
+                if let Some(running) = runs.begin_unless_closed() {
+                    // Long enough for the other thread to look.
+                    (0..50).for_each(|_| std::hint::spin_loop());
+                    assert!(!found_nothing.load(Ordering::SeqCst));
+                    drop(running);
+                }
+            }
+        });
     }
 }

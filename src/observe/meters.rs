@@ -62,6 +62,7 @@ pub(crate) struct Meters {
     bytes_in_flight: Gauge,
     pending: [Gauge; 2],
     late_successes: Counter,
+    refreshed: Counter,
     /// By the labels of secrets, which may change while it runs; few.
     verified: RwLock<Vec<(Arc<str>, Counter)>>,
     // Without a value until there is one.
@@ -102,6 +103,7 @@ impl Meters {
             bytes_in_flight: gauge!(names::BYTES_IN_FLIGHT, "sender" => sender),
             pending: [pending(Verb::Complete), pending(Verb::Release)],
             late_successes: counter!(names::LATE_SUCCESSES, "sender" => sender),
+            refreshed: counter!(names::REFRESHED, "sender" => sender),
             verified: RwLock::default(),
             last_accepted: OnceLock::new(),
             records: OnceLock::new(),
@@ -178,6 +180,11 @@ impl Meters {
             .last_accepted
             .get_or_init(|| gauge!(names::LAST_ACCEPTED, "sender" => self.sender));
         gauge.set(unix_seconds(SystemTime::now()));
+    }
+
+    /// A delivery that was handled came again with other bytes.
+    pub(crate) fn refreshed(&self) {
+        self.refreshed.increment(1);
     }
 
     pub(crate) fn bytes_in_flight(&self) -> GaugeGuard {

@@ -7,6 +7,7 @@
 mod meters;
 #[cfg(not(feature = "metrics"))]
 mod no_meters;
+mod notices;
 
 use std::sync::Arc;
 
@@ -19,6 +20,7 @@ pub(crate) use self::meters::{
 };
 #[cfg(not(feature = "metrics"))]
 use self::no_meters as meters;
+pub(crate) use self::notices::Notices;
 use crate::escaped::Escaped;
 use crate::rejection::{RejectionKind, Reply};
 use crate::run_state::RunState;
@@ -238,6 +240,7 @@ fn is_authenticated(kind: RejectionKind) -> bool {
             | RejectionKind::TooManyRuns
             | RejectionKind::InProgress
             | RejectionKind::TooManyWaiting
+            | RejectionKind::NotReady
             | RejectionKind::ShuttingDown
             | RejectionKind::AnswerDeadline
             | RejectionKind::RunLimit

@@ -54,6 +54,8 @@ impl Meters {
 
     pub(crate) fn accepted(&self) {}
 
+    pub(crate) fn refreshed(&self) {}
+
     pub(crate) fn bytes_in_flight(&self) -> GaugeGuard {
         GaugeGuard
     }

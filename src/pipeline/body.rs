@@ -215,7 +215,7 @@ impl Gathered {
 }
 
 /// The length that the headers announce, if they do.
-fn announced(exchange: &impl Exchange) -> Option<usize> {
+pub(super) fn announced(exchange: &impl Exchange) -> Option<usize> {
     std::str::from_utf8(exchange.headers().get("content-length")?).ok()?.trim().parse().ok()
 }
 

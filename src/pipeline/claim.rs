@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep};
 
 use super::identify::Identified;
 use super::settle::{self, pauses};
-use crate::limits::{Body, HeldBody, RunKeys, RunPermit, Running};
+use crate::limits::{Body, HeldBody, RunPermit, Running};
 use crate::provider::Provider;
 use crate::receiver::{OnStoreDown, Receiver};
 use crate::rejection::{RejectionKind, Reply};
@@ -36,17 +36,13 @@ pub(super) async fn acquire<P: Provider>(
     body: Body,
     run: &RunState,
 ) -> Result<Claimed, Reply> {
-    if receiver.limits.is_closed() {
-        return Err(RejectionKind::ShuttingDown.into());
-    }
-    let Identified { keys, run_keys, .. } = delivery;
-    if let Some(run_keys) = run_keys
-        && !receiver.limits.test_events.begin(run_keys, keys, receiver.retention())
+    if let Some(run_keys) = &mut delivery.run_keys
+        && !receiver.limits.test_events.begin(run_keys, &mut delivery.keys, receiver.retention())
     {
         return Err(RejectionKind::Duplicate.into());
     }
-    let claimed = acquire_keys(receiver, keys, run_keys.as_mut(), body, run).await;
-    if let (Err(_), Some(run_keys)) = (&claimed, run_keys) {
+    let claimed = acquire_keys(receiver, delivery, body, run).await;
+    if let (Err(_), Some(run_keys)) = (&claimed, &mut delivery.run_keys) {
         receiver.limits.test_events.give_back(run_keys);
     }
     claimed
@@ -54,11 +50,11 @@ pub(super) async fn acquire<P: Provider>(
 
 async fn acquire_keys<P: Provider>(
     receiver: &Receiver<P>,
-    keys: &mut Keys,
-    run_keys: Option<&mut RunKeys>,
+    delivery: &mut Identified,
     body: Body,
     run: &RunState,
 ) -> Result<Claimed, Reply> {
+    let keys = &mut delivery.keys;
     let since = Instant::now();
     let mut claimed = Claimed {
         owner: Owner::random(),
@@ -66,7 +62,7 @@ async fn acquire_keys<P: Provider>(
         since,
         body: HeldBody::Alone(body),
         deadline: run.arrived_by(since) + receiver.answer_deadline(),
-        running: receiver.limits.run(),
+        running: receiver.limits.begin()?,
         permit: Some(receiver.limits.run_permit()?),
     };
     // From here on something may be held: if the client leaves, this goes on in a task.
@@ -79,12 +75,12 @@ async fn acquire_keys<P: Provider>(
             claimed.attempt = attempt;
             Ok(claimed)
         }
-        Some(Ok(Claims::Completed { .. })) if run_keys.is_none() => {
+        Some(Ok(Claims::Completed { place })) if delivery.run_keys.is_none() => {
             run.enter(Phase::Idle);
-            Err(RejectionKind::Duplicate.into())
+            Err(duplicate(receiver, delivery, place))
         }
         // Boxed: most deliveries never wait, and need not carry the room for it.
-        _ => Box::pin(contend(receiver, keys, run_keys, claimed, run)).await,
+        _ => Box::pin(contend(receiver, delivery, claimed, run)).await,
     }
 }
 
@@ -92,11 +88,11 @@ async fn acquire_keys<P: Provider>(
 /// over if the attempt fails, and answers with the attempt's success otherwise.
 async fn contend<P: Provider>(
     receiver: &Receiver<P>,
-    keys: &mut Keys,
-    mut run_keys: Option<&mut RunKeys>,
+    delivery: &mut Identified,
     mut claimed: Claimed,
     run: &RunState,
 ) -> Result<Claimed, Reply> {
+    let Identified { keys, run_keys, .. } = delivery;
     // Whether a question went unanswered, so that it is not known what the owner holds.
     let mut unsure = false;
     let patience = match receiver.on_store_down {
@@ -142,7 +138,7 @@ async fn contend<P: Provider>(
             Ok(Claims::InProgress { place: 0, .. }) => Some(false),
             _ => None,
         };
-        if let (Some(is_completed), Some(run_keys)) = (of_first_key, &mut run_keys)
+        if let (Some(is_completed), Some(run_keys)) = (of_first_key, &mut *run_keys)
             && receiver.limits.test_events.next(run_keys, keys, is_completed)
         {
             continue;
@@ -151,12 +147,12 @@ async fn contend<P: Provider>(
             Ok(Claims::Acquired { attempt }) => return Ok(Claimed { attempt, ..claimed }),
             Ok(Claims::Completed { place }) => {
                 run.enter(Phase::Idle);
-                return Err(match &run_keys {
+                return Err(match run_keys {
                     // Each key is taken, and one of these runs may yet fail.
                     Some(run_keys) if place == 0 && run_keys.any_in_progress() => {
                         RejectionKind::InProgress.into()
                     }
-                    _ => RejectionKind::Duplicate.into(),
+                    _ => duplicate(receiver, delivery, place),
                 });
             }
             Ok(Claims::InProgress { place, retry_after }) => {
@@ -217,6 +213,16 @@ async fn claim<P: Provider>(
         Claims::Acquired { .. } if claimed.since.elapsed() >= lease / 2 => ask().await,
         claims => Ok(claims),
     }
+}
+
+/// The key at this place is completed.
+fn duplicate<P: Provider>(receiver: &Receiver<P>, delivery: &Identified, place: usize) -> Reply {
+    // The tags, which come before, were not known: the same id with other bytes.
+    if delivery.id_place == Some(place) {
+        receiver.meters().refreshed();
+        receiver.notices.refreshed();
+    }
+    RejectionKind::Duplicate.into()
 }
 
 fn give_up<P: Provider>(

@@ -24,31 +24,38 @@ pub(crate) struct DetachOnDrop<F: ?Sized + Future> {
     meters: MetersOfLayer,
     /// Only once a handler has waited for something.
     timer: Option<Pin<Box<Sleep>>>,
-    spawn: fn(Instrumented<Pin<Box<F>>>),
+    spawn: fn(Instrumented<Pin<Box<F>>>) -> bool,
     late: fn(Reply) -> F::Output,
 }
 
 impl<F: ?Sized + Future> DetachOnDrop<F> {
-    /// `spawn` runs the future on whatever it needs; `late` writes the answer of a handler that is. All of it is
-    /// done in the span of the run.
+    /// `spawn` runs the future in a task, and says whether it could. `late` writes the answer of a handler that is
+    /// late. Both are called in the span of the run.
     pub(crate) fn new(
         future: Pin<Box<F>>,
         run: Arc<RunState>,
         answer_within: Duration,
         meters: MetersOfLayer,
-        spawn: fn(Instrumented<Pin<Box<F>>>),
+        spawn: fn(Instrumented<Pin<Box<F>>>) -> bool,
         late: fn(Reply) -> F::Output,
     ) -> Self {
         Self { future: Some(future), run, answer_within, meters, timer: None, spawn, late }
     }
 
     fn detach(&mut self) {
-        // Without a runtime, at the end of the process, nothing can go on: the lease's end does it.
-        if let Some(future) = self.future.take()
-            && tokio::runtime::Handle::try_current().is_ok()
-        {
-            self.run.detach();
-            (self.spawn)(future.instrument(self.run.span().clone()));
+        let Some(future) = self.future.take() else { return };
+        self.run.detach();
+        let has_runtime = tokio::runtime::Handle::try_current().is_ok();
+        let future = future.instrument(self.run.span().clone());
+        if !has_runtime || !(self.spawn)(future) {
+            self.run.lose_lease();
+            self.run.in_span(|| {
+                tracing::warn!(
+                    "a handler was dropped in the middle, since there is no runtime on which it could go on: its \
+                     delivery runs again once the lease has ended; with actix use `#[actix_web::main]` or \
+                     `#[actix_web::test]`"
+                );
+            });
         }
     }
 }

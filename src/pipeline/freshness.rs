@@ -25,11 +25,13 @@ pub(super) fn check<P: Provider>(
     let (mut latest, mut any_signed, mut any) = (None, false, false);
     for timestamp in envelope.timestamps.iter().flatten() {
         let past = receiver.past_tolerance(timestamp.signed && timestamp.of_attempt);
-        let Some(at) = timestamp.at else { return Err(unreadable(timestamp)) };
+        let Some(at) = timestamp.at else {
+            return Err(unreadable(receiver, timestamp));
+        };
         // In i128 the difference of two times never overflows.
         let age = now - at.unix_timestamp_nanos();
         if age > limit(past) || -age > limit(receiver.future_tolerance()) {
-            return Err(stale(age));
+            return Err(stale(receiver, timestamp, at, age));
         }
         any = true;
         if timestamp.signed {
@@ -47,36 +49,34 @@ pub(super) fn check<P: Provider>(
     }
 }
 
-fn unreadable(timestamp: &Timestamp) -> Reply {
-    let reason = RejectionKind::Stale.as_str();
-    let (field, value) = match timestamp.unreadable.as_deref() {
-        Some((field, value)) => (field.as_str(), value.as_str()),
-        None => ("?", "?"),
-    };
-    tracing::warn!(
-        reason,
-        field = %Escaped(field),
-        value = %Escaped(value),
-        "authentic request refused, its timestamp is unreadable: expected {EXPECTED_TIME}"
-    );
+fn unreadable<P>(receiver: &Receiver<P>, timestamp: &Timestamp) -> Reply {
+    if let Some(lines_left_out) = receiver.notices.stale() {
+        tracing::warn!(
+            reason = RejectionKind::Stale.as_str(),
+            field = %Escaped(timestamp.source.as_str()),
+            value = %Escaped(timestamp.unreadable.as_deref().unwrap_or("?")),
+            lines_left_out,
+            "authentic request refused, its timestamp is unreadable: expected {EXPECTED_TIME}"
+        );
+    }
     RejectionKind::Stale.into()
 }
 
-fn stale(age: i128) -> Reply {
-    let reason = RejectionKind::Stale.as_str();
-    let age_seconds = age / 1_000_000_000;
-    if age > 0 {
+fn stale<P>(receiver: &Receiver<P>, timestamp: &Timestamp, at: OffsetDateTime, age: i128) -> Reply {
+    if let Some(lines_left_out) = receiver.notices.stale() {
+        let hint = match age > 0 {
+            true => {
+                ". To accept a delivery that the sender repeats later than that, widen `with_past_tolerance`"
+            }
+            false => "",
+        };
         tracing::warn!(
-            reason,
-            %age_seconds,
-            "authentic request refused, its timestamp is outside the tolerance: is this clock right? \
-             To accept a delivery that the sender repeats later than that, widen `with_past_tolerance`"
-        );
-    } else {
-        tracing::warn!(
-            reason,
-            %age_seconds,
-            "authentic request refused, its timestamp is outside the tolerance: is this clock right?"
+            reason = RejectionKind::Stale.as_str(),
+            field = %Escaped(timestamp.source.as_str()),
+            value = %at,
+            age_seconds = %(age / 1_000_000_000),
+            lines_left_out,
+            "authentic request refused, its timestamp is outside the tolerance: is this clock right?{hint}"
         );
     }
     RejectionKind::Stale.into()

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use futures_util::future::{Either, select};
+use futures_util::FutureExt;
+use futures_util::future::select;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::claim::Claimed;
@@ -28,6 +29,12 @@ pub(super) struct Handled {
     delivery: Delivery,
     claimed: Claimed,
     client: Client,
+}
+
+impl Handled {
+    pub(super) fn attempt(&self) -> u32 {
+        self.claimed.attempt
+    }
 }
 
 /// What the handler is shown, and what is held while it runs.
@@ -52,8 +59,8 @@ pub(super) fn delivery<P: Provider>(
     (delivery.clone(), Some(Handled { delivery, claimed, client: message.client }))
 }
 
-/// `handler` is the call that has yet to begin, `status` what it has answered, if it has. With nothing held,
-/// someone else watches over it.
+/// `handler` is the call that has yet to begin, `status` what it has answered, if it has. It enters [`Phase::Running`]
+/// once its service is ready. With nothing held, the run of a layer around this one watches over it.
 pub(super) async fn run<P: Provider, H: Future>(
     receiver: &Receiver<P>,
     mut handler: Pin<&mut Option<H>>,
@@ -71,7 +78,6 @@ pub(super) async fn run<P: Provider, H: Future>(
     if handled.claimed.attempt > 0 {
         run.hold_lease(handled.claimed.since, receiver.lease);
     }
-    run.enter(Phase::Running);
     let ended = guarded(receiver, handler, handled, run).await;
     // From here on the handler has spoken: the answer is its own, however long the record takes.
     run.enter(Phase::Held);
@@ -142,11 +148,18 @@ async fn oversee<P: Provider>(
     run: &RunState,
 ) -> RejectionKind {
     let limit = Instant::now() + receiver.run_limit;
-    let kept = pin!(timeout_at(limit, keep_lease(receiver, handled, run)));
-    match select(kept, pin!(handled.claimed.running.is_to_end())).await {
-        Either::Left(_) => RejectionKind::RunLimit,
-        Either::Right(_) => RejectionKind::ShuttingDown,
-    }
+    let kept =
+        timeout_at(limit, keep_lease(receiver, handled, run)).map(|_| RejectionKind::RunLimit);
+    let ending = handled.claimed.running.is_to_end().map(|()| RejectionKind::ShuttingDown);
+    let unready = async {
+        sleep_until(handled.claimed.deadline).await;
+        match run.phase() {
+            Phase::Running => pending().await,
+            _ => RejectionKind::NotReady,
+        }
+    };
+    let ended = async { select(pin!(kept), pin!(ending)).await.factor_first().0 };
+    select(pin!(ended), pin!(unready)).await.factor_first().0
 }
 
 /// Drops what is the handler's, which may panic as well; the delivery is to be settled all the same.

@@ -17,6 +17,8 @@ use crate::store::{Key, Keys};
 #[derive(Debug)]
 pub(super) struct Identified {
     pub(super) keys: Keys,
+    /// Where the id's key is, if the tags are claimed before it.
+    pub(super) id_place: Option<usize>,
     /// Of an undated test event: those of which a run takes one, as its first key.
     pub(super) run_keys: Option<RunKeys>,
     pub(super) webhook: Option<Webhook>,
@@ -56,6 +58,11 @@ pub(super) fn identify<P: Provider>(
             [] => (tags, hash(namespace, b't', &[])),
         },
     };
+    let id_place = match (envelope.test, &envelope.id, guards.len()) {
+        (true, ..) | (_, None, _) | (.., 0) => None,
+        (.., tags) if receiver.dedup_by() == DedupBy::DeliveryIdAndTag => Some(tags),
+        _ => None,
+    };
     let guards = guards.iter().map(|tag| hash(namespace, b't', tag));
     // A test event without a timestamp has the same bytes each time that it is sent, and never grows old.
     let run_keys = match (&envelope.id, tags) {
@@ -72,6 +79,7 @@ pub(super) fn identify<P: Provider>(
     };
     Identified {
         keys,
+        id_place,
         run_keys: run_keys.map(RunKeys::new),
         webhook: signed.webhook,
         id: envelope.id.map(|id| text(&id)),
@@ -94,6 +102,7 @@ pub(super) fn rebuilt<P: Provider>(
     };
     Some(Identified {
         keys: Keys::new([], key),
+        id_place: None,
         run_keys: None,
         webhook: None,
         id: envelope.id.map(|id| text(&id)),

@@ -16,6 +16,7 @@ mod read_ahead;
 pub(crate) mod rebuilt;
 mod settle;
 mod signature;
+mod unread;
 
 use std::future::Future;
 use std::net::IpAddr;
@@ -30,6 +31,7 @@ use self::identify::Identified;
 
 pub(crate) use self::detach_on_drop::DetachOnDrop;
 pub(crate) use self::read_ahead::{ReadAhead, Remainder};
+pub(crate) use self::unread::Unread;
 use crate::delivery::Delivery;
 use crate::limits::Body;
 use crate::observe::Observation;
@@ -57,7 +59,8 @@ pub(crate) trait Exchange {
     /// What a layer around this one has handed in with the request.
     fn outer(&self) -> Option<Delivery>;
 
-    /// Gives the request with its body put back to the handler, which is called when this is first polled.
+    /// Gives the request with its body put back to the handler, which is called once it is ready. From then on the run
+    /// of the delivery is in [`Phase::Running`](crate::run_state::Phase::Running).
     fn call(self, delivery: Delivery) -> impl Future<Output = Self::Output>;
 
     /// Takes back what was read of the body, for [`pass`](Self::pass).
@@ -70,8 +73,9 @@ pub(crate) trait Exchange {
     /// The status of the handler's answer; `None` if it failed without one.
     fn status(output: &Self::Output) -> Option<u16>;
 
-    /// Writes one of our own answers.
-    fn answer(self, reply: Reply) -> Self::Output;
+    /// Writes one of our own answers. Where the framework would close the connection on a client that is still
+    /// writing, the rest of the body is read and dropped.
+    fn answer(self, reply: Reply, unread: Unread) -> Self::Output;
 
     /// The same after the request was given to the handler, which did not give it back.
     fn answer_late(reply: Reply) -> Self::Output;
@@ -108,13 +112,17 @@ pub(crate) fn receive<P: Provider, X: Exchange>(
             Ok(Admitted::Before(delivery)) => (delivery, None),
             Err(reply) => {
                 seen.rejected(&reply);
-                return exchange.answer(reply);
+                return exchange.answer(reply, Unread::of(&receiver, &run));
             }
         };
         let handler = pin!(Some(exchange.call(delivery)));
         match handler::run(&receiver, handler, X::status, held.as_ref(), &run).await {
             Ok(output) => {
-                seen.answered(X::status(&output));
+                let status = X::status(&output);
+                if let Some(held) = &held {
+                    receiver.notices.answered(status, held.attempt());
+                }
+                seen.answered(status);
                 output
             }
             Err(reply) => {

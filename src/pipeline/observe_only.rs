@@ -15,7 +15,7 @@ use crate::observe::Observation;
 use crate::provider::Provider;
 use crate::receiver::Receiver;
 use crate::rejection::RejectionKind;
-use crate::run_state::RunState;
+use crate::run_state::{Phase, RunState};
 
 /// Steps 1 to 5 come before the handler, since they read the body; the store is asked beside it.
 pub(super) async fn receive<P: Provider, X: Exchange>(
@@ -58,6 +58,7 @@ async fn rehearse<P: Provider>(
             // A handler that is dropped with its client, or panics, says nothing.
             let said = pin!(Some(async { told.await.unwrap_or_default() }));
             let (_, held) = handler::delivery(&receiver, delivery, claimed, &run);
+            run.enter(Phase::Running);
             handler::run(&receiver, said, |status| *status, held.as_ref(), &run).await
         }
     };

@@ -44,6 +44,12 @@ impl<E> ReadAhead<E> {
         }
     }
 
+    /// Whether the body has ended, or broken off.
+    #[cfg_attr(not(feature = "tower"), allow(dead_code, reason = "actix reads on by itself"))]
+    pub(crate) fn is_at_end(&self) -> bool {
+        self.end.is_some()
+    }
+
     /// To be called with what was read, in its order.
     pub(crate) fn put_back(&mut self, bytes: Bytes) {
         if !bytes.is_empty() {

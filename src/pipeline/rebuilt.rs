@@ -14,7 +14,7 @@ use crate::observe;
 use crate::provider::{Envelope, Provider};
 use crate::receiver::Receiver;
 use crate::rejection::RejectionKind;
-use crate::run_state::RunState;
+use crate::run_state::{Phase, RunState};
 
 /// What became of it.
 #[derive(Debug)]
@@ -74,6 +74,7 @@ where
         Outcome::Handled => Some(200),
         _ => None,
     };
+    run.enter(Phase::Running);
     let ended = handler::run(receiver, pin!(Some(step)), status, held.as_ref(), &run).await;
     ended.unwrap_or_else(|reply| match reply.kind() {
         RejectionKind::HandlerPanicked | RejectionKind::NotCommitted => Outcome::Failed,

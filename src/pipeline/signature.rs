@@ -105,7 +105,7 @@ pub(super) fn verify<P: Provider>(
     });
     let signatures = match &presented {
         Presented::Signatures(signatures) => signatures.as_slice(),
-        Presented::Token(token) => return verify_token(candidates, token, body, seen),
+        Presented::Token(token) => return verify_token(receiver, candidates, token, body, seen),
         Presented::Nothing => &[],
     };
     for prefix in receiver.provider.signed_prefixes(exchange.headers()) {
@@ -126,18 +126,27 @@ pub(super) fn verify<P: Provider>(
         if fits.into() {
             // The tags of decoys are not tags of the delivery.
             let count = candidates.len();
+            candidates.fit();
+            receiver.notices.authentic();
             seen.verified(candidates.label(fitting), candidates.webhook_id());
             let webhook = candidates.into_webhook();
             let prefix_signed = !prefix.is_empty();
             return Ok(Signed { tags, count, webhook, prefix_signed, authentic: true });
         }
     }
+    // A server does not let that happen.
+    let announced = super::body::announced(exchange).filter(|length| *length != body.len());
+    match announced {
+        Some(announced) => receiver.notices.body_changed(announced, body.len()),
+        None => notice(receiver, &candidates),
+    }
     Err(wrong(&candidates).into())
 }
 
 /// A token is right if it makes the same HMAC as a secret, which tells nothing about where they differ, or how long
 /// the secret is. The delivery's tag is a digest of its body.
-fn verify_token(
+fn verify_token<P>(
+    receiver: &Receiver<P>,
     candidates: Candidates<'_>,
     token: &Token,
     body: &[u8],
@@ -154,13 +163,25 @@ fn verify_token(
         fits |= fit;
     }
     if !bool::from(fits) {
+        notice(receiver, &candidates);
         return Err(wrong(&candidates).into());
     }
     let mut tags = [[0; 32]; MOST_SECRETS];
     tags[0] = Sha256::digest(body).into();
+    candidates.fit();
+    receiver.notices.authentic();
     seen.verified(candidates.label(fitting), candidates.webhook_id());
     let webhook = candidates.into_webhook();
     Ok(Signed { tags, count: 1, webhook, prefix_signed: false, authentic: true })
+}
+
+/// Whether it looks as if no request could fit.
+fn notice<P>(receiver: &Receiver<P>, candidates: &Candidates<'_>) {
+    if !candidates.are_known() {
+        receiver.notices.unknown_webhook();
+    } else if !candidates.have_fitted() {
+        receiver.notices.never_fitted(candidates.webhook_id());
+    }
 }
 
 fn wrong(candidates: &Candidates<'_>) -> RejectionKind {

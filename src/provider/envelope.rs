@@ -110,15 +110,22 @@ pub struct Timestamp {
     pub(crate) at: Option<OffsetDateTime>,
     pub(crate) signed: bool,
     pub(crate) of_attempt: bool,
-    /// Name and value, of one that cannot be read.
-    pub(crate) unreadable: Option<Box<(String, String)>>,
+    pub(crate) source: SourceName,
+    /// The value, of one that cannot be read.
+    pub(crate) unreadable: Option<Box<str>>,
 }
 
 impl Timestamp {
     /// A time under the signature. `None` is a value that cannot be read, which is never fresh.
     #[must_use]
     pub fn signed(at: Option<OffsetDateTime>) -> Self {
-        Self { at, signed: true, of_attempt: false, unreadable: None }
+        Self {
+            at,
+            signed: true,
+            of_attempt: false,
+            source: SourceName::default(),
+            unreadable: None,
+        }
     }
 
     /// A time that is not under the signature, so that an attacker may have changed it.
@@ -141,13 +148,14 @@ impl Timestamp {
         Self { of_attempt: true, ..self }
     }
 
-    /// The name and the value of the header or field that it is from. They are logged if the value cannot be read.
+    /// The name and the value of the header or field that it is from. They are logged if the request is refused
+    /// because of it.
     #[must_use]
     pub fn with_source(mut self, name: &str, value: &[u8]) -> Self {
+        self.source = SourceName::new(name);
         if self.at.is_none() {
             let value = &value[..value.len().min(256)];
-            let value = String::from_utf8_lossy(value).into_owned();
-            self.unreadable = Some(Box::new((name.to_owned(), value)));
+            self.unreadable = Some(String::from_utf8_lossy(value).into());
         }
         self
     }
@@ -155,11 +163,33 @@ impl Timestamp {
     /// The field `name` of a signed body.
     pub(crate) fn in_body(body: &[u8], name: &str, field: &Field<'_>) -> Option<Self> {
         let at = field.time()?;
-        let timestamp = Self::signed(at);
-        Some(match at {
-            Some(_) => timestamp,
-            None => timestamp.with_source(name, json::raw_field(body, name).unwrap_or_default()),
-        })
+        let value = match at {
+            Some(_) => None,
+            None => json::raw_field(body, name),
+        };
+        Some(Self::signed(at).with_source(name, value.unwrap_or_default()))
+    }
+}
+
+/// The name of a header or field, kept without an allocation; a long one is cut.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct SourceName {
+    length: u8,
+    bytes: [u8; 31],
+}
+
+impl SourceName {
+    fn new(name: &str) -> Self {
+        let mut bytes = [0; 31];
+        let fits = |length: &usize| name.is_char_boundary(*length);
+        let length = (0..=bytes.len().min(name.len())).rev().find(fits).unwrap_or_default();
+        bytes[..length].copy_from_slice(&name.as_bytes()[..length]);
+        Self { length: length as u8, bytes }
+    }
+
+    /// Empty if it was not told.
+    pub(crate) fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.bytes[..self.length.into()]).unwrap_or_default()
     }
 }
 

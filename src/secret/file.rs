@@ -1,6 +1,7 @@
 //! Secrets in files: read with care, and followed as they change.
 
 use std::fs::{self, File};
+use std::future::Future;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
@@ -11,7 +12,7 @@ use tokio::time::sleep;
 use zeroize::Zeroizing;
 
 use super::handle::{Inner, put};
-use super::{Secret, SecretSet, Secrets};
+use super::{Secret, SecretSet, Secrets, drop_line_feed, mistakes};
 use crate::config_error::ConfigError;
 
 /// More bytes than this in a file are not a secret, but a mistake.
@@ -20,6 +21,54 @@ const LONGEST: usize = 4_096;
 const SETTLED: Duration = Duration::from_secs(1);
 
 type Content = Zeroizing<Vec<u8>>;
+
+/// The handle, and what follows the file.
+type Watched = (Secrets, Pin<Box<dyn Future<Output = ()> + Send>>);
+
+impl Secrets {
+    /// The secrets in the file at `path`, one a line, and a future that follows it: it looks `every` so
+    /// often, and takes over what has changed. To be spawned; it ends when nobody has a clone of the
+    /// handle any more.
+    ///
+    /// The file may be replaced, written over, or be a link that is changed, as Kubernetes does it. A change counts
+    /// once it was read twice alike, a second apart (or `every`, if that is less), so that no half of it
+    /// is. While what is there cannot be read or is no good (no file, empty, a blank line, too short), the
+    /// secrets from before stay, and one line at WARN says so and why. Needs a tokio runtime with
+    /// time enabled. What is not a regular file, such as a named pipe, is never opened.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), scrapest_webhook::ConfigError> {
+    /// use std::time::Duration;
+    /// use scrapest_webhook::{ScrapestWebhookLayer, Secrets};
+    ///
+    /// let every = Duration::from_secs(10);
+    /// let (secrets, watch) = Secrets::from_watched_file("/run/secrets/webhook", every)?;
+    /// tokio::spawn(watch);
+    /// let layer = ScrapestWebhookLayer::from_secrets(secrets);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read, is longer than 4,096 bytes, is written as UTF-16, begins with a byte order
+    /// mark, has a comment or a `NAME=value` line, or holds secrets that [`new`](Self::new) refuses; when `every`
+    /// is 0.
+    pub fn from_watched_file(
+        path: impl Into<PathBuf>,
+        every: Duration,
+    ) -> Result<Watched, ConfigError> {
+        if every.is_zero() {
+            let what = "is looked at every 0s, expected more than 0";
+            return Err(ConfigError::new("secret", what));
+        }
+        let path = path.into();
+        let content = read_regular(&path)?;
+        let secrets = Self::of(secrets(&path, &content)?);
+        let watch = watch(Arc::downgrade(&secrets.0), path, every, content);
+        Ok((secrets, Box::pin(watch)))
+    }
+}
 
 /// The content of a file that is read again and again. What is not a regular file is not opened: a named pipe
 /// would keep the reader waiting for a writer, and with it the end of the runtime.
@@ -34,8 +83,24 @@ pub(super) fn read_regular(path: &Path) -> Result<Content, ConfigError> {
     }
 }
 
-/// The content, less exactly one final newline.
-pub(super) fn read(path: &Path) -> Result<Content, ConfigError> {
+/// The file's secret, if it is not clearly something else.
+pub(super) fn secret(path: &Path) -> Result<Content, ConfigError> {
+    let content = read(path)?;
+    for line in content.split(|byte| *byte == b'\n') {
+        refuse_mistakes(path, line)?;
+    }
+    Ok(content)
+}
+
+fn refuse_mistakes(path: &Path, line: &[u8]) -> Result<(), ConfigError> {
+    match mistakes::in_file(line) {
+        Some(what) => Err(ConfigError::new("secret", format!("file {path:?} {what}"))),
+        None => Ok(()),
+    }
+}
+
+/// The content, less exactly one final line feed.
+fn read(path: &Path) -> Result<Content, ConfigError> {
     // Of its final size at once: what is moved leaves a copy behind.
     let mut bytes = Zeroizing::new(Vec::with_capacity(LONGEST + 1));
     let read =
@@ -47,12 +112,7 @@ pub(super) fn read(path: &Path) -> Result<Content, ConfigError> {
         let what = format!("file {path:?} is of more than {LONGEST} bytes, expected a secret");
         return Err(ConfigError::new("secret", what));
     }
-    if bytes.ends_with(b"\n") {
-        bytes.pop();
-        if bytes.ends_with(b"\r") {
-            bytes.pop();
-        }
-    }
+    drop_line_feed(&mut bytes);
     Ok(bytes)
 }
 
@@ -63,8 +123,9 @@ fn unreadable(path: &Path, error: impl std::fmt::Display) -> ConfigError {
 /// One a line.
 pub(super) fn secrets(path: &Path, content: &[u8]) -> Result<SecretSet, ConfigError> {
     let lines = content.split(|byte| *byte == b'\n');
-    let lines = lines.map(|line| Secret::from(line.strip_suffix(b"\r").unwrap_or(line)));
-    SecretSet::new(lines).map_err(|error| error.of_file(path))
+    let lines = lines.map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    lines.clone().try_for_each(|line| refuse_mistakes(path, line))?;
+    SecretSet::new(lines.map(Secret::from)).map_err(|error| error.of_file(path))
 }
 
 /// Follows the file until nobody has a handle any more. `first` is what the handle was made of.
@@ -109,51 +170,4 @@ async fn look(path: &Path) -> Result<Content, ConfigError> {
     let of = path.to_owned();
     let read = tokio::task::spawn_blocking(move || read_regular(&of));
     read.await.unwrap_or_else(|error| Err(unreadable(path, error)))
-}
-
-/// The handle, and what follows the file.
-type Watched = (Secrets, Pin<Box<dyn Future<Output = ()> + Send>>);
-
-impl Secrets {
-    /// The secrets in the file at `path`, one a line, and a future that follows it: it looks `every` so
-    /// often, and takes over what has changed. To be spawned; it ends when nobody has a clone of the
-    /// handle any more.
-    ///
-    /// The file may be replaced, written over, or be a link that is changed, as Kubernetes does it. A change counts
-    /// once it was read twice alike, a second apart (or `every`, if that is less), so that no half of it
-    /// is. While what is there cannot be read or is no good (no file, empty, a blank line, too short), the
-    /// secrets from before stay, and one line at WARN says so and why. Needs a tokio runtime with
-    /// time enabled. What is not a regular file, such as a named pipe, is never opened.
-    ///
-    /// ```no_run
-    /// # fn main() -> Result<(), scrapest_webhook::ConfigError> {
-    /// use std::time::Duration;
-    /// use scrapest_webhook::{ScrapestWebhookLayer, Secrets};
-    ///
-    /// let every = Duration::from_secs(10);
-    /// let (secrets, watch) = Secrets::from_watched_file("/run/secrets/webhook", every)?;
-    /// tokio::spawn(watch);
-    /// let layer = ScrapestWebhookLayer::from_secrets(secrets);
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// When the file cannot be read, is longer than 4,096 bytes, or holds no good secrets, as in
-    /// [`new`](Self::new); when `every` is 0.
-    pub fn from_watched_file(
-        path: impl Into<PathBuf>,
-        every: Duration,
-    ) -> Result<Watched, ConfigError> {
-        if every.is_zero() {
-            let what = "is looked at every 0s, expected more than 0";
-            return Err(ConfigError::new("secret", what));
-        }
-        let path = path.into();
-        let content = read_regular(&path)?;
-        let handle = Self::of(secrets(&path, &content)?);
-        let watch = watch(Arc::downgrade(&handle.0), path, every, content);
-        Ok((handle, Box::pin(watch)))
-    }
 }

@@ -1,9 +1,10 @@
 //! The secrets that are valid at one moment: each with its key state and its label.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock};
 
-use hmac::{Hmac, KeyInit};
+use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
@@ -14,7 +15,13 @@ use crate::config_error::ConfigError;
 pub(crate) const MOST_SECRETS: usize = 4;
 
 /// One to [`MOST_SECRETS`] of them. What is changed at run time is which set is looked at, never a set.
-pub(crate) struct SecretSet(Vec<Active>);
+pub(crate) struct SecretSet {
+    active: Vec<Active>,
+    /// Whether a request has fitted one of them.
+    has_fitted: AtomicBool,
+}
+
+pub(crate) type Fingerprint = [u8; 32];
 
 #[derive(Clone)]
 struct Active {
@@ -26,8 +33,8 @@ struct Active {
 impl Clone for SecretSet {
     fn clone(&self) -> Self {
         let mut active = Vec::with_capacity(MOST_SECRETS);
-        active.extend_from_slice(&self.0);
-        Self(active)
+        active.extend_from_slice(&self.active);
+        Self { active, has_fitted: AtomicBool::new(false) }
     }
 }
 
@@ -36,14 +43,29 @@ impl SecretSet {
         secrets: impl IntoIterator<Item = S>,
     ) -> Result<Self, ConfigError> {
         // Of its final size at once: what is moved leaves a copy behind.
-        let mut set = Self(Vec::with_capacity(MOST_SECRETS));
+        let mut set = Self::of(Vec::with_capacity(MOST_SECRETS));
         for secret in secrets {
             set.add(&secret.into())?;
         }
-        match set.0.is_empty() {
+        match set.active.is_empty() {
             true => Err(ConfigError::new("secret", "is missing, expected at least one")),
             false => Ok(set),
         }
+    }
+
+    fn of(active: Vec<Active>) -> Self {
+        Self { active, has_fitted: AtomicBool::new(false) }
+    }
+
+    pub(super) fn fits(&self) {
+        // Read first: the line stays shared.
+        if !self.has_fitted() {
+            self.has_fitted.store(true, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn has_fitted(&self) -> bool {
+        self.has_fitted.load(Ordering::Relaxed)
     }
 
     /// Of one key that nobody knows.
@@ -52,34 +74,41 @@ impl SecretSet {
         // In memory like any other, down to where in its lines it lies.
         let mut set = Vec::with_capacity(MOST_SECRETS);
         set.push(Active { key: Hmac::new((&*bytes).into()), label: "0".into() });
-        Self(set)
+        Self::of(set)
     }
 
     pub(crate) fn add(&mut self, secret: &Secret) -> Result<(), ConfigError> {
-        if self.0.len() >= MOST_SECRETS {
+        if self.active.len() >= MOST_SECRETS {
             let what = format!("is one of more than {MOST_SECRETS}, expected no more at one time");
             return Err(ConfigError::new("secret", what));
         }
         let label = secret.label.clone();
-        let label = label.unwrap_or_else(|| (self.0.len() + 1).to_string().into());
+        let label = label.unwrap_or_else(|| (self.active.len() + 1).to_string().into());
         if self.labels().any(|other| *other == label) {
             let what = format!("label {label:?} is that of another, expected one for each");
             return Err(ConfigError::new("secret", what));
         }
-        self.0.push(Active { key: secret.key_state()?, label });
+        self.active.push(Active { key: secret.key_state()?, label });
         Ok(())
     }
 
+    /// What tells, in this process alone, whether two layers have a secret in common.
+    pub(super) fn fingerprints(&self) -> Vec<Fingerprint> {
+        static NONCE: LazyLock<[u8; 32]> = LazyLock::new(rand::random);
+        let of_key = |key: &Hmac<Sha256>| key.clone().chain_update(*NONCE).finalize().into_bytes();
+        self.keys().map(|key| of_key(key).into()).collect()
+    }
+
     pub(crate) fn len(&self) -> usize {
-        self.0.len()
+        self.active.len()
     }
 
     pub(super) fn keys(&self) -> impl Iterator<Item = &Hmac<Sha256>> {
-        self.0.iter().map(|active| &active.key)
+        self.active.iter().map(|active| &active.key)
     }
 
     pub(super) fn labels(&self) -> impl Iterator<Item = &Arc<str>> {
-        self.0.iter().map(|active| &active.label)
+        self.active.iter().map(|active| &active.label)
     }
 }
 

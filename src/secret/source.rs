@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use hmac::Hmac;
 use sha2::Sha256;
 
+use super::set::Fingerprint;
 use super::{Secret, SecretSet, Secrets, Webhook, WebhookRef};
 use crate::config_error::ConfigError;
 
@@ -44,6 +45,15 @@ impl Source {
         let decoy_key = Arc::new(SecretSet::decoy());
         let decoy = Webhook::new("", Secrets::of(SecretSet::decoy()));
         Self::PerWebhook(PerWebhook { resolve, decoy, decoy_key, most: Arc::default() })
+    }
+
+    /// Of the secrets of this moment. None if each request has its own.
+    pub(crate) fn fingerprints(&self) -> Vec<Fingerprint> {
+        match self {
+            Self::Fixed(set) => set.fingerprints(),
+            Self::Changing(secrets) => secrets.current().fingerprints(),
+            Self::PerWebhook(_) => Vec::new(),
+        }
     }
 
     /// The secrets of this moment, for a request to keep until its end.
@@ -97,6 +107,16 @@ impl Candidates<'_> {
     /// Of the one in this place of [`keys`](Self::keys).
     pub(crate) fn label(&self, place: u8) -> Option<&Arc<str>> {
         self.set.labels().nth(place.into())
+    }
+
+    /// One of them has fitted.
+    pub(crate) fn fit(&self) {
+        self.set.fits();
+    }
+
+    /// Whether one of them has ever fitted.
+    pub(crate) fn have_fitted(&self) -> bool {
+        self.set.has_fitted()
     }
 
     /// Whether there are any but decoys.

@@ -57,6 +57,14 @@ enum Kind {
     Other(Arc<dyn DynStore>),
 }
 
+/// Where a store keeps its records.
+#[derive(Debug, PartialEq)]
+pub(crate) enum StorePlace {
+    Memory(usize),
+    /// As its `Debug` says, which names the server or the file.
+    Named(String),
+}
+
 impl AnyStore {
     /// This store. An `AnyStore` is returned as it is.
     pub fn new<S: DeliveryStore>(store: S) -> Self {
@@ -87,6 +95,14 @@ impl AnyStore {
         match timeout(READY_LIMIT, asked).await {
             Ok(answer) => answer,
             Err(elapsed) => Err(self.gave_up(Verb::Claim, elapsed)),
+        }
+    }
+
+    /// What it is one of: two values of one place are one store.
+    pub(crate) fn place(&self) -> StorePlace {
+        match &self.kind {
+            Kind::Memory(memory) => StorePlace::Memory(memory.address()),
+            Kind::Other(other) => StorePlace::Named(format!("{other:?}")),
         }
     }
 

@@ -43,6 +43,7 @@ use std::time::Duration;
 
 pub use self::answers::{Claim, Claims, Settled, Settlement, StoreError};
 pub use self::any::AnyStore;
+pub(crate) use self::any::StorePlace;
 pub use self::from_url::store_from_url;
 pub use self::key::{Fence, Key, Owner};
 pub(crate) use self::keys::{Held, Keys};

@@ -1,24 +1,28 @@
 //! What the pipeline asks of a framework, answered with the types of `http`.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::net::IpAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version, header};
 use http_body::{Body, Frame};
 use http_body_util::LengthLimitError;
 use pin_project_lite::pin_project;
+use tokio::task::coop::consume_budget;
+use tokio::time::{Instant, timeout_at};
 use tower_service::Service;
 
 use super::{ResponseBody, VerifiedBody};
 use crate::access::PeerAddr;
 use crate::delivery::Delivery;
-use crate::pipeline::{BodyError, Exchange, ReadAhead};
+use crate::pipeline::{BodyError, Exchange, ReadAhead, Unread};
 use crate::provider::{Headers, Lookup};
 use crate::rejection::Reply;
+use crate::run_state::{Phase, RunState};
 
 pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -39,6 +43,46 @@ impl<S, B> HttpExchange<S, B> {
     pub(super) fn new(request: Request<B>, service: S) -> Self {
         let (parts, body) = request.into_parts();
         Self(Box::pin(Begun { parts, body, read_ahead: ReadAhead::new(), service: Some(service) }))
+    }
+}
+
+impl<S, B> HttpExchange<S, B>
+where
+    S: Send + 'static,
+    B: Body<Data = Bytes> + Send + 'static,
+{
+    /// Reads the rest of a refused body and drops it, beside the answer. hyper would close the connection while the
+    /// client is still writing, and a client that reads only then would not hear the answer. Not needed by HTTP/2,
+    /// and not for a client that waits to be told to go on.
+    fn read_on(mut self, unread: Unread) {
+        let Begun { parts, body, read_ahead, .. } = &*self.0;
+        let over = read_ahead.is_at_end() || body.is_end_stream();
+        let too_long = body.size_hint().lower() > unread.at_most as u64;
+        let waits = parts.headers.contains_key(header::EXPECT);
+        let over = over || unread.until <= Instant::now();
+        if over || too_long || waits || parts.version > Version::HTTP_11 {
+            return;
+        }
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        *self.0.as_mut().project().service = None;
+        runtime.spawn(async move {
+            let mut left = unread.at_most;
+            let length = |frame: Frame<Bytes>| frame.data_ref().map_or(0, Bytes::len);
+            let reading = async {
+                while let Some(length) = poll_fn(|cx| {
+                    let frame = self.0.as_mut().project().body.poll_frame(cx);
+                    frame.map(|frame| frame?.ok().map(length))
+                })
+                .await
+                {
+                    let Some(rest) = left.checked_sub(length) else { return };
+                    left = rest;
+                    // A body that is always ready must not keep the deadline from being looked at.
+                    consume_budget().await;
+                }
+            };
+            _ = timeout_at(unread.until, reading).await;
+        });
     }
 }
 
@@ -85,7 +129,11 @@ where
     }
 
     fn path(&self) -> &str {
-        self.0.parts.uri.path()
+        let parts = &self.0.parts;
+        let path = parts.uri.path();
+        #[cfg(feature = "axum")]
+        let path = crate::axum::original_path(&parts.extensions).unwrap_or(path);
+        path
     }
 
     fn query(&self) -> &str {
@@ -118,8 +166,15 @@ where
 
     fn call(mut self, delivery: Delivery) -> impl Future<Output = Self::Output> {
         let body = VerifiedBody::new(delivery.body().clone());
+        let run = Arc::clone(delivery.run());
         self.0.as_mut().project().parts.extensions.insert(delivery);
-        Call::of(self.0.as_mut().take(body))
+        #[cfg_attr(not(feature = "axum"), allow(unused_mut))]
+        let mut call = self.0.as_mut().take(body);
+        #[cfg(feature = "axum")]
+        if let Some((_, request)) = &mut call {
+            crate::axum::lift_body_limit(request);
+        }
+        Call::Waiting { call, run: Some(run) }
     }
 
     fn put_back(&mut self, bytes: Bytes) {
@@ -131,14 +186,16 @@ where
             .into_remainder();
         let call = self.0.as_mut().take(());
         let body = VerifiedBody::unverified(kept, self.0);
-        Call::of(call.map(|(service, request)| (service, request.map(|()| body))))
+        let call = call.map(|(service, request)| (service, request.map(|()| body)));
+        Call::Waiting { call, run: None }
     }
 
     fn status(output: &Self::Output) -> Option<u16> {
         output.as_ref().ok().map(|response| response.status().as_u16())
     }
 
-    fn answer(self, reply: Reply) -> Self::Output {
+    fn answer(self, reply: Reply, unread: Unread) -> Self::Output {
+        self.read_on(unread);
         Self::answer_late(reply)
     }
 
@@ -157,18 +214,12 @@ where
 }
 
 pin_project! {
-    /// A service that is called when this is first polled. An `async` block would keep the room for the
-    /// request beside that for the service's future.
+    /// A service that is called once it is ready. An `async` block would keep the room for the request beside that
+    /// for the service's future.
     #[project = CallProjection]
     enum Call<S: Service<Request<VerifiedBody>>> {
-        Ready { call: Option<(S, Request<VerifiedBody>)> },
+        Waiting { call: Option<(S, Request<VerifiedBody>)>, run: Option<Arc<RunState>> },
         Called { #[pin] future: S::Future },
-    }
-}
-
-impl<S: Service<Request<VerifiedBody>>> Call<S> {
-    fn of(call: Option<(S, Request<VerifiedBody>)>) -> Self {
-        Self::Ready { call }
     }
 }
 
@@ -184,14 +235,19 @@ where
                 CallProjection::Called { future } => {
                     return future.poll(cx).map_ok(|response| response.map(ResponseBody::inner));
                 }
-                CallProjection::Ready { call } => match call.take() {
-                    Some((mut service, request)) => {
-                        let future = service.call(request);
-                        self.set(Self::Called { future });
-                    }
+                CallProjection::Waiting { call, run } => {
                     // Polled again after a panic of the service, which `Future` leaves open.
-                    None => return Poll::Pending,
-                },
+                    let Some((service, _)) = call else { return Poll::Pending };
+                    if let Err(error) = ready!(service.poll_ready(cx)) {
+                        return Poll::Ready(Err(error));
+                    }
+                    if let Some(run) = run {
+                        run.enter(Phase::Running);
+                    }
+                    let Some((mut service, request)) = call.take() else { return Poll::Pending };
+                    let future = service.call(request);
+                    self.set(Self::Called { future });
+                }
             }
         }
     }

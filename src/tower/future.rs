@@ -61,6 +61,7 @@ impl<B, E> fmt::Debug for ResponseFuture<B, E> {
     }
 }
 
-fn spawn<B: Send + 'static, E: Send + 'static>(run: Instrumented<Pin<Box<Run<B, E>>>>) {
+fn spawn<B: Send + 'static, E: Send + 'static>(run: Instrumented<Pin<Box<Run<B, E>>>>) -> bool {
     tokio::spawn(run);
+    true
 }

@@ -240,6 +240,52 @@ async fn a_line_that_nobody_reads_does_not_undo_what_the_upstream_accepted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_2xx_that_comes_just_before_the_run_limit_is_the_delivery_s_success() {
+    // Nobody reads the lines, so each delivery waits for its own, beyond the limit.
+    let upstream = Upstream::start(&[Act::Held, Act::Held, Act::Held, Act::Held]).await;
+    let mut command = command();
+    command.args(["--sender", "scrapest", "--answer-within", "30s", "--forward", &upstream.url()]);
+    command.args(["--run-limit", "3s", "--forward-timeout", "3s"]);
+    let (listening, _reader) = Unread::start(&mut command);
+    let now = time::OffsetDateTime::now_utc().unix_timestamp();
+    let text = "a".repeat(900_000);
+    for posts in 1..=4 {
+        let body = format!(
+            "{{\"event\":\"tweet.created\",\"timestamp\":{now},\"id\":{posts},\"text\":\"{text}\"}}"
+        );
+        let request = scrapest().with_body(body).sign();
+        let (answer, ()) = tokio::join!(listening.send(&request), async {
+            while upstream.received().len() < posts {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            tokio::time::sleep(Duration::from_millis(2_850)).await;
+            upstream.let_go();
+        });
+        // A machine that stalls lets the service be late.
+        if answer.status != 504 {
+            assert_eq!(answer.status, 204);
+            assert_eq!(listening.send(&request).await.status, 200);
+            assert_eq!(upstream.received().len(), posts, "no second post");
+            return;
+        }
+    }
+    panic!("the machine stalled four times");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_client_that_a_trusted_proxy_names_is_the_one_that_is_allowed() {
+    let flags = ["--allow-ip", "192.0.2.0/24", "--trusted-proxy", "127.0.0.1"];
+    let listening = Listening::start(&flags);
+    let by = |client: &str| scrapest().sign().with_header("x-forwarded-for", client);
+    assert_eq!(listening.send(&scrapest().sign()).await.status, 403);
+    assert_eq!(listening.send(&by("198.51.100.7")).await.status, 403);
+    assert_eq!(listening.send(&by("192.0.2.7")).await.status, 204);
+    assert_eq!(listening.send(&by("192.0.2.7, 198.51.100.7")).await.status, 403);
+    let listening = Listening::start(&flags[..2]);
+    assert_eq!(listening.send(&by("192.0.2.7")).await.status, 403, "no proxy is trusted");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_password_of_the_upstream_is_sent_there_and_shown_nowhere() {
     const PASSWORD: &str = "canary_upstream_77aa";
     let upstream = Upstream::start(&[Act::Reset]).await;

@@ -219,6 +219,40 @@ async fn pages_that_read_nothing_are_bounded_and_what_is_kept_too() {
     );
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_bodies_that_are_kept_take_64_mib_at_most() {
+    let (listening, url) = inspected(&["--output", "quiet"]);
+    let (path, right) = (path(&url), format!("host: {}\r\n", address(&url)));
+    let text = "a".repeat(1_000_000);
+    for _ in 0..70 {
+        assert_eq!(listening.send(&tweet(&text).sign()).await.status, 204);
+    }
+    let is_kept =
+        |number: u32| match ask(&url, "GET", &format!("{path}requests/{number}"), &right).0 {
+            200 => true,
+            404 => false,
+            status => panic!("{status}"),
+        };
+    eventually(|| is_kept(70), || "the newest is kept".to_owned());
+    let kept = (1..=70).filter(|number| is_kept(*number)).count();
+    assert!((60..=67).contains(&kept), "{kept} of a million bytes each");
+    assert!(!is_kept(1));
+}
+
+#[test]
+fn a_page_that_others_can_reach_is_served_if_the_flag_says_so() {
+    let flags = ["--ui", "0.0.0.0:0", "--ui-allow-remote"];
+    let listening = Listening::start(&flags);
+    listening.says("inspector: ");
+    let stderr = listening.stderr();
+    let url = stderr.lines().find_map(|line| line.strip_prefix("inspector: ")).unwrap();
+    let port = address(url).port();
+    let url = format!("http://127.0.0.1:{port}{}", path(url));
+    let host = |name: &str| format!("host: {name}:{port}\r\n");
+    assert_eq!(ask(&url, "GET", &path(&url), &host("127.0.0.1")).0, 200);
+    assert_eq!(ask(&url, "GET", "/", &host("127.0.0.1")).0, 404, "not without its token");
+}
+
 #[test]
 fn an_address_that_others_can_reach_needs_a_flag_and_a_port_in_use_is_named() {
     let mut refused = command();

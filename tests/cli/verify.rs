@@ -207,10 +207,11 @@ fn a_secret_with_a_prefix_a_name_or_another_encoding_is_recognised() {
     let key = [0x91; 18];
     let base64 = data_encoding::BASE64.encode(&key);
     for (secret, given, cause) in [
-        (SECRET.as_bytes(), utf_16, "in UTF-16"),
+        // A file that is clearly not a secret is refused before anything is tried.
+        (SECRET.as_bytes(), utf_16, "is UTF-16, expected"),
         (SECRET.as_bytes(), [b"\xef\xbb\xbf", SECRET.as_bytes()].concat(), "byte order mark"),
-        (SECRET.as_bytes(), format!("SECRET={SECRET}\n").into(), "like NAME=value"),
-        (SECRET.as_bytes(), format!("export WEBHOOK_SECRET=\"{SECRET}\"").into(), "in quotes"),
+        (SECRET.as_bytes(), format!("SECRET={SECRET}\n").into(), "NAME=value, expected"),
+        (SECRET.as_bytes(), format!("\"{SECRET}\"").into(), "in quotes"),
         (b"0123456789abcdef", b"whsec_0123456789abcdef".to_vec(), "has the prefix `whsec_`"),
         (b"whsec_0123456789abcdef", b"0123456789abcdef".to_vec(), "lacks its prefix `whsec_`"),
         (&key, format!("whsec_{base64}").into(), "is given in base64"),
@@ -221,16 +222,20 @@ fn a_secret_with_a_prefix_a_name_or_another_encoding_is_recognised() {
         let headers: String =
             signed.headers().map(|(name, value)| format!("{name}: {value}\n")).collect();
         let headers = folder.write("headers", headers);
-        let secret = folder.write("secret", given);
+        let secret = folder.write("secret", &given);
         let flags = format!(
             "verify --sender scrapest --secret-file {secret} --file {body} --header @{headers}"
         );
         let ran = run(&mut command(&flags));
-        assert!(ran.stdout.contains(cause), "expected {cause:?}: {ran:?}");
-        assert!(
-            !ran.stdout.contains("0123456789abcdef") && !ran.stdout.contains(SECRET),
-            "{ran:?}"
-        );
+        let said = [&*ran.stdout, &*ran.stderr].concat();
+        assert!(said.contains(cause), "expected {cause:?}: {ran:?}");
+        assert!(!said.contains("0123456789abcdef") && !said.contains(SECRET), "{ran:?}");
+        // In a variable it may be a secret, so it is tried.
+        if let (Ok(given), "NAME=value, expected") = (String::from_utf8(given), cause) {
+            let flags = flags.replace(&format!("--secret-file {secret}"), "--secret-env GIVEN");
+            let ran = run(command(&flags).env("GIVEN", given));
+            assert!(ran.stdout.contains("like NAME=value"), "{ran:?}");
+        }
     }
 }
 

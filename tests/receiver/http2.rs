@@ -216,7 +216,7 @@ async fn a_stream_reset_while_the_store_is_asked_leaves_nothing_behind() {
         let request = genuine().sign();
         let asked = store.asked().len();
         let begun = client.begin(http(&request));
-        eventually("the store is asked", || store.asked().len() == asked + questions).await;
+        eventually("the store is asked", || store.asked().len() >= asked + questions).await;
         begun.abort();
         let _ = begun.await;
         assert!(layer.drain(Duration::from_secs(5)).await);

@@ -143,7 +143,7 @@ fn each_refusal_is_one_event_at_debug_before_authentication_and_at_warn_after_it
             .filter(|line| {
                 // An error of the server's own set-up is said once, and not of each request.
                 let is_of_server = *kind == Kind::StoreDown || line.level == Level::ERROR;
-                let loud = line.level <= Level::INFO && !is_of_server;
+                let loud = line.level <= Level::INFO && !is_of_server && !line.is_limited();
                 loud || line.fields.contains_key("reason")
             })
             .filter(|line| line.fields.get("reason").is_none_or(|reason| of(reason)))

@@ -1,25 +1,28 @@
 //! The table of answers: for each reason its status, its headers, its body, and the reason itself in the
 //! response's extensions.
 
-use std::future::pending;
+use std::convert::Infallible;
+use std::future::{Ready, pending};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::Method;
+use axum::http::{Method, Request};
 use axum::response::Response;
 use bytes::Bytes;
 use http_body_util::StreamBody;
 use hyper::body::Frame;
 use scrapest_webhook::scrapest::{Deliver, Scrapest};
-use scrapest_webhook::store::SqliteStore;
+use scrapest_webhook::service::VerifiedBody;
 use scrapest_webhook::testing::SignedRequest;
 use scrapest_webhook::{Rejection, RejectionKind, ScrapestWebhookLayer};
-use sqlx::SqlitePool;
 use support::in_process::{app, http, send, send_from, status, text};
 use support::watched::Watched;
-use support::{Folder, Handler, genuine, layer, seconds_ago};
-use tower::ServiceExt;
+use support::{Handler, genuine, layer, seconds_ago};
+use tower::{Layer, Service, ServiceExt};
+
+use crate::uncommitted;
 
 const PLAIN: (&str, &str) = ("content-type", "text/plain; charset=utf-8");
 
@@ -64,6 +67,7 @@ const TABLE: &[Expected] = &[
     // What is left of the other's lease of 15 s after the 4 s of waiting.
     (RejectionKind::InProgress, 503, &[PLAIN, ("retry-after", "11")], "in progress, try again"),
     (RejectionKind::TooManyWaiting, 503, &[PLAIN, ("retry-after", "15")], "in progress, try again"),
+    (RejectionKind::NotReady, 503, &[PLAIN, ("retry-after", "1")], "busy, try again"),
     (RejectionKind::ShuttingDown, 503, &[PLAIN, ("retry-after", "1")], "unavailable, try again"),
     (RejectionKind::StoreDown, 503, &[PLAIN, ("retry-after", "1")], "unavailable, try again"),
     (RejectionKind::AnswerDeadline, 503, &[PLAIN, ("retry-after", "1")], "in progress, try again"),
@@ -253,6 +257,10 @@ pub async fn provoke(kind: RejectionKind) -> Response {
             assert!(layer.shutdown(Duration::ZERO).await);
             send(&app(layer, &Handler::ok()), &request).await
         }
+        RejectionKind::NotReady => {
+            let app = Router::new().fallback_service(layer().layer(NeverReady));
+            send(&app, &request).await
+        }
         RejectionKind::AnswerDeadline => send(&app(layer(), &never), &request).await,
         RejectionKind::RunLimit => {
             let layer: ScrapestWebhookLayer = layer().with_run_limit(Duration::from_secs(2));
@@ -262,28 +270,25 @@ pub async fn provoke(kind: RejectionKind) -> Response {
             let panics = Handler::new(|_, _| async { panic!("as it was told") });
             send(&app(layer(), &panics), &request).await
         }
-        RejectionKind::NotCommitted => {
-            // The store has a thread of its own, on which time passes.
-            tokio::time::resume();
-            let folder = Folder::new();
-            let path = folder.file("deliveries.db");
-            let store = SqliteStore::new(&path).unwrap();
-            store.ready().await.unwrap();
-            let pool = SqlitePool::connect(&path).await.unwrap();
-            let layer = layer().with_store(store.clone());
-            let forgets_to_commit = Handler::new(move |delivery, _| {
-                let (pool, store) = (pool.clone(), store.clone());
-                async move {
-                    let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await.unwrap();
-                    store.complete_in(&mut transaction, &delivery).await.unwrap();
-                    200
-                }
-            });
-            let response = send(&app(layer, &forgets_to_commit), &request).await;
-            tokio::time::pause();
-            response
-        }
+        RejectionKind::NotCommitted => uncommitted::success(&request).await,
         other => panic!("how is {other:?} to be provoked?"),
+    }
+}
+
+#[derive(Clone)]
+struct NeverReady;
+
+impl Service<Request<VerifiedBody>> for NeverReady {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Ready<Result<Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Pending
+    }
+
+    fn call(&mut self, _: Request<VerifiedBody>) -> Self::Future {
+        unreachable!("it is never ready")
     }
 }
 

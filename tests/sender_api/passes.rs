@@ -71,6 +71,11 @@ impl Service {
     }
 }
 
+/// How many tweets there are: few in each run of the tests, `RECONCILE_TWEETS=10000` for the proof.
+fn tweets(few: usize) -> usize {
+    std::env::var("RECONCILE_TWEETS").map_or(few, |number| number.parse().unwrap())
+}
+
 /// A pass over that store, for that service.
 fn pass<'a>(store: &'a str, url: &'a str) -> Vec<&'a str> {
     let what = ["reconcile", "--sender", "scrapebadger", "--monitor", "mon-1"];
@@ -89,33 +94,33 @@ fn kill(mut child: Child) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pass_that_is_killed_is_begun_again_and_every_tweet_is_handled_once() {
-    const TWEETS: usize = 400;
+    let tweets = tweets(400);
     let (mock, service, folder) =
         (Mock::start().await, Service::default(), tempfile::tempdir().unwrap());
-    for number in 0..TWEETS {
+    for number in 0..tweets {
         mock.site().add_tweet("mon-1", &number.to_string(), 1_000, "webhook_failed");
     }
     let url = service.start().await;
     let store = format!("sqlite:{}", folder.path().join("deliveries.db").display());
     let words = pass(&store, &url);
-    for killed_after in [50, 150, 300] {
+    for killed_after in [tweets / 8, tweets / 3, tweets * 3 / 4] {
         let running = start(&mock, &words);
         service.until_handled(killed_after).await;
         kill(running);
     }
     let (code, out, err) = run(&mock, &words).await;
     assert_eq!(code, Some(1), "{out}{err}");
-    service.assert_once_each(TWEETS, 3);
+    service.assert_once_each(tweets, 3);
     let (code, out, _) = run(&mock, &words).await;
     assert_eq!(code, Some(0), "{out}");
-    assert!(out.starts_with("400 in the log: 400 known, 0 missing"), "{out}");
-    assert!(*service.reconciled.lock().unwrap() >= TWEETS);
+    assert!(out.starts_with(&format!("{tweets} in the log: {tweets} known, 0 missing")), "{out}");
+    assert!(*service.reconciled.lock().unwrap() >= tweets);
     mock.assert_as_published();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_killed_receiver_missed_is_found_and_nothing_runs_twice() {
-    const TWEETS: usize = 300;
+    let tweets = tweets(300);
     let (mock, service, folder) =
         (Mock::start().await, Service::default(), tempfile::tempdir().unwrap());
     let url = service.start().await;
@@ -143,7 +148,7 @@ async fn what_a_killed_receiver_missed_is_found_and_nothing_runs_twice() {
         receiver
     };
     let mut receiver = listen();
-    for number in 0..TWEETS {
+    for number in 0..tweets {
         let id = number.to_string();
         // One in five is never sent, and the receiver is killed and started again on the way.
         let sent = number % 5 != 0;
@@ -159,12 +164,12 @@ async fn what_a_killed_receiver_missed_is_found_and_nothing_runs_twice() {
         mock.site().add_tweet("mon-1", &id, 1_000, word);
     }
     let before = service.handled();
-    assert!(before > 0 && before < TWEETS, "{before}");
+    assert!(before > 0 && before < tweets, "{before}");
     kill(receiver);
     let words = pass(&store, &url);
     let (code, out, err) = run(&mock, &words).await;
     assert_eq!(code, Some(1), "{out}{err}");
-    service.assert_once_each(TWEETS, 4);
+    service.assert_once_each(tweets, 4);
 }
 
 /// As the sender delivers it, once; `None` where nobody answers.
@@ -183,4 +188,34 @@ async fn deliver(address: &str, id: &str) -> Option<u16> {
         .into_http::<Full<Bytes>>(&format!("http://{address}/w"));
     let client = Client::builder(TokioExecutor::new()).build_http();
     Some(client.request(request).await.ok()?.status().as_u16())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_missed_becomes_one_job_each_also_when_the_store_forgets_it() {
+    let (mock, folder) = (Mock::start().await, tempfile::tempdir().unwrap());
+    for number in 0..20 {
+        mock.site().add_tweet("mon-1", &number.to_string(), 1_000, "webhook_failed");
+    }
+    let file = |name: &str| format!("sqlite:{}", folder.path().join(name).display());
+    let (store, forgetful, queue) = (file("store.db"), file("another.db"), file("queue.db"));
+    let what = ["reconcile", "--sender", "scrapebadger", "--monitor", "mon-1", "--queue", &queue];
+    let (code, out, err) =
+        run(&mock, &[&what[..], &["--store", &store, "--dry-run"]].concat()).await;
+    assert_eq!(code, Some(1), "{out}{err}");
+    let jobs = async || {
+        scrapest_webhook::queue::Queue::open(&queue).await.unwrap().list(None, 0, 100).await
+    };
+    assert_eq!(jobs().await.unwrap().len(), 0, "a dry run stores nothing");
+    for (store, status) in [(&store, 1), (&store, 0), (&forgetful, 1)] {
+        let (code, out, err) = run(&mock, &[&what[..], &["--store", store]].concat()).await;
+        assert_eq!(code, Some(status), "{out}{err}");
+        let jobs = jobs().await.unwrap();
+        assert_eq!(jobs.len(), 20, "one job each");
+        assert!(jobs.iter().all(|job| job.sender == "scrapebadger"));
+    }
+    let both = [&what[..], &["--store", &store, "--forward", "http://127.0.0.1:1/"]].concat();
+    let (code, _, err) = run(&mock, &both).await;
+    assert_eq!(code, Some(2));
+    assert!(err.contains("--forward") && err.contains("--queue"), "{err}");
+    mock.assert_as_published();
 }

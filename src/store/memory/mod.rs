@@ -347,6 +347,13 @@ impl Default for MemoryStore {
     }
 }
 
+impl MemoryStore {
+    /// The same for clones alone.
+    pub(crate) fn address(&self) -> usize {
+        Arc::as_ptr(&self.0).addr()
+    }
+}
+
 /// Counts, never contents.
 impl fmt::Debug for MemoryStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -91,7 +91,7 @@ impl PostgresStore {
         let standings: Result<Vec<_>, _> = found.iter().map(standing).collect();
         judge(&standings.map_err(failed)?, keys.all().len())?;
         query(transaction, &rows.complete_known()).await.map_err(failed)?;
-        delivery.completed_in();
+        delivery.run().complete_in();
         Ok(())
     }
 }

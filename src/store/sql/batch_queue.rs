@@ -3,13 +3,12 @@
 //! One question alone waits for nothing, many at once share a statement, and a caller that gives up cancels nothing
 //! half-way.
 
-use std::collections::VecDeque;
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Answer, Failure, OwnThread, Question};
+use super::{Answer, Failure, OwnThread, Question, Verb};
 use crate::store::StoreError;
 
 /// A question, and the way back to its caller.
@@ -75,9 +74,7 @@ impl BatchQueue {
         let (sender, receiver) = mpsc::unbounded_channel();
         // Its receiver is there.
         _ = sender.send(asked);
-        thread
-            .spawn(work(Batches { receiver, postponed: VecDeque::new() }))
-            .map_err(StoreError::new)?;
+        thread.spawn(work(Batches { receiver, postponed: Vec::new() })).map_err(StoreError::new)?;
         *queue = Some(sender);
         Ok(answer)
     }
@@ -101,26 +98,26 @@ pub(crate) fn tell_all(batch: Vec<Asked>, committed: Result<(), Failure>) {
 pub(crate) struct Batches {
     receiver: mpsc::UnboundedReceiver<Asked>,
     /// These come first in the next batch.
-    postponed: VecDeque<Asked>,
+    postponed: Vec<Asked>,
 }
 
 impl Batches {
-    /// Waits for questions, and takes those that are there, in their order, at most so many. `None` once the store was
-    /// dropped.
+    /// Waits for questions, and takes those that are there, at most so many. `None` once the store was dropped.
+    ///
+    /// Claims come last: a claim that waits for long is asked again, but a lease that is not renewed in time is lost.
     pub(crate) async fn next(&mut self, most: usize) -> Option<Vec<Asked>> {
         loop {
-            let postponed = most.min(self.postponed.len());
-            let mut batch: Vec<_> = self.postponed.drain(..postponed).collect();
+            let mut batch = std::mem::take(&mut self.postponed);
             if batch.is_empty() && self.receiver.recv_many(&mut batch, most).await == 0 {
                 return None;
             }
-            while batch.len() < most
-                && let Ok(asked) = self.receiver.try_recv()
-            {
+            while let Ok(asked) = self.receiver.try_recv() {
                 batch.push(asked);
             }
             batch.retain(|asked| !asked.is_abandoned());
             if !batch.is_empty() {
+                batch.sort_by_key(|asked| matches!(asked.question.verb, Verb::Claim { .. }));
+                self.postponed = batch.split_off(most.min(batch.len()));
                 return Some(batch);
             }
         }
@@ -129,6 +126,6 @@ impl Batches {
     /// Leaves a question for the next batch.
     #[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "SQLite answers one by one"))]
     pub(crate) fn postpone(&mut self, asked: Asked) {
-        self.postponed.push_back(asked);
+        self.postponed.push(asked);
     }
 }

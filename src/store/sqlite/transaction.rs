@@ -73,7 +73,7 @@ impl SqliteStore {
             .await
             .map_err(CompletionError::database)?
             .map_err(CompletionError::database)?;
-        delivery.completed_in();
+        delivery.run().complete_in();
         Ok(())
     }
 }

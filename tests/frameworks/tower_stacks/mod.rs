@@ -3,6 +3,7 @@
 mod auto_traits;
 mod extractors;
 mod readiness;
+mod refused_bodies;
 mod servers;
 mod stacks;
 mod twice;

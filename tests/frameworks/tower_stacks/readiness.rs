@@ -1,6 +1,7 @@
 //! What tower asks of who calls a service: only one that said it is ready, and its errors passed on.
 
 use std::future::{Ready, ready};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
@@ -9,11 +10,17 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::{Request, Response};
 use bytes::Bytes;
-use http_body_util::{Empty, Full};
+use futures_util::stream;
+use http_body::Frame;
+use http_body_util::{Empty, Full, StreamBody};
 use scrapest_webhook::service::VerifiedBody;
+use scrapest_webhook::{Delivery, Rejection, RejectionKind};
+use tokio::time::Instant;
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 
 use super::{Runs, genuine, http, layer};
+
+type Never = Result<Frame<Bytes>, std::convert::Infallible>;
 
 /// Not ready but for the one that was asked; a clone of it has to be asked again.
 struct Strict {
@@ -121,6 +128,79 @@ async fn a_concurrency_limit_inside_or_outside_lets_one_after_the_other_through(
         }
         assert_eq!(runs.count(), 10);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_has_proved_nothing_takes_no_place_of_a_limit_inside() {
+    let handler = service_fn(async |_: Request<VerifiedBody>| {
+        Ok::<_, std::convert::Infallible>(Response::new(Body::empty()))
+    });
+    let service = ServiceBuilder::new().layer(layer()).concurrency_limit(1).service(handler);
+    let slow =
+        http(&genuine().sign()).map(|_| Body::new(StreamBody::new(stream::pending::<Never>())));
+    let mut slow = pin!(service.clone().oneshot(slow));
+    let polled = std::future::poll_fn(|cx| Poll::Ready(slow.as_mut().poll(cx))).await;
+    assert!(polled.is_pending(), "its body does not come");
+    let began = Instant::now();
+    let answer = service.clone().oneshot(http(&genuine().sign())).await.unwrap();
+    assert_eq!((answer.status().as_u16(), began.elapsed()), (200, Duration::ZERO));
+    assert_eq!(slow.await.unwrap().status(), 408);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_is_not_ready_in_time_is_a_503_and_its_delivery_is_released() {
+    let runs = Runs::default();
+    let counted = runs.clone();
+    let handler = service_fn(move |_: Request<VerifiedBody>| {
+        let before = counted.begin();
+        async move {
+            if before == 0 {
+                tokio::time::sleep(Duration::from_secs(30)).await;
+            }
+            Ok::<_, std::convert::Infallible>(Response::new(Body::empty()))
+        }
+    });
+    let layer = layer();
+    let service = ServiceBuilder::new().layer(layer.clone()).concurrency_limit(1).service(handler);
+    let first = tokio::spawn(service.clone().oneshot(http(&genuine().sign())));
+    tokio::task::yield_now().await;
+    let (request, began) = (genuine().sign(), Instant::now());
+    for _ in 0..2 {
+        let answer = service.clone().oneshot(http(&request)).await.unwrap();
+        let rejection = answer.extensions().get::<Rejection>().unwrap();
+        assert_eq!((answer.status().as_u16(), rejection.kind()), (503, RejectionKind::NotReady));
+    }
+    assert_eq!(began.elapsed(), Duration::from_secs(8), "twice the answer deadline");
+    assert_eq!(runs.count(), 1, "its handler was not called");
+    assert_eq!(first.await.unwrap().unwrap().status(), 503, "late, and it goes on");
+    assert!(layer.drain(Duration::from_secs(60)).await);
+    assert_eq!(service.oneshot(http(&request)).await.unwrap().status(), 200);
+    assert_eq!(runs.count(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_lease_is_kept_while_the_service_is_not_ready() {
+    let runs = Runs::default();
+    let counted = runs.clone();
+    let handler = service_fn(move |request: Request<VerifiedBody>| {
+        let delivery = request.extensions().get::<Delivery>().unwrap().clone();
+        let before = counted.begin();
+        async move {
+            if before == 0 {
+                tokio::time::sleep(Duration::from_secs(3)).await;
+            }
+            assert!(!delivery.is_lease_lost());
+            Ok::<_, std::convert::Infallible>(Response::new(Body::empty()))
+        }
+    });
+    let layer = layer().with_lease(Duration::from_secs(1));
+    let service = ServiceBuilder::new().layer(layer).concurrency_limit(1).service(handler);
+    let (first, second) = (genuine().sign(), genuine().sign());
+    let answers = [&first, &second, &second].map(|one| service.clone().oneshot(http(one)));
+    for answer in futures_util::future::join_all(answers).await {
+        assert_eq!(answer.unwrap().status(), 200);
+    }
+    assert_eq!(runs.count(), 2);
 }
 
 #[tokio::test(start_paused = true)]

@@ -41,6 +41,23 @@ pub struct Line {
     pub fields: BTreeMap<&'static str, String>,
 }
 
+impl Line {
+    pub fn message(&self) -> &str {
+        self.fields.get("message").map_or("", String::as_str)
+    }
+
+    /// Whether it is one of those that are limited to a few per minute, whatever comes.
+    pub fn is_limited(&self) -> bool {
+        self.fields.contains_key("lines_left_out")
+    }
+
+    fn is_about_neighbours(&self) -> bool {
+        ["in this process", "share a store and a namespace"]
+            .iter()
+            .any(|part| self.message().contains(part))
+    }
+}
+
 impl Logged {
     /// From now on, until the guard is dropped.
     pub fn begin() -> (Self, DefaultGuard) {
@@ -53,8 +70,25 @@ impl Logged {
         (logged, tracing::subscriber::set_default(subscriber))
     }
 
+    /// Without the lines about other layers of the process, which are those of other tests.
     pub fn lines(&self) -> Vec<Line> {
-        self.0.lock().unwrap().clone()
+        let mut lines = self.0.lock().unwrap().clone();
+        lines.retain(|line| !line.is_about_neighbours());
+        lines
+    }
+
+    /// The lines about other layers of the process.
+    pub fn about_neighbours(&self) -> Vec<Line> {
+        let mut lines = self.0.lock().unwrap().clone();
+        lines.retain(Line::is_about_neighbours);
+        lines
+    }
+
+    /// The events at WARN or ERROR.
+    pub fn warnings(&self) -> Vec<Line> {
+        let mut lines = self.lines();
+        lines.retain(|line| line.is_event && line.level <= Level::WARN);
+        lines
     }
 
     /// Everything at this level or a graver one, as one text.

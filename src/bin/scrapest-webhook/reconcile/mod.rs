@@ -1,6 +1,7 @@
-//! `reconcile`: what the sender's log has and the receiver's store does not, posted to the service.
+//! `reconcile`: what the sender's log has and the receiver's store does not, posted to the service or put into a queue.
 
 mod report;
+mod target;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -10,16 +11,17 @@ use rand::Rng;
 use scrapest_webhook::scrapebadger::ScrapeBadger;
 use scrapest_webhook::scrapest::Scrapest;
 use scrapest_webhook::{
-    Delivery, Once, Provider, Reconcile as What, ReconcileError, Reconciled, WebhookLayer,
+    Once, Provider, Reconcile as What, ReconcileError, Reconciled, WebhookLayer,
 };
 
 use self::report::Report;
+use self::target::Target;
 use crate::api::ApiArgs;
-use crate::listen::forward::{Forward, ForwardArgs};
+use crate::listen::forward::ForwardArgs;
 use crate::listen::server::Signals;
 use crate::listen::settings::Settings;
 use crate::sender::Sender;
-use crate::{flag, moment, output};
+use crate::{flag, moment, output, queue};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -31,13 +33,17 @@ Examples:
     scrapest-webhook reconcile --sender scrapebadger --api-key-env KEY --monitor mon-123 \\
       --store sqlite:deliveries.db --forward http://127.0.0.1:5000/events --every 5m
 
+  Put what was missed into the queue that `listen --queue` fills and `work` empties:
+    scrapest-webhook reconcile --sender scrapebadger --api-key-env KEY --monitor mon-123 \\
+      --store sqlite:deliveries.db --queue sqlite:queue.db
+
 The store and the namespace are those of the receiver, which has to know each tweet by its id (`listen --once-per
 tweet`, or `with_once_per(Once::Tweet)`). It may be killed at any time: what was handled is recorded, and the next pass
 goes on.
 Exit status: 0 when nothing was missing, 1 when something was and all of it is handled now (or would be, in a dry
 run), 3 when something is left or gone, 2 on any error.";
 
-/// Find deliveries that were missed in the sender's log, and post them to your service
+/// Find deliveries that were missed in the sender's log, and post them to your service or put them into a queue
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Reconcile {
@@ -77,6 +83,14 @@ pub(crate) struct Reconcile {
 
     #[command(flatten)]
     forward: ForwardArgs,
+
+    /// Put each missing delivery into this queue, `sqlite:FILE` or `postgres://…`; `work` posts it to a service
+    #[arg(long, value_name = "URL", conflicts_with_all = ["queue_env", "forward", "forward_env"])]
+    queue: Option<String>,
+
+    /// The environment variable that has the URL of the queue, if it has a password in it
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["forward", "forward_env"])]
+    queue_env: Option<String>,
 }
 
 impl Reconcile {
@@ -84,23 +98,19 @@ impl Reconcile {
         match self.sender {
             Sender::ScrapeBadger => {
                 let client = self.api.client::<ScrapeBadger>()?;
-                let (layer, forward) = self.receiver::<ScrapeBadger>()?;
+                let (layer, target) = self.receiver::<ScrapeBadger>().await?;
                 let (layer, what) = (layer.with_once_per(Once::Tweet), self.what("--monitor")?);
                 self.passes(async || {
-                    layer
-                        .reconcile(&client, &what, |delivery| post(forward.as_ref(), delivery))
-                        .await
+                    layer.reconcile(&client, &what, |delivery| target.take(delivery)).await
                 })
                 .await
             }
             Sender::Scrapest => {
                 let client = self.api.client::<Scrapest>()?;
-                let (layer, forward) = self.receiver::<Scrapest>()?;
+                let (layer, target) = self.receiver::<Scrapest>().await?;
                 let what = self.what("--source")?;
                 self.passes(async || {
-                    layer
-                        .reconcile(&client, &what, |delivery| post(forward.as_ref(), delivery))
-                        .await
+                    layer.reconcile(&client, &what, |delivery| target.take(delivery)).await
                 })
                 .await
             }
@@ -130,17 +140,24 @@ impl Reconcile {
         Ok(what)
     }
 
-    fn receiver<P: Provider + Default>(&self) -> Result<(WebhookLayer<P>, Option<Forward>)> {
+    async fn receiver<P: Provider + Default>(&self) -> Result<(WebhookLayer<P>, Target)> {
         let forward = self.forward.forward(self.settings.limits::<P>())?;
-        ensure!(
-            forward.is_some() || self.dry_run,
-            "--forward: is missing, expected the URL of the service, or --dry-run"
-        );
+        let queue = queue::open(self.queue.as_deref(), self.queue_env.as_deref()).await?;
+        let target = match (forward, queue) {
+            _ if self.dry_run => Target::None,
+            (Some(forward), _) => Target::Service(forward),
+            (None, Some(queue)) => Target::Queue(queue),
+            (None, None) => {
+                bail!(
+                    "--forward: is missing, expected the URL of the service, or --queue, or --dry-run"
+                )
+            }
+        };
         // Nothing that is signed comes this way: a secret that nobody knows.
         let mut secret = [0; 32];
         rand::rng().fill_bytes(&mut secret);
         let layer = WebhookLayer::<P>::try_new(&secret).map_err(flag::named)?;
-        Ok((self.settings.set_on(layer)?, forward))
+        Ok((self.settings.set_on(layer)?, target))
     }
 
     /// One pass, or one after another.
@@ -175,12 +192,4 @@ impl Reconcile {
             }
         }
     }
-}
-
-/// What the service says of a delivery.
-async fn post(forward: Option<&Forward>, delivery: Delivery) -> Result<()> {
-    let Some(forward) = forward else { return Ok(()) };
-    let answer = forward.post_reconciled(&delivery).await;
-    ensure!(answer.is_success(), "the service answers {}", answer.status());
-    Ok(())
 }

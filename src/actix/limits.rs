@@ -1,0 +1,35 @@
+//! The limits of actix's extractors, lifted for what the layer has accepted.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+
+use actix_web::dev::{Extensions, ServiceRequest};
+use actix_web::web::{Data, FormConfig, JsonConfig, PayloadConfig};
+
+/// The least of the limits that extractors have by default.
+const LEAST_LIMIT: usize = 16 * 1024;
+
+/// The layer has bounded the body already: no extractor shall refuse what was accepted. The rest of what the
+/// application has configured stays as it is.
+pub(super) fn lift(request: &mut ServiceRequest, length: usize) {
+    let (bytes, json, form) = (
+        configured::<PayloadConfig>(request),
+        configured::<JsonConfig>(request),
+        configured::<FormConfig>(request),
+    );
+    if length <= LEAST_LIMIT && bytes.is_none() && json.is_none() && form.is_none() {
+        return;
+    }
+    let mut lifted = Extensions::new();
+    lifted.insert(bytes.unwrap_or_default().limit(usize::MAX));
+    lifted.insert(json.unwrap_or_default().limit(usize::MAX));
+    lifted.insert(form.unwrap_or_default().limit(usize::MAX));
+    // actix panics here if a middleware around this one has kept a clone of the request. The limits then stay.
+    let add = AssertUnwindSafe(|| request.add_data_container(Rc::new(lifted)));
+    _ = catch_unwind(add);
+}
+
+fn configured<T: Clone + 'static>(request: &ServiceRequest) -> Option<T> {
+    let wrapped = || request.app_data().map(|config: &Data<T>| T::clone(config));
+    request.app_data().cloned().or_else(wrapped)
+}

@@ -1,0 +1,27 @@
+//! Settings that work, and most likely not as they were meant: said once per layer, at WARN.
+
+use super::WebhookLayer;
+use crate::provider::Provider;
+
+impl<P: Provider> WebhookLayer<P> {
+    pub(super) fn advise(&self) {
+        let receiver = &self.receiver;
+        receiver.notices.settings.then(|| {
+            let sender = receiver.provider.name();
+            let (deadline, usual) = (receiver.answer_deadline(), receiver.provider.answer_deadline());
+            // The dialects leave the network a fifth of the time that their senders wait.
+            if deadline > usual * 5 / 4 {
+                tracing::warn!(
+                    sender,
+                    ?deadline,
+                    ?usual,
+                    "the answer deadline is longer than the sender waits: it gives up first, counts a failure and \
+                     repeats the delivery; expected at most the usual one"
+                );
+            }
+            for what in receiver.access.without_effect() {
+                tracing::warn!(sender, "{what}");
+            }
+        });
+    }
+}

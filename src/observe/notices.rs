@@ -1,0 +1,125 @@
+//! What the operator has to know and no answer says: most often that a setting is wrong. Each line names the likely
+//! cause and what to do. A client that has proved nothing can cause some of them, so their number is limited.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tracing::{debug, warn};
+
+use crate::escaped::Escaped;
+use crate::warn_once::{WarnOnce, WarnSometimes};
+
+/// The notices of one layer and its clones.
+#[derive(Clone, Debug)]
+pub(crate) struct Notices {
+    never_fitted: WarnSometimes,
+    unknown_webhook: WarnSometimes,
+    body_changed: WarnSometimes,
+    stale: WarnSometimes,
+    answered: WarnSometimes,
+    refreshed: WarnOnce,
+    pub(crate) settings: WarnOnce,
+    pub(crate) observe_only: WarnOnce,
+    /// Whether any request has proved authentic.
+    any_authentic: Arc<AtomicBool>,
+}
+
+impl Default for Notices {
+    fn default() -> Self {
+        Self {
+            never_fitted: WarnSometimes::new(1),
+            unknown_webhook: WarnSometimes::new(1),
+            body_changed: WarnSometimes::new(1),
+            stale: WarnSometimes::new(10),
+            answered: WarnSometimes::new(10),
+            refreshed: WarnOnce::default(),
+            settings: WarnOnce::default(),
+            observe_only: WarnOnce::default(),
+            any_authentic: Arc::default(),
+        }
+    }
+}
+
+impl Notices {
+    pub(crate) fn authentic(&self) {
+        // Read first: the line stays shared.
+        if !self.any_authentic.load(Ordering::Relaxed) {
+            self.any_authentic.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// A signature or token fits none of these secrets, and none has since they are in use.
+    pub(crate) fn never_fitted(&self, webhook_id: Option<&str>) {
+        if let Some(lines_left_out) = self.never_fitted.allows() {
+            let webhook_id = webhook_id.map(Escaped);
+            warn!(
+                lines_left_out,
+                webhook_id = webhook_id.map(tracing::field::display),
+                "a request does not fit the webhook's secret, and none has yet: is it the secret that the sender \
+                 shows, without quotes, blanks or a line feed? Does a proxy or a middleware change the body? \
+                 `scrapest-webhook verify` finds the cause"
+            );
+        }
+    }
+
+    /// No webhook is known by what the request names, and none of the layer's has ever been heard of.
+    pub(crate) fn unknown_webhook(&self) {
+        if self.any_authentic.load(Ordering::Relaxed) {
+            return;
+        }
+        if let Some(lines_left_out) = self.unknown_webhook.allows() {
+            warn!(
+                lines_left_out,
+                "a request names a webhook that is not known, and no known one has been heard yet: does the function \
+                 given to `for_webhooks` look for the id or the path that the sender uses?"
+            );
+        }
+    }
+
+    /// A signature does not fit a body that is not as long as its header says.
+    pub(crate) fn body_changed(&self, content_length: usize, body_bytes: usize) {
+        if let Some(lines_left_out) = self.body_changed.allows() {
+            warn!(
+                lines_left_out,
+                content_length,
+                body_bytes,
+                "a body is not as long as its content-length: a middleware in front of the layer has read or changed \
+                 it, so that no signature can fit; put the layer in front"
+            );
+        }
+    }
+
+    /// How an authentic request that is too old or too new may be logged; `None` is not at all.
+    pub(crate) fn stale(&self) -> Option<u64> {
+        self.stale.allows()
+    }
+
+    /// The handler, or one of its extractors, did not succeed.
+    pub(crate) fn answered(&self, status: Option<u16>, attempt: u32) {
+        if let Some(200..300) = status {
+            return;
+        }
+        let Some(lines_left_out) = self.answered.allows() else {
+            debug!(status, attempt, "the handler did not succeed: the delivery is released");
+            return;
+        };
+        warn!(
+            status,
+            attempt,
+            lines_left_out,
+            "the handler, or one of its extractors, did not answer 2xx: the delivery is released, and runs again when \
+             the sender repeats it; answer 2xx to what must not come again"
+        );
+    }
+
+    /// A delivery that was handled came again with other bytes.
+    pub(crate) fn refreshed(&self) {
+        self.refreshed.then(|| {
+            warn!(
+                "a delivery id came again with other bytes and was taken for the same delivery: if the sender uses \
+                 an id for several events, they are lost; see `with_dedup_by` and the metric \
+                 scrapest_webhook_refreshed_total"
+            );
+        });
+    }
+}

@@ -1,0 +1,58 @@
+//! Layers of one process that get in each other's way.
+
+use scrapest_webhook::store::MemoryStore;
+use scrapest_webhook::{ScrapestWebhookLayer, Webhook};
+use support::logged::Logged;
+use support::{Handler, InProcess, layer};
+
+const ANOTHER: &str = "a secret of another webhook";
+
+/// The lines that these layers cause, put on services one after the other.
+fn said(layers: &[ScrapestWebhookLayer]) -> Vec<String> {
+    let (logged, _guard) = Logged::begin();
+    let _services: Vec<_> =
+        layers.iter().map(|layer| InProcess::new(layer, Handler::ok())).collect();
+    let lines = logged.about_neighbours();
+    lines.iter().map(|line| line.message().to_owned()).collect()
+}
+
+#[test]
+fn one_webhook_with_a_memory_store_in_each_worker_is_said_once() {
+    let built_in_the_factory = || layer().with_namespace("split");
+    let lines = said(&[built_in_the_factory(), built_in_the_factory(), built_in_the_factory()]);
+    let [line] = &lines[..] else { panic!("{lines:?}") };
+    assert!(line.contains("HttpServer::new"), "{line}");
+    // Built once and cloned; or each with the same store.
+    let one = layer().with_namespace("whole");
+    assert_eq!(said(&[one.clone(), one.clone()]), [""; 0]);
+    let store = MemoryStore::new();
+    let shared = || layer().with_namespace("shared").with_store(store.clone());
+    assert_eq!(said(&[shared(), shared()]), [""; 0]);
+    // Two webhooks of one sender.
+    let other = ScrapestWebhookLayer::new(ANOTHER).with_namespace("two");
+    assert_eq!(said(&[layer().with_namespace("two"), other]), [""; 0]);
+}
+
+#[test]
+fn two_webhooks_on_one_store_and_one_namespace_are_said() {
+    let store = MemoryStore::new();
+    let one = layer().with_namespace("confused").with_store(store.clone());
+    let other = ScrapestWebhookLayer::new(ANOTHER).with_store(store.clone());
+    let lines = said(&[one.clone(), other.clone().with_namespace("confused")]);
+    let [line] = &lines[..] else { panic!("{lines:?}") };
+    assert!(line.contains("with_namespace"), "{line}");
+    assert_eq!(said(&[one.clone(), other.with_namespace("of its own")]), [""; 0]);
+    // One that has both secrets, as while they are exchanged, is for the same webhook.
+    let both = scrapest_webhook::Secrets::new([support::SECRET, ANOTHER]).unwrap();
+    let both = ScrapestWebhookLayer::from_secrets(both).with_store(store);
+    assert_eq!(said(&[one, both.with_namespace("confused")]), [""; 0]);
+}
+
+#[test]
+fn secrets_that_are_looked_up_for_each_request_confuse_nothing() {
+    let store = MemoryStore::new();
+    let of_each = ScrapestWebhookLayer::for_webhooks(|_| None::<Webhook>);
+    let of_each = of_each.with_namespace("looked up").with_store(store.clone());
+    let one = layer().with_namespace("looked up").with_store(store);
+    assert_eq!(said(&[of_each, one]), [""; 0]);
+}

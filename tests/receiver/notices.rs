@@ -1,0 +1,188 @@
+//! What the operator reads at WARN although no answer says it, and how little a stranger can add to it.
+
+use std::time::Duration;
+
+use axum::body::{Body, to_bytes};
+use axum::extract::Request;
+use axum::http::StatusCode;
+use axum::middleware::{Next, from_fn};
+use axum::routing::post;
+use axum::{Json, Router};
+use scrapest_webhook::testing::SignedRequest;
+use scrapest_webhook::{ScrapestWebhookLayer, Secrets, Webhook, scrapest, testing};
+use support::in_process::{app, send, status};
+use support::logged::{Line, Logged};
+use support::{Handler, badger_layer, genuine, layer, seconds_ago};
+use tokio::time::advance;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn forged() -> SignedRequest {
+    testing::scrapest("another secret of some length").sign()
+}
+
+/// The warnings that have this in their text.
+fn warnings(logged: &Logged, part: &str) -> Vec<Line> {
+    let mut lines = logged.warnings();
+    lines.retain(|line| line.message().contains(part));
+    lines
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_is_not_2xx_is_said_with_its_status_and_its_attempt() {
+    let (logged, _guard) = Logged::begin();
+    let handler = Handler::new(|_, before| async move { [500, 404, 204][before] });
+    let app = app(layer(), &handler);
+    let request = genuine().sign();
+    for expected in [500, 404, 204] {
+        assert_eq!(status(&app, &request).await, expected);
+    }
+    let lines = warnings(&logged, "did not answer 2xx: the delivery is released");
+    let said: Vec<_> = lines
+        .iter()
+        .map(|line| (line.fields["status"].as_str(), line.fields["attempt"].as_str()))
+        .collect();
+    assert_eq!(said, [("500", "1"), ("404", "2")]);
+    assert_eq!(logged.warnings().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_extractor_that_refuses_is_said_too() {
+    let (logged, _guard) = Logged::begin();
+    let route = post(async |_: scrapest::Event, _: Json<Vec<u8>>| ()).route_layer(layer());
+    let app = Router::new().route("/", route);
+    assert_eq!(status(&app, &genuine().sign()).await, 422);
+    let lines = warnings(&logged, "one of its extractors");
+    assert_eq!((lines.len(), lines[0].fields["status"].as_str()), (1, "422"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn handlers_that_fail_are_said_ten_times_a_minute() {
+    let (logged, _guard) = Logged::begin();
+    let app = app(layer(), &Handler::new(|_, _| async { 500 }));
+    for _ in 0..25 {
+        assert_eq!(status(&app, &genuine().sign()).await, 500);
+    }
+    assert_eq!(logged.warnings().len(), 10);
+    advance(MINUTE).await;
+    assert_eq!(status(&app, &genuine().sign()).await, 500);
+    assert_eq!(logged.warnings().last().unwrap().fields["lines_left_out"], "15");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_secret_that_has_never_fitted_is_said_once_a_minute_until_it_fits() {
+    let (logged, _guard) = Logged::begin();
+    let secrets = Secrets::new(["a secret that the sender does not have"]).unwrap();
+    let app = app(ScrapestWebhookLayer::from_secrets(secrets.clone()), &Handler::ok());
+    let never = || warnings(&logged, "does not fit the webhook's secret, and none has yet").len();
+    for minutes in 1..=2 {
+        for _ in 0..500 {
+            assert_eq!(status(&app, &forged()).await, 401);
+        }
+        assert_eq!(never(), minutes);
+        advance(MINUTE).await;
+    }
+    assert_eq!(logged.warnings().len(), 2, "a stranger writes one line a minute, no other");
+    // The right one: from here on forgeries are nobody's mistake here.
+    let right = testing::scrapest("a secret that the sender does not have");
+    assert_eq!(status(&app, &right.sign()).await, 200);
+    assert_eq!(status(&app, &forged()).await, 401);
+    assert_eq!(never(), 2);
+    // A new secret that is wrong is a new mistake.
+    secrets.replace(["another one that the sender does not have"]).unwrap();
+    assert_eq!(status(&app, &forged()).await, 401);
+    assert_eq!(never(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_webhook_that_is_not_found_is_said_until_one_is() {
+    let (logged, _guard) = Logged::begin();
+    let known = Webhook::new("known", Secrets::new(["a secret of some 24 bytes"]).unwrap());
+    let layer = ScrapestWebhookLayer::for_webhooks(move |request| {
+        (request.path() == "/known").then(|| known.clone())
+    });
+    let app = app(layer, &Handler::ok());
+    for _ in 0..100 {
+        assert_eq!(status(&app, &forged()).await, 401);
+    }
+    let lines = warnings(&logged, "for_webhooks");
+    assert_eq!((lines.len(), logged.warnings().len()), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_something_in_front_has_read_is_said() {
+    let (logged, _guard) = Logged::begin();
+    let reads = async |request: Request, next: Next| {
+        let (parts, body) = request.into_parts();
+        to_bytes(body, usize::MAX).await.unwrap();
+        next.run(Request::from_parts(parts, Body::empty())).await
+    };
+    let request = genuine().sign();
+    let length = request.body().len();
+    let request = request.with_header("content-length", length.to_string());
+    let app = app(layer(), &Handler::ok()).layer(from_fn(reads));
+    for _ in 0..20 {
+        assert_eq!(status(&app, &request).await, 401);
+    }
+    let lines = warnings(&logged, "in front of the layer has read or changed it");
+    let [line] = &lines[..] else { panic!("{lines:?}") };
+    assert_eq!(line.fields["content_length"], length.to_string());
+    assert_eq!(line.fields["body_bytes"], "0");
+    assert_eq!(logged.warnings().len(), 1);
+}
+
+#[tokio::test]
+async fn a_stale_request_is_said_with_the_field_and_the_value_that_was_read() {
+    let (logged, _guard) = Logged::begin();
+    let app = app(layer(), &Handler::ok());
+    let late = genuine().with_time(seconds_ago(7_200)).sign();
+    assert_eq!(status(&app, &late).await, 401);
+    let lines = warnings(&logged, "outside the tolerance");
+    let [line] = &lines[..] else { panic!("{lines:?}") };
+    assert_eq!(line.fields["field"], "x-scrapest-timestamp");
+    assert!(line.fields["value"].starts_with("20"), "{line:?}");
+    assert!((7_199..7_300).contains(&line.fields["age_seconds"].parse::<i64>().unwrap()));
+    assert!(line.message().contains("with_past_tolerance"), "{line:?}");
+}
+
+#[tokio::test]
+async fn an_id_that_comes_again_with_other_bytes_is_said_once() {
+    let (logged, _guard) = Logged::begin();
+    let handler = Handler::ok();
+    let app = app(layer(), &handler);
+    let again = || genuine().with_delivery_id("one").with_kind("user.updated").sign();
+    let first = genuine().with_delivery_id("one").sign();
+    for request in [&first, &first] {
+        assert_eq!(status(&app, request).await, 200);
+    }
+    assert!(logged.warnings().is_empty(), "the same bytes are a retry");
+    for _ in 0..3 {
+        assert_eq!(send(&app, &again()).await.status(), StatusCode::OK);
+    }
+    assert_eq!(handler.runs(), 1, "still one delivery");
+    assert_eq!(warnings(&logged, "came again with other bytes").len(), 1);
+    assert_eq!(logged.warnings().len(), 1);
+}
+
+#[test]
+fn a_setting_that_does_not_do_what_it_seems_to_is_said_by_check() {
+    let proxies = ["10.0.0.0/8"];
+    let seconds = Duration::from_secs;
+    for (layer, what) in [
+        (layer().with_answer_deadline(seconds(6)), "longer than the sender waits"),
+        (layer().with_trusted_proxies(proxies).unwrap(), "refuse nobody by themselves"),
+        (layer().with_forwarded_header("x-real-ip").unwrap(), "no proxy is trusted"),
+    ] {
+        let (logged, _guard) = Logged::begin();
+        let layer = layer.check().unwrap();
+        let _app = app(layer.check().unwrap(), &Handler::ok());
+        assert_eq!(warnings(&logged, what).len(), 1, "once: {what}");
+        assert_eq!(logged.warnings().len(), 1);
+    }
+    let (logged, _guard) = Logged::begin();
+    layer().with_answer_deadline(seconds(5)).check().unwrap();
+    badger_layer().with_answer_deadline(seconds(10)).check().unwrap();
+    let listed = layer().with_allowed_ips(["192.0.2.1"]).unwrap();
+    listed.with_trusted_proxies(proxies).unwrap().check().unwrap();
+    assert!(logged.warnings().is_empty());
+}

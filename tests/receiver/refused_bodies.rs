@@ -1,0 +1,46 @@
+//! A refusal is heard by a client that writes its whole request before it reads, as Python, Node and nginx do.
+
+use std::time::Duration;
+
+use scrapest_webhook::testing::SignedRequest;
+use support::connection::chunked_text;
+use support::{Framework, Handler, Server, client, genuine, layer};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+
+/// Writes all of it, then reads.
+async fn written_first(server: &Server, text: &[u8]) -> u16 {
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    stream.write_all(text).await.expect("the server takes all of it");
+    // The answer has long been there, and what follows it: a reset would have thrown it away.
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    client::read(&mut stream).await.status
+}
+
+fn of_length(bytes: usize) -> SignedRequest {
+    genuine().sign().with_body(vec![b' '; bytes])
+}
+
+async fn a_refusal_is_heard_by_a_client_that_writes_first_and_reads_then<F: Framework>() {
+    let handler = Handler::ok();
+    let server = F::serve(layer(), handler.clone()).await;
+    for length in [20_000, 1_000_000, 1_200_000, 2_500_000, 5_000_000] {
+        for _ in 0..4 {
+            let broken = of_length(length).with_header("x-scrapest-signature", "sha256=");
+            let refused = if length > 1_048_576 { 413 } else { 401 };
+            assert_eq!(written_first(&server, &client::text(&broken)).await, refused, "{length}");
+            let encoded = of_length(length).with_header("content-encoding", "gzip");
+            assert_eq!(written_first(&server, &client::text(&encoded)).await, 415, "{length}");
+            // Without a length it is found out in the middle.
+            let chunked = chunked_text(&of_length(length), 100_000, true);
+            let refused = if length > 1_048_576 { 413 } else { 401 };
+            assert_eq!(written_first(&server, &chunked).await, refused, "{length} chunked");
+        }
+    }
+    assert_eq!(handler.runs(), 0);
+    assert_eq!(server.send(&genuine().sign()).await.status, 200);
+}
+
+support::for_each_framework! {
+    a_refusal_is_heard_by_a_client_that_writes_first_and_reads_then,
+}
