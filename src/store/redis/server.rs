@@ -29,7 +29,7 @@ pub(super) enum Server {
     Single(Client),
     /// One for each way of using the password; the one that worked last comes first.
     Sentinel(Mutex<Vec<SentinelClient>>, Addresses),
-    Cluster(ClusterClient, Addresses),
+    Cluster(Box<ClusterClient>, Addresses),
     /// The user's own connection, which is the user's to keep.
     Given(Handle),
 }
@@ -94,7 +94,7 @@ impl Server {
             .response_timeout(OPERATION_LIMIT)
             .build()
             .map_err(unusable)?;
-        Ok(Self::Cluster(client, addresses))
+        Ok(Self::Cluster(Box::new(client), addresses))
     }
 
     pub(super) fn given<C>(connection: C) -> Self

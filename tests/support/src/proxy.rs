@@ -11,13 +11,16 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
+/// What becomes of the bytes that were read at once.
+type Change = fn(&[u8]) -> Vec<u8>;
+
 #[derive(Clone)]
 pub struct Proxy {
     pub port: u16,
     to: Arc<AtomicU16>,
     delay: Arc<AtomicU64>,
     silent: Arc<AtomicBool>,
-    changed: Arc<OnceLock<fn(&[u8]) -> Vec<u8>>>,
+    changed: Arc<OnceLock<Change>>,
     resets: Arc<watch::Sender<()>>,
 }
 
@@ -63,7 +66,7 @@ impl Proxy {
     }
 
     /// Changes what the server says, read by read, from now on.
-    pub fn change_replies(&self, change: fn(&[u8]) -> Vec<u8>) {
+    pub fn change_replies(&self, change: Change) {
         assert!(self.changed.set(change).is_ok(), "they are changed already");
     }
 
