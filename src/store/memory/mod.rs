@@ -67,8 +67,9 @@ const RECORDS_A_DELIVERY: usize = 2;
 ///    share is running, the claim is an error.
 ///
 /// [`evicted`](Self::evicted) counts what went, and a warning says so, at the first and then whenever the
-/// count has doubled. Rule 2 counts from the end of the run, not to the end of the retention: layers with
-/// very different retentions are better off with a store each.
+/// count has doubled. Rule 2 counts from the end of the run, not to the end of the retention, and a record that
+/// stays while most of those after it leave is filed anew: layers with very different retentions are better off with a
+/// store each.
 ///
 /// # Example
 ///
