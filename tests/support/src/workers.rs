@@ -1,6 +1,7 @@
 //! Receivers with many runs at once, and with workers of which one is blocked.
 
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -52,9 +53,15 @@ pub fn a_blocked_worker_holds_up_no_other(store: AnyStore) {
 pub async fn long_runs_keep_their_leases(stores: [AnyStore; 2], runs: usize) {
     let seconds = if runs > 1_000 { (15, 30) } else { (8, 12) };
     let (lease, takes) = (Duration::from_secs(seconds.0), Duration::from_secs(seconds.1));
-    let handler = Handler::new(move |delivery, _| async move {
-        sleep(takes).await;
-        if delivery.is_lease_lost() { 500 } else { 200 }
+    let lost = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&lost);
+    let handler = Handler::new(move |delivery, _| {
+        let count = Arc::clone(&count);
+        async move {
+            sleep(takes).await;
+            count.fetch_add(delivery.is_lease_lost().into(), Ordering::SeqCst);
+            200
+        }
     });
     let receivers = stores.map(|store| {
         let layer = layer().with_store(store).with_lease(lease).with_max_concurrent_runs(runs);
@@ -76,6 +83,7 @@ pub async fn long_runs_keep_their_leases(stores: [AnyStore; 2], runs: usize) {
     for sent in join_all(sending.collect::<Vec<_>>()).await {
         sent.unwrap();
     }
+    assert_eq!(lost.load(Ordering::SeqCst), 0, "of {} runs have lost their leases", handler.runs());
     assert_eq!((handler.runs(), handler.ended()), (runs, runs));
     for delivery in handler.deliveries() {
         assert_eq!(delivery.attempt(), 1);
