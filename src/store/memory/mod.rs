@@ -27,7 +27,7 @@ use std::num::NonZeroUsize;
 use std::sync::PoisonError;
 #[cfg(not(scrapest_webhook_loom))]
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 // For `tests/interleavings`.
 #[cfg(scrapest_webhook_loom)]
@@ -155,7 +155,7 @@ impl MemoryStore {
         let records = self.lock();
         let (count, oldest) = (records.len(), records.oldest_unix_millis());
         drop(records);
-        (count, oldest.map(|millis| UNIX_EPOCH + Duration::from_millis(millis)))
+        (count, oldest.map(|millis| UNIX_EPOCH + std::time::Duration::from_millis(millis)))
     }
 
     fn lock(&self) -> MutexGuard<'_, Records> {
