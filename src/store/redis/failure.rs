@@ -12,8 +12,6 @@ pub(super) enum Failure {
     Driver(RedisError),
     /// No connection within the limit.
     Connecting,
-    /// So many commands are in flight that this one was not sent within the limit.
-    Busy,
     /// A connection, but no answer within the limit. The command may have taken effect.
     Silent,
 }
@@ -41,7 +39,6 @@ impl fmt::Display for Failure {
                 f.write_str(hint(&error.to_string()))
             }
             Self::Connecting => f.write_str("no connection to the server in time"),
-            Self::Busy => f.write_str("more commands in flight than the server answers in time"),
             Self::Silent => write!(f, "no answer from the server within {OPERATION_LIMIT:?}"),
         }
     }
@@ -69,7 +66,7 @@ impl Error for Failure {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Driver(error) => Some(error),
-            Self::Connecting | Self::Busy | Self::Silent => None,
+            Self::Connecting | Self::Silent => None,
         }
     }
 }

@@ -10,16 +10,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use ::redis::{Cmd, ServerErrorKind, Value};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
-use tokio::sync::Semaphore;
-use tokio::time::{Duration, Instant, timeout, timeout_at};
+use tokio::time::{Duration, Instant, timeout_at};
 
-use super::OPERATION_LIMIT;
 use super::failure::Failure;
 use super::info;
 use super::server::{Handle, Server};
-
-/// How many commands are in flight at most. More would only wait at the server, until it is taken for silent.
-const AT_ONCE: usize = 256;
 
 /// Between two attempts at connecting, however many ask meanwhile.
 const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(100);
@@ -27,7 +22,6 @@ const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(100);
 pub(super) struct Link {
     server: Arc<Server>,
     state: Mutex<State>,
-    turns: Semaphore,
     /// Whether the server was ever looked at.
     known: AtomicBool,
 }
@@ -54,12 +48,7 @@ struct Attempt {
 
 impl Link {
     pub(super) fn new(server: Server) -> Self {
-        Self {
-            server: Arc::new(server),
-            state: Mutex::default(),
-            turns: Semaphore::new(AT_ONCE),
-            known: AtomicBool::new(false),
-        }
+        Self { server: Arc::new(server), state: Mutex::default(), known: AtomicBool::new(false) }
     }
 
     pub(super) fn server(&self) -> &Server {
@@ -72,11 +61,8 @@ impl Link {
         state.connection.as_ref().is_some_and(|attempt| attempt.alone.load(Ordering::Relaxed))
     }
 
-    /// Sends a command and gives its answer, all within `OPERATION_LIMIT`, which counts from its turn.
-    pub(super) async fn call(&self, command: &Cmd) -> Result<Value, Failure> {
-        let turn = timeout(OPERATION_LIMIT, self.turns.acquire()).await;
-        let _turn = turn.map_err(|_| Failure::Busy)?;
-        let deadline = Instant::now() + OPERATION_LIMIT;
+    /// Sends a command and gives its answer, all within `OPERATION_LIMIT`.
+    pub(super) async fn call(&self, command: &Cmd, deadline: Instant) -> Result<Value, Failure> {
         let attempt = self.attempt();
         let connected = timeout_at(deadline, attempt.outcome.clone()).await;
         let handle = connected.map_err(|_| Failure::Connecting)??;
@@ -132,7 +118,7 @@ impl Link {
                     || error.kind() == ServerErrorKind::ReadOnly.into()
                     || error.detail().is_some_and(|detail| detail.contains("READONLY"))
             }
-            Failure::Connecting | Failure::Busy => false,
+            Failure::Connecting => false,
         }
     }
 

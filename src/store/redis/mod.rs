@@ -22,7 +22,7 @@ use crate::config_error::ConfigError;
 /// What connecting to a server may take.
 const CONNECT_LIMIT: Duration = Duration::from_millis(250);
 
-/// What a verb may take once it is its turn, connecting included.
+/// What a verb may take, connecting included.
 const OPERATION_LIMIT: Duration = Duration::from_millis(500);
 
 const PREFIX: &str = "scrapest-webhook:";
@@ -32,7 +32,7 @@ const PREFIX: &str = "scrapest-webhook:";
 ///
 /// Clones share their connection; so may any number of layers. Nothing is connected before the first use.
 /// What is deliberately not configurable: a connection is given up after 250 ms, a verb fails after
-/// 500 ms in all (up to 1 s where more than 256 are in flight), and the layer asks again within its answer deadline. A server that is down is an error
+/// 500 ms in all, and the layer asks again within its answer deadline. A server that is down is an error
 /// of each verb, to which the layer answers 503; the first verb after it is back connects anew.
 ///
 /// # What the server must be set to

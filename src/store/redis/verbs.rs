@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::redis::{ServerErrorKind, Value};
+use tokio::time::Instant;
 
-use super::RedisStore;
 use super::failure::Failure;
 use super::link::Link;
 use super::scripts::{self, Call, Script};
+use super::{OPERATION_LIMIT, RedisStore};
 use crate::store::one_by_one::{self, one_key_verbs};
 use crate::store::{Claims, DeliveryStore, Fence, Key, Owner, Settled, Settlement, StoreError};
 
@@ -41,12 +42,13 @@ impl Scripts {
         owner: Owner,
         durations: &[u64],
     ) -> Result<Value, StoreError> {
+        let deadline = Instant::now() + OPERATION_LIMIT;
         let command = |call: Call<'_>| call.command(&self.prefix, keys, owner, durations);
-        let mut answer = self.link.call(&command(script.by_name())).await;
+        let mut answer = self.link.call(&command(script.by_name()), deadline).await;
         if let Err(Failure::Driver(error)) = &answer
             && error.kind() == ServerErrorKind::NoScript.into()
         {
-            answer = self.link.call(&command(script.whole())).await;
+            answer = self.link.call(&command(script.whole()), deadline).await;
         }
         answer.map_err(StoreError::new)
     }
