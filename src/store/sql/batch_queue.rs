@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Answer, Failure, OwnThread, Question, Verb};
+use super::{Answer, Failure, OwnThread, Question};
 use crate::store::StoreError;
 
 /// A question, and the way back to its caller.
@@ -102,9 +102,8 @@ pub(crate) struct Batches {
 }
 
 impl Batches {
-    /// Waits for questions, and takes those that are there, at most so many. `None` once the store was dropped.
-    ///
-    /// Claims come last: a claim that waits for long is asked again, but a lease that is not renewed in time is lost.
+    /// Waits for questions, and takes those that are there, in their order, at most so many. `None` once the store was
+    /// dropped.
     pub(crate) async fn next(&mut self, most: usize) -> Option<Vec<Asked>> {
         loop {
             let mut batch = std::mem::take(&mut self.postponed);
@@ -116,7 +115,6 @@ impl Batches {
             }
             batch.retain(|asked| !asked.is_abandoned());
             if !batch.is_empty() {
-                batch.sort_by_key(|asked| matches!(asked.question.verb, Verb::Claim { .. }));
                 self.postponed = batch.split_off(most.min(batch.len()));
                 return Some(batch);
             }
