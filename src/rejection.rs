@@ -162,6 +162,8 @@ rejection_kinds! {
     RunLimit 503 "run_limit" "unavailable, try again";
     /// The handler panicked.
     HandlerPanicked 500 "handler_panicked" "internal error";
+    /// The handler reported a success, but the transaction in which it completed the delivery was not committed.
+    NotCommitted 500 "not_committed" "internal error";
 }
 
 impl RejectionKind {

@@ -24,6 +24,8 @@ pub(crate) struct RunState {
     phase: AtomicU8,
     lease_lost: AtomicBool,
     detached: AtomicBool,
+    /// The handler completed the delivery in a transaction of its own.
+    completed_in: AtomicBool,
     arrived: OnceLock<Instant>,
     /// When the lease ends, in microseconds from `arrived`; [`NO_LEASE`] while nothing is claimed.
     lease_until: AtomicU64,
@@ -41,6 +43,7 @@ impl RunState {
             phase: AtomicU8::new(Phase::Idle as u8),
             lease_lost: AtomicBool::new(false),
             detached: AtomicBool::new(false),
+            completed_in: AtomicBool::new(false),
             arrived: OnceLock::new(),
             lease_until: AtomicU64::new(NO_LEASE),
             lease_until_by_wall: AtomicU64::new(NO_LEASE),
@@ -118,6 +121,16 @@ impl RunState {
                     || since_1970() >= self.lease_until_by_wall.load(Ordering::Relaxed)
             }
         }
+    }
+
+    /// From now on the run succeeds by the commit of that transaction, and not by its answer.
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    pub(crate) fn complete_in(&self) {
+        self.completed_in.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_completed_in(&self) -> bool {
+        self.completed_in.load(Ordering::Acquire)
     }
 
     pub(crate) fn detach(&self) {

@@ -84,6 +84,13 @@ pub(super) async fn run<P: Provider, H: Future>(
     let status = ended.as_ref().ok().and_then(status);
     let (held, patience) = (handled.delivery.held(), handled.claimed.deadline);
     match status {
+        Some(200..300) if run.is_completed_in() => {
+            if let Err(kind) = settle::committed(receiver, held, patience).await {
+                run.lose_lease();
+                return Err(kind.into());
+            }
+            handled.client.exempt();
+        }
         Some(200..300) => {
             settle::complete(receiver, held, patience).await;
             if handled.delivery.fence().get() > 0 {

@@ -77,7 +77,7 @@ where
     run.enter(Phase::Running);
     let ended = handler::run(receiver, pin!(Some(step)), status, held.as_ref(), &run).await;
     ended.unwrap_or_else(|reply| match reply.kind() {
-        RejectionKind::HandlerPanicked => Outcome::Failed,
+        RejectionKind::HandlerPanicked | RejectionKind::NotCommitted => Outcome::Failed,
         kind => Outcome::NotNow(kind),
     })
 }

@@ -11,8 +11,10 @@ use crate::limits::Running;
 use crate::observe::{GaugeGuard, MetersOfLayer};
 use crate::provider::Provider;
 use crate::receiver::Receiver;
+use crate::rejection::RejectionKind;
 use crate::store::{
-    AnyStore, DeliveryStore, Fence, Held, Key, Keys, Owner, Settled, Settlement, UnrecordedGuard,
+    AnyStore, Claims, DeliveryStore, Fence, Held, Key, Keys, Owner, Settled, Settlement,
+    UnrecordedGuard,
 };
 use crate::timer::timeout_at;
 
@@ -44,6 +46,37 @@ pub(super) fn release<P: Provider>(
     patience: Instant,
 ) -> impl Future<Output = ()> {
     settle(receiver, keys, owner, Settlement::Release, patience)
+}
+
+/// Whether the handler has committed the transaction in which it completed the delivery. If not, the next attempt may
+/// run.
+pub(super) async fn committed<P: Provider>(
+    receiver: &Receiver<P>,
+    held: &Held,
+    patience: Instant,
+) -> Result<(), RejectionKind> {
+    let (mut keys, patience) = (held.keys.clone(), patience.max(Instant::now() + ONE_QUESTION[0]));
+    let (lease, keep) = (receiver.lease, held.keep);
+    for pause in pauses() {
+        // Free by contract while the keys are ours, and then they were not completed.
+        let claims = receiver.store.claim_until(patience, keys.all_mut(), held.owner, lease, keep);
+        match claims.await {
+            Ok(Claims::Completed { .. }) => return Ok(()),
+            Ok(_) => {
+                tracing::error!(
+                    "the handler reported a success, but has not committed the transaction in which it called \
+                     complete_in: the delivery is released for a retry; commit before you answer 2xx"
+                );
+                release(receiver, held.keys.all(), held.owner, patience).await;
+                return Err(RejectionKind::NotCommitted);
+            }
+            // The retry finds out.
+            Err(_) if Instant::now() + pause >= patience => break,
+            Err(_) => sleep(pause).await,
+        }
+    }
+    release_later(receiver, &held.keys, held.owner);
+    Err(RejectionKind::StoreDown)
 }
 
 /// Releases a claim whose fate is not known; without waiting.

@@ -14,6 +14,7 @@ macro_rules! server {
 mod batches;
 mod outages;
 mod processes;
+mod production;
 mod slow;
 mod table;
 
@@ -31,7 +32,7 @@ use support::claims::{KEEP, LEASE, acquire, claim, random_key, recovers};
 use support::log::log;
 use support::process::{self, Process};
 use support::servers::postgres::{PASSWORD, Postgres};
-use support::{Folder, Proxy, effects};
+use support::{Folder, Proxy, effects, workers};
 use tokio::time::sleep;
 
 /// How long after the server a store may need to be back.
@@ -51,7 +52,7 @@ mod contract_at_serializable {
 
 async fn contract_store(parameters: &str) -> AnyStore {
     static SERVER: OnceLock<Option<Postgres>> = OnceLock::new();
-    // Each of 72 tests at once may have 4 connections.
+    // Each test has 3 connections, and all run at once.
     let server = SERVER.get_or_init(|| Postgres::start(&["max_connections=400"]));
     match server {
         Some(server) => {
@@ -63,6 +64,21 @@ async fn contract_store(parameters: &str) -> AnyStore {
         // It was said that this is skipped.
         None => AnyStore::new(MemoryStore::new()),
     }
+}
+
+#[test]
+fn a_blocked_worker_holds_up_no_other() {
+    let server = server!();
+    workers::a_blocked_worker_holds_up_no_other(AnyStore::new(lazy_store(&server)));
+}
+
+/// `RUNS=6000` has as many as the trial in which leases were lost.
+#[tokio::test(flavor = "multi_thread")]
+async fn handlers_that_outlast_their_leases_keep_them() {
+    let server = server!();
+    let stores = [store(&server).await, store(&server).await].map(AnyStore::new);
+    let runs = std::env::var("RUNS").map_or(600, |runs| runs.parse().unwrap());
+    workers::long_runs_keep_their_leases(stores, runs).await;
 }
 
 #[tokio::test]

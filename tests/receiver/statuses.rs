@@ -22,6 +22,8 @@ use support::watched::Watched;
 use support::{Handler, genuine, layer, seconds_ago};
 use tower::{Layer, Service, ServiceExt};
 
+use crate::uncommitted;
+
 const PLAIN: (&str, &str) = ("content-type", "text/plain; charset=utf-8");
 
 type Expected = (RejectionKind, u16, &'static [(&'static str, &'static str)], &'static str);
@@ -71,6 +73,7 @@ const TABLE: &[Expected] = &[
     (RejectionKind::AnswerDeadline, 503, &[PLAIN, ("retry-after", "1")], "in progress, try again"),
     (RejectionKind::RunLimit, 503, &[PLAIN, ("retry-after", "1")], "unavailable, try again"),
     (RejectionKind::HandlerPanicked, 500, &[PLAIN], "internal error"),
+    (RejectionKind::NotCommitted, 500, &[PLAIN], "internal error"),
 ];
 
 #[tokio::test(start_paused = true)]
@@ -267,6 +270,7 @@ pub async fn provoke(kind: RejectionKind) -> Response {
             let panics = Handler::new(|_, _| async { panic!("as it was told") });
             send(&app(layer(), &panics), &request).await
         }
+        RejectionKind::NotCommitted => uncommitted::success(&request).await,
         other => panic!("how is {other:?} to be provoked?"),
     }
 }

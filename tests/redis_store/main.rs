@@ -1,11 +1,17 @@
 //! The Redis store against real servers that the tests start and kill.
 
+mod access;
 mod faults;
+mod full;
 mod log;
 mod processes;
 mod records;
 mod round_trips;
 mod topologies;
+
+use scrapest_webhook::store::{AnyStore, RedisStore};
+use support::servers::redis::{FORGETFUL, RedisServer};
+use support::workers;
 
 /// The contract, against one server for all of its clauses.
 mod contract {
@@ -26,4 +32,19 @@ mod contract {
         Some(store) => store,
         None => return,
     });
+}
+
+#[test]
+fn a_blocked_worker_holds_up_no_other() {
+    let Some(redis) = RedisServer::start(FORGETFUL) else { return };
+    let store = RedisStore::new(&redis.url()).unwrap();
+    workers::a_blocked_worker_holds_up_no_other(AnyStore::new(store));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn handlers_that_outlast_their_leases_keep_them() {
+    let Some(redis) = RedisServer::start(FORGETFUL) else { return };
+    let store = || AnyStore::new(RedisStore::new(&redis.url()).unwrap());
+    let runs = std::env::var("RUNS").map_or(200, |runs| runs.parse().unwrap());
+    workers::long_runs_keep_their_leases([store(), store()], runs).await;
 }

@@ -10,7 +10,7 @@ use tokio::time::sleep;
 const LONG: Duration = Duration::from_secs(4_200);
 
 /// Waits until a server's answer contains `part`.
-async fn until(server: &RedisServer, command: &[&str], part: &str) {
+pub async fn until(server: &RedisServer, command: &[&str], part: &str) {
     let began = Instant::now();
     while !format!("{:?}", server.ask(command)).contains(part) {
         assert!(

@@ -9,8 +9,11 @@ use sqlx::{Connection, Row, SqliteConnection};
 use support::claims::{KEEP, LEASE, acquire, claim, random_key, recovers};
 use support::log::log;
 use support::process::{self, Process};
-use support::{Folder, SmallDisk, effects};
+use support::{Folder, SmallDisk, effects, workers};
 use tokio::time::sleep;
+
+mod file;
+mod processes;
 
 /// A file for each clause: on a slow disk one that hammers its file may keep another waiting for longer than a
 /// question may take. Two receivers on one file are the subject of tests of their own.
@@ -34,6 +37,21 @@ mod contract {
 #[tokio::test]
 async fn a_receiver_of_its_own() {
     process::serve_if_told().await;
+}
+
+#[test]
+fn a_blocked_worker_holds_up_no_other() {
+    let folder = Folder::new();
+    workers::a_blocked_worker_holds_up_no_other(AnyStore::new(store(&folder)));
+}
+
+/// `RUNS=6000` has as many as a service that hangs may cause.
+#[tokio::test(flavor = "multi_thread")]
+async fn handlers_that_outlast_their_leases_keep_them() {
+    let folder = Folder::new();
+    let stores = [store(&folder), store(&folder)].map(AnyStore::new);
+    let runs = std::env::var("RUNS").map_or(200, |runs| runs.parse().unwrap());
+    workers::long_runs_keep_their_leases(stores, runs).await;
 }
 
 fn store(folder: &Folder) -> SqliteStore {
@@ -176,186 +194,4 @@ async fn a_record_of_an_unknown_version_is_in_progress_and_never_written_over() 
     }
     // One that cannot be read does not spoil what is asked at the same time.
     assert!(matches!(claim(&store, random_key()).await, Claim::Acquired { .. }));
-}
-
-#[tokio::test]
-async fn a_file_that_cannot_be_used_is_named_in_the_error() {
-    let folder = Folder::new();
-    std::fs::write(folder.file("text.db"), "not a database, but long enough to be one".repeat(99))
-        .unwrap();
-    std::fs::create_dir(folder.file("folder.db")).unwrap();
-    let mut wrong = vec![
-        (folder.file("missing/deliveries.db"), "is its folder there"),
-        (folder.file("text.db"), "some other kind of file"),
-        (folder.file("folder.db"), "cannot be opened"),
-    ];
-    // No file is read-only to root.
-    let read_only = folder.file("read_only.db");
-    SqliteStore::new(&read_only).unwrap().ready().await.unwrap();
-    let mut permissions = std::fs::metadata(&read_only).unwrap().permissions();
-    permissions.set_readonly(true);
-    std::fs::set_permissions(&read_only, permissions).unwrap();
-    if std::fs::OpenOptions::new().write(true).open(&read_only).is_err() {
-        wrong.push((read_only, "cannot be written to"));
-    }
-    for (path, what) in wrong {
-        let error = SqliteStore::new(&path).unwrap().ready().await.unwrap_err().to_string();
-        assert!(error.contains(&path) && error.contains(what), "{error}");
-    }
-}
-
-#[test]
-fn a_url_without_a_file_to_write_to_is_refused() {
-    for (url, what) in [
-        ("", "without a file"),
-        ("sqlite:", "without a file"),
-        ("sqlite://", "without a file"),
-        (":memory:", "in memory"),
-        ("sqlite::memory:", "in memory"),
-        ("sqlite:a.db?mode=memory", "in memory"),
-        ("sqlite:a.db?mode=ro", "read-only"),
-        ("sqlite:a.db?immutable=1", "read-only"),
-        ("sqlite:a.db?nonsense=1", "nonsense"),
-    ] {
-        let error = SqliteStore::new(url).unwrap_err().to_string();
-        assert!(error.contains(what), "{url}: {error}");
-    }
-    let store = store_from_url("sqlite:///var/lib/app/deliveries.db").unwrap();
-    assert_eq!(format!("{store:?}"), r#"SqliteStore { path: "/var/lib/app/deliveries.db" }"#);
-}
-
-#[tokio::test]
-async fn an_outage_is_logged_once_and_its_end_once() {
-    let (log, folder) = (log(), Folder::new());
-    let path = folder.file("later/deliveries.db");
-    let store = SqliteStore::new(&path).unwrap();
-    for _ in 0..10 {
-        store.ready().await.unwrap_err();
-    }
-    let any = AnyStore::new(store);
-    for _ in 0..10 {
-        any.claim(&random_key(), Owner::random(), LEASE, KEEP).await.unwrap_err();
-    }
-    std::fs::create_dir(folder.file("later")).unwrap();
-    // It counts as back once it has answered for a second.
-    tokio::time::sleep(Duration::from_millis(1_100)).await;
-    for _ in 0..10 {
-        any.claim(&random_key(), Owner::random(), LEASE, KEEP).await.unwrap();
-    }
-    assert_eq!(log.count(&["WARN", "delivery store fails", &path]), 1);
-    assert_eq!(log.count(&["INFO", "answers again", &path]), 1);
-}
-
-#[tokio::test]
-async fn a_file_that_is_locked_is_waited_for_and_then_an_error() {
-    let folder = Folder::new();
-    let store = store(&folder);
-    store.ready().await.unwrap();
-    let mut other = other(&folder).await;
-    let key = random_key();
-
-    sqlx::query("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
-    let error = store.claim(&key, Owner::random(), LEASE, KEEP).await.unwrap_err();
-    assert!(error.to_string().contains("keeps locked"), "{error}");
-
-    let (claimed, ()) = tokio::join!(claim(&store, key), async {
-        sleep(Duration::from_millis(300)).await;
-        sqlx::query("COMMIT").execute(&mut other).await.unwrap();
-    });
-    assert!(matches!(claimed, Claim::Acquired { attempt: 1, .. }), "{claimed:?}");
-}
-
-#[tokio::test]
-async fn a_claim_that_is_given_up_may_be_repeated_by_its_owner() {
-    let folder = Folder::new();
-    let store = store(&folder);
-    let (key, owner) = (random_key(), Owner::random());
-    for _ in 0..50 {
-        let asked = store.claim(&key, owner, LEASE, KEEP);
-        let _ = tokio::time::timeout(Duration::from_micros(300), asked).await;
-    }
-    let found = store.claim(&key, owner, LEASE, KEEP).await.unwrap();
-    assert!(matches!(found, Claim::Acquired { attempt: 1, .. }), "{found:?}");
-}
-
-#[tokio::test]
-async fn a_full_disk_is_an_error_and_loses_nothing() {
-    let Some(disk) = SmallDisk::mount("600k") else { return };
-    let store = SqliteStore::new(&disk.file("deliveries.db")).unwrap();
-    let mut done = Vec::new();
-    let error = loop {
-        let key = random_key();
-        match store.complete(&key, Owner::random(), Fence::new(1), KEEP).await {
-            Ok(_) => done.push(key),
-            Err(error) => break error,
-        }
-        assert!(done.len() < 100_000, "the disk is never full");
-    };
-    assert!(error.to_string().contains("disk is full"), "{error}");
-    disk.grow();
-    recovers(|| store.ready()).await;
-    for key in done {
-        assert_eq!(claim(&store, key).await, Claim::Completed);
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_receiver_whose_file_cannot_be_opened_at_the_start_answers_503_until_it_can() {
-    let folder = Folder::new();
-    let url = format!("sqlite:{}", folder.file("later/deliveries.db"));
-    let make = || std::fs::create_dir(folder.file("later")).unwrap();
-    process::starts_before_its_store(&url, make).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn two_processes_on_one_file_are_one_receiver() {
-    let folder = Folder::new();
-    process::two_are_one(&format!("sqlite:{}", folder.file("deliveries.db"))).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_kill_between_claim_and_complete_is_taken_over_when_the_lease_ends() {
-    let folder = Folder::new();
-    let (url, effects) =
-        (format!("sqlite:{}", folder.file("deliveries.db")), folder.file("effects"));
-    let mut dies = Process::start(&url, &effects, Duration::from_secs(60));
-    let delivery = process::delivery();
-    let (answer, ()) = tokio::join!(process::attempt(dies.address, &delivery), async {
-        while effects::read(&effects).is_empty() {
-            sleep(Duration::from_millis(10)).await;
-        }
-        dies.kill();
-    });
-    assert_eq!(answer, None, "the connection breaks");
-
-    let next = Process::start(&url, &effects, Duration::from_millis(10));
-    let took = process::deliver(&[next.address], &delivery).await;
-    assert!(took < Duration::from_secs(5), "{took:?} for a lease of 2 s");
-    let effects = effects::read(&effects);
-    let effects = effects.values().next().unwrap();
-    assert_eq!((effects.begun, effects.done, effects.overlaps), (2, 1, 0));
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn what_was_answered_outlives_kill_9() {
-    let folder = Folder::new();
-    let (url, effects) =
-        (format!("sqlite:{}", folder.file("deliveries.db")), folder.file("effects"));
-    let mut receiver = Process::start(&url, &effects, Duration::ZERO);
-    let mut acknowledged = Vec::new();
-    for _ in 0..5 {
-        for _ in 0..20 {
-            let delivery = process::delivery();
-            assert_eq!(process::attempt(receiver.address, &delivery).await, Some(204));
-            acknowledged.push(delivery);
-        }
-        receiver.kill();
-        receiver = Process::start(&url, &effects, Duration::ZERO);
-    }
-    for delivery in &acknowledged {
-        assert_eq!(process::attempt(receiver.address, delivery).await, Some(200));
-    }
-    let effects = effects::read(&effects);
-    assert_eq!(effects.len(), acknowledged.len());
-    assert!(effects.values().all(|effects| effects.begun == 1), "a duplicate ran");
 }

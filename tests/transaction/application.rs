@@ -44,6 +44,8 @@ pub(crate) type At =
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Record {
     InTransaction,
+    /// The first attempt forgets to commit.
+    WithoutCommit,
     Apart,
 }
 
@@ -54,10 +56,13 @@ macro_rules! transact {
         let row = sqlx::query(ROW).bind(delivery.id());
         row.execute(&mut *transaction).await.map_err(Refused::Database)?;
         $at(Point::AfterEffect, attempt).await;
-        if $record == Record::InTransaction {
+        if $record != Record::Apart {
             $store.complete_in(&mut transaction, delivery).await.map_err(Refused::Completion)?;
         }
         $at(Point::BeforeCommit, attempt).await;
+        if $record == Record::WithoutCommit && attempt == 1 {
+            return Ok(());
+        }
         transaction.commit().await.map_err(Refused::Database)?;
         $at(Point::AfterCommit, attempt).await;
         Ok(())

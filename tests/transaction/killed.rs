@@ -25,6 +25,7 @@ pub(crate) async fn serve_if_told() {
     let dies_at = std::env::var("APPLICATION_DIES_AT").unwrap();
     let record = match std::env::var("APPLICATION_RECORD").unwrap().as_str() {
         "in transaction" => Record::InTransaction,
+        "without commit" => Record::WithoutCommit,
         _ => Record::Apart,
     };
     let passed = AtomicUsize::new(0);
@@ -54,6 +55,7 @@ impl Receiver {
     fn start(database: &Database, dies_at: Option<Point>, record: Record) -> Self {
         let record = match record {
             Record::InTransaction => "in transaction",
+            Record::WithoutCommit => "without commit",
             Record::Apart => "apart",
         };
         let mut process = Command::new(std::env::current_exe().unwrap())

@@ -2,6 +2,7 @@
 //! of that table, which nothing keeps from having two of one delivery.
 
 mod application;
+mod commits;
 mod killed;
 mod zombies;
 
@@ -45,8 +46,18 @@ on_both_stores! {
         as an_error_after_the_commit_undoes_nothing;
     crate::zombies::a_rollback_leaves_the_delivery_to_the_retry
         as a_rollback_leaves_the_delivery_to_the_retry;
+    crate::commits::a_success_without_its_commit_is_a_500_and_the_retry_runs
+        as a_success_without_its_commit_is_a_500_and_the_retry_runs;
+    crate::commits::a_completion_after_the_answer_is_refused
+        as a_completion_after_the_answer_is_refused;
     crate::zombies::a_transaction_on_another_database_is_refused
         as a_transaction_on_another_database_is_refused;
+}
+
+#[tokio::test]
+async fn a_commit_that_the_store_cannot_confirm_is_a_503_and_the_retry_a_200() {
+    let Some(server) = Postgres::start(&[]) else { return };
+    commits::a_commit_that_cannot_be_confirmed(server).await;
 }
 
 mod serializable {

@@ -51,12 +51,12 @@ impl Gate {
     }
 }
 
-fn nowhere() -> At {
+pub(crate) fn nowhere() -> At {
     Arc::new(|_, _| async {}.boxed())
 }
 
 /// Sends it; the status.
-fn send(app: &Router, request: &SignedRequest) -> JoinHandle<u16> {
+pub(crate) fn send(app: &Router, request: &SignedRequest) -> JoinHandle<u16> {
     let answer = app.clone().oneshot(request.clone().into_http::<Body>(PATH));
     tokio::spawn(async move { answer.await.unwrap().status().as_u16() })
 }

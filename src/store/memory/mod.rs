@@ -5,7 +5,7 @@
 //! ```text
 //! key ─► index (index.rs): key's hash → where its record is
 //!          ├─ Live ─► slab (slab.rs): runs or was released, ≤ 128 B
-//!          │            └─► queues, oldest first: Running · Released · Aside
+//!          │            └─► queues, oldest first: Running · Released
 //!          └─ Done ─► ring (ring.rs): completed, in that order, ≤ 48 B
 //!                       front (leaves first) … next (a new one)
 //! ```
@@ -20,13 +20,14 @@ mod ring;
 mod shares;
 mod slab;
 mod table;
+mod verbs;
 
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::sync::PoisonError;
 #[cfg(not(scrapest_webhook_loom))]
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 // For `tests/interleavings`.
 #[cfg(scrapest_webhook_loom)]
@@ -35,9 +36,7 @@ use tokio::time::Instant;
 
 use self::record::Now;
 use self::records::{Full, Records};
-use super::{
-    AnyStore, Claim, Claims, DeliveryStore, Fence, Key, Owner, Settled, Settlement, StoreError,
-};
+use super::StoreError;
 use crate::observe;
 
 /// 1,000 deliveries a minute, kept for 70 minutes, from 3 webhooks, and some more.
@@ -68,8 +67,9 @@ const RECORDS_A_DELIVERY: usize = 2;
 ///    share is running, the claim is an error.
 ///
 /// [`evicted`](Self::evicted) counts what went, and a warning says so, at the first and then whenever the
-/// count has doubled. Rule 2 counts from the end of the run, not to the end of the retention: layers with
-/// very different retentions are better off with a store each.
+/// count has doubled. Rule 2 counts from the end of the run, not to the end of the retention, and a record that
+/// stays while most of those after it leave is filed anew: layers with very different retentions are better off with a
+/// store each.
 ///
 /// # Example
 ///
@@ -149,71 +149,13 @@ impl MemoryStore {
         self.lock().evicted()
     }
 
-    /// All keys or none, under one lock, with leases from `since` on. Writes the fences of the keys.
-    pub(super) fn claim_keys(
-        &self,
-        keys: &mut [(Key, Fence)],
-        owner: Owner,
-        lease: Duration,
-        keep: Duration,
-        since: Instant,
-    ) -> Result<Claims, StoreError> {
-        self.verb_at(since, |records, now| {
-            records.forget_expired(now);
-            let mut last = 0;
-            for place in 0..keys.len() {
-                let taken = match records.claim(&keys[place].0, owner, lease, keep, now) {
-                    Ok(Claim::Acquired { fence, attempt }) => {
-                        (keys[place].1, last) = (fence, attempt);
-                        continue;
-                    }
-                    Ok(Claim::InProgress { retry_after }) => {
-                        Ok(Claims::InProgress { place, retry_after })
-                    }
-                    Ok(Claim::Completed) => Ok(Claims::Completed { place }),
-                    Err(full) => Err(full),
-                };
-                for (key, _) in keys[..place].iter().rev() {
-                    records.release(key, owner, now);
-                }
-                return taken;
-            }
-            Ok(Claims::Acquired { attempt: last })
-        })
-    }
-
-    /// Each key, under one lock.
-    pub(super) fn settle_keys(
-        &self,
-        keys: &[(Key, Fence)],
-        owner: Owner,
-        how: Settlement,
-    ) -> Result<Settled, StoreError> {
-        self.verb(|records, now| {
-            let mut all = Settled::Done;
-            match how {
-                Settlement::Complete { keep } => {
-                    for (key, fence) in keys {
-                        all = all.and(records.complete(key, owner, *fence, keep, now)?);
-                    }
-                }
-                Settlement::Release => {
-                    for (key, _) in keys.iter().rev() {
-                        all = all.and(records.release(key, owner, now));
-                    }
-                }
-            }
-            Ok(all)
-        })
-    }
-
     /// How many records there are, and when the oldest was claimed.
     #[cfg(feature = "metrics")]
     pub(crate) fn held(&self) -> (usize, Option<SystemTime>) {
         let records = self.lock();
         let (count, oldest) = (records.len(), records.oldest_unix_millis());
         drop(records);
-        (count, oldest.map(|millis| UNIX_EPOCH + Duration::from_millis(millis)))
+        (count, oldest.map(|millis| UNIX_EPOCH + std::time::Duration::from_millis(millis)))
     }
 
     fn lock(&self) -> MutexGuard<'_, Records> {
@@ -265,79 +207,6 @@ impl MemoryStore {
             "memory store is full: records went before their time, so that a delivery could run \
              twice; raise MemoryStore::with_capacity"
         );
-    }
-}
-
-impl DeliveryStore for MemoryStore {
-    async fn claim(
-        &self,
-        key: &Key,
-        owner: Owner,
-        lease: Duration,
-        keep: Duration,
-    ) -> Result<Claim, StoreError> {
-        self.verb(|records, now| {
-            records.forget_expired(now);
-            records.claim(key, owner, lease, keep, now)
-        })
-    }
-
-    async fn renew(&self, key: &Key, owner: Owner, lease: Duration) -> Result<Settled, StoreError> {
-        self.verb(|records, now| Ok(records.renew(key, owner, lease, now)))
-    }
-
-    async fn complete(
-        &self,
-        key: &Key,
-        owner: Owner,
-        fence: Fence,
-        keep: Duration,
-    ) -> Result<Settled, StoreError> {
-        self.verb(|records, now| records.complete(key, owner, fence, keep, now))
-    }
-
-    async fn release(&self, key: &Key, owner: Owner) -> Result<Settled, StoreError> {
-        self.verb(|records, now| Ok(records.release(key, owner, now)))
-    }
-
-    async fn claim_all(
-        &self,
-        keys: &mut [(Key, Fence)],
-        owner: Owner,
-        lease: Duration,
-        keep: Duration,
-    ) -> Result<Claims, StoreError> {
-        self.claim_keys(keys, owner, lease, keep, Instant::now())
-    }
-
-    async fn renew_all(
-        &self,
-        keys: &[(Key, Fence)],
-        owner: Owner,
-        lease: Duration,
-    ) -> Result<Settled, StoreError> {
-        self.verb(|records, now| {
-            let renewed = keys.iter().map(|(key, _)| records.renew(key, owner, lease, now));
-            Ok(renewed.fold(Settled::Done, Settled::and))
-        })
-    }
-
-    async fn settle_all(
-        &self,
-        keys: &[(Key, Fence)],
-        owner: Owner,
-        how: Settlement,
-    ) -> Result<Settled, StoreError> {
-        self.settle_keys(keys, owner, how)
-    }
-
-    /// Always.
-    async fn ready(&self) -> Result<(), StoreError> {
-        Ok(())
-    }
-
-    fn into_any(self) -> AnyStore {
-        AnyStore::memory(self)
     }
 }
 

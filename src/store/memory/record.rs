@@ -43,7 +43,6 @@ pub(super) enum State {
         lease_until: u64,
     },
     Retryable,
-    Completed,
 }
 
 // With its key (32 bytes), its turn and links (17) and its share of the index (15 at most) it stays under 128 bytes.
@@ -69,12 +68,6 @@ impl Record {
 
     pub(super) fn acquired(&self) -> Claim {
         Claim::Acquired { fence: Fence::new(self.fence), attempt: self.attempt }
-    }
-}
-
-impl From<Completed> for Record {
-    fn from(Completed { fence, keep_until }: Completed) -> Self {
-        Self { fence, keep_until, attempt: 1, state: State::Completed }
     }
 }
 

@@ -76,7 +76,7 @@ impl Records {
     /// When the oldest was claimed, with which its fence begins, or about when it was completed.
     #[cfg(feature = "metrics")]
     pub(super) fn oldest_unix_millis(&self) -> Option<u64> {
-        let lines = [Queue::Running, Queue::Released, Queue::Aside];
+        let lines = [Queue::Running, Queue::Released];
         let claimed = lines.into_iter().filter_map(|line| self.table.oldest(line));
         let claimed = claimed.map(|slot| self.table.live(slot).fence);
         let completed = self.table.filed_since().map(|nanos| self.unix_millis(nanos));
@@ -118,7 +118,6 @@ impl Records {
                     let retry_after = Duration::from_nanos(lease_until - now.nanos);
                     return Ok(Claim::InProgress { retry_after });
                 }
-                State::Completed => return Ok(Claim::Completed),
                 State::Running { .. } => self.taken_over += 1,
                 State::Retryable => {}
             }
@@ -220,8 +219,7 @@ impl Records {
     #[inline]
     fn expired(&self, now: Now) -> Option<Place> {
         let done = self.table.oldest_done().map(Place::Done);
-        let live =
-            [Queue::Running, Queue::Released, Queue::Aside].map(|line| self.table.oldest(line));
+        let live = [Queue::Running, Queue::Released].map(|line| self.table.oldest(line));
         let live = live.into_iter().flatten().map(Place::Live);
         done.into_iter().chain(live).find(|place| !self.is_known(*place, now))
     }

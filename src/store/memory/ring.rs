@@ -153,10 +153,9 @@ impl Ring {
         (key, completed)
     }
 
-    /// Whether it would be shorter by half and more without the dead.
+    /// Whether it would be shorter by half and more without the dead, of which a few do no harm.
     pub(super) fn is_mostly_dead(&self) -> bool {
-        let all = self.next - self.front;
-        all > 2 * (self.live as u64 + (1 << self.shift))
+        self.next - self.front > 2 * (self.live + MOST_IN_A_BLOCK) as u64
     }
 
     /// About when the front was completed: to what its block's entries differ in how long they are kept.

@@ -1,16 +1,15 @@
-//! The records that may still change, each in one of three lines, in the order in which it was put there.
+//! The records that may still change, each in one of two lines, in the order in which it was put there.
 //!
 //! They lie in blocks, so that nothing is moved about when there are more.
 
 use super::super::Key;
 use super::ring::Seq;
 
-/// What runs; what failed; and what is completed and stood in the way, see [`Table`](super::table::Table).
+/// What runs, and what failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Queue {
     Running,
     Released,
-    Aside,
 }
 
 /// A record's slot, as long as it is kept.
@@ -25,7 +24,7 @@ const NONE: Slot = Slot(u32::MAX);
 
 pub(super) struct Slab<T> {
     blocks: Vec<Vec<Node<T>>>,
-    lines: [Ends; 3],
+    lines: [Ends; 2],
     /// The first that is left behind, to be taken again; the others follow it.
     free: Slot,
     len: usize,
@@ -50,7 +49,7 @@ struct Ends {
 impl<T> Slab<T> {
     pub(super) fn new() -> Self {
         let empty = Ends { oldest: NONE, youngest: NONE };
-        Self { blocks: Vec::new(), lines: [empty; 3], free: NONE, len: 0 }
+        Self { blocks: Vec::new(), lines: [empty; 2], free: NONE, len: 0 }
     }
 
     #[inline]

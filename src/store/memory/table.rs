@@ -13,8 +13,8 @@ use super::ring::{Completed, Ring, RingSlot};
 use super::shares::Shares;
 use super::slab::{Queue, Slab, Slot};
 
-/// How many of the ring's entries are set aside at once.
-const ASIDE_AT_ONCE: usize = 4;
+/// How many of the ring's entries are filed anew at once.
+const REFILED_AT_ONCE: usize = 4;
 
 /// Where a record is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +50,6 @@ const LOOSE: u32 = 1 << 31;
 
 impl<T> Table<T>
 where
-    T: From<Completed>,
     for<'a> &'a T: Into<Completed>,
 {
     /// More than any memory has room for; with the dead there are still fewer turns than the index tells apart.
@@ -118,7 +117,7 @@ where
         self.live.oldest(line)
     }
 
-    /// What was completed the longest ago and is not set aside.
+    /// What was completed the longest ago.
     #[inline]
     pub(super) fn oldest_done(&self) -> Option<RingSlot> {
         self.done.front().map(|(spot, _)| spot)
@@ -127,15 +126,8 @@ where
     /// What was completed or released the longest ago.
     #[inline]
     pub(super) fn oldest_ended(&self) -> Option<Place> {
-        let (aside, released) = (self.oldest(Queue::Aside), self.oldest(Queue::Released));
         let done = self.done.front().map(|(spot, turn)| (Place::Done(spot), turn));
-        if aside.is_none() && released.is_none() {
-            return done.map(|(place, _)| place);
-        }
-        // What is aside was at the front before.
-        let aside = aside.map(|slot| (Place::Live(slot), self.live.turn(slot)));
-        let completed = aside.or(done);
-        match (completed, released) {
+        match (done, self.oldest(Queue::Released)) {
             (Some((place, turn)), Some(released)) if turn < self.live.turn(released) => Some(place),
             (Some((place, _)), None) => Some(place),
             (_, released) => released.map(Place::Live),
@@ -174,8 +166,7 @@ where
         let done_from = |from| done.first_from(from, may_go);
         let found = done_from(shares.passed).or_else(|| done_from(0));
         let found = found.map(|(spot, turn)| (Place::Done(spot), turn));
-        let lines = [Queue::Released, Queue::Aside];
-        let live = lines.into_iter().find_map(|line| live.first(line, may_go)).map(Place::Live);
+        let live = live.first(Queue::Released, may_go).map(Place::Live);
         let over = shares.count(own) > share;
         if let Some((_, turn)) = found {
             self.shares.passed = turn;
@@ -235,22 +226,23 @@ where
     fn take(&mut self, spot: RingSlot) -> (Key, Completed) {
         let taken = self.done.take(spot);
         if self.done.is_mostly_dead() {
-            self.set_aside();
+            self.refile();
         }
         taken
     }
 
     /// Shortens a ring that is mostly dead, because what is at its front stays for so much longer than what comes
-    /// after it. That may be as old as before, but is no longer in the way.
+    /// after it. From now on that counts as completed last.
     #[cold]
-    fn set_aside(&mut self) {
-        for _ in 0..ASIDE_AT_ONCE {
-            let Some((spot, turn)) = self.done.front() else { return };
+    fn refile(&mut self) {
+        for _ in 0..REFILED_AT_ONCE {
+            let Some((spot, _)) = self.done.front() else { return };
             let (key, completed) = self.done.take(spot);
-            let slot = self.live.insert(key, completed.into(), Queue::Aside, turn);
-            let done = encode(Place::Done(spot));
-            if let Some((entry, _)) = self.index.find(self.hasher.hash_one(key), |at| at == done) {
-                self.index.replace(entry, encode(Place::Live(slot)));
+            let (before, now) = (encode(Place::Done(spot)), completed.keep_until);
+            let after = self.done.push(key, completed, now);
+            let hash = self.hasher.hash_one(key);
+            if let Some((entry, _)) = self.index.find(hash, |at| at == before) {
+                self.index.replace(entry, encode(Place::Done(after)));
             }
         }
     }

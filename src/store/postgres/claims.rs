@@ -1,168 +1,186 @@
 //! Claims, as many in one statement as pile up while the one before is in flight.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
-use std::sync::Arc;
-use std::time::Duration;
+use std::collections::{HashMap, HashSet};
 
-use super::database::{Database, Link};
-use super::statements::{CLAIM, FIND};
-use super::{AT_ONCE, seconds};
-use crate::observe;
-use crate::store::sql::{Asked, Failure, Leader, UNREADABLE, acquired};
-use crate::store::{Claim, Key, Owner};
+use sqlx::Row;
 
-/// How often a key that is free again whenever it was not to be had is claimed once more.
+use super::AT_ONCE;
+use super::connection::Connection;
+use super::record::{Record, key};
+use super::statements::Rows;
+use crate::store::sql::{
+    Answer, Asked, Batches, Failure, LOCKED, Locked, Question, Verb, fence_from_sql, tell_all,
+};
+use crate::store::{Claims, Fence, Key, Owner, StoreError};
+
+/// How often keys are claimed that were free, but not to be had.
 const TRIES: usize = 3;
 
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Wanted {
-    pub(super) key: Key,
-    pub(super) owner: Owner,
-    pub(super) lease: Duration,
-    pub(super) keep: Duration,
-}
-
-pub(super) type Job = Asked<Wanted, Claim>;
-
-/// Answers until nothing is asked any more, on one connection.
-pub(super) async fn lead(database: Arc<Database>, mut leader: Leader<Job>) {
-    let mut link = None;
-    while let Some(mut jobs) = leader.next(AT_ONCE) {
-        jobs.retain(|job| !job.is_abandoned());
-        let Some(first) = jobs.first().map(|job| job.question) else { continue };
-        // Lease and retention are the same throughout a statement: a row that had to wait for a lock
-        // gets them from then on.
-        let alike =
-            |job: &Job| (job.question.lease, job.question.keep) == (first.lease, first.keep);
-        let (mut jobs, others): (Vec<_>, Vec<_>) = jobs.into_iter().partition(alike);
-        leader.put_back(others);
-
-        match answer(&database, &mut link, &mut jobs, first).await {
-            Ok(()) => {
-                database.claimed(jobs.len());
-                jobs.into_iter().for_each(Job::tell);
-            }
-            Err(failure) => {
-                let failure = Arc::new(failure);
-                jobs.into_iter().for_each(|job| job.fail(&failure));
-            }
-        }
+/// Answers until the store is dropped.
+pub(super) async fn work(mut connection: Connection, mut batches: Batches) {
+    while let Some(mut batch) = batches.next(AT_ONCE).await {
+        let answered = answer(&mut connection, &mut batch).await;
+        tell_all(batch, answered);
     }
 }
 
-async fn answer(
-    database: &Database,
-    link: &mut Link,
-    jobs: &mut [Job],
-    Wanted { lease, keep, .. }: Wanted,
-) -> Result<(), Failure> {
+/// Nearly every delivery is new, so that the first statement has the answer. A part of a delivery's keys may be ours
+/// between two statements; at the end it is all or none.
+async fn answer(connection: &mut Connection, batch: &mut [Asked]) -> Result<(), Failure> {
+    let questions = batch.iter().map(|asked| asked.question.clone());
+    let mut claimings: Vec<_> = questions.map(Claiming::new).collect();
+    let rows = Rows::of(claimings.iter().map(|claiming| &claiming.question));
+    take(connection, &rows.claim_new(), &mut claimings).await?;
     for _ in 0..TRIES {
-        // Of several that want one key the first is asked for; the others find what became of it.
-        let mut asked: HashMap<Key, &mut Job> = HashMap::new();
-        for job in jobs.iter_mut().filter(|job| !job.is_answered()) {
-            if let Entry::Vacant(entry) = asked.entry(job.question.key) {
-                entry.insert(job);
-            }
+        let missing = missing(&claimings);
+        if missing.is_empty() {
+            break;
         }
-        if asked.is_empty() {
-            return Ok(());
-        }
-        let pairs: Vec<_> =
-            asked.values().map(|job| (job.question.key, job.question.owner)).collect();
-        for (key, claim) in claim(database, link, &pairs, lease, keep).await? {
-            if let Some(job) = asked.get_mut(&key) {
-                job.note(Ok(claim));
-            }
-        }
-
-        let open = || jobs.iter().filter(|job| !job.is_answered());
-        if open().next().is_none() {
-            return Ok(());
-        }
-        let keys = pairs
-            .iter()
-            .map(|(key, _)| *key)
-            .filter(|key| open().any(|job| job.question.key == *key));
-        let found = find(database, link, keys.collect()).await?;
-        for job in jobs.iter_mut().filter(|job| !job.is_answered()) {
-            if let Some(claim) =
-                found.get(&job.question.key).and_then(|found| found.tell(job.question.owner))
-            {
-                job.note(Ok(claim));
-            }
+        let found = Record::find(connection, &missing).await?;
+        claimings.iter_mut().for_each(|claiming| claiming.look_at(&found));
+        let missing = self::missing(&claimings);
+        if !missing.is_empty() {
+            let statements = format!("{};{}", missing.claim_known(), missing.claim_new());
+            take(connection, &statements, &mut claimings).await?;
         }
     }
-    // Others have it and let it go in quick succession.
-    for job in jobs.iter_mut().filter(|job| !job.is_answered()) {
-        job.note(Ok(Claim::InProgress { retry_after: Duration::ZERO }));
+    claimings.iter_mut().for_each(Claiming::decide);
+    let kept = give_back(connection, &claimings).await?;
+    for (asked, claiming) in batch.iter_mut().zip(claimings) {
+        let could_not = claiming.to_give_back().any(|key| kept.contains(&key));
+        asked.note(if could_not { Err(StoreError::new(Locked)) } else { Ok(claiming.answer()) });
     }
     Ok(())
 }
 
-async fn claim(
-    database: &Database,
-    link: &mut Link,
-    pairs: &[(Key, Owner)],
-    lease: Duration,
-    keep: Duration,
-) -> Result<Vec<(Key, Claim)>, Failure> {
-    let keys: Vec<_> = pairs.iter().map(|(key, _)| key.as_bytes().to_vec()).collect();
-    let owners: Vec<_> = pairs.iter().map(|(_, owner)| owner.to_bytes().to_vec()).collect();
-    let got: Vec<([u8; 32], i64, i64, bool)> = database
-        .ask(link, |connection| {
-            let query = sqlx::query_as(CLAIM).bind(keys.clone()).bind(owners.clone());
-            let query = query.bind(seconds(lease)).bind(seconds(keep));
-            Box::pin(query.fetch_all(connection))
-        })
-        .await?;
-    observe::taken_over(got.iter().map(|(.., taken_over)| u64::from(*taken_over)).sum());
-    let acquired = |(key, fence, attempt, _)| (Key::from_bytes(key), acquired(fence, attempt));
-    Ok(got.into_iter().map(acquired).collect())
-}
-
-/// What is recorded of a key.
-struct Found {
-    state: String,
-    owner: Option<Vec<u8>>,
-    fence: i64,
-    attempt: i64,
-    lease_left: f64,
-}
-
-impl Found {
-    /// What somebody who wants the key is told; nothing if it is free.
-    fn tell(&self, owner: Owner) -> Option<Claim> {
-        match self.state.as_str() {
-            "free" => None,
-            "completed" => Some(Claim::Completed),
-            "unreadable" => Some(Claim::InProgress { retry_after: UNREADABLE }),
-            // It asked twice at once.
-            _ if self.owner.as_deref() == Some(&owner.to_bytes()) => {
-                Some(acquired(self.fence, self.attempt))
-            }
-            _ => {
-                let left = Duration::try_from_secs_f64(self.lease_left).unwrap_or_default();
-                Some(Claim::InProgress { retry_after: left })
+/// The keys that are not ours, of the deliveries that may yet be.
+fn missing(claimings: &[Claiming]) -> Rows {
+    let mut rows = Rows::default();
+    for claiming in claimings.iter().filter(|claiming| claiming.refused.is_none()) {
+        let Question { keys, owner, verb } = &claiming.question;
+        for (key, held) in keys.iter().zip(&claiming.held) {
+            if held.is_none() {
+                rows.add(&[*key], *owner, *verb);
             }
         }
     }
+    rows
 }
 
-async fn find(
-    database: &Database,
-    link: &mut Link,
-    keys: Vec<Key>,
-) -> Result<HashMap<Key, Found>, Failure> {
-    type Row = ([u8; 32], String, Option<Vec<u8>>, i64, i64, f64);
-    let keys: Vec<_> = keys.iter().map(|key| key.as_bytes().to_vec()).collect();
-    let rows: Vec<Row> = database
-        .ask(link, |connection| {
-            Box::pin(sqlx::query_as(FIND).bind(keys.clone()).fetch_all(connection))
-        })
-        .await?;
-    let found = |(key, state, owner, fence, attempt, lease_left)| {
-        (Key::from_bytes(key), Found { state, owner, fence, attempt, lease_left })
-    };
-    Ok(rows.into_iter().map(found).collect())
+async fn take(
+    connection: &mut Connection,
+    statements: &str,
+    claimings: &mut [Claiming],
+) -> Result<(), Failure> {
+    let got = connection.run(statements).await?;
+    let got: HashMap<(Key, Vec<u8>), Held> = connection.read(&got, |row| {
+        let held = Held {
+            fence: row.try_get("fence")?,
+            attempt: row.try_get("attempt")?,
+            taken_over: row.try_get("taken_over")?,
+        };
+        Ok(((key(row)?, row.try_get("owner")?), held))
+    })?;
+    for Claiming { question, held, .. } in claimings {
+        let owner = question.owner.to_bytes().to_vec();
+        for (held, (key, _)) in held.iter_mut().zip(&question.keys) {
+            if let Some(got) = got.get(&(*key, owner.clone())) {
+                *held = Some(*got);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Releases what is ours of deliveries that were not acquired as a whole. Returns those keys that it could not: another
+/// transaction has their records just now.
+async fn give_back(
+    connection: &mut Connection,
+    claimings: &[Claiming],
+) -> Result<HashSet<(Key, Owner)>, Failure> {
+    let mut ours: HashSet<_> = claimings.iter().flat_map(Claiming::to_give_back).collect();
+    if ours.is_empty() {
+        return Ok(ours);
+    }
+    let mut rows = Rows::default();
+    for (key, owner) in &ours {
+        rows.add(&[(*key, Fence::new(0))], *owner, Verb::Release);
+    }
+    let released = connection.run(&rows.release()).await?;
+    let released: HashSet<Key> = connection.read(&released, key)?;
+    ours.retain(|(key, _)| !released.contains(key));
+    if !ours.is_empty() {
+        let found = Record::find(connection, &rows).await?;
+        ours.retain(|(key, owner)| found.get(key).is_some_and(|found| found.is_held_by(*owner)));
+    }
+    Ok(ours)
+}
+
+/// A question on the way to its answer.
+struct Claiming {
+    question: Question,
+    /// By place; what is ours.
+    held: Vec<Option<Held>>,
+    refused: Option<Claims>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Held {
+    fence: i64,
+    attempt: i64,
+    taken_over: bool,
+}
+
+impl Claiming {
+    fn new(question: Question) -> Self {
+        let held = vec![None; question.keys.len()];
+        Self { question, held, refused: None }
+    }
+
+    /// Finds out whether another has one of the keys that are not ours.
+    fn look_at(&mut self, found: &HashMap<Key, Record>) {
+        let Question { keys, owner, .. } = &self.question;
+        let of_others = keys.iter().enumerate().filter(|(place, _)| self.held[*place].is_none());
+        let of_others = of_others.filter_map(|(place, (key, _))| Some((place, found.get(key)?)));
+        let ours: Vec<_> =
+            of_others.clone().filter(|(_, found)| found.is_held_by(*owner)).collect();
+        let mut of_others = of_others.filter(|(_, found)| !found.is_held_by(*owner));
+        self.refused = of_others.find_map(|(place, found)| found.refuses(place));
+        if self.refused.is_some() {
+            // Of an earlier claim, and to be given back.
+            for (place, _) in ours {
+                self.held[place] = Some(Held::default());
+            }
+        }
+    }
+
+    /// What is still not ours is locked by another transaction.
+    fn decide(&mut self) {
+        if self.refused.is_none()
+            && let Some(place) = self.held.iter().position(Option::is_none)
+        {
+            self.refused = Some(Claims::InProgress { place, retry_after: LOCKED });
+        }
+    }
+
+    fn to_give_back(&self) -> impl Iterator<Item = (Key, Owner)> {
+        let keys = self.question.keys.iter().zip(&self.held);
+        keys.filter(|(_, held)| self.refused.is_some() && held.is_some())
+            .map(|((key, _), _)| (*key, self.question.owner))
+    }
+
+    fn answer(self) -> Answer {
+        let (mut keys, held) = (self.question.keys, self.held);
+        let mut attempt = 0;
+        for ((_, fence), held) in keys.iter_mut().zip(held.iter().flatten()) {
+            (*fence, attempt) = (fence_from_sql(held.fence), held.attempt);
+        }
+        let attempt = u32::try_from(attempt).unwrap_or(u32::MAX);
+        let taken_over = held.iter().flatten().filter(|held| held.taken_over).count() as u64;
+        Answer::Claims {
+            claims: self.refused.unwrap_or(Claims::Acquired { attempt }),
+            keys,
+            taken_over,
+        }
+    }
 }

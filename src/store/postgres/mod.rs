@@ -1,30 +1,34 @@
 //! PostgreSQL: several machines, and a server that is there already.
 
+mod changes;
 mod claims;
-mod completions;
-mod database;
+mod connection;
+mod failure;
+mod record;
 mod statements;
 mod transaction;
+mod url;
 
 use std::fmt;
-use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use sqlx::ConnectOptions;
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use futures_util::future::try_join3;
+use sqlx::postgres::PgPool;
+use tokio::time::Instant;
 
-use self::database::Database;
-use self::statements::{CLAIM, RELEASE, RENEW};
-use super::sql::{Asked, BatchQueue};
-use super::{Claim, DeliveryStore, Fence, Key, Owner, Settled, StoreError};
+use self::connection::{Connection, Server};
+use super::sql::{Answer, BatchQueue, OwnThread, Question, Verb, asking_verbs};
+use super::{DeliveryStore, Fence, Key, Owner, Settled, Settlement, StoreError};
 use crate::config_error::ConfigError;
 
 /// How many questions share a statement at most.
 const AT_ONCE: usize = 256;
-
-/// Of its own pool: one each for claims, completions, renewals and releases, and for what expires.
-const CONNECTIONS: u32 = 4;
+/// Expired records leave so many at a time, and at the latest after half as many claims.
+const LEAVE_AT_ONCE: u32 = 1_000;
+/// With little to do they leave once a minute.
+const LEAVE_EVERY: Duration = Duration::from_secs(60);
 
 /// Keeps deliveries in PostgreSQL, for receivers on several machines (feature `postgres`).
 ///
@@ -41,11 +45,17 @@ const CONNECTIONS: u32 = 4;
 /// are refused with 503; one warning says so at the beginning, and one line at the end. Connections that
 /// broke are replaced.
 ///
-/// # Many at once
+/// # Its connections
 ///
-/// Claims that arrive while a statement is in flight go out together in the next one, and so do
-/// completions. So it takes two connections for any number of deliveries, and one commit for many. The time
-/// is the server's.
+/// Three, however many deliveries there are: one for claims, one for renewals and releases, one for completions. What is
+/// asked while a statement is in flight goes out together in the next one, so that many deliveries share a commit. A
+/// connection that breaks, or that leads to a server which only reads, is replaced; the backend of one that does not
+/// answer is ended. The time is the server's.
+///
+/// A pooler in transaction mode may be in between (PgBouncer, Supavisor, RDS Proxy): each statement is a transaction of
+/// its own, and leaves no prepared statement and no setting behind.
+///
+/// A record that another transaction has locked is in progress, and nothing waits for it.
 ///
 /// # The table
 ///
@@ -69,82 +79,46 @@ const CONNECTIONS: u32 = 4;
 pub struct PostgresStore(Arc<Inner>);
 
 struct Inner {
-    database: Arc<Database>,
-    claims: Arc<BatchQueue<claims::Job>>,
-    completions: Arc<BatchQueue<completions::Job>>,
+    server: Server,
+    thread: OwnThread,
+    claims: BatchQueue,
+    leases: BatchQueue,
+    completions: BatchQueue,
+    /// Whether the table is there.
+    migrated: Arc<AtomicBool>,
+    /// Since expired records left.
+    claimed: AtomicU32,
+    forgot_at: Mutex<Instant>,
 }
 
 impl PostgresStore {
     /// The store at this URL, `postgres://user:password@host:port/database`, with the parameters that libpq
-    /// and sqlx know, such as `sslmode=verify-full` and `options=-csearch_path%3Dwebhooks`. It connects
-    /// when it is first asked, with at most 4 connections and a `statement_timeout` of 1 s unless
-    /// `options` sets another.
+    /// and sqlx know, such as `sslmode=verify-full` and `options=-csearch_path%3Dwebhooks` (which a pooler may refuse).
+    /// It connects when it is first asked, with 3 connections. No statement takes longer than 1 s.
     ///
-    /// For a connection pooler in transaction mode, and for settings that a URL does not have, use
-    /// [`from_pool`](Self::from_pool).
+    /// For settings that a URL does not have use [`from_pool`](Self::from_pool).
     ///
     /// # Errors
     ///
-    /// If it is no URL of PostgreSQL, or has a parameter that is not known. The text has nothing of the
+    /// If it is not a URL of PostgreSQL, or has a parameter that is not known. The text has nothing of the
     /// URL's password.
     ///
     /// ```
     /// # use scrapest_webhook::store::PostgresStore;
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() {
     /// assert!(PostgresStore::new("postgres://app:password@localhost/app?sslmod=require").is_err());
-    /// let store = PostgresStore::new("postgres://app:password@localhost/app?sslmode=require").unwrap();
+    /// let store = PostgresStore::new("postgres://app:password@localhost/app?sslmode=require")?;
     /// assert_eq!(format!("{store:?}"), "PostgresStore(postgres at localhost:5432, database app)");
-    /// # }
+    /// # Ok::<(), scrapest_webhook::ConfigError>(())
     /// ```
     pub fn new(url: &str) -> Result<Self, ConfigError> {
-        let refuse = |text| ConfigError::new("store", text);
-        if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
-            return Err(refuse(
-                "is not a postgres URL, expected postgres://user@host/database".into(),
-            ));
-        }
-        // sqlx would log it with its value, which may be a misspelt password.
-        if has_unknown_parameter(url) {
-            let known = PARAMETERS.join(", ");
-            return Err(refuse(format!(
-                "unknown parameter in the postgres URL, expected: {known}"
-            )));
-        }
-        let mut options = PgConnectOptions::from_str(url)
-            // Without the driver's words, which repeat the value: it may be a password in the wrong place.
-            .map_err(|_| {
-                refuse(
-                    "is not a postgres URL, expected postgres://user@host:port/database, with sslmode one of: \
-                     disable, allow, prefer, require, verify-ca, verify-full"
-                        .into(),
-                )
-            })?
-            // A question that failed is logged by its caller, who knows what it means.
-            .disable_statement_logging();
-        if !options.get_options().is_some_and(|options| options.contains("statement_timeout")) {
-            options = options.options([("statement_timeout", "1s")]);
-        }
-        if options.get_application_name().is_none() {
-            options = options.application_name("scrapest-webhook");
-        }
-        let pool = PgPoolOptions::new()
-            .max_connections(CONNECTIONS)
-            .acquire_timeout(database::CONNECT)
-            // One that broke is replaced when that is found out.
-            .test_before_acquire(false)
-            // Either would need a runtime here, where there may be none yet.
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .connect_lazy_with(options);
-        Ok(Self::from_pool(pool))
+        let options = url::options(url).map_err(|text| ConfigError::new("store", text))?;
+        Ok(Self::of(Server::Options(Box::new(options))))
     }
 
-    /// The store in the database of this pool, beside whatever else it is used for. It takes up to 4 of its
-    /// connections, and 2 while nothing but deliveries that succeed arrives.
-    ///
-    /// Set a `statement_timeout` of about 1 s in it, if the rest of the application allows that: a
-    /// statement that waits for longer is given up by the store in any case, but goes on in the server.
+    /// The store in the database of this pool. It takes the pool's way of connecting (address, TLS, user, password and
+    /// options, also when they change), and none of its connections: it makes 3 of its own beside them, so that a
+    /// handler which holds all connections of the pool does not hold up the store. What the pool does after connecting
+    /// (`after_connect`) is not done; what it sets there belongs into the options.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -158,133 +132,94 @@ impl PostgresStore {
     /// ```
     #[must_use]
     pub fn from_pool(pool: PgPool) -> Self {
+        Self::of(Server::Pool(pool))
+    }
+
+    fn of(server: Server) -> Self {
         Self(Arc::new(Inner {
-            database: Arc::new(Database::new(pool)),
-            claims: BatchQueue::new(),
-            completions: BatchQueue::new(),
+            server,
+            thread: OwnThread::new("postgres-store"),
+            claims: BatchQueue::default(),
+            leases: BatchQueue::default(),
+            completions: BatchQueue::default(),
+            migrated: Arc::default(),
+            claimed: AtomicU32::new(0),
+            forgot_at: Mutex::new(Instant::now()),
         }))
     }
 
-    /// Whether the server answers and lets us write, for a health endpoint, or at start to fail early.
+    /// Whether a delivery could be claimed, renewed and completed now, for a health endpoint, or at start to fail early.
+    /// Each connection is asked.
     ///
     /// # Errors
     ///
-    /// Why not, within 3 s: it is down, it refuses us, all its connections are taken, it is a standby.
+    /// Why not, within 3 s: the server is down, it refuses us, a right is missing, it is a standby, it is too old.
     pub async fn ready(&self) -> Result<(), StoreError> {
-        let nothing: Vec<Vec<u8>> = Vec::new();
-        let mut link = None;
-        let asked = self.0.database.ask(&mut link, |connection| {
-            let query = sqlx::query(CLAIM).bind(nothing.clone()).bind(nothing.clone());
-            let query = query.bind(0.0).bind(0.0);
-            Box::pin(async { query.execute(connection).await.map(drop) })
-        });
-        asked.await.map_err(StoreError::new)
+        let owner = Owner::random();
+        let completion = Settlement::Complete { keep: Duration::ZERO };
+        let claim = self.claim_all(&mut [], owner, Duration::ZERO, Duration::ZERO);
+        let renewal = self.renew_all(&[], owner, Duration::ZERO);
+        try_join3(claim, renewal, self.settle_all(&[], owner, completion)).await.map(drop)
     }
 
-    async fn update(
+    async fn change(
         &self,
-        statement: &'static str,
-        key: &Key,
+        keys: &[(Key, Fence)],
         owner: Owner,
-        lease: Option<Duration>,
+        verb: Verb,
     ) -> Result<Settled, StoreError> {
-        let (key, owner) = (key.as_bytes().to_vec(), owner.to_bytes().to_vec());
-        let database = Arc::clone(&self.0.database);
-        // In a task: a caller that gives up does not leave a connection behind in the middle of an answer.
-        let asking = tokio::spawn(async move {
-            let mut link = None;
-            let asked = database.ask(&mut link, |connection| {
-                let mut query = sqlx::query(statement).bind(key.clone()).bind(owner.clone());
-                if let Some(lease) = lease {
-                    query = query.bind(seconds(lease));
-                }
-                Box::pin(async { query.execute(connection).await.map(|done| done.rows_affected()) })
-            });
-            asked.await
-        });
-        let updated = asking.await.map_err(StoreError::new)?.map_err(StoreError::new)?;
-        Ok(if updated > 0 { Settled::Done } else { Settled::Lost })
+        match self.ask(Question { keys: keys.to_vec(), owner, verb }).await? {
+            Answer::Settled(settled) => Ok(settled),
+            Answer::Claims { .. } => Err(StoreError::new("an answer to a claim")),
+        }
+    }
+
+    async fn ask(&self, question: Question) -> Result<Answer, StoreError> {
+        let Inner { server, thread, claims, leases, completions, migrated, .. } = &*self.0;
+        let connection = || Connection::new(server.clone(), Arc::clone(migrated));
+        match question.verb {
+            Verb::Claim { .. } => {
+                let work = |batches| claims::work(connection(), batches);
+                let answer = claims.ask(question, thread, work).await?;
+                self.claimed();
+                Ok(answer)
+            }
+            Verb::Complete { .. } => {
+                let work = |batches| changes::work(connection(), batches);
+                completions.ask(question, thread, work).await
+            }
+            Verb::Renew { .. } | Verb::Release | Verb::Forget => {
+                let work = |batches| changes::work(connection(), batches);
+                leases.ask(question, thread, work).await
+            }
+        }
+    }
+
+    /// Takes note of a claim, and lets expired records leave now and then.
+    fn claimed(&self) {
+        let claimed = self.0.claimed.fetch_add(1, Ordering::Relaxed) + 1;
+        let mut forgot_at = self.0.forgot_at.lock().unwrap_or_else(PoisonError::into_inner);
+        if claimed < LEAVE_AT_ONCE / 2 && forgot_at.elapsed() < LEAVE_EVERY {
+            return;
+        }
+        self.0.claimed.store(0, Ordering::Relaxed);
+        *forgot_at = Instant::now();
+        drop(forgot_at);
+        let Inner { server, thread, leases, migrated, .. } = &*self.0;
+        let connection = Connection::new(server.clone(), Arc::clone(migrated));
+        let forget = Question { keys: Vec::new(), owner: Owner::random(), verb: Verb::Forget };
+        // Nobody waits for it. A thread that does not start is said to the next that asks.
+        _ = leases.put(forget, thread, |batches| changes::work(connection, batches));
     }
 }
 
 impl DeliveryStore for PostgresStore {
-    async fn claim(
-        &self,
-        key: &Key,
-        owner: Owner,
-        lease: Duration,
-        keep: Duration,
-    ) -> Result<Claim, StoreError> {
-        let (asked, answer) = Asked::new(claims::Wanted { key: *key, owner, lease, keep });
-        let database = Arc::clone(&self.0.database);
-        self.0.claims.put(asked, |leader| claims::lead(database, leader));
-        answer.wait().await
-    }
-
-    async fn renew(&self, key: &Key, owner: Owner, lease: Duration) -> Result<Settled, StoreError> {
-        self.update(RENEW, key, owner, Some(lease)).await
-    }
-
-    async fn complete(
-        &self,
-        key: &Key,
-        owner: Owner,
-        fence: Fence,
-        keep: Duration,
-    ) -> Result<Settled, StoreError> {
-        let (asked, answer) = Asked::new(completions::Success { key: *key, owner, fence, keep });
-        let database = Arc::clone(&self.0.database);
-        self.0.completions.put(asked, |leader| completions::lead(database, leader));
-        answer.wait().await
-    }
-
-    async fn release(&self, key: &Key, owner: Owner) -> Result<Settled, StoreError> {
-        self.update(RELEASE, key, owner, None).await
-    }
-
-    async fn ready(&self) -> Result<(), StoreError> {
-        self.ready().await
-    }
+    asking_verbs!();
 }
 
 /// Where it is, never the password.
 impl fmt::Debug for PostgresStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.database.fmt(f)
+        write!(f, "PostgresStore({})", self.0.server)
     }
-}
-
-/// As PostgreSQL takes it. A thousand years stand for ever: it has no later dates than 294276.
-fn seconds(duration: Duration) -> f64 {
-    duration.as_secs_f64().min(1_000.0 * 365.0 * 86_400.0)
-}
-
-/// Those of `PgConnectOptions::from_str`.
-const PARAMETERS: &[&str] = &[
-    "sslmode",
-    "ssl-mode",
-    "sslrootcert",
-    "ssl-root-cert",
-    "ssl-ca",
-    "sslcert",
-    "ssl-cert",
-    "sslkey",
-    "ssl-key",
-    "statement-cache-capacity",
-    "host",
-    "hostaddr",
-    "port",
-    "dbname",
-    "user",
-    "password",
-    "application_name",
-    "options",
-];
-
-fn has_unknown_parameter(url: &str) -> bool {
-    let query = url.split_once('?').map_or("", |(_, query)| query);
-    let mut names = query.split('&').filter_map(|pair| pair.split('=').next());
-    names.any(|name| {
-        !name.is_empty() && !PARAMETERS.contains(&name) && !name.starts_with("options[")
-    })
 }

@@ -1,11 +1,14 @@
 //! A delivery that is completed in the transaction of its handler.
 
-use sqlx::{Postgres, Transaction};
+use sqlx::postgres::PgRow;
+use sqlx::{Postgres, Row, Transaction};
 
-use super::statements::{COMPLETE, HOLD};
-use super::{PostgresStore, seconds};
+use super::PostgresStore;
+use super::connection::query;
+use super::statements::Rows;
 use crate::Delivery;
-use crate::store::sql::{CompletionError, Standing, fence_to_sql, judge};
+use crate::store::Held;
+use crate::store::sql::{CompletionError, Failure, Standing, Verb, judge};
 
 impl PostgresStore {
     /// Completes the delivery in a transaction of the handler's own, so that what the handler writes in it and
@@ -16,13 +19,17 @@ impl PostgresStore {
     /// answer something else, so that the sender tries again. What the handler answers after the
     /// commit cannot undo it: a retry then gets 200.
     ///
+    /// From this call on the attempt succeeds by the commit. If the handler answers 2xx without it, the sender
+    /// gets 500, an error is logged, and the retry runs. Call it before the handler answers: after a 2xx it is
+    /// refused as already completed.
+    ///
     /// The transaction must be on the database of the store; make the store
     /// [`from_pool`](Self::from_pool) of the one that the handler uses. It is made durable, as by
     /// `synchronous_commit=on`.
     ///
-    /// The delivery's two rows are locked from here to the commit. A second attempt waits for that, and is
-    /// then refused; so do a renewal and a duplicate, for at most the `statement_timeout` of the store's
-    /// connections, and what shares a statement with them. So nothing slow belongs in between.
+    /// The delivery's two rows are locked from here to the commit. A second attempt that calls this waits for the
+    /// commit, and is then refused. A duplicate finds the delivery in progress. The lease is not renewed meanwhile, so
+    /// nothing slow belongs in between.
     ///
     /// `READ COMMITTED`, the default, is enough. At `REPEATABLE READ` and `SERIALIZABLE` the renewal of the
     /// lease, after a third of it, is a concurrent update of those rows: begin such a transaction once
@@ -68,33 +75,23 @@ impl PostgresStore {
         transaction: &mut Transaction<'_, Postgres>,
         delivery: &Delivery,
     ) -> Result<(), CompletionError> {
-        let held = delivery.held();
-        let keys: Vec<_> = held.keys.all().iter().map(|(key, _)| key.as_bytes().to_vec()).collect();
-        let owners = vec![held.owner.to_bytes().to_vec(); keys.len()];
-        let fences: Vec<_> =
-            held.keys.all().iter().map(|(_, fence)| fence_to_sql(*fence)).collect();
-
-        let found: Vec<String> = sqlx::query_scalar(HOLD)
-            .bind(&keys)
-            .fetch_all(&mut **transaction)
-            .await
-            .map_err(CompletionError::database)?;
-        let standings: Vec<_> = found
-            .iter()
-            .map(|state| match state.as_str() {
+        let Held { keys, owner, keep, .. } = delivery.held();
+        let mut rows = Rows::default();
+        rows.add(keys.all(), *owner, Verb::Complete { keep: *keep });
+        let failed = |error| CompletionError::database(Failure::caused("postgres", error));
+        let found = query(transaction, &rows.hold()).await.map_err(failed)?;
+        let standing = |row: &PgRow| {
+            let standing: &str = row.try_get("standing")?;
+            Ok(match standing {
                 "open" => Standing::Open,
                 "completed" => Standing::Completed,
                 _ => Standing::Unreadable,
             })
-            .collect();
-        judge(&standings, keys.len())?;
-
-        let query = sqlx::query(COMPLETE).bind(keys).bind(owners).bind(fences);
-        query
-            .bind(seconds(held.keep))
-            .execute(&mut **transaction)
-            .await
-            .map_err(CompletionError::database)?;
+        };
+        let standings: Result<Vec<_>, _> = found.iter().map(standing).collect();
+        judge(&standings.map_err(failed)?, keys.all().len())?;
+        query(transaction, &rows.complete_known()).await.map_err(failed)?;
+        delivery.run().complete_in();
         Ok(())
     }
 }

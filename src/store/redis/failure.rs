@@ -34,10 +34,31 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Driver(error) => error.fmt(f),
+            Self::Driver(error) => {
+                error.fmt(f)?;
+                f.write_str(hint(&error.to_string()))
+            }
             Self::Connecting => f.write_str("no connection to the server in time"),
             Self::Silent => write!(f, "no answer from the server within {OPERATION_LIMIT:?}"),
         }
+    }
+}
+
+/// What to do about it. Of a script's error the driver only knows the text.
+fn hint(error: &str) -> &'static str {
+    let says = |part| error.contains(part);
+    match () {
+        () if says("NOAUTH") || says("WRONGPASS") || says("uthentication") => {
+            "; check the user and the password in its URL"
+        }
+        () if says("NOPERM") || says("can't run this command") || says("no permissions") => {
+            "; grant its user the rights that RedisStore documents (ACL SETUSER)"
+        }
+        () if says("OOM") => "; it is full: raise its maxmemory",
+        () if says("READONLY") || says("read only") => {
+            "; it is a replica, expected the address of the primary"
+        }
+        () => "",
     }
 }
 

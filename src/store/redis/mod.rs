@@ -16,7 +16,7 @@ use ::redis::aio::ConnectionLike;
 use self::link::Link;
 use self::server::Server;
 use self::verbs::Scripts;
-use super::{DeliveryStore, Fence, Key, Owner, StoreError};
+use super::{DeliveryStore, Key, Owner, StoreError};
 use crate::config_error::ConfigError;
 
 /// What connecting to a server may take.
@@ -57,8 +57,12 @@ const PREFIX: &str = "scrapest-webhook:";
 /// does not say, as behind a proxy that shards, each script touches one key. The server drops a record by itself at the end of its retention, or of its lease if that is later. A value of anybody
 /// else under such a key is an error and is never overwritten.
 ///
-/// The user needs the commands `EVALSHA`, `EVAL`, `GET`, `SET`, `DEL`, `PTTL` and `TIME` on the keys of the prefix, and
-/// `INFO` for the warning.
+/// # What its user may do
+///
+/// `ACL SETUSER webhooks on >password ~scrapest-webhook:* +evalsha +eval +get +set +del +pexpire +pttl +time +info`,
+/// with `+select` if the URL has a database, `+cluster|slots +ping` in a cluster, and `+role` behind sentinels. Without
+/// `+info` the store takes each key of a delivery by itself, and cannot warn of a server that may forget.
+///
 ///
 /// # Example
 ///
@@ -92,7 +96,9 @@ impl RedisStore {
     }
 
     /// A store at the primary that these sentinels know as `primary`. After a failover it is asked for
-    /// anew. User, password, TLS and database in the first URL hold for the primary as well.
+    /// anew. TLS and database in the first URL hold for the primary. Its user and password hold for the sentinels and the
+    /// primary, or for the only ones of them that want a password; where they want two that differ, use
+    /// [`from_connection`](Self::from_connection).
     ///
     /// # Errors
     ///
@@ -151,17 +157,16 @@ impl RedisStore {
         Self(Scripts { prefix: prefix.into().into(), ..self.0 })
     }
 
-    /// Whether the store could take a delivery now, found out by writing a record that is gone after 1 ms; a
-    /// question within that time relies on it, and writes none.
-    /// So it also sees a server that is full, or read-only. For a health endpoint; takes 500 ms at most.
+    /// Whether the store could take a delivery now, found out by a claim that is gone after 1 ms; a question within that
+    /// time relies on it, and writes none. So it also sees a server that is full, or read-only. For a health endpoint;
+    /// takes 500 ms at most.
     ///
     /// # Errors
     ///
     /// When it could not. In a cluster one node is asked.
     pub async fn ready(&self) -> Result<(), StoreError> {
-        let (probe, keep) = (Key::from_bytes([0; 32]), Duration::from_millis(1));
-        self.complete(&probe, Owner::random(), Fence::new(0), keep).await?;
-        Ok(())
+        let (probe, brief) = (Key::from_bytes([0; 32]), Duration::from_millis(1));
+        self.claim(&probe, Owner::random(), brief, brief).await.map(drop)
     }
 
     fn of(server: Server) -> Self {

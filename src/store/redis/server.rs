@@ -7,7 +7,10 @@ use ::redis::aio::ConnectionLike;
 use ::redis::cluster::{ClusterClient, ClusterClientBuilder};
 use ::redis::io::tcp::TcpSettings;
 use ::redis::sentinel::{SentinelClient, SentinelNodeConnectionInfo, SentinelServerType};
-use ::redis::{AsyncConnectionConfig, Client, ConnectionInfo, IntoConnectionInfo, TlsMode};
+use ::redis::{
+    AsyncConnectionConfig, Client, ConnectionInfo, ErrorKind, IntoConnectionInfo,
+    RedisConnectionInfo, TlsMode,
+};
 use tokio::sync::Mutex;
 use tokio::time::{Duration, timeout};
 
@@ -24,8 +27,9 @@ pub(super) type Handle = Arc<dyn Fn() -> Box<dyn ConnectionLike + Send> + Send +
 
 pub(super) enum Server {
     Single(Client),
-    Sentinel(Mutex<SentinelClient>, Addresses),
-    Cluster(ClusterClient, Addresses),
+    /// One for each way of using the password; the one that worked last comes first.
+    Sentinel(Mutex<Vec<SentinelClient>>, Addresses),
+    Cluster(Box<ClusterClient>, Addresses),
     /// The user's own connection, which is the user's to keep.
     Given(Handle),
 }
@@ -54,25 +58,29 @@ impl Server {
     ) -> Result<Self, ConfigError> {
         let infos = parse_all(urls)?;
         let settings = infos[0].redis_settings().clone();
-        let mut node = SentinelNodeConnectionInfo::default()
-            .set_redis_connection_info(settings)
-            .set_tcp_settings(tcp());
-        if is_tls(&infos[0]) {
-            node = node.set_tls_mode(TlsMode::Secure);
-        }
         let addresses = Addresses::of(&infos);
-        let sentinels: Vec<_> = infos
-            .into_iter()
-            .map(|info| {
+        // (of the sentinels, of the primary)
+        let logins: &[_] = match settings.password() {
+            Some(_) => &[(true, true), (false, true), (true, false)],
+            None => &[(true, true)],
+        };
+        let clients = logins.iter().map(|&(of_sentinels, of_primary)| {
+            let mut node = SentinelNodeConnectionInfo::default()
+                .set_redis_connection_info(login(&settings, of_primary).set_db(settings.db()))
+                .set_tcp_settings(tcp());
+            if is_tls(&infos[0]) {
+                node = node.set_tls_mode(TlsMode::Secure);
+            }
+            let sentinels = infos.iter().cloned().map(|info| {
                 // A sentinel has no databases to select from.
-                let settings = info.redis_settings().clone().set_db(0);
+                let settings = login(info.redis_settings(), of_sentinels).set_db(0);
                 info.set_redis_settings(settings)
-            })
-            .collect();
-        let client =
+            });
+            let sentinels = sentinels.collect();
             SentinelClient::build(sentinels, primary, Some(node), SentinelServerType::Master)
-                .map_err(unusable)?;
-        Ok(Self::Sentinel(Mutex::new(client), addresses))
+        });
+        let clients = clients.collect::<Result<_, _>>().map_err(unusable)?;
+        Ok(Self::Sentinel(Mutex::new(clients), addresses))
     }
 
     pub(super) fn cluster<'a>(
@@ -86,7 +94,7 @@ impl Server {
             .response_timeout(OPERATION_LIMIT)
             .build()
             .map_err(unusable)?;
-        Ok(Self::Cluster(client, addresses))
+        Ok(Self::Cluster(Box::new(client), addresses))
     }
 
     pub(super) fn given<C>(connection: C) -> Self
@@ -119,9 +127,20 @@ impl Server {
                 provide_cryptography(client.get_connection_info());
                 handle(client.get_multiplexed_async_connection_with_config(&config).await?)
             }
-            Self::Sentinel(client, _) => {
+            Self::Sentinel(clients, _) => {
                 install_cryptography();
-                handle(client.lock().await.get_async_connection_with_config(&config).await?)
+                let mut clients = clients.lock().await;
+                let mut first = None;
+                for place in 0..clients.len() {
+                    match clients[place].get_async_connection_with_config(&config).await {
+                        Ok(connection) => {
+                            clients.swap(0, place);
+                            return Ok(handle(connection));
+                        }
+                        Err(error) => _ = first.get_or_insert(error),
+                    }
+                }
+                return Err(first.unwrap_or_else(|| (ErrorKind::Client, "no sentinel").into()));
             }
             Self::Cluster(client, _) => {
                 install_cryptography();
@@ -180,6 +199,11 @@ fn unusable(error: ::redis::RedisError) -> ConfigError {
 /// Many small commands share a connection: none of them may wait for the answer to another.
 fn tcp() -> TcpSettings {
     TcpSettings::default().set_nodelay(true)
+}
+
+/// The same, with its user and password or without.
+fn login(settings: &RedisConnectionInfo, with: bool) -> RedisConnectionInfo {
+    if with { settings.clone() } else { RedisConnectionInfo::default() }
 }
 
 fn is_tls(info: &ConnectionInfo) -> bool {

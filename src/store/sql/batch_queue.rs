@@ -1,146 +1,129 @@
-//! Where questions wait while a statement is in flight, so that they go out together with the next.
+//! Questions wait here while a statement is in flight, so that they go out together with the next.
 //!
-//! If no task leads, the first question spawns one. It answers what has been asked, then what has been asked
-//! meanwhile, until nothing is left. So a single question waits for nobody, many at once share a statement,
-//! and a caller that gives up cancels nothing half-way.
+//! One question alone waits for nothing, many at once share a statement, and a caller that gives up cancels nothing
+//! half-way.
 
-use std::error::Error;
 use std::future::Future;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::runtime::Handle;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
+use super::{Answer, Failure, OwnThread, Question};
 use crate::store::StoreError;
 
-/// A question, and where its answer goes.
+/// A question, and the way back to its caller.
 #[derive(Debug)]
-pub(crate) struct Asked<Q, A> {
-    pub(crate) question: Q,
-    answer: Option<Result<A, StoreError>>,
-    to: oneshot::Sender<Result<A, StoreError>>,
+pub(crate) struct Asked {
+    pub(crate) question: Question,
+    answer: Option<Result<Answer, StoreError>>,
+    caller: oneshot::Sender<Result<Answer, StoreError>>,
 }
 
-impl<Q, A> Asked<Q, A> {
-    pub(crate) fn new(question: Q) -> (Self, Answer<A>) {
-        let (to, from) = oneshot::channel();
-        (Self { question, answer: None, to }, Answer(from))
-    }
-
-    /// Whether nobody waits any more: then the question need not be put at all. Its caller asks again.
-    pub(crate) fn is_abandoned(&self) -> bool {
-        self.to.is_closed()
-    }
-
+impl Asked {
     /// Notes the answer, which counts once the batch is committed.
-    pub(crate) fn note(&mut self, answer: Result<A, StoreError>) {
+    pub(crate) fn note(&mut self, answer: Result<Answer, StoreError>) {
         self.answer = Some(answer);
     }
 
-    #[cfg(feature = "postgres")]
-    pub(crate) fn is_answered(&self) -> bool {
-        self.answer.is_some()
-    }
-
-    /// Tells the answer that was noted.
-    pub(crate) fn tell(self) {
-        if let Some(answer) = self.answer {
-            // A caller that no longer waits asks again.
-            let _ = self.to.send(answer);
-        }
-    }
-
-    /// Tells an error, whatever was noted: the batch was not committed.
-    pub(crate) fn fail<E: Error + Send + Sync + 'static>(self, error: &Arc<E>) {
-        let _ = self.to.send(Err(StoreError::new(Arc::clone(error))));
+    /// Then the question need not be put at all: its caller asks again.
+    fn is_abandoned(&self) -> bool {
+        self.caller.is_closed()
     }
 }
 
-/// An answer that is to come.
-#[derive(Debug)]
-pub(crate) struct Answer<A>(oneshot::Receiver<Result<A, StoreError>>);
+/// The questions of one kind. One task answers them, a batch at a time.
+#[derive(Debug, Default)]
+pub(crate) struct BatchQueue(Mutex<Option<mpsc::UnboundedSender<Asked>>>);
 
-impl<A> Answer<A> {
-    pub(crate) async fn wait(self) -> Result<A, StoreError> {
-        self.0.await.unwrap_or_else(|_| Err(StoreError::new("the runtime that asked has ended")))
-    }
-}
-
-/// A queue of jobs with one leader at a time.
-#[derive(Debug)]
-pub(crate) struct BatchQueue<J>(Mutex<Waiting<J>>);
-
-#[derive(Debug)]
-struct Waiting<J> {
-    jobs: Vec<J>,
-    led: bool,
-}
-
-impl<J: Send + 'static> BatchQueue<J> {
-    pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self(Mutex::new(Waiting { jobs: Vec::new(), led: false })))
-    }
-
-    /// Puts a job in the queue. If nobody leads, `lead` does, in a task.
-    pub(crate) fn put<L>(self: &Arc<Self>, job: J, lead: impl FnOnce(Leader<J>) -> L)
+impl BatchQueue {
+    /// Asks, and waits for the answer. If no task answers yet, `work` is started on the thread.
+    pub(crate) async fn ask<W>(
+        &self,
+        question: Question,
+        thread: &OwnThread,
+        work: impl FnOnce(Batches) -> W,
+    ) -> Result<Answer, StoreError>
     where
-        L: Future<Output = ()> + Send + 'static,
+        W: Future<Output = ()> + Send + 'static,
     {
-        let mut waiting = self.lock();
-        waiting.jobs.push(job);
-        if std::mem::replace(&mut waiting.led, true) {
-            return;
-        }
-        drop(waiting);
-        // Made before the task is, which a runtime that ends drops without ever polling it.
-        let leader = Leader { queue: Arc::clone(self), leads: true };
-        if let Ok(runtime) = Handle::try_current() {
-            runtime.spawn(lead(leader));
-        }
+        let answer = self.put(question, thread, work)?;
+        answer.await.unwrap_or_else(|_| Err(StoreError::new("the task of the store has failed")))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Waiting<J>> {
-        // Nothing under the lock can panic half-way through a change.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Asks, and returns where the answer will be.
+    pub(crate) fn put<W>(
+        &self,
+        question: Question,
+        thread: &OwnThread,
+        work: impl FnOnce(Batches) -> W,
+    ) -> Result<oneshot::Receiver<Result<Answer, StoreError>>, StoreError>
+    where
+        W: Future<Output = ()> + Send + 'static,
+    {
+        let (caller, answer) = oneshot::channel();
+        let asked = Asked { question, answer: None, caller };
+        let mut queue = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let asked = match &*queue {
+            Some(sender) => match sender.send(asked) {
+                Ok(()) => return Ok(answer),
+                // The task panicked.
+                Err(mpsc::error::SendError(asked)) => asked,
+            },
+            None => asked,
+        };
+        let (sender, receiver) = mpsc::unbounded_channel();
+        // Its receiver is there.
+        _ = sender.send(asked);
+        thread.spawn(work(Batches { receiver, postponed: Vec::new() })).map_err(StoreError::new)?;
+        *queue = Some(sender);
+        Ok(answer)
     }
 }
 
-/// The right to answer what a queue's queue holds.
+/// Tells the answers that were noted, if the batch was committed.
+pub(crate) fn tell_all(batch: Vec<Asked>, committed: Result<(), Failure>) {
+    let failure = committed.map_err(Arc::new);
+    for Asked { answer, caller, .. } in batch {
+        let answer = match &failure {
+            Ok(()) => answer,
+            Err(failure) => Some(Err(StoreError::new(Arc::clone(failure)))),
+        };
+        // A caller that stopped waiting asks again.
+        answer.map(|answer| caller.send(answer));
+    }
+}
+
+/// The end of a queue at which its questions come out.
 #[derive(Debug)]
-pub(crate) struct Leader<J: Send + 'static> {
-    queue: Arc<BatchQueue<J>>,
-    leads: bool,
+pub(crate) struct Batches {
+    receiver: mpsc::UnboundedReceiver<Asked>,
+    /// These come first in the next batch.
+    postponed: Vec<Asked>,
 }
 
-impl<J: Send + 'static> Leader<J> {
-    /// The next jobs, in the order in which they came, at most so many. `None` ends the leadership.
-    pub(crate) fn next(&mut self, most: usize) -> Option<Vec<J>> {
-        let mut waiting = self.queue.lock();
-        if waiting.jobs.is_empty() {
-            // Under the lock: the next caller that puts a job in leads.
-            (waiting.led, self.leads) = (false, false);
-            return None;
+impl Batches {
+    /// Waits for questions, and takes those that are there, in their order, at most so many. `None` once the store was
+    /// dropped.
+    pub(crate) async fn next(&mut self, most: usize) -> Option<Vec<Asked>> {
+        loop {
+            let mut batch = std::mem::take(&mut self.postponed);
+            if batch.is_empty() && self.receiver.recv_many(&mut batch, most).await == 0 {
+                return None;
+            }
+            while let Ok(asked) = self.receiver.try_recv() {
+                batch.push(asked);
+            }
+            batch.retain(|asked| !asked.is_abandoned());
+            if !batch.is_empty() {
+                self.postponed = batch.split_off(most.min(batch.len()));
+                return Some(batch);
+            }
         }
-        let most = most.min(waiting.jobs.len());
-        Some(waiting.jobs.drain(..most).collect())
     }
 
-    /// Puts jobs back, ahead of what has come since.
-    #[cfg(feature = "postgres")]
-    pub(crate) fn put_back(&mut self, jobs: Vec<J>) {
-        self.queue.lock().jobs.splice(..0, jobs);
-    }
-}
-
-impl<J: Send + 'static> Drop for Leader<J> {
-    /// A leader that ends in the middle leaves nobody waiting for ever.
-    fn drop(&mut self) {
-        if self.leads {
-            let mut waiting = self.queue.lock();
-            waiting.led = false;
-            let orphans = std::mem::take(&mut waiting.jobs);
-            drop(waiting);
-            drop(orphans);
-        }
+    /// Leaves a question for the next batch.
+    #[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "SQLite answers one by one"))]
+    pub(crate) fn postpone(&mut self, asked: Asked) {
+        self.postponed.push(asked);
     }
 }

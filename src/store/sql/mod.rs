@@ -1,15 +1,19 @@
-//! What the two SQL stores share.
+//! What the SQLite store and the PostgreSQL store share.
 
 mod batch_queue;
 mod completion;
+mod own_thread;
+mod question;
 
 use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
-pub(super) use self::batch_queue::{Asked, BatchQueue, Leader};
+pub(super) use self::batch_queue::{Asked, BatchQueue, Batches, tell_all};
 pub use self::completion::{CompletionError, CompletionErrorKind};
 pub(super) use self::completion::{Standing, judge};
+pub(super) use self::own_thread::OwnThread;
+pub(super) use self::question::{Answer, Question, Verb, asking_verbs};
 
 /// The version of the records that this code writes, and the only one that it reads.
 pub(super) const VERSION: i16 = 1;
@@ -21,24 +25,34 @@ pub(super) const UNREADABLE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Failure {
     what: String,
-    source: sqlx::Error,
+    source: Option<sqlx::Error>,
 }
 
 impl Failure {
-    pub(super) fn new(what: impl Into<String>, source: sqlx::Error) -> Self {
-        Self { what: what.into(), source }
+    pub(super) fn new(what: impl fmt::Display) -> Self {
+        Self { what: what.to_string(), source: None }
+    }
+
+    pub(super) fn caused(what: impl fmt::Display, source: sqlx::Error) -> Self {
+        Self { what: what.to_string(), source: Some(source) }
     }
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.what, self.source)
+        let Self { what, source } = self;
+        match source {
+            // Its own text has a line of the server's source code.
+            Some(sqlx::Error::Database(error)) => write!(f, "{what}: {}", error.message()),
+            Some(error) => write!(f, "{what}: {error}"),
+            None => f.write_str(what),
+        }
     }
 }
 
 impl Error for Failure {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(&self.source)
+        self.source.as_ref().map(|source| source as &(dyn Error + 'static))
     }
 }
 
@@ -54,14 +68,30 @@ impl fmt::Display for Unreadable {
 
 impl Error for Unreadable {}
 
+/// When to ask again for a key whose record another transaction has locked: nobody knows how long it takes.
+#[cfg(feature = "postgres")]
+pub(super) const LOCKED: Duration = Duration::from_secs(1);
+
+/// A record cannot be changed while another transaction has it.
+#[cfg(feature = "postgres")]
+#[derive(Debug)]
+pub(super) struct Locked;
+
+#[cfg(feature = "postgres")]
+impl fmt::Display for Locked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("record is locked by another transaction, which has yet to end")
+    }
+}
+
+#[cfg(feature = "postgres")]
+impl Error for Locked {}
+
 /// A fence as a database has it, which knows no unsigned numbers.
 pub(super) fn fence_to_sql(fence: super::Fence) -> i64 {
     i64::try_from(fence.get()).unwrap_or(i64::MAX)
 }
 
-pub(super) fn acquired(fence: i64, attempt: i64) -> super::Claim {
-    super::Claim::Acquired {
-        fence: super::Fence::new(u64::try_from(fence).unwrap_or(0)),
-        attempt: u32::try_from(attempt).unwrap_or(u32::MAX),
-    }
+pub(super) fn fence_from_sql(fence: i64) -> super::Fence {
+    super::Fence::new(u64::try_from(fence).unwrap_or(0))
 }

@@ -1,12 +1,11 @@
 //! The file, opened when it is first needed and again after it failed.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection};
-use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::sleep;
 
 use super::statements::SCHEMA;
@@ -15,62 +14,110 @@ use crate::store::sql::Failure;
 /// How long one question may wait for other processes that write.
 const BUSY: Duration = Duration::from_secs(1);
 
-pub(super) struct File {
+/// Which file, and how it is opened.
+#[derive(Clone)]
+pub(super) struct Location {
     path: PathBuf,
     options: SqliteConnectOptions,
-    connection: Mutex<Option<SqliteConnection>>,
 }
 
-impl File {
+/// The file in use.
+pub(super) struct File {
+    location: Location,
+    connection: Option<SqliteConnection>,
+    /// Which one it was when it was first opened. Another at its place would not know what this one knows.
+    identity: Option<Identity>,
+}
+
+impl Location {
     pub(super) fn new(path: PathBuf, options: SqliteConnectOptions) -> Self {
         let options = options
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(BUSY)
-            // A question that failed is logged by its caller, who knows what it means.
+            // A question that failed is logged by its caller, which knows what it means.
             .disable_statement_logging();
-        Self { path, options, connection: Mutex::new(None) }
+        Self { path, options }
     }
 
-    /// The connection, for one batch at a time.
-    pub(super) async fn lock(&self) -> MutexGuard<'_, Option<SqliteConnection>> {
-        self.connection.lock().await
+    pub(super) fn file(&self) -> File {
+        File { location: self.clone(), connection: None, identity: None }
+    }
+}
+
+impl File {
+    /// The connection, which is made if there is none.
+    pub(super) async fn connection(&mut self) -> Result<&mut SqliteConnection, Failure> {
+        if self.identity.is_some() && identity(&self.location.path) != self.identity {
+            let name = self.name();
+            return Err(Failure::new(format!(
+                "{name} was deleted or replaced while it was in use; put it back, or restart the \
+                 receiver, which begins with the file that is there"
+            )));
+        }
+        if self.connection.is_none() {
+            let connection = self.open().await.map_err(|error| self.failed(error))?;
+            self.identity = identity(&self.location.path);
+            self.connection = Some(connection);
+        }
+        // It is there.
+        self.connection.as_mut().ok_or_else(|| Failure::new(self.location.path.display()))
     }
 
-    pub(super) async fn open(&self) -> Result<SqliteConnection, Failure> {
+    async fn open(&self) -> Result<SqliteConnection, sqlx::Error> {
         let mut tries = 0;
         loop {
             match self.try_open().await {
                 // Two that switch a new file to WAL at once do not wait for each other.
                 Err(error) if tries < 5 && is_busy(&error) => tries += 1,
-                opened => return opened.map_err(|error| self.failure(error)),
+                opened => return opened,
             }
             sleep(Duration::from_millis(20)).await;
         }
     }
 
     async fn try_open(&self) -> Result<SqliteConnection, sqlx::Error> {
-        let mut connection = SqliteConnection::connect_with(&self.options).await?;
+        let mut connection = SqliteConnection::connect_with(&self.location.options).await?;
         for statement in SCHEMA {
             sqlx::query(statement).execute(&mut connection).await?;
         }
         Ok(connection)
     }
 
-    /// What SQLite says, with the file and what to look at.
-    pub(super) fn failure(&self, error: sqlx::Error) -> Failure {
+    /// What SQLite says, with the file and the likely cause. The next question uses a new connection.
+    pub(super) fn failed(&mut self, error: sqlx::Error) -> Failure {
+        self.connection = None;
         // https://www.sqlite.org/rescode.html; extended codes have the primary one in their low byte.
         let hint = match primary_code(&error) {
             Some(5 | 6) => ", which another process keeps locked",
             Some(8) => ", which cannot be written to",
             Some(13) => ", whose disk is full",
-            Some(14) => ", which cannot be opened (is its folder there, and writable?)",
+            Some(14) => ", which cannot be opened (does its folder exist, and is it writable?)",
             Some(26) => ", which is some other kind of file",
             _ => "",
         };
-        Failure::new(format!("sqlite file {}{hint}", self.path.display()), error)
+        Failure::caused(format!("{}{hint}", self.name()), error)
     }
+
+    fn name(&self) -> String {
+        format!("sqlite file {}", self.location.path.display())
+    }
+}
+
+/// Device and number: they stay with a file that is renamed.
+type Identity = (u64, u64);
+
+#[cfg(unix)]
+fn identity(path: &Path) -> Option<Identity> {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata(path).ok().map(|file| (file.dev(), file.ino()))
+}
+
+/// Elsewhere a file that is open cannot be deleted.
+#[cfg(not(unix))]
+fn identity(_: &Path) -> Option<Identity> {
+    None
 }
 
 fn primary_code(error: &sqlx::Error) -> Option<u32> {
@@ -82,7 +129,7 @@ fn is_busy(error: &sqlx::Error) -> bool {
     matches!(primary_code(error), Some(5 | 6))
 }
 
-impl fmt::Debug for File {
+impl fmt::Debug for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SqliteStore").field("path", &self.path).finish()
     }

@@ -9,14 +9,12 @@ use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use sqlx::sqlite::SqliteConnectOptions;
 
-use self::batch::{Job, Settlement, Wanted};
-use self::file::File;
-use super::sql::{Asked, BatchQueue};
-use super::{Claim, DeliveryStore, Fence, Key, Owner, Settled, StoreError};
+use self::file::Location;
+use super::sql::{Answer, BatchQueue, OwnThread, Question, Verb, asking_verbs};
+use super::{DeliveryStore, Fence, Key, Owner, Settled, StoreError};
 use crate::config_error::ConfigError;
 
 /// Keeps deliveries in an SQLite file, so that one machine may restart and remember (feature `sqlite`).
@@ -78,8 +76,9 @@ use crate::config_error::ConfigError;
 pub struct SqliteStore(Arc<Inner>);
 
 struct Inner {
-    file: Arc<File>,
-    queue: Arc<BatchQueue<Job>>,
+    location: Location,
+    thread: OwnThread,
+    questions: BatchQueue,
 }
 
 impl SqliteStore {
@@ -101,23 +100,28 @@ impl SqliteStore {
         let refuse = |text: String| ConfigError::new("store", text);
         let (options, query) = if url_or_path.starts_with("sqlite:") {
             let options = SqliteConnectOptions::from_str(url_or_path)
-                .map_err(|error| refuse(format!("no sqlite URL: {error}")))?;
+                .map_err(|error| refuse(format!("is not a sqlite URL: {error}")))?;
             (options, url_or_path.split_once('?').map_or("", |(_, query)| query))
         } else {
             (SqliteConnectOptions::new().filename(url_or_path), "")
         };
         let path = options.get_filename().to_path_buf();
         if path == Path::new("") {
-            return Err(refuse("sqlite without a file, expected sqlite:path".into()));
+            return Err(refuse("is sqlite without a file, expected sqlite:path".into()));
         }
         if url_or_path.contains(":memory:") || query.contains("mode=memory") {
-            return Err(refuse("sqlite in memory forgets, expected a file, or memory:".into()));
+            return Err(refuse(
+                "is sqlite in memory, which forgets, expected a file, or memory:".into(),
+            ));
         }
         if query.contains("mode=ro") || query.contains("immutable=") {
-            return Err(refuse("sqlite read-only, expected a file to write to".into()));
+            return Err(refuse("is sqlite read-only, expected a file to write to".into()));
         }
-        let shared = Inner { file: Arc::new(File::new(path, options)), queue: BatchQueue::new() };
-        Ok(Self(Arc::new(shared)))
+        Ok(Self(Arc::new(Inner {
+            location: Location::new(path, options),
+            thread: OwnThread::new("sqlite-store"),
+            questions: BatchQueue::default(),
+        })))
     }
 
     /// Whether the file can be opened and written to, for a health endpoint, or at start to fail early.
@@ -137,67 +141,34 @@ impl SqliteStore {
     /// # }
     /// ```
     pub async fn ready(&self) -> Result<(), StoreError> {
-        let (asked, answer) = Asked::new(());
-        self.put(Job::Ready(asked));
-        answer.wait().await
+        self.change(&[], Owner::random(), Verb::Release).await.map(drop)
     }
 
-    async fn settle(
+    async fn change(
         &self,
-        key: &Key,
+        keys: &[(Key, Fence)],
         owner: Owner,
-        how: Settlement,
+        verb: Verb,
     ) -> Result<Settled, StoreError> {
-        let (asked, answer) = Asked::new((*key, owner, how));
-        self.put(Job::Settle(asked));
-        answer.wait().await
+        match self.ask(Question { keys: keys.to_vec(), owner, verb }).await? {
+            Answer::Settled(settled) => Ok(settled),
+            Answer::Claims { .. } => Err(StoreError::new("an answer to a claim")),
+        }
     }
 
-    fn put(&self, job: Job) {
-        let file = Arc::clone(&self.0.file);
-        self.0.queue.put(job, |leader| batch::lead(file, leader));
+    async fn ask(&self, question: Question) -> Result<Answer, StoreError> {
+        let Inner { location, thread, questions } = &*self.0;
+        questions.ask(question, thread, |batches| batch::work(location.file(), batches)).await
     }
 }
 
 impl DeliveryStore for SqliteStore {
-    async fn claim(
-        &self,
-        key: &Key,
-        owner: Owner,
-        lease: Duration,
-        keep: Duration,
-    ) -> Result<Claim, StoreError> {
-        let (asked, answer) = Asked::new(Wanted { key: *key, owner, lease, keep });
-        self.put(Job::Claim(asked));
-        answer.wait().await
-    }
-
-    async fn renew(&self, key: &Key, owner: Owner, lease: Duration) -> Result<Settled, StoreError> {
-        self.settle(key, owner, Settlement::Renew { lease }).await
-    }
-
-    async fn complete(
-        &self,
-        key: &Key,
-        owner: Owner,
-        fence: Fence,
-        keep: Duration,
-    ) -> Result<Settled, StoreError> {
-        self.settle(key, owner, Settlement::Complete { fence, keep }).await
-    }
-
-    async fn release(&self, key: &Key, owner: Owner) -> Result<Settled, StoreError> {
-        self.settle(key, owner, Settlement::Release).await
-    }
-
-    async fn ready(&self) -> Result<(), StoreError> {
-        self.ready().await
-    }
+    asking_verbs!();
 }
 
 /// The file, never its contents.
 impl fmt::Debug for SqliteStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.file.fmt(f)
+        self.0.location.fmt(f)
     }
 }

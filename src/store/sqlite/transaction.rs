@@ -3,10 +3,10 @@
 use sqlx::{Sqlite, Transaction};
 
 use super::SqliteStore;
-use super::batch::{Now, Settlement, settle};
+use super::batch::{Now, settle_all};
 use super::statements::STANDING;
 use crate::Delivery;
-use crate::store::sql::{CompletionError, Standing, judge};
+use crate::store::sql::{CompletionError, Standing, Verb, judge};
 
 impl SqliteStore {
     /// Completes the delivery in a transaction of the handler's own, so that what the handler writes in it and
@@ -16,6 +16,10 @@ impl SqliteStore {
     /// Call it last, commit, and answer 2xx. On an error roll back, which dropping the transaction does, and
     /// answer something else, so that the sender tries again. What the handler answers after the
     /// commit cannot undo it: a retry then gets 200.
+    ///
+    /// From this call on the attempt succeeds by the commit. If the handler answers 2xx without it, the sender
+    /// gets 500, an error is logged, and the retry runs. Call it before the handler answers: after a 2xx it is
+    /// refused as already completed.
     ///
     /// The transaction must be on the file of the store, and its connection as durable as that: in WAL mode
     /// with `synchronous=FULL`, which is SQLite's default. Begin it with `BEGIN IMMEDIATE`; one that begins to
@@ -65,13 +69,11 @@ impl SqliteStore {
         }
         judge(&standings, keys.len())?;
 
-        for (key, fence) in keys {
-            let how = Settlement::Complete { fence: *fence, keep: held.keep };
-            settle(transaction, key, held.owner, how, now)
-                .await
-                .map_err(CompletionError::database)?
-                .map_err(CompletionError::database)?;
-        }
+        settle_all(transaction, keys, held.owner, Verb::Complete { keep: held.keep }, now)
+            .await
+            .map_err(CompletionError::database)?
+            .map_err(CompletionError::database)?;
+        delivery.run().complete_in();
         Ok(())
     }
 }

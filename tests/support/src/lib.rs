@@ -3,7 +3,8 @@
 //! * A receiver under test: [`Framework`] on a socket, [`here`], [`InProcess`] and [`in_process`] without one,
 //!   [`process`] as a process of its own.
 //! * Clients: [`client`] and [`connection`] write HTTP/1.1 by hand, [`Raw`] is a request to the byte.
-//! * Handlers: [`Handler`] takes the delivery, [`Plain`] only the body.
+//! * Handlers: [`Handler`] takes the delivery, [`Plain`] only the body;
+//!   [`workers`] has many, and some that block.
 //! * Stores: [`scripted`] fails on request, [`watched`] remembers what it was asked, [`claims`] has helpers.
 //! * [`servers`]: Redis and PostgreSQL, started on free ports, killed and frozen. [`Proxy`] disturbs the
 //!   connections to them.
@@ -31,6 +32,7 @@ pub mod scripted;
 pub mod servers;
 mod small_disk;
 pub mod watched;
+pub mod workers;
 
 use std::time::{Duration, SystemTime};
 

@@ -1,8 +1,8 @@
 //! A proxy that can be slow, break, and fall silent.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -11,11 +11,16 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
+/// What becomes of the bytes that were read at once.
+type Change = fn(&[u8]) -> Vec<u8>;
+
 #[derive(Clone)]
 pub struct Proxy {
     pub port: u16,
+    to: Arc<AtomicU16>,
     delay: Arc<AtomicU64>,
     silent: Arc<AtomicBool>,
+    changed: Arc<OnceLock<Change>>,
     resets: Arc<watch::Sender<()>>,
 }
 
@@ -25,21 +30,29 @@ impl Proxy {
         let port = listener.local_addr().unwrap().port();
         let proxy = Self {
             port,
+            to: Arc::new(AtomicU16::new(to)),
             delay: Arc::default(),
             silent: Arc::default(),
+            changed: Arc::default(),
             resets: Arc::new(watch::Sender::new(())),
         };
         let this = proxy.clone();
         tokio::spawn(async move {
             loop {
                 let (client, _) = listener.accept().await.unwrap();
-                let server = TcpStream::connect(SocketAddr::from(([127, 0, 0, 1], to))).await;
+                let to = SocketAddr::from(([127, 0, 0, 1], this.to.load(Ordering::SeqCst)));
+                let server = TcpStream::connect(to).await;
                 // A server that is down refuses.
                 let Ok(server) = server else { continue };
                 this.clone().join(client, server);
             }
         });
         proxy
+    }
+
+    /// Leads new connections to another server, as an address after a failover. Those that are open stay.
+    pub fn lead_to(&self, port: u16) {
+        self.to.store(port, Ordering::SeqCst);
     }
 
     /// Delays replies, and nothing else, from now on.
@@ -50,6 +63,11 @@ impl Proxy {
     /// Drops replies, as a network that swallows packets.
     pub fn swallow_replies(&self, silent: bool) {
         self.silent.store(silent, Ordering::SeqCst);
+    }
+
+    /// Changes what the server says, read by read, from now on.
+    pub fn change_replies(&self, change: Change) {
+        assert!(self.changed.set(change).is_ok(), "they are changed already");
     }
 
     /// Resets all connections.
@@ -89,7 +107,8 @@ impl Proxy {
             while let Ok(count @ 1..) = from.read(&mut bytes).await {
                 let delay = Duration::from_millis(self.delay.load(Ordering::SeqCst));
                 if !self.silent.load(Ordering::SeqCst) {
-                    let _ = queue.send((Instant::now() + delay, bytes[..count].to_vec()));
+                    let change = self.changed.get().copied().unwrap_or(<[u8]>::to_vec);
+                    let _ = queue.send((Instant::now() + delay, change(&bytes[..count])));
                 }
             }
         };

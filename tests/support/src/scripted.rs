@@ -41,6 +41,8 @@ pub enum Fault {
     DoneThenError,
     /// It was done, but no answer ever comes.
     DoneThenHang,
+    /// A panic at once, and nothing was done.
+    Panic,
     /// It takes so long before it is done.
     Slow(Duration),
 }
@@ -107,6 +109,7 @@ impl ScriptedStore {
             Fault::None => real.await,
             Fault::Error => Err(StoreError::new("as scripted")),
             Fault::Hang => pending().await,
+            Fault::Panic => panic!("as scripted"),
             Fault::DoneThenError => {
                 real.await?;
                 Err(StoreError::new("as scripted, its answer was lost"))

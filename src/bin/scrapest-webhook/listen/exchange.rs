@@ -94,6 +94,7 @@ impl Exchange {
                     | Kind::AnswerDeadline
                     | Kind::RunLimit
                     | Kind::HandlerPanicked
+                    | Kind::NotCommitted
             )
         );
         self.run.is_none() && !is_signed

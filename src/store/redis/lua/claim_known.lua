@@ -31,6 +31,7 @@ for place, key in ipairs(KEYS) do
 end
 -- Only now is anything written that stays: a server that is full, or read-only, still says what it knows.
 for place, key in ipairs(KEYS) do
-  put(key, records[place], now)
+  local text, ttl = write(records[place], now)
+  redis.call('SET', key, text, 'PX', ttl)
 end
 return answer

@@ -1,15 +1,15 @@
--- Each key for itself, in their order. Nearly every one is held, and that is all that is found out about it.
-local owner, keep = ARGV[1], ARGV[2]
-local held = 0
-for place, key in ipairs(KEYS) do
-  local text = redis.pcall('GET', key)
-  if type(text) ~= 'string' or text:sub(-33) ~= ' ' .. owner or text:sub(1, 6) ~= 'sw1 r ' then
-    break
-  end
-  redis.call('SET', key, 'sw1 c', 'PX', keep)
-  held = place
-end
-if held == #KEYS then
-  return 0
-end
 
+-- Each key for itself, in their order. Answers with the worst standing.
+local owner, keep = ARGV[1], ARGV[2]
+local worst = HELD
+for _, key in ipairs(KEYS) do
+  local text = get(key)
+  local found = standing(text, owner)
+  -- Two may have reported it: the longer promise counts.
+  local is_longer = text == 'sw1 c' and redis.call('PTTL', key) >= tonumber(keep)
+  if found <= LOST and not is_longer then
+    settle(key, 'sw1 c', keep)
+  end
+  worst = math.max(worst, found)
+end
+return worst

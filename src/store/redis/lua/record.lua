@@ -46,16 +46,18 @@ local function standing(text, owner)
   return (tonumber(text:match('^sw(%d+) ')) or 0) > 1 and NEWER or FOREIGN
 end
 
--- Running, with an owner; else retryable.
-local function put(key, record, now)
-  local text, ends
-  if record.owner then
-    text = string.format('sw1 r %d %d %d %d %s', record.fence, record.attempt, record.keep, record.lease, record.owner)
-    ends = math.max(record.keep, record.lease)
-  else
-    text = string.format('sw1 f %d %d %d', record.fence, record.attempt, record.keep)
-    ends = record.keep
+-- Running, with an owner; else retryable. Its text, and for how long it is kept.
+local function write(record, now)
+  if not record.owner then
+    return string.format('sw1 f %d %d %d', record.fence, record.attempt, record.keep), math.max(record.keep - now, 1)
   end
-  redis.call('SET', key, text, 'PX', math.max(ends - now, 1))
+  local text =
+    string.format('sw1 r %d %d %d %d %s', record.fence, record.attempt, record.keep, record.lease, record.owner)
+  return text, math.max(math.max(record.keep, record.lease) - now, 1)
 end
 
+-- Also at a server that is full: it refuses a script's first write if that may grow, and this one does not.
+local function settle(key, text, ttl)
+  redis.call('PEXPIRE', key, ttl)
+  redis.call('SET', key, text, 'PX', ttl)
+end

@@ -7,7 +7,7 @@ for _, key in ipairs(KEYS) do
   if found == HELD then
     local record = parse(text)
     record.owner = nil
-    put(key, record, clock())
+    settle(key, write(record, clock()))
   end
   worst = math.max(worst, found)
 end

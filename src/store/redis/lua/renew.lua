@@ -7,7 +7,7 @@ for _, key in ipairs(KEYS) do
   if found == HELD then
     local record, now = parse(text), clock()
     record.lease = now + lease
-    put(key, record, now)
+    settle(key, write(record, now))
   end
   worst = math.max(worst, found)
 end

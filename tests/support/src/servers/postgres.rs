@@ -152,7 +152,9 @@ impl Postgres {
     pub fn run(&mut self) {
         let script = r#"
             programs=$1 data=$2; shift 2
-            "$programs/postgres" -D "$data" "$@" >"$data/log" 2>&1 </dev/null &
+            # Emptied before it starts: an older one also says that it is ready.
+            : >"$data/log"
+            "$programs/postgres" -D "$data" "$@" >>"$data/log" 2>&1 </dev/null &
             server=$!
             echo "$server"
             read -r _

@@ -1,0 +1,136 @@
+//! Renewals, releases and completions, as many in one statement as pile up while the one before is in flight.
+
+use std::collections::{HashMap, HashSet};
+
+use sqlx::Row;
+
+use super::connection::Connection;
+use super::record::{Record, key};
+use super::statements::{Rows, forget};
+use super::{AT_ONCE, LEAVE_AT_ONCE};
+use crate::store::sql::{
+    Answer, Asked, Batches, Failure, Locked, Question, Unreadable, Verb, tell_all,
+};
+use crate::store::{Key, Settled, StoreError};
+
+/// Answers until the store is dropped.
+pub(super) async fn work(mut connection: Connection, mut batches: Batches) {
+    while let Some(asked) = batches.next(AT_ONCE).await {
+        // One statement may name a key once.
+        let (mut batch, mut keys, mut forgets) = (Vec::new(), HashSet::new(), false);
+        for asked in asked {
+            let mut of_asked = asked.question.keys.iter().map(|(key, _)| *key);
+            if of_asked.any(|key| keys.contains(&key)) {
+                batches.postpone(asked);
+            } else {
+                forgets |= matches!(asked.question.verb, Verb::Forget);
+                keys.extend(asked.question.keys.iter().map(|(key, _)| *key));
+                batch.push(asked);
+            }
+        }
+        let answered = answer(&mut connection, &mut batch).await;
+        tell_all(batch, answered);
+        if forgets {
+            match connection.run(&forget(LEAVE_AT_ONCE)).await {
+                Ok(_) => tracing::debug!("expired records left"),
+                // The next claims bring the next chance.
+                Err(error) => tracing::debug!(%error, "expired records stay for now"),
+            }
+        }
+    }
+}
+
+async fn answer(connection: &mut Connection, batch: &mut [Asked]) -> Result<(), Failure> {
+    let (mut renew, mut release, mut complete) =
+        (Rows::default(), Rows::default(), Rows::default());
+    let mut statements = Vec::new();
+    for Asked { question: Question { keys, owner, verb }, .. } in &*batch {
+        match verb {
+            Verb::Renew { .. } => renew.add(keys, *owner, *verb),
+            Verb::Complete { .. } => complete.add(keys, *owner, *verb),
+            Verb::Release | Verb::Claim { .. } | Verb::Forget => release.add(keys, *owner, *verb),
+        }
+    }
+    // Also without keys: then it is asked whether it could be done.
+    let asked = |is_it: fn(&Verb) -> bool| batch.iter().any(|asked| is_it(&asked.question.verb));
+    if asked(|verb| matches!(verb, Verb::Renew { .. })) {
+        statements.push(renew.renew());
+    }
+    if asked(|verb| matches!(verb, Verb::Release)) {
+        statements.push(release.release());
+    }
+    if asked(|verb| matches!(verb, Verb::Complete { .. })) {
+        statements.push(complete.complete_known());
+    }
+    let mut settled = HashMap::new();
+    if !statements.is_empty() {
+        run(connection, &statements.join(";"), &mut settled).await?;
+    }
+    let absent = missing(batch, &settled, true);
+    if !absent.is_empty() {
+        run(connection, &absent.complete_new(), &mut settled).await?;
+    }
+    let left = missing(batch, &settled, false);
+    let found = match left.is_empty() {
+        true => HashMap::new(),
+        false => Record::find(connection, &left).await?,
+    };
+    for asked in batch {
+        let answer = conclude(&asked.question, &settled, &found);
+        asked.note(answer.map(Answer::Settled));
+    }
+    Ok(())
+}
+
+async fn run(
+    connection: &mut Connection,
+    statements: &str,
+    settled: &mut HashMap<Key, Settled>,
+) -> Result<(), Failure> {
+    let rows = connection.run(statements).await?;
+    let rows: Vec<_> = connection.read(&rows, |row| {
+        let held = row.try_get("held")?;
+        Ok((key(row)?, if held { Settled::Done } else { Settled::Lost }))
+    })?;
+    settled.extend(rows);
+    Ok(())
+}
+
+/// The keys of which nothing is known yet, of completions or of all.
+fn missing(batch: &[Asked], settled: &HashMap<Key, Settled>, completions: bool) -> Rows {
+    let mut rows = Rows::default();
+    for Asked { question: Question { keys, owner, verb }, .. } in batch {
+        if completions && !matches!(verb, Verb::Complete { .. }) {
+            continue;
+        }
+        for (key, fence) in keys.iter().filter(|(key, _)| !settled.contains_key(key)) {
+            rows.add(&[(*key, *fence)], *owner, *verb);
+        }
+    }
+    rows
+}
+
+fn conclude(
+    Question { keys, owner, verb }: &Question,
+    settled: &HashMap<Key, Settled>,
+    found: &HashMap<Key, Record>,
+) -> Result<Settled, StoreError> {
+    let is_completion = matches!(verb, Verb::Complete { .. });
+    let mut all = Settled::Done;
+    for (key, _) in keys {
+        let of_key = match (settled.get(key), found.get(key)) {
+            (Some(settled), _) => *settled,
+            (None, Some(record)) if is_completion && !record.readable => {
+                return Err(StoreError::new(Unreadable));
+            }
+            (None, Some(record)) if is_completion || record.is_held_by(*owner) => {
+                return Err(StoreError::new(Locked));
+            }
+            // A completion is only told once it is written.
+            (None, None) if is_completion => return Err(StoreError::new(Locked)),
+            (None, _) => Settled::Lost,
+        };
+        all = all.and(of_key);
+    }
+    Ok(all)
+}

@@ -1,0 +1,198 @@
+//! Servers as they are in production: a failover behind one address, locks, a standby that is gone, a pooler.
+
+use scrapest_webhook::store::{Claims, Settlement};
+use support::servers::pgbouncer::PgBouncer;
+
+use super::*;
+
+mod through_a_pooler {
+    //! Two connections to the server for all clauses at once.
+
+    use std::sync::OnceLock;
+
+    use super::*;
+
+    scrapest_webhook::store_contract_tests!(pooled_store().await);
+
+    async fn pooled_store() -> AnyStore {
+        static SERVERS: OnceLock<Option<(Postgres, PgBouncer)>> = OnceLock::new();
+        let start = || {
+            let server = Postgres::start(&[])?;
+            let pooler = PgBouncer::start(server.port(), "transaction", 2)?;
+            Some((server, pooler))
+        };
+        match SERVERS.get_or_init(start) {
+            Some((server, pooler)) => {
+                let store = PostgresStore::new(&server.url_through(pooler.port)).unwrap();
+                recovers(|| store.ready()).await;
+                AnyStore::new(store)
+            }
+            // It was said that this is skipped.
+            None => AnyStore::new(MemoryStore::new()),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pooler_in_statement_mode_works_as_well() {
+    let server = server!();
+    let Some(pooler) = PgBouncer::start(server.port(), "statement", 2) else { return };
+    let store = PostgresStore::new(&server.url_through(pooler.port)).unwrap();
+    recovers(|| store.ready()).await;
+    let key = random_key();
+    let (owner, fence) = acquire(&store, key).await;
+    assert_eq!(store.renew(&key, owner, LEASE).await.unwrap(), Settled::Done);
+    assert_eq!(store.complete(&key, owner, fence, KEEP).await.unwrap(), Settled::Done);
+    assert_eq!(claim(&store, key).await, Claim::Completed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_that_leads_to_a_standby_works_once_it_leads_to_the_primary() {
+    let server = server!();
+    store(&server).await;
+    let standby = server.standby(&[]);
+    let proxy = Proxy::start(standby.port()).await;
+    let url = server.url_through(proxy.port);
+    let pool = PgPoolOptions::new().connect_lazy(&url).unwrap();
+    let stores = [PostgresStore::new(&url).unwrap(), PostgresStore::from_pool(pool)];
+    for store in &stores {
+        let error = wrong(store).await;
+        assert!(error.contains("only reads (is it a standby?)"), "{error}");
+        // The connections of each verb lead to the standby.
+        assert!(try_claim(store, random_key(), Owner::random()).await.is_err());
+        let owner = Owner::random();
+        assert!(store.renew(&random_key(), owner, LEASE).await.is_err());
+        assert!(store.complete(&random_key(), owner, Fence::new(1), KEEP).await.is_err());
+    }
+    // The connections to the standby stay open: the store must let go of them.
+    proxy.lead_to(server.port());
+    for store in &stores {
+        let (_, took) = recovers(|| store.ready()).await;
+        assert!(took < RECOVERY, "{took:?}");
+        let key = random_key();
+        let (owner, fence) = acquire(store, key).await;
+        assert_eq!(store.renew(&key, owner, LEASE).await.unwrap(), Settled::Done);
+        assert_eq!(store.complete(&key, owner, fence, KEEP).await.unwrap(), Settled::Done);
+    }
+}
+
+/// How many connections to the server the stores have.
+async fn backends(other: &mut PgConnection) -> i64 {
+    let count = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'scrapest-webhook'";
+    sqlx::query_scalar(count).fetch_one(other).await.unwrap()
+}
+
+/// Asks everything, by callers that give up soon, for as long as three questions may take. Returns the most connections
+/// that were seen.
+async fn ask_in_vain(store: &PostgresStore, other: &mut PgConnection) -> i64 {
+    let mut most = 0;
+    let until = Instant::now() + Duration::from_secs(6);
+    let asking: Vec<_> = (0..20)
+        .map(|_| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                let gives_up = Duration::from_millis(300);
+                while Instant::now() < until {
+                    let (key, owner) = (random_key(), Owner::random());
+                    _ = tokio::time::timeout(gives_up, try_claim(&store, key, owner)).await;
+                    _ = tokio::time::timeout(gives_up, store.renew(&key, owner, LEASE)).await;
+                    let completion = store.complete(&key, owner, Fence::new(1), KEEP);
+                    _ = tokio::time::timeout(gives_up, completion).await;
+                }
+            })
+        })
+        .collect();
+    while Instant::now() < until {
+        most = most.max(backends(other).await);
+        sleep(Duration::from_millis(20)).await;
+    }
+    for asking in asking {
+        asking.await.unwrap();
+    }
+    most
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_is_locked_takes_no_more_connections() {
+    let server = server!();
+    let (store, mut other) = (store(&server).await, connection(&server).await);
+    let mut locker = connection(&server).await;
+    let mut lock = locker.begin().await.unwrap();
+    lock.execute("LOCK TABLE scrapest_webhook_deliveries").await.unwrap();
+    let error = wrong(&store).await;
+    assert!(error.contains("does something lock the table?"), "{error}");
+    let most = ask_in_vain(&store, &mut other).await;
+    assert!(most <= 3, "{most} connections");
+    lock.rollback().await.unwrap();
+    recovers(|| store.ready()).await;
+    acquire(&store, random_key()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commits_that_wait_for_a_lost_standby_take_no_more_connections() {
+    let server = server!();
+    let (store, mut other) = (store(&server).await, connection(&server).await);
+    // No limit of the server's ends such a wait.
+    for text in ["ALTER SYSTEM SET synchronous_standby_names = 'lost'", "SELECT pg_reload_conf()"] {
+        other.execute(text).await.unwrap();
+    }
+    let waits = || async {
+        let name = "SELECT current_setting('synchronous_standby_names') = 'lost'";
+        let waits: bool =
+            sqlx::query_scalar(name).fetch_one(&mut connection(&server).await).await?;
+        if waits { Ok(()) } else { Err(sqlx::Error::RowNotFound) }
+    };
+    recovers(waits).await;
+    let (key, owner) = (random_key(), Owner::random());
+    assert!(try_claim(&store, key, owner).await.is_err(), "it is not known to be kept");
+    let most = ask_in_vain(&store, &mut other).await;
+    // One more each while the backend of the one before is being ended.
+    assert!(most <= 6, "{most} connections");
+    for text in ["ALTER SYSTEM RESET synchronous_standby_names", "SELECT pg_reload_conf()"] {
+        other.execute(text).await.unwrap();
+    }
+    let (claimed, took) = recovers(|| try_claim(&store, key, owner)).await;
+    assert!(matches!(claimed, Claim::Acquired { attempt: 1, .. }), "{claimed:?}");
+    assert!(took < RECOVERY, "{took:?}");
+    recovers(|| store.ready()).await;
+    assert_eq!(backends(&mut other).await, 3, "of those before nothing is left");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_another_transaction_holds_is_in_progress_and_holds_up_nothing() {
+    let server = server!();
+    let (store, held) = (store(&server).await, random_key());
+    let (owner, fence) = acquire(&store, held).await;
+    let released = random_key();
+    let (before, _) = acquire(&store, released).await;
+    store.release(&released, before).await.unwrap();
+    let mut other = connection(&server).await;
+    let mut transaction = other.begin().await.unwrap();
+    // As a handler that completes its delivery in its own transaction, and then hangs.
+    transaction.execute("UPDATE scrapest_webhook_deliveries SET attempt = attempt").await.unwrap();
+
+    let held_keys = [(held, fence)];
+    // Each shares its statement with one that is free: an answer that waited would be an error for both.
+    for _ in 0..20 {
+        let (first, free) = (random_key(), random_key());
+        let (found, also, claimed) =
+            tokio::join!(claim(&store, held), claim(&store, released), acquire(&store, free));
+        assert!(matches!(found, Claim::InProgress { .. }), "{found:?}");
+        assert!(matches!(also, Claim::InProgress { .. }), "{also:?}");
+        let mut keys = [(first, Fence::new(0)), (held, Fence::new(0))];
+        let several = store.claim_all(&mut keys, Owner::random(), LEASE, KEEP).await.unwrap();
+        assert!(matches!(several, Claims::InProgress { place: 1, .. }), "{several:?}");
+        let found = claim(&store, first).await;
+        assert!(matches!(found, Claim::Acquired { attempt: 2, .. }), "given back, not {found:?}");
+        let (completed, held_up) = tokio::join!(
+            store.complete(&free, claimed.0, claimed.1, KEEP),
+            store.settle_all(&held_keys, owner, Settlement::Complete { keep: KEEP }),
+        );
+        assert_eq!(completed.unwrap(), Settled::Done);
+        let error = held_up.unwrap_err().to_string();
+        assert!(error.contains("locked by another transaction"), "{error}");
+    }
+    transaction.rollback().await.unwrap();
+    assert_eq!(store.renew(&held, owner, LEASE).await.unwrap(), Settled::Done);
+    assert!(matches!(claim(&store, released).await, Claim::Acquired { attempt: 2, .. }));
+}
