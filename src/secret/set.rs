@@ -6,13 +6,16 @@ use std::sync::{Arc, LazyLock};
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
-use zeroize::Zeroizing;
+use zeroize::{Zeroizing, zeroize_stack};
 
 use super::Secret;
 use crate::config_error::ConfigError;
 
 /// More secrets than this at one time are no rotation; each is one HMAC and one record a delivery.
 pub(crate) const MOST_SECRETS: usize = 4;
+
+/// More than the computation of a key state takes, in a debug build too.
+const STACK: usize = 16 * 1_024;
 
 /// One to [`MOST_SECRETS`] of them. What is changed at run time is which set is looked at, never a set.
 pub(crate) struct SecretSet {
@@ -23,19 +26,9 @@ pub(crate) struct SecretSet {
 
 pub(crate) type Fingerprint = [u8; 32];
 
-#[derive(Clone)]
 struct Active {
     key: Hmac<Sha256>,
     label: Arc<str>,
-}
-
-/// With room for every secret: a vector that grows frees its old memory with the keys in it.
-impl Clone for SecretSet {
-    fn clone(&self) -> Self {
-        let mut active = Vec::with_capacity(MOST_SECRETS);
-        active.extend_from_slice(&self.active);
-        Self { active, has_fitted: AtomicBool::new(false) }
-    }
 }
 
 impl SecretSet {
@@ -77,7 +70,16 @@ impl SecretSet {
         Self::of(set)
     }
 
-    pub(crate) fn add(&mut self, secret: &Secret) -> Result<(), ConfigError> {
+    fn add(&mut self, secret: &Secret) -> Result<(), ConfigError> {
+        let added = self.push(secret);
+        // HMAC leaves the key on the stack, and a move of something that is partly uninitialized, such as a future, takes
+        // it from there to the heap.
+        zeroize_stack::<STACK>();
+        added
+    }
+
+    #[inline(never)]
+    fn push(&mut self, secret: &Secret) -> Result<(), ConfigError> {
         if self.active.len() >= MOST_SECRETS {
             let what = format!("is one of more than {MOST_SECRETS}, expected no more at one time");
             return Err(ConfigError::new("secret", what));

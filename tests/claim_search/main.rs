@@ -7,6 +7,7 @@
 //! exactly there is what `Fence` is for.)
 
 mod model;
+mod places;
 mod program;
 mod real;
 mod schedules;
@@ -49,6 +50,21 @@ fn replayed() -> Scenario {
 /// Bytes that were captured, under the id of a genuine delivery with other bytes.
 fn poisoned(attacker: Sender) -> Scenario {
     scenario([(0, 0, Genuine), (1, 1, Genuine), (1, 1, Genuine), (0, 1, attacker)], [0, 1])
+}
+
+/// A captured test event without a timestamp, under more ids than it has runs.
+fn tested() -> Scenario {
+    scenario([(1, 0, Tester), (1, 1, Tester), (1, 2, Tester), (1, 2, Nobody)], [0, 1])
+}
+
+/// One of its ids comes twice.
+fn tested_twice() -> Scenario {
+    scenario([(1, 0, Tester), (1, 0, Tester), (1, 1, Tester), (1, 2, Nobody)], [0, 1])
+}
+
+/// The same under the id of a delivery that is yet to come.
+fn tested_under_an_id_to_come() -> Scenario {
+    scenario([(0, 0, Genuine), (0, 0, Genuine), (1, 0, Tester), (1, 1, Tester)], [0, 1])
 }
 
 /// With a store whose answers may be lost; and so one attempt less.
@@ -96,6 +112,17 @@ fn a_captured_body_does_not_take_the_place_of_a_delivery_that_is_yet_to_come() {
 fn nor_does_a_completed_id_take_away_a_body_that_is_yet_to_come() {
     let requests = [(0, 0, Genuine), (0, 0, Genuine), (1, 0, Latecomer), (1, 1, Genuine)];
     holds(scenario(requests, [0, 1]));
+}
+
+#[test]
+fn a_captured_test_event_runs_no_more_often_than_it_has_keys() {
+    holds(tested());
+    holds(tested_twice());
+}
+
+#[test]
+fn and_takes_nothing_from_a_delivery_that_is_yet_to_come() {
+    holds(tested_under_an_id_to_come());
 }
 
 #[test]
@@ -156,6 +183,9 @@ fn each_seeded_defect_is_found() {
         (TagCompletedWhereTheIdIsTaken, self::scenario(latecomer, [0, 1]), lost),
         (SameOwnerAfterGivingBack, unreliable(replayed()), overlap),
         (NoSecondLookAfterASlowClaim, replayed(), overlap),
+        (TestRunWithoutAKey, tested(), overlap),
+        (RunKeyKeptWhereTheIdIsTaken, tested_twice(), "something stays in progress"),
+        (TestIdsAmongThoseOfDeliveries, tested_under_an_id_to_come(), lost),
     ] {
         let broken = search(&Scenario { defect: Some(defect), ..scenario }).err();
         let found = broken.as_ref().map(|broken| broken.promise);

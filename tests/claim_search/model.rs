@@ -48,6 +48,9 @@ pub enum Defect {
     TagCompletedWhereTheIdIsTaken,
     SameOwnerAfterGivingBack,
     NoSecondLookAfterASlowClaim,
+    TestRunWithoutAKey,
+    RunKeyKeptWhereTheIdIsTaken,
+    TestIdsAmongThoseOfDeliveries,
 }
 
 impl Record {

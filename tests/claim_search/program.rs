@@ -1,36 +1,36 @@
 //! What an attempt does, step by step. Each step may also be its last.
 
 use crate::model::{Claimed, DEAD, Defect, Record};
-use crate::state::{Attempt, End, Next, Request, Scenario, Sender, State, Step};
+use crate::state::{Attempt, End, Next, RUNS, Request, Scenario, Sender, State, Step};
 
 type Steps<'a> = &'a mut Vec<Step>;
 
 impl State {
     pub fn attempt_goes_on(&self, nth: usize, scenario: &Scenario, steps: Steps<'_>) {
         let attempt = &self.attempts[nth];
-        let request = scenario.requests[nth];
+        let (tag, id) = (self.tag_of(nth, scenario), Self::id_of(nth, scenario));
         match attempt.next {
             Next::Begin if !self.may_begin(nth, scenario) => {}
-            Next::Begin | Next::ClaimTag => self.claim(nth, 0, request.body, scenario, steps),
-            Next::ClaimId => self.claim(nth, 1, request.id, scenario, steps),
+            Next::Begin | Next::ClaimTag => self.claim(nth, 0, tag, scenario, steps),
+            Next::ClaimId => self.claim(nth, 1, id, scenario, steps),
             Next::Nothing { .. } => {}
             Next::GiveBack { completed } => self.give_back(nth, completed, scenario, steps),
             Next::Run => self.run(nth, scenario, steps),
             Next::CompleteTag | Next::CompleteId => self.complete(nth, scenario, steps),
             Next::ReleaseId(end) => {
                 let mut state = *self;
-                state.ids[request.id].release(attempt.owner(nth), scenario.defect);
+                state.ids[id].release(attempt.owner(nth), scenario.defect);
                 state.go(nth, Next::ReleaseTag(end), "releases its id", steps);
             }
             Next::ReleaseTag(end) => {
                 let mut state = *self;
-                state.tags[request.body].release(attempt.owner(nth), scenario.defect);
+                state.tags[tag].release(attempt.owner(nth), scenario.defect);
                 state.end(nth, end, scenario, steps);
             }
         }
         if attempt.late_release {
             let mut state = *self;
-            state.tags[request.body].release(Attempt::first_owner(nth), scenario.defect);
+            state.tags[tag].release(Attempt::first_owner(nth), scenario.defect);
             state.attempts[nth].late_release = false;
             steps.push(Step { state, what: (Some(nth), "releases late"), broken: None });
         }
@@ -48,7 +48,7 @@ impl State {
         let captured = match request.sender {
             Sender::Replayer => self.tags[request.body] == Record::Completed,
             Sender::Latecomer => self.ids[request.id] == Record::Completed,
-            Sender::Genuine | Sender::Interceptor => true,
+            Sender::Genuine | Sender::Interceptor | Sender::Tester => true,
             Sender::Nobody => false,
         };
         captured && !self.stale
@@ -81,13 +81,16 @@ impl State {
             let event_of = scenario.event_of;
             other == body || (sender != Sender::Genuine && event_of[other] == event_of[body])
         };
-        state.attempts[nth].belated =
-            (0..2).any(|other| tells_the_same(other) && self.recorded[other]);
+        state.attempts[nth].belated = match sender {
+            Sender::Tester => self.run_keys() == [true; RUNS],
+            _ => (0..2).any(|other| tells_the_same(other) && self.recorded[other]),
+        };
         if scenario.defect == Some(Defect::IdOnlyKey) {
             return state.go(nth, Next::ClaimId, "needs no tag", steps);
         }
         let attempt = &mut state.attempts[nth];
-        let answer = state.tags[body].claim(attempt.owner(nth), scenario.defect);
+        let tag = self.tag_of(nth, scenario);
+        let answer = state.tags[tag].claim(attempt.owner(nth), scenario.defect);
         match answer {
             Claimed::Acquired => {
                 attempt.leases[0] = true;
@@ -98,8 +101,17 @@ impl State {
                 }
             }
             taken => {
-                let end = found(taken, scenario);
-                if attempt.unsure {
+                attempt.met_a_run |= taken == Claimed::InProgress;
+                let end = match (sender, taken) {
+                    (Sender::Tester, _) if attempt.run_key + 1 < RUNS => End::NextRunKey,
+                    // One of the runs may yet fail.
+                    (Sender::Tester, Claimed::Completed) if attempt.met_a_run => End::Busy,
+                    _ => found(taken, scenario),
+                };
+                let without = scenario.defect == Some(Defect::TestRunWithoutAKey);
+                if without && sender == Sender::Tester && end != End::NextRunKey {
+                    state.go(nth, Next::ClaimId, "needs no run key", steps);
+                } else if attempt.unsure {
                     state.go(nth, Next::ReleaseId(end), "has lost its tag", steps);
                 } else {
                     state.end(nth, end, scenario, steps);
@@ -110,7 +122,7 @@ impl State {
 
     fn claim_id(&self, nth: usize, scenario: &Scenario, steps: Steps<'_>) {
         let mut state = *self;
-        let Request { id, .. } = scenario.requests[nth];
+        let id = Self::id_of(nth, scenario);
         let attempt = &mut state.attempts[nth];
         let answer = state.ids[id].claim(attempt.owner(nth), scenario.defect);
         match answer {
@@ -145,7 +157,7 @@ impl State {
     }
 
     fn give_back(&self, nth: usize, completed: bool, scenario: &Scenario, steps: Steps<'_>) {
-        let Request { body, .. } = scenario.requests[nth];
+        let tag = self.tag_of(nth, scenario);
         let owner = self.attempts[nth].owner(nth);
         let again = self.attempts[nth].again;
         for late in [false, true] {
@@ -153,11 +165,13 @@ impl State {
             let attempt = &mut state.attempts[nth];
             attempt.leases[0] = false;
             if scenario.defect == Some(Defect::TagCompletedWhereTheIdIsTaken) {
-                state.tags[body].complete(owner, None);
+                state.tags[tag].complete(owner, None);
+            } else if scenario.defect == Some(Defect::RunKeyKeptWhereTheIdIsTaken) {
+                // Until its lease ends.
             } else if late && scenario.unreliable && !again {
                 attempt.late_release = true;
             } else {
-                state.tags[body].release(owner, scenario.defect);
+                state.tags[tag].release(owner, scenario.defect);
             }
             if completed {
                 state.end(nth, End::Duplicate, scenario, steps);
@@ -175,9 +189,9 @@ impl State {
 
     /// It succeeds or fails. What it renews meanwhile shows in that its leases need not end.
     fn run(&self, nth: usize, scenario: &Scenario, steps: Steps<'_>) {
-        let Request { body, .. } = scenario.requests[nth];
+        let Request { body, sender, .. } = scenario.requests[nth];
         let mut state = *self;
-        state.effects[scenario.event_of[body]] = true;
+        state.effects[scenario.event_of[body]] |= sender != Sender::Tester;
         if scenario.defect == Some(Defect::EarlyAcknowledgement) {
             state.end(nth, End::Success, scenario, steps);
         } else if scenario.acknowledges_first {
@@ -190,7 +204,8 @@ impl State {
     }
 
     fn complete(&self, nth: usize, scenario: &Scenario, steps: Steps<'_>) {
-        let Request { body, id, .. } = scenario.requests[nth];
+        let Request { body, sender, .. } = scenario.requests[nth];
+        let (tag, id) = (self.tag_of(nth, scenario), Self::id_of(nth, scenario));
         let mut state = *self;
         let owner = self.attempts[nth].owner(nth);
         let early = scenario.defect == Some(Defect::EarlyAcknowledgement);
@@ -199,11 +214,11 @@ impl State {
             return state.go(nth, Next::CompleteId, "has no tag to record", steps);
         }
         if first != (scenario.defect == Some(Defect::DeliveryCompletedFirst)) {
-            state.tags[body].complete(owner, scenario.defect);
+            state.tags[tag].complete(owner, scenario.defect);
         } else {
             state.ids[id].complete(owner, scenario.defect);
         }
-        state.recorded[body] |= !early;
+        state.recorded[body] |= !early && sender != Sender::Tester;
         if first {
             state.go(nth, Next::CompleteId, "records half of it", steps);
         } else if early {
@@ -215,18 +230,20 @@ impl State {
 
     /// Says what is wrong with a run that begins now.
     fn why_not_run(&self, nth: usize, scenario: &Scenario) -> Option<&'static str> {
-        let Request { body, id, .. } = scenario.requests[nth];
-        let others = || {
-            let all = self.attempts.iter().zip(scenario.requests).enumerate();
-            all.filter(|(other, _)| *other != nth).map(|(_, other)| other)
+        let (tag, id) = (self.tag_of(nth, scenario), Self::id_of(nth, scenario));
+        let others = || (0..self.attempts.len()).filter(|other| *other != nth);
+        let runs = |other: usize| {
+            let attempt = &self.attempts[other];
+            attempt.next == Next::Run && attempt.leases == [true; 2]
         };
-        let overlaps = |(attempt, request): (&Attempt, Request)| {
-            let same = request.body == body || request.id == id;
-            same && attempt.next == Next::Run && attempt.leases == [true; 2]
+        let overlaps = |other: usize| {
+            let same = self.tag_of(other, scenario) == tag || Self::id_of(other, scenario) == id;
+            same && runs(other)
         };
-        let succeeded = |(attempt, request): (&Attempt, Request)| {
+        let succeeded = |other: usize| {
+            let attempt = &self.attempts[other];
             let success = attempt.acknowledged || attempt.next == Next::Nothing { success: true };
-            request.id == id && success
+            Self::id_of(other, scenario) == id && success
         };
         if others().any(overlaps) {
             Some("two runs at a time")
@@ -251,6 +268,12 @@ impl State {
     }
 
     fn end(&mut self, nth: usize, end: End, scenario: &Scenario, steps: Steps<'_>) {
+        if end == End::NextRunKey {
+            let attempt = &mut self.attempts[nth];
+            (attempt.slow, attempt.unsure, attempt.leases) = (false, false, [false; 2]);
+            attempt.run_key += 1;
+            return self.go(nth, Next::ClaimTag, "goes on to the next run key", steps);
+        }
         let request = scenario.requests[nth];
         let lost = matches!(end, End::Success | End::Duplicate)
             && request.sender == Sender::Genuine
@@ -260,7 +283,7 @@ impl State {
         let what = match end {
             End::Success => "is answered with its success",
             End::Duplicate => "is told that it is a duplicate",
-            End::Busy => "is told to try again",
+            End::Busy | End::NextRunKey => "is told to try again",
         };
         steps.push(Step { state: *self, what: (Some(nth), what), broken });
     }

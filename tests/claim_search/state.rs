@@ -3,6 +3,12 @@
 use crate::model::{DEAD, Defect, Owner, Record};
 
 pub const ATTEMPTS: usize = 4;
+pub const BODIES: usize = 2;
+pub const IDS: usize = 2;
+/// How often an undated test event may run: so many keys it has, and a run takes one of them.
+pub const RUNS: usize = 2;
+/// The ids of test events have a room of their own.
+const TEST_IDS: usize = 3;
 
 /// What is sent, and by whom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +28,8 @@ pub enum Sender {
     Latecomer,
     /// Sends the captured request at any time: the attacker may have held the genuine one back.
     Interceptor,
+    /// Sends a captured test event without a timestamp, at any time. Its id is one of the room of such ids.
+    Tester,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +54,8 @@ pub enum End {
     Duplicate,
     /// It failed, or was told to try again.
     Busy,
+    /// None yet: its run key is taken, and there is another.
+    NextRunKey,
 }
 
 /// What an attempt does next.
@@ -84,14 +94,19 @@ pub struct Attempt {
     pub acknowledged: bool,
     /// The release of its tag that the store did not take yet.
     pub late_release: bool,
+    /// Of an undated test event: which of its keys it asks for, and whether one before it was in progress.
+    pub run_key: usize,
+    pub met_a_run: bool,
     /// Which of its leases, of the tag and of the id, have not ended.
     pub leases: [bool; 2],
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct State {
-    pub tags: [Record; 2],
-    pub ids: [Record; 2],
+    /// By body, and then the run keys of the test event.
+    pub tags: [Record; BODIES + RUNS],
+    /// Of deliveries, and then of test events.
+    pub ids: [Record; IDS + TEST_IDS],
     pub attempts: [Attempt; ATTEMPTS],
     /// By event: a handler has succeeded.
     pub effects: [bool; 2],
@@ -143,11 +158,13 @@ impl State {
             belated: false,
             acknowledged: false,
             late_release: false,
+            run_key: 0,
+            met_a_run: false,
             leases: [false; 2],
         };
         Self {
-            tags: [Record::Absent; 2],
-            ids: [Record::Absent; 2],
+            tags: [Record::Absent; BODIES + RUNS],
+            ids: [Record::Absent; IDS + TEST_IDS],
             attempts: [attempt; ATTEMPTS],
             effects: [false; 2],
             recorded: [false; 2],
@@ -162,7 +179,7 @@ impl State {
                 Record::Running { owner, .. } => usize::from(*owner / 2) == nth,
                 _ => false,
             };
-            [self.tags.each_ref().map(by), self.ids.each_ref().map(by)]
+            (self.tags.each_ref().map(by), self.ids.each_ref().map(by))
         };
         let mut order: [usize; ATTEMPTS] = std::array::from_fn(|nth| nth);
         for group in order.chunk_by_mut(|a, b| scenario.requests[*a] == scenario.requests[*b]) {
@@ -213,10 +230,9 @@ impl State {
         let may_forget = scenario.defect == Some(Defect::RetentionOfThePastTolerance)
             || (self.stale && !self.attempts.iter().any(claiming));
         let evicts = scenario.defect == Some(Defect::EvictionInProgress);
-        for nth in 0..4 {
+        for nth in 0..self.tags.len() + self.ids.len() {
             let mut state = *self;
-            let [tags, ids] = [&mut state.tags, &mut state.ids];
-            let record = tags.iter_mut().chain(ids).nth(nth).unwrap();
+            let record = state.tags.iter_mut().chain(&mut state.ids).nth(nth).unwrap();
             let goes = match record {
                 Record::Running { .. } => evicts,
                 Record::Completed => scenario.forgets && may_forget,
@@ -234,7 +250,10 @@ impl State {
 
     /// The lease of another attempt ends without a word, which shows only when `by` asks for its key.
     pub fn lease_ends(mut self, kind: usize, key: usize, by: Owner) -> Option<Self> {
-        let record = [&mut self.tags, &mut self.ids][kind].get_mut(key)?;
+        let record = match kind {
+            0 => self.tags.get_mut(key)?,
+            _ => self.ids.get_mut(key)?,
+        };
         match *record {
             Record::Running { owner, leased: true } if owner != by => {
                 record.expire();

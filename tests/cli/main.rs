@@ -5,6 +5,7 @@ mod both;
 mod browser;
 mod completion;
 mod forward;
+mod hardening;
 mod inspector;
 mod listen;
 mod listening;

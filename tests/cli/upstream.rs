@@ -20,6 +20,8 @@ pub enum Act {
     Held,
     /// Closes the connection with a reset.
     Reset,
+    /// Says `100 Continue`, again and again, for as long as anybody listens.
+    Continue,
 }
 
 /// A request as it came.
@@ -108,6 +110,11 @@ async fn serve(
             }
             Act::Hang => _ = tokio::time::timeout(2 * LONG, stream.read_u8()).await,
             Act::Reset => return stream.set_zero_linger().unwrap(),
+            Act::Continue => {
+                let many = b"HTTP/1.1 100 Continue\r\n\r\n".repeat(1_000);
+                while stream.write_all(&many).await.is_ok() {}
+                return;
+            }
         }
     }
 }

@@ -49,6 +49,8 @@ enum What {
     F6(Chosen),
     /// Small genuine deliveries beside large bodies that never end.
     F15(Chosen),
+    /// Captured requests of every kind, replayed under new ids from many addresses.
+    F16(Chosen),
     /// The store down, flapping, slow, and resetting.
     F8(Chosen),
     /// 10,000 deliveries into a queue, and kills of its receiver, workers and database, 50 of each.
@@ -129,7 +131,9 @@ async fn measure(what: What) -> Result<(u64, Violations)> {
         What::Short(chosen) => (chosen, false),
         What::Long(chosen) | What::Points(chosen) | What::Defects(chosen) => (chosen, true),
         What::F1(chosen) | What::F2(chosen) | What::F5(chosen) => (chosen, true),
-        What::F6(chosen) | What::F8(chosen) | What::F15(chosen) => (chosen, true),
+        What::F6(chosen) | What::F8(chosen) | What::F15(chosen) | What::F16(chosen) => {
+            (chosen, true)
+        }
         What::F13(chosen) | What::QueueSpeed(chosen) => (chosen, true),
         What::Receiver(_) | What::QueueProcess(_) => unreachable!("it was served before"),
     };
@@ -153,6 +157,9 @@ async fn measure(what: What) -> Result<(u64, Violations)> {
     }
     if matches!(what, What::Short(_) | What::Long(_) | What::F15(_)) {
         violations.extend(figures::f15::run(&options).await?);
+    }
+    if matches!(what, What::Short(_) | What::Long(_) | What::F16(_)) {
+        violations.extend(figures::f16::run(&options).await?);
     }
     if matches!(what, What::Short(_) | What::Long(_) | What::F6(_)) {
         violations.extend(figures::f6::run(&options).await?);

@@ -24,6 +24,8 @@ pub struct Setup {
     pub scale: u32,
     pub work_ms: u64,
     pub defect: Option<Defect>,
+    /// With a limit on failures, and little room in a memory store.
+    pub guarded: bool,
     /// Without one the handler only answers.
     pub journal: Option<(PathBuf, Arc<Journal>)>,
     /// What it says to standard error.
@@ -54,6 +56,9 @@ impl Receiver {
         }
         if let Some(defect) = setup.defect {
             command.args(["--defect", &word(defect)]);
+        }
+        if setup.guarded {
+            command.arg("--guarded");
         }
         let mut process =
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log).spawn()?;

@@ -74,6 +74,7 @@ impl Site {
             scale,
             work_ms,
             defect: None,
+            guarded: false,
             journal: Some((path.clone(), Arc::clone(&journal))),
             log: PathBuf::from(folder.file("log")),
         };

@@ -14,6 +14,7 @@ use time::format_description::well_known::Rfc3339;
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
+use super::passed_on;
 use super::settings::Limits;
 use crate::recording::Recording;
 use crate::{client, flag, moment};
@@ -23,7 +24,7 @@ use crate::{client, flag, moment};
 const IDLE: Duration = Duration::from_secs(1);
 
 /// An id may come from the body and be as long as that; servers allow some 8 KiB for all headers.
-const LONGEST_HEADER: usize = 1_024;
+pub(super) const LONGEST_HEADER: usize = 1_024;
 
 /// One that an upstream keeps busy, and one for the others.
 const THREADS: usize = 2;
@@ -139,8 +140,8 @@ impl Forward {
         recording: &Recording,
         fence: Fence,
     ) -> u16 {
-        let kind = recording.headers.iter().find(|(name, _)| name == CONTENT_TYPE.as_str());
-        let kind = kind.and_then(|(_, value)| HeaderValue::from_bytes(value).ok());
+        let kinds = recording.headers.iter().filter(|(name, _)| name == CONTENT_TYPE.as_str());
+        let kind = passed_on::content_type(kinds.map(|(_, value)| &value[..]));
         let mut headers = described(delivery);
         headers.insert("webhook-fence", HeaderValue::from(fence.get()));
         headers.insert("webhook-origin", HeaderValue::from_static("replayed"));
@@ -151,9 +152,11 @@ impl Forward {
     pub(crate) async fn post(&self, delivery: &Delivery, received: &HeaderMap) -> Answer {
         let mut headers = described(delivery);
         // By name, and nothing else: what the sender authenticates with is not passed on.
-        if let Some(kind) = received.get(CONTENT_TYPE) {
-            headers.insert(CONTENT_TYPE, kind.clone());
-        }
+        let kinds = received.get_all(CONTENT_TYPE).iter();
+        headers.extend(
+            passed_on::content_type(kinds.map(HeaderValue::as_bytes))
+                .map(|kind| (CONTENT_TYPE, kind)),
+        );
         self.send(delivery, headers).await
     }
 
@@ -203,7 +206,7 @@ fn answered(response: reqwest::Response) -> Answer {
     if !status.is_success() {
         tracing::warn!(status = status.as_u16(), "forwarded, but not accepted there");
     }
-    let retry_after = response.headers().get(RETRY_AFTER).cloned();
+    let retry_after = passed_on::retry_after(response.headers());
     tokio::spawn(client::drain(response));
     Answer { status, retry_after }
 }

@@ -2,7 +2,8 @@
 //!
 //! 1. `settings` makes the crate's layer of the flags, `secrets` keeps its secrets up to date;
 //! 2. `server` binds, and stops when it is told to;
-//! 3. `handler` is behind the layer: it prints through `lines`, or posts through `forward`;
+//! 3. `handler` is behind the layer: it prints through `lines`, or posts through `forward`, with what
+//!    `passed_on` lets through;
 //! 4. `observe` is around the layer and hands each request, as an `exchange`, to `record` and to the `desk`;
 //! 5. the `desk` finds likely causes, and hands on to `pretty` (the terminal) and the `inspector` (the browser).
 
@@ -14,6 +15,7 @@ mod inspector;
 mod lines;
 pub(crate) mod log;
 mod observe;
+pub(crate) mod passed_on;
 mod pretty;
 mod record;
 mod secrets;

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use anyhow::Result;
+use reqwest::header::CONTENT_TYPE;
 use reqwest::{Client, Url};
 use scrapest_webhook::queue::{Job, JobError};
 use time::format_description::well_known::Rfc3339;
 
 use crate::client;
-use crate::listen::forward;
+use crate::listen::{forward, passed_on};
 
 pub(super) struct Service {
     client: Client,
@@ -24,7 +25,7 @@ impl Service {
 
     pub(super) async fn post(&self, job: &Job) -> Result<(), JobError> {
         let timestamp = job.timestamp().and_then(|time| time.format(&Rfc3339).ok());
-        let headers = forward::headers([
+        let mut headers = forward::headers([
             ("webhook-delivery-id", job.delivery_id().map(str::to_owned)),
             ("webhook-event", job.kind().map(str::to_owned)),
             ("webhook-attempt", Some(job.attempt().to_string())),
@@ -33,10 +34,11 @@ impl Service {
             ("idempotency-key", Some(job.key().to_string())),
             // It was never signed: a service that minds can tell.
             ("webhook-origin", job.is_reconciled().then(|| "reconciled".to_owned())),
-            ("content-type", job.content_type().map(str::to_owned)),
             ("traceparent", job.traceparent().map(str::to_owned)),
             ("tracestate", job.tracestate().map(str::to_owned)),
         ]);
+        let kind = passed_on::content_type(job.content_type().map(str::as_bytes).into_iter());
+        headers.extend(kind.map(|kind| (CONTENT_TYPE, kind)));
         let request = self.client.post(self.url.clone()).headers(headers);
         let request = request.timeout(self.timeout).body(job.body().clone());
         // Without the URL, which may have a password in it.

@@ -33,6 +33,8 @@ struct Size {
     slow_headers: u32,
     /// Of endless bodies and of huge ones.
     large: u32,
+    /// Bodies of 1 MiB that lack their last byte: more than the cap has room for.
+    unfinished: u32,
     forged_a_second: u32,
     /// What is allowed of the times. A machine that does other things too is not held to the goals.
     leeway: u32,
@@ -43,6 +45,7 @@ const FULL: Size = Size {
     slow_bodies: 1_000,
     slow_headers: 200,
     large: 20,
+    unfinished: 70,
     forged_a_second: 2_000,
     leeway: 1,
 };
@@ -51,6 +54,7 @@ const SHORT: Size = Size {
     slow_bodies: 100,
     slow_headers: 20,
     large: 4,
+    unfinished: 0,
     forged_a_second: 100,
     leeway: 3,
 };
@@ -88,6 +92,9 @@ async fn one(options: &Options, framework: Framework) -> Result<Violations> {
     for _ in 0..size.large {
         hostile.spawn(attacks::endless_chunks(address, Arc::clone(&seen)));
         hostile.spawn(attacks::huge_length(address, Arc::clone(&seen)));
+    }
+    for _ in 0..size.unfinished {
+        hostile.spawn(attacks::unfinished(address, Arc::clone(&seen)));
     }
     hostile.spawn(attacks::forged(address, size.forged_a_second, Arc::clone(&seen)));
     hostile.spawn(attacks::connections(address));

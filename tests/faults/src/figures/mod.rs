@@ -5,6 +5,7 @@ pub mod defects;
 pub mod f1;
 pub mod f13;
 pub mod f15;
+pub mod f16;
 pub mod f2;
 pub mod f5;
 pub mod f6;

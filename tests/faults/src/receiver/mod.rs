@@ -8,13 +8,14 @@ mod points;
 mod stores;
 
 use std::io::Read;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Result;
 use clap::ValueEnum;
-use scrapest_webhook::store::{AnyStore, store_from_url};
+use scrapest_webhook::store::{AnyStore, MemoryStore, store_from_url};
 use scrapest_webhook::{Provider, WebhookLayer};
 
 use self::handler::Handler;
@@ -64,11 +65,19 @@ pub struct Arguments {
     pub kill_at: Option<Point>,
     #[arg(long)]
     pub defect: Option<Defect>,
+    /// A limit on failed authentications, and a memory store with room for few.
+    #[arg(long)]
+    pub guarded: bool,
 }
 
 /// Of a handler that hangs: less than the crate's default, so that the sender still tries.
 const RUN_LIMIT: Duration = Duration::from_secs(20);
 pub const LEASE: Duration = Duration::from_secs(15);
+
+/// Failed authentications per minute and address, of a guarded receiver.
+pub const FAILURES: u32 = 20;
+/// Room in its store.
+pub const FEW: NonZeroUsize = NonZeroUsize::new(4_000).expect("not 0");
 
 /// Serves until standard input ends, so that it does not outlive who started it.
 pub fn run(arguments: Arguments) -> Result<()> {
@@ -121,7 +130,10 @@ struct Outer {
 
 /// Opened inside of the runtime that it is used in.
 fn store(arguments: &Arguments, points: &Arc<Points>) -> Result<AnyStore> {
-    let store = store_from_url(&arguments.store)?;
+    let store = match arguments.guarded {
+        true => AnyStore::new(MemoryStore::with_capacity(FEW)),
+        false => store_from_url(&arguments.store)?,
+    };
     Ok(match arguments.defect {
         Some(defect @ (Defect::Forget | Defect::NoLease)) => {
             AnyStore::new(stores::Defective { store, defect })
@@ -139,7 +151,11 @@ fn layer<P: Provider + Default>(
 ) -> Result<WebhookLayer<P>> {
     let defaults = P::default();
     let points = Arc::clone(points);
-    let layer = WebhookLayer::<P>::try_new(SECRET)?
+    let mut layer = WebhookLayer::<P>::try_new(SECRET)?;
+    if arguments.guarded {
+        layer = layer.with_failed_auth_limit(FAILURES);
+    }
+    let layer = layer
         .with_namespace(format!("{}-{}", arguments.namespace, defaults.name()))
         .with_answer_deadline(defaults.answer_deadline() / arguments.scale)
         .with_lease(LEASE / arguments.scale)
