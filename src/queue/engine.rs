@@ -10,6 +10,31 @@ use futures_util::future::BoxFuture;
 use super::error::QueueError;
 use super::job::{Claimed, NewJob};
 use super::record::{Depth, JobRecord};
+use crate::config_error::ConfigError;
+
+/// The database that the URL names, whether or not it answers.
+pub(super) fn of_url(url: &str) -> Result<Arc<dyn Engine>, ConfigError> {
+    // A URL may have a password in it, and one that lacks its scheme may be a password: only a scheme that is known
+    // is repeated.
+    match url.split_once(':').map_or("", |(scheme, _)| scheme) {
+        #[cfg(feature = "queue-sqlite")]
+        "sqlite" => Ok(Arc::new(super::sqlite::Sqlite::new(url)?)),
+        #[cfg(feature = "queue-postgres")]
+        "postgres" | "postgresql" => Ok(Arc::new(super::postgres::Postgres::new(url)?)),
+        _ => {
+            let known = [
+                (cfg!(feature = "queue-sqlite"), "sqlite:queue.db"),
+                (cfg!(feature = "queue-postgres"), "postgres://user@host/database"),
+            ];
+            let known = known.iter().filter(|(has, _)| *has).map(|(_, form)| *form);
+            let known = known.collect::<Vec<_>>().join(" or ");
+            Err(ConfigError::new(
+                "queue",
+                format!("has a URL of an unknown scheme, expected {known}"),
+            ))
+        }
+    }
+}
 
 /// How many jobs a claim wants, and on which terms.
 #[derive(Clone, Copy, Debug)]

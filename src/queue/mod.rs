@@ -123,7 +123,7 @@ impl Queue {
     /// nothing of the URL's password.
     pub async fn open(url: &str) -> Result<Self, ConfigError> {
         let queue = Self(Arc::new(Inner {
-            engine: engine(url)?,
+            engine: engine::of_url(url)?,
             outage: Outage::default(),
             pushed: Notify::new(),
             measured: Mutex::default(),
@@ -269,29 +269,6 @@ impl Queue {
         let is_dropped = self.0.engine.drop_job(id).await?;
         self.0.engine.scrub().await?;
         Ok(is_dropped)
-    }
-}
-
-fn engine(url: &str) -> Result<Arc<dyn Engine>, ConfigError> {
-    // A URL may have a password in it, and one that lacks its scheme may be a password: only a scheme that is known
-    // is repeated.
-    match url.split_once(':').map_or("", |(scheme, _)| scheme) {
-        #[cfg(feature = "queue-sqlite")]
-        "sqlite" => Ok(Arc::new(sqlite::Sqlite::new(url)?)),
-        #[cfg(feature = "queue-postgres")]
-        "postgres" | "postgresql" => Ok(Arc::new(postgres::Postgres::new(url)?)),
-        _ => {
-            let known = [
-                (cfg!(feature = "queue-sqlite"), "sqlite:queue.db"),
-                (cfg!(feature = "queue-postgres"), "postgres://user@host/database"),
-            ];
-            let known = known.iter().filter(|(has, _)| *has).map(|(_, form)| *form);
-            let known = known.collect::<Vec<_>>().join(" or ");
-            Err(ConfigError::new(
-                "queue",
-                format!("has a URL of an unknown scheme, expected {known}"),
-            ))
-        }
     }
 }
 

@@ -20,6 +20,7 @@
 
 mod model;
 mod operations;
+mod parts;
 
 pub use self::model::{
     LogEntry, LogPage, LogQuery, Monitor, MonitorChange, MonitorPage, NewMonitor, NewWebhook,
