@@ -29,6 +29,7 @@ pub(super) struct Failure {
 }
 
 impl Failure {
+    #[cfg(feature = "sqlite")]
     pub(super) fn new(what: impl fmt::Display) -> Self {
         Self { what: what.to_string(), source: None }
     }
