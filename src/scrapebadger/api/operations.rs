@@ -7,6 +7,8 @@ use serde_json::value::RawValue;
 use time::OffsetDateTime;
 use time::serde::rfc3339;
 
+#[cfg(doc)]
+use super::ApiErrorKind;
 use super::parts::{push, text, with_body};
 use super::{
     ApiError, Client, LogPage, LogQuery, Monitor, MonitorChange, MonitorPage, NewMonitor,
