@@ -220,7 +220,7 @@ fn say(kind: RejectionKind) {
             debug!(reason, "answered without the handler");
         }
         // Said already, where more was known: of a store that is down once, not for every request.
-        RejectionKind::Stale | RejectionKind::StoreDown | RejectionKind::NotCommitted => {}
+        RejectionKind::Stale | RejectionKind::StoreDown => {}
         RejectionKind::NoSignedTimestamp => warn!(
             reason,
             "authentic request refused: no timestamp is under its signature; if the sender signs none, \
@@ -245,5 +245,6 @@ fn is_authenticated(kind: RejectionKind) -> bool {
             | RejectionKind::AnswerDeadline
             | RejectionKind::RunLimit
             | RejectionKind::HandlerPanicked
+            | RejectionKind::NotCommitted
     )
 }
