@@ -229,7 +229,7 @@ fn say(kind: RejectionKind) {
             debug!(reason, "answered without the handler");
         }
         // Said already, where more was known: of a store that is down once, not for every request.
-        RejectionKind::Stale | RejectionKind::StoreDown | RejectionKind::NotCommitted => {}
+        RejectionKind::Stale | RejectionKind::StoreDown => {}
         _ if is_authenticated(kind) => warn!(reason, "delivery refused"),
         _ => debug!(reason, "request refused"),
     }
@@ -245,6 +245,7 @@ fn is_authenticated(kind: RejectionKind) -> bool {
                 | RejectionKind::AnswerDeadline
                 | RejectionKind::RunLimit
                 | RejectionKind::HandlerPanicked
+                | RejectionKind::NotCommitted
         )
 }
 

@@ -1,11 +1,12 @@
 //! A connection that stays open: requests are written in any pieces, answers are read one at a time.
 
+use std::io::ErrorKind::{AddrInUse, AddrNotAvailable};
 use std::time::Duration;
 
 use scrapest_webhook::testing::SignedRequest;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::{Answer, Framework, PATH, Server, client};
 
@@ -21,9 +22,23 @@ impl Connection {
 
     /// From one of the addresses of the loopback network, all of which are this machine.
     pub async fn from(source: [u8; 4], server: &Server) -> Self {
-        let socket = TcpSocket::new_v4().unwrap();
-        socket.bind((source, 0).into()).unwrap();
-        let stream = socket.connect(server.address).await.unwrap();
+        let connect = async || {
+            let socket = TcpSocket::new_v4()?;
+            socket.set_reuseaddr(true)?;
+            socket.bind((source, 0).into())?;
+            socket.connect(server.address).await
+        };
+        // After tens of thousands of connections, a port may be free only in a moment.
+        let mut connected = connect().await;
+        for _ in 0..500 {
+            match &connected {
+                Err(error) if matches!(error.kind(), AddrInUse | AddrNotAvailable) => {}
+                _ => break,
+            }
+            sleep(Duration::from_millis(20)).await;
+            connected = connect().await;
+        }
+        let stream = connected.unwrap();
         stream.set_nodelay(true).unwrap();
         Self { stream, unread: Vec::new() }
     }
