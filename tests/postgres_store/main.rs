@@ -77,7 +77,7 @@ fn a_blocked_worker_holds_up_no_other() {
 async fn handlers_that_outlast_their_leases_keep_them() {
     let server = server!();
     let stores = [store(&server).await, store(&server).await].map(AnyStore::new);
-    let runs = std::env::var("RUNS").map_or(600, |runs| runs.parse().unwrap());
+    let runs = std::env::var("RUNS").map_or(200, |runs| runs.parse().unwrap());
     workers::long_runs_keep_their_leases(stores, runs).await;
 }
 
