@@ -37,12 +37,23 @@ impl PgBouncer {
         let settings = folder.write("pgbouncer.ini", settings);
         // It refuses to be root.
         let is_root = Command::new("id").arg("-u").output().is_ok_and(|id| id.stdout == b"0\n");
-        let mut command = Command::new(if is_root { "setpriv" } else { program });
+        // It ends with this process, however that ends.
+        const LEASH: &str = r#""$@" </dev/null & cat >/dev/null; kill -9 $!; wait"#;
+        let mut command = Command::new("sh");
+        command.args(["-c", LEASH, "leash"]);
         if is_root {
-            command.args(["--reuid", "postgres", "--regid", "postgres", "--clear-groups", program]);
+            command.args([
+                "setpriv",
+                "--reuid",
+                "postgres",
+                "--regid",
+                "postgres",
+                "--clear-groups",
+            ]);
         }
         let log = std::fs::File::create(folder.file("log")).unwrap();
-        let process = command.arg(settings).stdout(Stdio::null()).stderr(log).spawn().unwrap();
+        command.args([program, &settings]).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(log);
+        let process = command.spawn().unwrap();
         let pooler = Self { process, port, folder };
         let since = Instant::now();
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
@@ -63,7 +74,7 @@ impl PgBouncer {
 
 impl Drop for PgBouncer {
     fn drop(&mut self) {
-        _ = self.process.kill();
+        drop(self.process.stdin.take());
         _ = self.process.wait();
     }
 }
