@@ -209,7 +209,7 @@ impl PostgresStore {
         let connection = Connection::new(server.clone(), Arc::clone(migrated));
         let forget = Question { keys: Vec::new(), owner: Owner::random(), verb: Verb::Forget };
         // Nobody waits for it. A thread that does not start is said to the next that asks.
-        _ = leases.put(forget, thread, |batches| changes::work(connection, batches));
+        _ = leases.tell(forget, thread, |batches| changes::work(connection, batches));
     }
 }
 

@@ -16,7 +16,8 @@ use crate::store::StoreError;
 pub(crate) struct Asked {
     pub(crate) question: Question,
     answer: Option<Result<Answer, StoreError>>,
-    caller: oneshot::Sender<Result<Answer, StoreError>>,
+    /// None: it is put on the side, and nobody waits for it.
+    caller: Option<oneshot::Sender<Result<Answer, StoreError>>>,
 }
 
 impl Asked {
@@ -27,7 +28,7 @@ impl Asked {
 
     /// Then the question need not be put at all: its caller asks again.
     fn is_abandoned(&self) -> bool {
-        self.caller.is_closed()
+        self.caller.as_ref().is_some_and(oneshot::Sender::is_closed)
     }
 }
 
@@ -46,26 +47,41 @@ impl BatchQueue {
     where
         W: Future<Output = ()> + Send + 'static,
     {
-        let answer = self.put(question, thread, work)?;
+        let (caller, answer) = oneshot::channel();
+        self.put(Asked { question, answer: None, caller: Some(caller) }, thread, work)?;
         answer.await.unwrap_or_else(|_| Err(StoreError::new("the task of the store has failed")))
     }
 
-    /// Asks, and returns where the answer will be.
-    pub(crate) fn put<W>(
+    /// Asks on the side.
+    #[cfg_attr(
+        not(feature = "postgres"),
+        expect(dead_code, reason = "SQLite forgets with each claim")
+    )]
+    pub(crate) fn tell<W>(
         &self,
         question: Question,
         thread: &OwnThread,
         work: impl FnOnce(Batches) -> W,
-    ) -> Result<oneshot::Receiver<Result<Answer, StoreError>>, StoreError>
+    ) -> Result<(), StoreError>
     where
         W: Future<Output = ()> + Send + 'static,
     {
-        let (caller, answer) = oneshot::channel();
-        let asked = Asked { question, answer: None, caller };
+        self.put(Asked { question, answer: None, caller: None }, thread, work)
+    }
+
+    fn put<W>(
+        &self,
+        asked: Asked,
+        thread: &OwnThread,
+        work: impl FnOnce(Batches) -> W,
+    ) -> Result<(), StoreError>
+    where
+        W: Future<Output = ()> + Send + 'static,
+    {
         let mut queue = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let asked = match &*queue {
             Some(sender) => match sender.send(asked) {
-                Ok(()) => return Ok(answer),
+                Ok(()) => return Ok(()),
                 // The task panicked.
                 Err(mpsc::error::SendError(asked)) => asked,
             },
@@ -76,7 +92,7 @@ impl BatchQueue {
         _ = sender.send(asked);
         thread.spawn(work(Batches { receiver, postponed: Vec::new() })).map_err(StoreError::new)?;
         *queue = Some(sender);
-        Ok(answer)
+        Ok(())
     }
 }
 
@@ -89,7 +105,7 @@ pub(crate) fn tell_all(batch: Vec<Asked>, committed: Result<(), Failure>) {
             Err(failure) => Some(Err(StoreError::new(Arc::clone(failure)))),
         };
         // A caller that stopped waiting asks again.
-        answer.map(|answer| caller.send(answer));
+        answer.zip(caller).map(|(answer, caller)| caller.send(answer));
     }
 }
 
