@@ -44,6 +44,8 @@ impl Receiver {
     pub fn start(setup: &Setup, name: &str, kill_at: Option<Point>) -> Result<Self> {
         let log = File::options().append(true).create(true).open(&setup.log)?;
         let mut command = Command::new(std::env::current_exe()?);
+        // As the manual recommends with glibc, which otherwise keeps as much again of what is free.
+        command.env("MALLOC_MMAP_THRESHOLD_", "131072");
         command.args(["receiver", "--name", name, "--store", &setup.url]);
         command.args(["--namespace", &setup.namespace, "--scale", &setup.scale.to_string()]);
         command.args(["--work-ms", &setup.work_ms.to_string()]);

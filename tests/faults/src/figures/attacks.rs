@@ -125,6 +125,8 @@ pub async fn unfinished_http2(address: SocketAddr, seen: Arc<Seen>) {
 
 async fn from_elsewhere(address: SocketAddr) -> std::io::Result<TcpStream> {
     let socket = TcpSocket::new_v4()?;
+    // Its port is free again at once: an attacker does not run out of ports.
+    socket.set_zero_linger()?;
     socket.bind(([127, 0, 0, 2], 0).into())?;
     socket.connect(address).await
 }

@@ -52,21 +52,16 @@ async fn one(
     }
     // Until the cap is used up.
     sleep(Duration::from_secs(2)).await;
-    let (latency, refused) = f6::genuine(&site, length).await?;
+    let genuine = f6::genuine(&site, length).await?;
     hostile.shutdown().await;
 
-    let all = usize::try_from(latency.len())? + refused;
     let version = if http2 { 2 } else { 1 };
-    println!(
-        "f15 {framework:?}, {connections} connections of HTTP/{version}: {} of {all} answered 200, p99 {:.1?}; {seen}",
-        latency.len(),
-        Duration::from_micros(latency.value_at_quantile(0.99)),
-    );
+    let what = format!("f15 {framework:?}, {connections} connections of HTTP/{version}");
+    println!("{what}: {genuine}; {seen}");
     let mut violations = Vec::new();
-    if refused > all.div_ceil(1_000) * MOST_REFUSED {
-        violations.push(format!(
-            "f15 {framework:?}, {connections} of HTTP/{version}: {refused} of {all} not answered 200"
-        ));
+    let all = usize::try_from(genuine.latency.len())? + genuine.refused();
+    if genuine.refused() > all.div_ceil(1_000) * MOST_REFUSED {
+        violations.push(format!("{what}: {genuine}"));
     }
     Ok(violations)
 }
