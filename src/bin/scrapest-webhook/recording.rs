@@ -183,6 +183,34 @@ mod tests {
         }
     }
 
+    /// Bytes of a recording, some of them changed: an attacker's request, or an editor's mistake.
+    fn changed() -> impl Strategy<Value = Vec<u8>> {
+        let byte = prop_oneof![any::<u8>(), prop::sample::select(b"\r\n: \t\0\x7f".to_vec())];
+        let changes = vec((any::<prop::sample::Index>(), byte, 0..3_u8), 0..6);
+        (recording(), changes).prop_map(|(recording, changes)| {
+            let mut bytes = recording.to_bytes();
+            for (at, byte, how) in changes {
+                let at = at.index(bytes.len());
+                match how {
+                    0 => bytes[at] = byte,
+                    1 => bytes.insert(at, byte),
+                    _ => drop(bytes.remove(at)),
+                }
+            }
+            bytes
+        })
+    }
+
+    proptest! {
+        /// Nothing that is read becomes another header, or another request, when it is written again.
+        #[test]
+        fn what_is_read_of_any_bytes_is_read_again_as_the_same(bytes in changed()) {
+            if let Ok(recording) = Recording::parse(&bytes) {
+                prop_assert_eq!(Recording::parse(&recording.to_bytes()).unwrap(), recording);
+            }
+        }
+    }
+
     #[test]
     fn a_bare_body_is_no_recording() {
         for body in ["", "{}", "[1]\n", "{\n  \"a\": \" HTTP/1.1\"\n}", "HTTP/1.1"] {
