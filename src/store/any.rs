@@ -100,6 +100,13 @@ impl AnyStore {
         }
     }
 
+    fn store(&self) -> &dyn DynStore {
+        match &self.kind {
+            Kind::Memory(memory) => memory,
+            Kind::Other(other) => &**other,
+        }
+    }
+
     /// What it is one of: two values of one place are one store.
     pub(crate) fn place(&self) -> StorePlace {
         match &self.kind {
@@ -239,14 +246,7 @@ impl DeliveryStore for AnyStore {
         lease: Duration,
         keep: Duration,
     ) -> Result<Claims, StoreError> {
-        match &self.kind {
-            Kind::Memory(memory) => {
-                self.noted(Verb::Claim, memory.claim_all(keys, owner, lease, keep)).await
-            }
-            Kind::Other(other) => {
-                self.noted(Verb::Claim, other.dyn_claim_all(keys, owner, lease, keep)).await
-            }
-        }
+        self.noted(Verb::Claim, self.store().dyn_claim_all(keys, owner, lease, keep)).await
     }
 
     async fn renew_all(
@@ -255,14 +255,7 @@ impl DeliveryStore for AnyStore {
         owner: Owner,
         lease: Duration,
     ) -> Result<Settled, StoreError> {
-        match &self.kind {
-            Kind::Memory(memory) => {
-                self.noted(Verb::Renew, memory.renew_all(keys, owner, lease)).await
-            }
-            Kind::Other(other) => {
-                self.noted(Verb::Renew, other.dyn_renew_all(keys, owner, lease)).await
-            }
-        }
+        self.noted(Verb::Renew, self.store().dyn_renew_all(keys, owner, lease)).await
     }
 
     async fn settle_all(
@@ -271,14 +264,7 @@ impl DeliveryStore for AnyStore {
         owner: Owner,
         how: Settlement,
     ) -> Result<Settled, StoreError> {
-        match &self.kind {
-            Kind::Memory(memory) => {
-                self.noted(how.verb(), memory.settle_all(keys, owner, how)).await
-            }
-            Kind::Other(other) => {
-                self.noted(how.verb(), other.dyn_settle_all(keys, owner, how)).await
-            }
-        }
+        self.noted(how.verb(), self.store().dyn_settle_all(keys, owner, how)).await
     }
 
     async fn ready(&self) -> Result<(), StoreError> {
@@ -292,9 +278,6 @@ impl DeliveryStore for AnyStore {
 
 impl fmt::Debug for AnyStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.kind {
-            Kind::Memory(memory) => memory.fmt(f),
-            Kind::Other(other) => other.fmt(f),
-        }
+        self.store().fmt(f)
     }
 }
