@@ -1,4 +1,4 @@
-//! A delivery is a claim and a completion. Beside it, in the same run, what the database needs to insert one
+//! A delivery is a claim and a completion of two keys. Beside it, in the same run, what the database needs to insert one
 //! row.
 //!
 //! `cargo bench --bench sql_stores`; the folder for temporary files should be on the disk that is meant.
@@ -8,11 +8,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use scrapest_webhook::store::{AnyStore, PostgresStore, SqliteStore};
+use scrapest_webhook::store::{
+    AnyStore, Claims, DeliveryStore, Fence, Owner, PostgresStore, Settlement, SqliteStore,
+};
 use sqlx::postgres::PgPoolOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use support::Folder;
-use support::claims::{KEEP, acquire, random_key};
+use support::claims::{KEEP, LEASE, random_key};
 use support::servers::postgres::Postgres;
 use tokio::runtime::Runtime;
 
@@ -71,10 +73,11 @@ fn deliveries(
 }
 
 async fn deliver(store: &AnyStore) {
-    use scrapest_webhook::store::DeliveryStore;
-    let key = random_key();
-    let (owner, fence) = acquire(store, key).await;
-    store.complete(&key, owner, fence, KEEP).await.unwrap();
+    let mut keys = [random_key(), random_key()].map(|key| (key, Fence::new(0)));
+    let owner = Owner::random();
+    let claims = store.claim_all(&mut keys, owner, LEASE, KEEP).await.unwrap();
+    assert!(matches!(claims, Claims::Acquired { .. }), "{claims:?}");
+    store.settle_all(&keys, owner, Settlement::Complete { keep: KEEP }).await.unwrap();
 }
 
 macro_rules! raw_inserts {

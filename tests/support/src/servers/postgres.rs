@@ -201,6 +201,10 @@ impl Postgres {
         }
     }
 
+    pub fn cpu_time(&self) -> Duration {
+        super::cpu_time(&self.running.as_ref().unwrap().processes())
+    }
+
     /// None of its processes does anything until [`thaw`](Self::thaw).
     pub fn freeze(&self) {
         signal("STOP", &self.running.as_ref().unwrap().processes());

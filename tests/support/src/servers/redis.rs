@@ -114,6 +114,11 @@ impl RedisServer {
         }
     }
 
+    pub fn cpu_time(&self) -> Duration {
+        let (_, process) = self.running.as_ref().unwrap();
+        super::cpu_time(&[process.to_string()])
+    }
+
     pub fn freeze(&self) {
         self.signal("STOP");
     }

@@ -7,10 +7,11 @@
 //! cargo bench --bench stores -- ratios
 //! ```
 //!
-//! The second says only what a delivery through Redis costs in bare `SET NX PX`, the two in turns, so that what else
-//! the machine does counts for both.
+//! The second is the table of `ratios.rs`.
 //!
 //! One store more is one line in `stores` below.
+
+mod ratios;
 
 use std::convert::Infallible;
 use std::hint::black_box;
@@ -43,13 +44,10 @@ type Job = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 fn stores(criterion: &mut Criterion) {
     let runtime = Runtime::new().unwrap();
-    let redis = RedisServer::start(FORGETFUL);
     if std::env::args().any(|argument| argument == "ratios") {
-        if let Some(redis) = &redis {
-            runtime.block_on(ratios(&redis.url()));
-        }
-        return;
+        return runtime.block_on(ratios::print());
     }
+    let redis = RedisServer::start(FORGETFUL);
 
     store(criterion, &runtime, "memory", MemoryStore::new());
     delivery(criterion, &runtime, "memory", MemoryStore::new());
@@ -130,70 +128,6 @@ async fn set(url: &str) -> impl Fn(String) -> Job + Send + Sync + use<> {
             set.exec_async(&mut connection).await.unwrap();
         })
     }
-}
-
-/// What the store adds to a delivery, in bare commands.
-async fn ratios(url: &str) {
-    let set = Arc::new(set(url).await);
-    let memory = Arc::new(deliver(MemoryStore::new()));
-    let redis = Arc::new(deliver(RedisStore::new(url).unwrap()));
-    let (mut alone, mut together) = (Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
-        let bare = median(latencies(&*set, key).await);
-        let in_memory = median(latencies(&*memory, signed).await);
-        let in_redis = median(latencies(&*redis, signed).await);
-        alone.push((in_redis - in_memory) / bare);
-        let (bare, in_redis) = (rate(&set, key).await, rate(&redis, signed).await);
-        together.push(in_redis / bare);
-    }
-    println!("alone, what Redis adds to a delivery: {:.2} x a bare SET NX PX (p50)", median(alone));
-    println!(
-        "64 in flight, deliveries a second: {:.2} x those of the bare command",
-        median(together)
-    );
-}
-
-const ROUNDS: usize = 15;
-const A_ROUND: usize = 4_000;
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
-}
-
-/// One after the other, in seconds.
-async fn latencies<T>(job: &(impl Fn(T) -> Job + Sync), prepare: fn() -> T) -> Vec<f64> {
-    let mut latencies = Vec::new();
-    for prepared in Vec::from_iter((0..A_ROUND / 4).map(|_| prepare())) {
-        let began = Instant::now();
-        job(prepared).await;
-        latencies.push(began.elapsed().as_secs_f64());
-    }
-    latencies
-}
-
-/// How many a second, 64 in flight.
-async fn rate<T: Send + 'static>(
-    job: &Arc<impl Fn(T) -> Job + Send + Sync + 'static>,
-    prepare: fn() -> T,
-) -> f64 {
-    let mut prepared = Vec::from_iter((0..64).map(|_| Vec::new()));
-    for place in 0..A_ROUND {
-        prepared[place % 64].push(prepare());
-    }
-    let began = Instant::now();
-    let tasks = prepared.into_iter().map(|prepared| {
-        let job = Arc::clone(job);
-        tokio::spawn(async move {
-            for prepared in prepared {
-                job(prepared).await;
-            }
-        })
-    });
-    for done in join_all(tasks).await {
-        done.unwrap();
-    }
-    A_ROUND as f64 / began.elapsed().as_secs_f64()
 }
 
 /// `job` over and over, by as many tasks as are to be in flight, on what was prepared for each.
