@@ -17,8 +17,10 @@ use crate::store::{Fence, Key};
 
 /// A verified delivery: what the sender said of it, and its raw body.
 ///
-/// Only the layer makes one. So a handler that has a `Delivery` knows that the signature was right and the timestamp
-/// fresh, and that this attempt holds the claim. Cloning is cheap.
+/// Only this crate makes one. So a handler that has a `Delivery` knows that the signature was right, that the
+/// timestamp was fresh, and that this attempt holds the claim. The exceptions are settings that say so
+/// ([`ProcessAnyway`](crate::OnStoreDown::ProcessAnyway), `insecure_*`), a test event without a
+/// [timestamp](Self::timestamp), and a [reconciled](Self::is_reconciled) delivery. Cloning is cheap.
 ///
 /// ```
 /// use axum::http::StatusCode;
@@ -70,21 +72,21 @@ impl Delivery {
         Self(Arc::new(verified))
     }
 
-    /// Which sender it came from: the [`name`](Self::sender) of its provider.
+    /// Which sender it came from: the [`name`](crate::Provider::name) of its provider.
     #[must_use]
     pub fn sender(&self) -> &'static str {
         self.0.sender
     }
 
-    /// Which webhook it was sent by: the [`id`](Webhook::id) of the one whose secret fitted. `None` unless the
-    /// layer stands [for several](crate::WebhookLayer::for_webhooks).
+    /// The [`id`](Webhook::id) of the webhook whose secret the signature fitted. `None` unless the layer is
+    /// [for several webhooks](crate::WebhookLayer::for_webhooks).
     #[must_use]
     pub fn webhook_id(&self) -> Option<&str> {
         self.0.webhook.as_ref().map(Webhook::id)
     }
 
-    /// The delivery id as the sender wrote it, if it wrote one. Neither sender is known to sign it: for
-    /// an idempotency key take [`key`](Self::key).
+    /// The delivery id as the sender wrote it, if it wrote one. Neither sender is known to sign it: use
+    /// [`key`](Self::key) as an idempotency key.
     #[must_use]
     pub fn id(&self) -> Option<&str> {
         self.0.id.as_deref()
@@ -96,28 +98,30 @@ impl Delivery {
         self.0.kind.as_deref()
     }
 
-    /// The signed timestamp that was found fresh; the latest if there were several. `None` where the
-    /// sender has none (a test event).
+    /// The signed timestamp that was fresh; the latest if there were several. `None` if the sender gave none, as in a
+    /// test event.
     #[must_use]
     pub fn timestamp(&self) -> Option<OffsetDateTime> {
         self.0.timestamp
     }
 
-    /// How many times this delivery was begun here, this time included, as far as the store remembers:
-    /// 2 says that a handler failed or died before.
+    /// The number of this attempt, from 1, as far as the store remembers: 2 says that an earlier attempt failed or its
+    /// process died. 0 if there is no claim, as [`ProcessAnyway`](crate::OnStoreDown::ProcessAnyway) allows.
     #[must_use]
     pub fn attempt(&self) -> u32 {
         self.0.held.attempt
     }
 
-    /// A number that is larger in every later attempt at this delivery. See [`Fence`].
+    /// A number that is larger in every later attempt at this delivery. 0 if there is no claim, as
+    /// [`ProcessAnyway`](crate::OnStoreDown::ProcessAnyway) allows. See [`Fence`].
     #[must_use]
     pub fn fence(&self) -> Fence {
         self.0.held.keys.delivery().1
     }
 
-    /// The same for every attempt at this delivery, and different for any other: file the effect under
-    /// it (a unique column, an `Idempotency-Key`) and a run after a crash does no harm.
+    /// A key that is the same for every attempt at this delivery, and different for any other delivery. (With
+    /// [`Once::Tweet`](crate::Once::Tweet) it is the key of the tweet.) Store the effect under it, as a unique column
+    /// or an `Idempotency-Key`, so that another run after a crash does no harm.
     #[must_use]
     pub fn key(&self) -> Key {
         self.0.held.keys.delivery().0
@@ -129,17 +133,17 @@ impl Delivery {
         &self.0.body
     }
 
-    /// The body as JSON of a type of one's own.
+    /// Decodes the body, which is JSON, into a type of your own.
     ///
     /// # Errors
     ///
-    /// [`EventError`], which names the path of the field, when the body is not of this type.
+    /// [`EventError`], which names the path of the field, if the body is not of this type.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, EventError> {
         event::decode(self.body())
     }
 
-    /// Whether it was rebuilt from the sender's API after its delivery was missed: the sender never signed it, and its
-    /// body is not what a delivery would have had, byte for byte.
+    /// Whether this delivery was missed and then rebuilt from the sender's API. The sender never signed it, and its
+    /// body is not byte for byte what the sender would have delivered.
     #[must_use]
     pub fn is_reconciled(&self) -> bool {
         self.0.reconciled
@@ -180,8 +184,8 @@ impl Delivery {
     /// ask too. It is `false` again only if a late renewal finds that nobody took over. Without a claim, as
     /// [`ProcessAnyway`](crate::OnStoreDown::ProcessAnyway) allows, there is no lease to lose, and it is `false`.
     ///
-    /// Between this answer and the effect the lease may still end: for an effect outside, send the
-    /// [`fence`](Self::fence) or the [`key`](Self::key) along.
+    /// The lease may still end between this answer and the effect. So send the [`fence`](Self::fence) or the
+    /// [`key`](Self::key) along with an effect in another system.
     #[must_use]
     pub fn is_lease_lost(&self) -> bool {
         self.0.run.is_lease_lost()

@@ -22,16 +22,17 @@ use crate::receiver::{OnStoreDown, Once, Receiver};
 use crate::secret::{Secret, Source};
 use crate::store::{AnyStore, DeliveryStore};
 
-/// Receives the webhooks of one sender: verifies, bounds, dates, deduplicates, and hands on.
+/// Receives the webhooks of one sender. It verifies each request, limits its size and its age, removes duplicates, and
+/// passes the delivery to the handler.
 ///
-/// Take [`ScrapestWebhookLayer`](crate::ScrapestWebhookLayer) or
-/// [`ScrapeBadgerWebhookLayer`](crate::ScrapeBadgerWebhookLayer), or a [`Provider`] of one's own. The
-/// value is a `tower_layer::Layer`; clones share the store and every limit, so one layer may stand on
-/// several routes.
+/// Use [`ScrapestWebhookLayer`](crate::ScrapestWebhookLayer) or
+/// [`ScrapeBadgerWebhookLayer`](crate::ScrapeBadgerWebhookLayer), or implement [`Provider`] for another sender. The
+/// layer is a `tower_layer::Layer` (feature `tower`) and an actix-web middleware (feature `actix`). Clones share the
+/// store and every limit, so one layer can be on several routes.
 ///
-/// Every setting has a safe default. Settings that contradict each other are a panic when the layer is
-/// put on a service, with a text that names the setting. axum puts it on when the first connection comes:
-/// [`check`](Self::check) tells beforehand, when the application starts.
+/// Every setting has a safe default. Settings that contradict each other cause a panic when the layer is applied to a
+/// service; its text names the setting. axum applies the layer at the first connection. [`check`](Self::check) finds
+/// such settings earlier, when the application starts.
 ///
 /// ```
 /// use std::time::Duration;
@@ -53,7 +54,7 @@ impl<P: Provider + Default> WebhookLayer<P> {
     ///
     /// # Panics
     ///
-    /// If the secret is empty, blank, or shorter than 8 bytes. [`try_new`](Self::try_new) does not.
+    /// If the secret is empty, blank, or shorter than 8 bytes. [`try_new`](Self::try_new) returns an error instead.
     ///
     /// ```should_panic
     /// scrapest_webhook::ScrapestWebhookLayer::new(""); // panics: "secret is empty …"
@@ -68,7 +69,7 @@ impl<P: Provider + Default> WebhookLayer<P> {
         }
     }
 
-    /// The same for a secret that may turn out to be unusable.
+    /// The same as [`new`](Self::new), with an error instead of a panic.
     ///
     /// # Errors
     ///
@@ -100,9 +101,8 @@ impl<P: Provider> WebhookLayer<P> {
         self.set(|receiver| receiver.set_provider(provider))
     }
 
-    /// Where deliveries are remembered. Default: a
-    /// [`MemoryStore`](crate::MemoryStore) of its own, of 250,000 deliveries. A URL is opened by
-    /// [`store_from_url`](crate::store::store_from_url).
+    /// The store that remembers deliveries. Default: a [`MemoryStore`](crate::MemoryStore) of its own, for 250,000
+    /// deliveries. [`store_from_url`](crate::store::store_from_url) makes a store from a URL.
     ///
     /// ```
     /// # let layer = scrapest_webhook::ScrapestWebhookLayer::new("a-secret-of-some-24-bytes");
@@ -114,8 +114,8 @@ impl<P: Provider> WebhookLayer<P> {
         self.set(|receiver| receiver.store = AnyStore::new(store))
     }
 
-    /// Keeps this webhook's deliveries apart from others' in the same store: the same id in two
-    /// namespaces is two deliveries. Give each webhook one if several share a store.
+    /// Keeps this webhook's deliveries apart from those of other webhooks in the same store: the same id in two
+    /// namespaces is two deliveries. If several webhooks share a store, give each its own namespace.
     /// Default: the sender's name.
     ///
     /// ```
@@ -139,8 +139,8 @@ impl<P: Provider> WebhookLayer<P> {
         self.set(|receiver| receiver.dedup_by = Some(dedup_by))
     }
 
-    /// How old a timestamp may be, to the edge and including it. Default: 3,600 s, and for a signed
-    /// timestamp of the attempt 300 s. The sender's retries must fit into it.
+    /// How old a timestamp may be; exactly this age is accepted. Default: 3,600 s, but 300 s for a signed timestamp
+    /// of the attempt. The sender's retries must come within this time.
     ///
     /// ```
     /// # let layer = scrapest_webhook::ScrapestWebhookLayer::new("a-secret-of-some-24-bytes");
@@ -152,7 +152,7 @@ impl<P: Provider> WebhookLayer<P> {
         self.set(|receiver| receiver.past_tolerance = Some(tolerance))
     }
 
-    /// How far ahead of our clock a timestamp may be, to the edge and including it. Default: 300 s.
+    /// How far ahead of the receiver's clock a timestamp may be; exactly this much is accepted. Default: 300 s.
     ///
     /// ```
     /// # let layer = scrapest_webhook::ScrapestWebhookLayer::new("a-secret-of-some-24-bytes");
@@ -164,9 +164,9 @@ impl<P: Provider> WebhookLayer<P> {
         self.set(|receiver| receiver.future_tolerance = Some(tolerance))
     }
 
-    /// When the sender is answered at the latest, counted from the request's headers: a handler that
-    /// takes longer goes on, and the sender gets 503 and tries again. Default: 4 s for Scrapest (it
-    /// asks for less than 5 s), 8 s for ScrapeBadger (it waits 10 s).
+    /// How long after the request's headers the sender is answered at the latest. A handler that takes longer goes
+    /// on; the sender gets 503 and tries again. Default: 4 s for Scrapest (it asks for less than 5 s), 8 s for
+    /// ScrapeBadger (it waits 10 s).
     ///
     /// ```
     /// # let layer = scrapest_webhook::ScrapestWebhookLayer::new("a-secret-of-some-24-bytes");
@@ -178,8 +178,8 @@ impl<P: Provider> WebhookLayer<P> {
         self.set(|receiver| receiver.answer_deadline = Some(deadline))
     }
 
-    /// How long an attempt holds its delivery without a sign of life; it is renewed at each third of
-    /// that. After a crash a retry has to wait so long. Default: 15 s, renewed every 5 s.
+    /// The lease: how long an attempt holds its delivery without a renewal. The layer renews it after each third of
+    /// this time. After a crash, a retry has to wait until the lease ends. Default: 15 s, renewed every 5 s.
     ///
     /// ```
     /// # let layer = scrapest_webhook::ScrapestWebhookLayer::new("a-secret-of-some-24-bytes");
@@ -191,9 +191,9 @@ impl<P: Provider> WebhookLayer<P> {
         self.set(|receiver| receiver.lease = lease)
     }
 
-    /// How long a delivery is remembered. At least past tolerance + future tolerance + 120 s, so that
-    /// a captured request is too old before it is forgotten. Default: 4,200 s in a [`MemoryStore`](crate::MemoryStore),
-    /// 24 h in any other; more if the tolerances ask for it.
+    /// How long a delivery is remembered. It must be at least past tolerance + future tolerance + 120 s, so that a
+    /// captured request is too old before it is forgotten. Default: 4,200 s in a [`MemoryStore`](crate::MemoryStore),
+    /// 24 h in any other store; more if the tolerances need it.
     ///
     /// ```
     /// # let layer = scrapest_webhook::ScrapestWebhookLayer::new("a-secret-of-some-24-bytes");
@@ -216,8 +216,9 @@ impl<P: Provider> WebhookLayer<P> {
         self.set(|receiver| receiver.on_store_down = choice)
     }
 
-    /// What the handler may run for once, beside the delivery: with [`Once::Tweet`] a tweet runs once, whichever monitor
-    /// or log reports it. Changing it is safe at any time: it only adds a key. Default: [`Once::Delivery`].
+    /// What the handler runs for only once, besides the delivery. With [`Once::Tweet`], a tweet runs once, whichever
+    /// monitor or log reports it. You can change this setting at any time: it only adds a key. Default:
+    /// [`Once::Delivery`].
     ///
     /// ```
     /// # let layer = scrapest_webhook::ScrapeBadgerWebhookLayer::new("a-secret-of-some-24-bytes");
@@ -228,7 +229,7 @@ impl<P: Provider> WebhookLayer<P> {
         self.set(|receiver| receiver.once_per = once)
     }
 
-    /// The clock that timestamps are held against. Default: the system's. For tests.
+    /// The clock that timestamps are compared with. For tests. Default: the system's clock.
     ///
     /// ```
     /// # let layer = scrapest_webhook::ScrapestWebhookLayer::new("a-secret-of-some-24-bytes");
@@ -240,13 +241,14 @@ impl<P: Provider> WebhookLayer<P> {
         self.set(|receiver| receiver.clock = Arc::new(clock))
     }
 
-    /// Whether the settings make sense together; else putting the layer on a service panics.
+    /// Checks that the settings do not contradict each other. Without this call, such settings cause a panic when the
+    /// layer is applied to a service.
     ///
     /// A setting that works, but has no effect or works against the sender, is logged at WARN.
     ///
     /// # Errors
     ///
-    /// The first setting that cannot work: what it is and what would do.
+    /// The first setting that cannot work, with its value and what is expected.
     ///
     /// ```
     /// # let layer = scrapest_webhook::ScrapestWebhookLayer::new("a-secret-of-some-24-bytes");

@@ -1,4 +1,4 @@
-//! Receive the webhooks of **Scrapest** and **ScrapeBadger** in axum, in actix-web or in any other tower service.
+//! Receive webhooks from **Scrapest** and **ScrapeBadger** in axum, in actix-web or in any tower service.
 //!
 //! One line on a route adds signature verification, replay protection, deduplication and typed events:
 //!
@@ -15,7 +15,7 @@
 //! let app: Router = Router::new().route("/webhooks/scrapest", post(on_event).route_layer(layer));
 //! ```
 //!
-//! The same value is an actix-web middleware (feature `actix`):
+//! The same layer is an actix-web middleware (feature `actix`):
 //!
 //! ```
 //! use actix_web::{App, HttpResponse, HttpServer, web};
@@ -49,15 +49,17 @@
 //!
 //! # What it does
 //!
-//! Seven steps, in this order, before and around your handler:
+//! Each request goes through seven steps, in this order, before and around your handler. If configured, an allow-list
+//! of addresses and a limit on failed authentications run first.
 //!
-//! 1. **headers**: POST, not encoded, not too long, exactly one signature header of the right shape;
-//! 2. **body**: collected raw, within a byte limit, a deadline, and a limit over all requests;
-//! 3. **signature**: HMAC-SHA256 over the raw bytes, compared in constant time;
-//! 4. **freshness**: every timestamp the sender gives, at least one of them signed;
-//! 5. **handshake**: an authentic challenge is answered;
+//! 1. **headers**: a POST, whose body is neither encoded nor too long, with exactly one well-formed signature header;
+//! 2. **body**: the raw bytes are read, within a byte limit, a deadline, and a limit over all requests;
+//! 3. **signature**: HMAC-SHA256 over the raw bytes, with every active secret, compared in constant time;
+//! 4. **freshness**: every timestamp that the sender gives is recent, and at least one of them is signed;
+//! 5. **handshake**: a challenge (the sender's check of a new webhook) is answered if it is authentic;
 //! 6. **claim**: the store says whether this delivery is new, in progress or done;
-//! 7. **handler**, then **settle**: a 2xx completes the delivery, anything else releases it for the retry.
+//! 7. **handler**, then **settle**: a 2xx completes the delivery; anything else, also a panic, releases it for the
+//!    retry.
 //!
 //! # What it promises
 //!
@@ -70,8 +72,15 @@
 //! 5. Unknown events are passed through. Anything else that cannot be passed on is rejected with an error. Nothing is
 //!    dropped silently.
 //!
-//! Limitation of promise 3: neither sender is known to sign its delivery id. If a sender signs new bytes for each
-//! attempt, a captured attempt that did not succeed can run once more while it is fresh.
+//! A lease is how long an attempt owns its delivery; the layer renews it while the handler runs. A fence is a number
+//! that grows with each attempt.
+//!
+//! Two exceptions to promise 1: a challenge, and a post that [`with_deliver`](scrapest::Scrapest::with_deliver)
+//! filters out, get 200 without a run.
+//!
+//! Limitation of promise 3: neither sender is known to sign its delivery id. So an attacker can send a captured
+//! request under another id before the genuine one is handled; it then runs once. If a sender signs new bytes for
+//! each attempt, a captured attempt that did not succeed can run once more under a new id while it is fresh.
 //!
 //! # The manual
 //!
@@ -93,7 +102,7 @@
 //! | `testing` | signing requests in tests, and the contract suite for stores |
 //! | `cli` | the binary `scrapest-webhook`, with every store |
 //!
-//! Calls need a tokio runtime with time enabled.
+//! The layer, the stores and the queue need a tokio runtime with time enabled.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
@@ -141,7 +150,7 @@ pub mod testing;
 #[cfg(feature = "tower")]
 mod tower;
 
-/// The types of the tower service that a [`WebhookLayer`] makes (feature `tower`): for signatures that name them.
+/// The types of the tower service that a [`WebhookLayer`] makes (feature `tower`), for code that has to name them.
 #[cfg(feature = "tower")]
 pub mod service {
     pub use crate::tower::{ResponseBody, ResponseFuture, VerifiedBody, WebhookService};

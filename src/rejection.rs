@@ -57,8 +57,8 @@ impl Rejection {
         self.kind.status()
     }
 
-    /// After which time the sender was asked to try again, as its `Retry-After` said: whole seconds, at least one.
-    /// `None` where there was no such header.
+    /// The time after which the sender is asked to try again, as in the answer's `Retry-After`: whole seconds, at
+    /// least one. `None` if there is no such header.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.retry_after.map(whole_seconds)
@@ -73,7 +73,8 @@ impl fmt::Display for Rejection {
 
 macro_rules! rejection_kinds {
     ($($(#[$doc:meta])* $kind:ident $status:literal $label:literal $body:literal;)*) => {
-        /// The reasons for a [`Rejection`]. Three of them are not refusals: a duplicate, a challenge, and an event that was filtered out.
+        /// The reasons for a [`Rejection`]. Three of them are not refusals: a duplicate, a challenge, and an event
+        /// that was filtered out.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum RejectionKind { $($(#[$doc])* $kind,)* }
@@ -104,9 +105,9 @@ macro_rules! rejection_kinds {
 }
 
 rejection_kinds! {
-    /// An allow-list or a limit is set, and the server does not tell who is at the other end.
+    /// An allow-list is set, and the server does not tell the address of the client.
     NoPeerAddress 500 "no_peer_address" "internal error";
-    /// A trusted proxy does not say readably whom it speaks for.
+    /// A trusted proxy names no client, names it in a form that cannot be read, or names two in two headers.
     UnreadableForwarding 403 "unreadable_forwarding" "forbidden";
     /// The address is not on the allow-list.
     AddressNotAllowed 403 "address_not_allowed" "forbidden";
@@ -116,7 +117,7 @@ rejection_kinds! {
     MethodNotAllowed 405 "method_not_allowed" "expected POST";
     /// The body is compressed or otherwise encoded; it is never inflated.
     ContentEncoding 415 "content_encoding" "expected no content-encoding";
-    /// The body is, or says it is, longer than the limit.
+    /// The body is longer than the limit, or its `Content-Length` is.
     BodyTooLarge 413 "body_too_large" "body too large";
     /// No signature header, or no token.
     MissingSignature 401 "missing_signature" "unauthorized";
@@ -124,19 +125,19 @@ rejection_kinds! {
     RepeatedSignature 401 "repeated_signature" "unauthorized";
     /// The signature header, or the token, does not have the right shape.
     MalformedSignature 401 "malformed_signature" "unauthorized";
-    /// The body did not come within its deadline.
+    /// The body did not come within its deadline, or came more slowly than the minimum rate.
     BodyTooSlow 408 "body_too_slow" "body too slow";
-    /// The body broke off.
+    /// The body ended before it was complete.
     BodyIncomplete 400 "body_incomplete" "body incomplete";
-    /// The bodies in flight together exceed their cap.
+    /// The bodies of all requests together reached the limit on bytes in flight.
     BytesInFlight 503 "bytes_in_flight" "busy, try again";
-    /// No webhook is known by the id or the path that the request names, where a layer stands for several.
+    /// The layer is for several webhooks and knows none by the id or the path of the request.
     UnknownWebhook 401 "unknown_webhook" "unauthorized";
-    /// The signature is of other bytes or of another secret, or the token is wrong.
+    /// The signature was made over other bytes or with another secret, or the token is wrong.
     WrongSignature 401 "wrong_signature" "unauthorized";
-    /// Authentic, but no timestamp is under the signature.
+    /// The request is authentic, but no timestamp in it is signed.
     NoSignedTimestamp 401 "no_signed_timestamp" "unauthorized";
-    /// Authentic, but a timestamp is too old, too far ahead, or unreadable.
+    /// The request is authentic, but a timestamp is too old, too far ahead, or unreadable.
     Stale 401 "stale" "unauthorized";
     /// An event that the sender's settings filter out, acknowledged without the handler.
     Filtered 200 "filtered" "";
@@ -144,7 +145,7 @@ rejection_kinds! {
     Challenge 200 "challenge" "";
     /// A duplicate of a completed delivery, or a replay of one.
     Duplicate 200 "duplicate" "";
-    /// As many handlers run as may at one time.
+    /// The limit on handlers that run at one time is reached.
     TooManyRuns 503 "too_many_runs" "busy, try again";
     /// Another attempt at the delivery was still running when the answer was due.
     InProgress 503 "in_progress" "in progress, try again";
@@ -152,7 +153,7 @@ rejection_kinds! {
     TooManyWaiting 503 "too_many_waiting" "in progress, try again";
     /// The service behind the layer was not ready in time; the handler was not called.
     NotReady 503 "not_ready" "busy, try again";
-    /// The receiver is shutting down; or has, before the handler ended.
+    /// The receiver is shutting down, or it shut down before the handler ended.
     ShuttingDown 503 "shutting_down" "unavailable, try again";
     /// The delivery store did not answer in time.
     StoreDown 503 "store_down" "unavailable, try again";

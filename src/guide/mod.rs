@@ -12,8 +12,8 @@
 //! | [`background_work`] | answer now and work later, batches, missed deliveries |
 //! | [`production`] | the checklist, with a program that follows it |
 //! | [`observability`] | logs, metrics, dashboard and alerts |
-//! | [`command_line`] | the binary: `listen`, `send`, `sign`, `verify` |
-//! | [`troubleshooting`] | you see → it is → do |
+//! | [`command_line`] | the binary: `listen`, `work`, `queue`, `send`, `sign`, `verify`, `reconcile`, `doctor` |
+//! | [`troubleshooting`] | what you see, what causes it, what to do |
 //! | [`local_development`] | real deliveries on your own machine, through a tunnel |
 
 pub mod handler {

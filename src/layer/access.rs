@@ -8,17 +8,17 @@ use crate::provider::Provider;
 
 impl<P: Provider> WebhookLayer<P> {
     /// The addresses and networks that may send: text like `192.0.2.7` or `2001:db8::/32`, or anything that
-    /// prints so, like [`IpAddr`](std::net::IpAddr). Every other address gets 403, and its bodies are not read.
+    /// prints so, like [`IpAddr`](std::net::IpAddr). Every other address gets 403, and nothing of its body is kept.
     /// Default: any address.
     ///
     /// The address is that of the connection: behind a proxy set
     /// [`with_trusted_proxies`](Self::with_trusted_proxies) too. axum knows it only if the router is served with
     /// `into_make_service_with_connect_info::<SocketAddr>()`; other servers say it with
-    /// [`PeerAddr`](crate::PeerAddr). Without it every request gets 500, and one line in the log says why.
+    /// [`PeerAddr`](crate::PeerAddr). Without an address every request gets 500, and one line in the log says why.
     ///
     /// # Errors
     ///
-    /// If one is neither an address nor a network, or if there are none.
+    /// If an element is neither an address nor a network, or if the list is empty.
     ///
     /// ```
     /// # let layer = scrapest_webhook::ScrapestWebhookLayer::new("a-secret-of-some-24-bytes");
@@ -36,22 +36,22 @@ impl<P: Provider> WebhookLayer<P> {
     /// The proxies whose `X-Forwarded-For` or `Forwarded` names the client: written as in
     /// [`with_allowed_ips`](Self::with_allowed_ips). Default: none, and both headers are ignored.
     ///
-    /// The lists are read from their end, across trusted proxies, to the first address that does not belong to
-    /// one. Each proxy has to write one of the headers itself; if all of them write the same one, say so with
-    /// [`with_forwarded_header`](Self::with_forwarded_header). With an allow-list or a limit on failures, a
-    /// header that cannot be read, or that contradicts the other one, is refused with 403.
+    /// The layer reads each list from its end, across trusted proxies, to the first address that is not one of them.
+    /// Each proxy has to write one of the headers itself. If all of them write the same header, name it with
+    /// [`with_forwarded_header`](Self::with_forwarded_header). With an allow-list or a limit on failures, a request
+    /// whose header cannot be read, or contradicts the other header, gets 403.
     ///
-    /// A request that begins inside a trusted network counts as its proxy says, and any machine in there can be
-    /// that proxy: **everyone inside a trusted network passes an allow-list**. Name the proxies' own
-    /// addresses rather than the network they are in.
+    /// A request whose peer is a trusted proxy counts as coming from the address that its header names, and any
+    /// machine can write a header. So **everyone inside a trusted network passes an allow-list**. Name the proxies'
+    /// own addresses rather than the network they are in.
     ///
     /// # Errors
     ///
-    /// If one is neither an address nor a network, if one contains every address, or if there are none.
+    /// If an element is neither an address nor a network, if one contains every address, or if the list is empty.
     ///
     /// ```
     /// # let layer = scrapest_webhook::ScrapestWebhookLayer::new("a-secret-of-some-24-bytes");
-    /// let layer = layer.with_allowed_ips(["192.0.2.0/24"])?.with_trusted_proxies(["10.0.0.0/8"])?;
+    /// let layer = layer.with_allowed_ips(["192.0.2.0/24"])?.with_trusted_proxies(["10.0.0.7"])?;
     /// # Ok::<(), scrapest_webhook::ConfigError>(())
     /// ```
     pub fn with_trusted_proxies<N: ToString>(
@@ -66,16 +66,16 @@ impl<P: Provider> WebhookLayer<P> {
     /// `X-Forwarded-For` and `Forwarded`, and where a request has both, they must agree.
     ///
     /// `forwarded` is read as RFC 7239 says. Any other is read as `X-Forwarded-For` is: a list of addresses, or
-    /// one address, as in `X-Real-IP` or `CF-Connecting-IP`. Set it if the proxy passes the other header on as
-    /// its clients wrote it: then a client cannot get itself refused by a header that contradicts the proxy's.
+    /// one address, as in `X-Real-IP` or `CF-Connecting-IP`. Set it if the proxy passes the other header on as its
+    /// clients wrote it. Otherwise a client's own header that contradicts the proxy's gets 403.
     ///
     /// # Errors
     ///
-    /// If it is not the name of a header.
+    /// If `name` is not a valid header name.
     ///
     /// ```
     /// # let layer = scrapest_webhook::ScrapestWebhookLayer::new("a-secret-of-some-24-bytes");
-    /// let layer = layer.with_trusted_proxies(["10.0.0.0/8"])?.with_forwarded_header("x-forwarded-for")?;
+    /// let layer = layer.with_trusted_proxies(["10.0.0.7"])?.with_forwarded_header("x-forwarded-for")?;
     /// # Ok::<(), scrapest_webhook::ConfigError>(())
     /// ```
     pub fn with_forwarded_header(mut self, name: &str) -> Result<Self, ConfigError> {
@@ -84,25 +84,25 @@ impl<P: Provider> WebhookLayer<P> {
     }
 
     /// How many requests per minute from one address, or one IPv6 network of 64 bits, may fail authentication
-    /// (feature `throttle`). Above it that address gets 429 with `Retry-After`, and its bodies are not read,
+    /// (feature `throttle`). Above it that address gets 429 with `Retry-After`, and nothing of its bodies is kept,
     /// until there is room for one more failure. Default: no limit.
     ///
-    /// A failure is a request without an authentic signature: a wrong one, a body that came too slowly, broke
-    /// off or was too large, and a connection that ended first. Requests that have begun count until they turn
-    /// out to be authentic, so that a crowd of them gets no further than one after the other: while as many
-    /// are open as may fail, the next waits for one of them, up to the
-    /// [body deadline](Self::with_body_deadline), then it gets 429.
+    /// A failure is a request that is not authenticated: its signature is wrong, its body comes too slowly, breaks
+    /// off or is too large, or its connection ends first. A request that has begun counts as a failure until it turns
+    /// out to be authentic. So many requests at once get no further than one after the other: while as many are open
+    /// as may fail, the next one waits for one of them, up to the [body deadline](Self::with_body_deadline); then it
+    /// gets 429.
     ///
-    /// An address whose delivery was claimed and handled is exempt: the last 1,024 such addresses are
-    /// remembered, until the process ends. So the sender's deliveries pass, even if other clients share its address.
-    /// A duplicate, a replay, a test event or a challenge exempts no address, since anyone who captured one
-    /// can send it. What remains: a client that shares the sender's address and fails too often **before** the
-    /// sender's first delivery since the start holds that delivery up.
+    /// An address is exempt once a delivery from it was claimed and handled. The last 1,024 such addresses are
+    /// remembered until the process ends. So the sender's deliveries pass, even if other clients share its address. A
+    /// duplicate, a replay, a test event or a challenge exempts no address, because anyone who captured one can send
+    /// it. One case remains: a client that shares the sender's address and fails too often **before** the sender's
+    /// first delivery since the start delays that delivery.
     ///
-    /// Behind a proxy set [`with_trusted_proxies`](Self::with_trusted_proxies), or the proxy is that address. (A
-    /// proxy on a private address that was forgotten there is noticed by its header, and then nobody behind
-    /// it is held up.) A trusted proxy's header that cannot be read, or contradicts the other one, is 403. Where
-    /// the peer's address is not known, nobody is held up.
+    /// Behind a proxy, set [`with_trusted_proxies`](Self::with_trusted_proxies), or all clients count under the
+    /// proxy's address. (If you forget a proxy on a private address, the layer notices it by its header, logs a
+    /// warning, and limits nobody behind it.) If a trusted proxy's header cannot be read, or contradicts the other
+    /// one, the request gets 403. If the peer's address is not known, nobody is limited.
     ///
     /// ```
     /// # let layer = scrapest_webhook::ScrapestWebhookLayer::new("a-secret-of-some-24-bytes");
@@ -114,7 +114,7 @@ impl<P: Provider> WebhookLayer<P> {
         self.set(|receiver| receiver.access.limit(crate::access::Failures::new(per_minute)))
     }
 
-    /// Needs the feature `throttle`, which is off: calling it does not compile.
+    /// Needs the feature `throttle`, which is off: a call does not compile.
     #[cfg(not(feature = "throttle"))]
     #[must_use]
     pub fn with_failed_auth_limit<N: super::needs::Throttle>(self, _per_minute: N) -> Self {

@@ -1,4 +1,4 @@
-//! Settings that work, and most likely not as they were meant: said once per layer, at WARN.
+//! Warnings about settings that probably do not do what they are meant to do; once per layer, at WARN.
 
 use super::WebhookLayer;
 use crate::provider::Provider;

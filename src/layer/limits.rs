@@ -17,7 +17,8 @@ impl<P: Provider> WebhookLayer<P> {
         self.set(|receiver| receiver.body_limit = bytes)
     }
 
-    /// How long the whole body may take, from the arrival of the request on; then 408. Default: 5 s.
+    /// How long the whole body may take, counted from the arrival of the request. After that the sender gets 408.
+    /// Default: 5 s.
     ///
     /// ```
     /// # let layer = scrapest_webhook::ScrapestWebhookLayer::new("a-secret-of-some-24-bytes");
@@ -29,8 +30,8 @@ impl<P: Provider> WebhookLayer<P> {
         self.set(|receiver| receiver.body_deadline = deadline)
     }
 
-    /// The least rate at which a body must come, in bytes per second, over each 2 s from the arrival of the
-    /// request on; below it 408. With 0 only the [deadline](Self::with_body_deadline) counts. Default: 1,024.
+    /// The lowest rate at which a body may come, in bytes per second, measured over each 2 s from the arrival of the
+    /// request. A slower body gets 408. With 0 only the [deadline](Self::with_body_deadline) counts. Default: 1,024.
     ///
     /// ```
     /// # let layer = scrapest_webhook::ScrapestWebhookLayer::new("a-secret-of-some-24-bytes");
@@ -41,15 +42,15 @@ impl<P: Provider> WebhookLayer<P> {
         self.set(|receiver| receiver.minimum_body_rate = bytes_per_second)
     }
 
-    /// How many bytes of bodies all requests of this layer may hold at one time, read or being read; above
-    /// it 503. Default: 64 MiB.
+    /// How many bytes of bodies all requests of this layer may hold at one time, complete or incomplete. Above it
+    /// requests get 503. Default: 64 MiB.
     ///
-    /// An eighth of it is kept for bodies of up to 64 KiB, as far as the rest has room for one body of the
-    /// [body limit](Self::with_body_limit). When there is no room for a newcomer, a body that is not whole yet
-    /// gives way, since its client has proved nothing: of the address that holds the most (a /64 of IPv6 is one
-    /// address), the body that has held the most for the longest. It gets 503, and so does the newcomer only
-    /// if every body is whole. The address is found as for [`with_allowed_ips`](Self::with_allowed_ips); where
-    /// it is not known, all clients count as one.
+    /// An eighth of it is reserved for bodies of up to 64 KiB, if the rest has room for one body of the [body
+    /// limit](Self::with_body_limit). If there is no room for a new body, an incomplete body gets 503, because its
+    /// client is not authenticated. The layer chooses the address that holds the most (a /64 of IPv6 is one address),
+    /// and of its bodies the one that has held the most for the longest. The new body gets 503 only if every body is
+    /// complete. The address is found as for [`with_allowed_ips`](Self::with_allowed_ips); if it is not known, all
+    /// clients count as one.
     ///
     /// ```
     /// # let layer = scrapest_webhook::ScrapestWebhookLayer::new("a-secret-of-some-24-bytes");
@@ -60,9 +61,9 @@ impl<P: Provider> WebhookLayer<P> {
         self.set(|receiver| receiver.set_bytes_in_flight(bytes))
     }
 
-    /// How many handlers may run at one time, including those whose sender was answered already; above it 503,
-    /// and the delivery is not claimed. A duplicate that waits for another attempt does not count.
-    /// Default: no limit, except that their bodies are limited.
+    /// How many handlers may run at one time, including those whose sender was already answered. Above it the sender
+    /// gets 503, and the delivery is not claimed. A duplicate that waits for another attempt does not count. Default:
+    /// no limit; only the bytes of their bodies are limited.
     ///
     /// ```
     /// # let layer = scrapest_webhook::ScrapestWebhookLayer::new("a-secret-of-some-24-bytes");
@@ -73,8 +74,8 @@ impl<P: Provider> WebhookLayer<P> {
         self.set(|receiver| receiver.set_max_concurrent_runs(runs))
     }
 
-    /// How many duplicates may wait for the attempt that runs: per delivery, and in all. Above it a duplicate
-    /// gets 503 at once. With 0 none waits. Default: 16 and 1,024.
+    /// How many duplicates may wait for the running attempt, per delivery and in all. Above it a duplicate gets 503 at
+    /// once. With 0 none waits. Default: 16 and 1,024.
     ///
     /// ```
     /// # let layer = scrapest_webhook::ScrapestWebhookLayer::new("a-secret-of-some-24-bytes");
@@ -85,8 +86,8 @@ impl<P: Provider> WebhookLayer<P> {
         self.set(|receiver| receiver.limits.set_max_waiters(per_delivery, in_all))
     }
 
-    /// How often the same test event may run if it has no timestamp: per minute, and in all while the store
-    /// remembers. What goes beyond that is answered 200 as a replay and leaves no record. Default: 5 and 20.
+    /// How often the same test event may run if it has no timestamp: per minute, and in all while the store remembers
+    /// it. Beyond that it is answered with 200, as a replay, and leaves no record. Default: 5 and 20.
     ///
     /// The sender's test button sends the same bytes each time it is pressed, so the same bytes under a new id
     /// have to run again. But anyone who captured such a request can send it for ever, so there is a limit. The
@@ -102,7 +103,7 @@ impl<P: Provider> WebhookLayer<P> {
         self.set(|receiver| receiver.limits.set_test_events(per_minute, in_all))
     }
 
-    /// How long a handler may run; then it is dropped and the delivery released. Default: 60 s.
+    /// How long a handler may run. After that it is dropped, and the delivery is released. Default: 60 s.
     ///
     /// ```
     /// # let layer = scrapest_webhook::ScrapestWebhookLayer::new("a-secret-of-some-24-bytes");

@@ -1,6 +1,6 @@
-//! What a setting needs of the build, said by the compiler where it is missing.
+//! The features that a setting needs: the compiler names a feature that is off.
 
-/// No type has it: a call that asks for it names the feature.
+/// No type implements it, so a call of a setting that asks for it does not compile, and the error names the feature.
 #[diagnostic::on_unimplemented(
     message = "`with_failed_auth_limit` needs the feature `throttle` of scrapest-webhook",
     label = "the feature `throttle` is off",

@@ -1,5 +1,5 @@
-//! The other layers of this process. Two kinds of neighbours are most likely a mistake, and no answer tells: one
-//! webhook with a memory store in each worker, and two webhooks whose ids are the same to one store.
+//! The other layers of this process. Two cases are probably a mistake that no answer shows: one webhook with a memory
+//! store in each worker, and two webhooks whose ids are the same to one store.
 
 use std::any::Any;
 use std::sync::{Arc, Mutex, PoisonError, Weak};

@@ -1,31 +1,31 @@
-//! For moving a receiver over that is in production already.
+//! For adding the layer to a receiver that is already in production.
 
 use super::WebhookLayer;
 use crate::provider::Provider;
 
 impl<P: Provider> WebhookLayer<P> {
-    /// Refuses nothing: each request is checked as it would be, and handed on as it came, whatever was
-    /// found. What would have been refused is counted and logged, with its reason. Default: off.
+    /// Refuses nothing. Each request is checked as usual, and then reaches the handler as it came, whatever the checks
+    /// found. A request that would have been refused is counted and logged, with the reason. Default: off.
     ///
-    /// **Insecure**: forged, stale, duplicate and replayed requests reach the handler. It must go on doing
-    /// for itself all that it did without the layer.
+    /// **Insecure**: forged, stale, duplicate and replayed requests reach the handler. The handler must still do all
+    /// the checks that it did without the layer.
     ///
-    /// To the handler it is as if there were no layer:
+    /// The handler works as if there were no layer:
     ///
-    /// * there is no [`Delivery`](crate::Delivery), so this crate's extractors answer 500; `Bytes`, `Json<T>`
-    ///   and the like find the body byte for byte;
-    /// * its answer is the answer, late or not; if the client leaves it is not moved to a task; challenges
-    ///   are its own to answer;
-    /// * the body is read ahead, within its limit and its deadline: a request reaches the handler when its
-    ///   body is there, or has turned out to be too long, too slow or broken. Then what was read is handed on
-    ///   with the rest behind it.
+    /// * There is no [`Delivery`](crate::Delivery), so this crate's extractors answer 500. `Bytes`, `Json<T>` and
+    ///   other extractors get the body byte for byte.
+    /// * The handler's answer goes to the sender, even if it is late. If the client disconnects, the handler is not
+    ///   moved to a task. The handler must answer challenges itself.
+    /// * The layer reads the body ahead, within its limit and its deadline. A request reaches the handler once its
+    ///   body is complete, or is too long, too slow or broken. The handler then gets what was read, followed by the
+    ///   rest.
     ///
-    /// Beside it an authentic, fresh delivery is claimed, renewed and settled with what the handler said,
-    /// so that duplicates and replays are found. Nothing waits for the store.
+    /// At the same time an authentic, fresh delivery is claimed, renewed and settled according to the handler's
+    /// answer, so that duplicates and replays are found. No request waits for the store.
     ///
-    /// A line in the log says each time why, at WARN for what is authentic and at INFO for what is not;
-    /// with the feature `metrics`, `scrapest_webhook_would_refuse_total` counts by reason, among them
-    /// `duplicate` and `challenge`, which the layer would have answered in the handler's place.
+    /// Each request that would have been refused is one line in the log with the reason: at WARN if it is authentic,
+    /// at INFO if it is not. With the feature `metrics`, `scrapest_webhook_would_refuse_total` counts them by reason.
+    /// Among the reasons are `duplicate` and `challenge`, which the layer would have answered in the handler's place.
     ///
     /// ```
     /// # let layer = scrapest_webhook::ScrapestWebhookLayer::new("a-secret-of-some-24-bytes");

@@ -1,4 +1,4 @@
-//! Which secrets a request is held against: one, several, those of the moment, or those of its webhook.
+//! Which secrets a request is checked with: one, several, the current ones, or those of its webhook.
 
 use std::sync::Arc;
 
@@ -7,8 +7,8 @@ use crate::provider::Provider;
 use crate::secret::{Secrets, Source, Webhook, WebhookRef};
 
 impl<P: Provider + Default> WebhookLayer<P> {
-    /// A receiver whose secrets are exchanged while it runs, through the handle it is given. All of them
-    /// are tried for every request.
+    /// A receiver whose secrets can be replaced while it runs: `secrets` is a handle, and its clones replace them.
+    /// Every request is checked with all of them.
     ///
     /// ```
     /// use scrapest_webhook::{ScrapestWebhookLayer, Secrets};
@@ -25,20 +25,20 @@ impl<P: Provider + Default> WebhookLayer<P> {
         Self::of(Source::Changing(secrets))
     }
 
-    /// A receiver for several webhooks on one route, each with secrets of its own: `resolve` finds the one
-    /// that a request is of, by the id in the sender's header or by the path.
+    /// A receiver for several webhooks on one route, each with secrets of its own. `resolve` finds the webhook of a
+    /// request, by the id in the sender's header or by the path.
     ///
-    /// It is asked for every request with a signature of the right shape, **before anything is
-    /// authenticated**: it has to answer at once and from memory, a `HashMap` say, never from a database that
-    /// anyone could keep busy. An unknown webhook is no hurry: the request is held against
-    /// a random key of the layer's own, and gets the 401 of a wrong signature at the same expense. So that
-    /// time does not tell them apart either, every request is tried with as many keys as the webhook with the
-    /// most secrets has had. What is left is the time of `resolve` itself: a `HashMap` takes some nanoseconds more for
-    /// an id that it has.
+    /// The layer calls `resolve` for every request with a well-formed signature, **before anything is
+    /// authenticated**. It has to answer at once and from memory, such as from a `HashMap`, never from a database,
+    /// which anyone could keep busy. For an unknown webhook, the layer checks the request with a random key of its
+    /// own and gives the same 401 as for a wrong signature, at the same cost. So that the time does not tell them
+    /// apart either, every request is checked with as many keys as the webhook with the most secrets has had. One
+    /// difference is left, the time of `resolve` itself: a `HashMap` takes some nanoseconds more for an id that it
+    /// contains.
     ///
-    /// Give **each webhook secrets of its own**: the id is not under the signature, and with a secret
-    /// that two share, a captured request could be sent once more under the id of the other. Deliveries of
-    /// different webhooks are never taken for each other, and one that is idle costs nothing.
+    /// Give **each webhook its own secrets**. The id is not signed: if two webhooks shared a secret, a captured
+    /// request could be sent once more under the id of the other. Deliveries of different webhooks are never taken
+    /// for each other. An idle webhook costs nothing.
     ///
     /// ```
     /// use std::collections::HashMap;

@@ -1,11 +1,11 @@
-//! Whether deliveries can be taken, and the end of it.
+//! Readiness and shutdown.
 
 use std::time::Duration;
 
 use super::WebhookLayer;
 use crate::provider::Provider;
 
-/// What the store is given to take note of those who were ended.
+/// How long the store may take to record the release of the runs that were ended.
 const RELEASES: Duration = Duration::from_secs(2);
 
 impl<P: Provider> WebhookLayer<P> {
@@ -24,14 +24,15 @@ impl<P: Provider> WebhookLayer<P> {
         !self.receiver.limits.is_closed() && self.receiver.store.ready().await.is_ok()
     }
 
-    /// Ends the receiver, in order: from now on it is not ready, and a delivery that has not begun, one that waits for
-    /// another included, gets 503 and comes again later. What runs has `grace` to reach its end, its
-    /// record included. What does not is ended as at the run limit, and released, so that its retry need not
-    /// wait for the lease; the store has 2 s for that. Says whether everything reached its end.
+    /// Ends the receiver in order. From now on it is not ready, and a delivery that has not begun to run gets 503,
+    /// also if it waits for another attempt; the sender repeats it later. Running handlers have `grace` to end and to
+    /// be recorded. A handler that has not ended by then is dropped, as at the run limit, and its delivery is
+    /// released, so that the retry need not wait for the lease; the store has 2 s for that. Returns whether
+    /// everything ended within `grace`.
     ///
-    /// Await it when the process is told to stop and before the server is: where both take the
-    /// signal as a future, that is a line in it. A handler that blocks its thread cannot be ended; its lease does it.
-    /// Clones, and the layer wherever it stands, end together, for good.
+    /// Await it when the process is told to stop, before the server stops, as in the example. A handler that blocks
+    /// its thread cannot be dropped; its delivery is free for a retry when its lease ends. All clones of the layer
+    /// end together, and cannot be started again.
     ///
     /// ```no_run
     /// # #[tokio::main] async fn main() -> std::io::Result<()> {
@@ -60,9 +61,9 @@ impl<P: Provider> WebhookLayer<P> {
         false
     }
 
-    /// Waits until no handler of this layer runs any more and every success is recorded, at most for
-    /// `grace`, and says whether so it is. It ends nothing: new deliveries are taken meanwhile, and for
-    /// the end of a process there is [`shutdown`](Self::shutdown).
+    /// Waits until no handler of this layer runs any more and every success is recorded, at most for `grace`. Returns
+    /// whether that is so. It ends nothing: new deliveries still run meanwhile. To end a process, use
+    /// [`shutdown`](Self::shutdown).
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {

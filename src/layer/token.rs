@@ -14,10 +14,10 @@ impl<P: Provider + Default> WebhookLayer<P> {
     /// signature:
     ///
     /// * **The body is not protected.** Anyone who has seen one request can send any event.
-    /// * **Freshness is only the body's word.** A timestamp in the body is believed, so it refuses an old request that
-    ///   is sent again unchanged, and nothing more.
-    /// * **A replay is only recognised if it is byte for byte the same.** In place of the signature's tag, a delivery has
-    ///   a digest of its body.
+    /// * **Freshness depends on an unsigned timestamp.** The layer believes the timestamp in the body. So it refuses
+    ///   only an old request that is sent again unchanged.
+    /// * **A replay is recognised only if it is byte for byte the same.** A delivery has a digest of its body in
+    ///   place of the HMAC.
     ///
     /// Therefore put HTTPS in front, so that nobody on the way sees the token, and allow only the sender's addresses
     /// ([`with_allowed_ips`](Self::with_allowed_ips)). A token in the query is written into the logs of proxies and
@@ -28,7 +28,7 @@ impl<P: Provider + Default> WebhookLayer<P> {
     ///
     /// # Errors
     ///
-    /// If the token is empty, blank, or shorter than 8 bytes, or the name of the header or parameter is not one.
+    /// If the token is empty, blank, or shorter than 8 bytes, or if the name of the header or parameter is not valid.
     ///
     /// ```
     /// use scrapest_webhook::{ScrapestWebhookLayer, TokenIn};
@@ -49,12 +49,12 @@ impl<P: Provider + Default> WebhookLayer<P> {
         Ok(layer.set(|receiver| receiver.token = Some(place)))
     }
 
-    /// The same for several tokens, which can be exchanged while the receiver runs. As insecure as
+    /// The same for several tokens, which can be replaced while the receiver runs. It is as insecure as
     /// [`insecure_with_token`](Self::insecure_with_token).
     ///
     /// # Errors
     ///
-    /// If the name of the header or parameter is not one.
+    /// If the name of the header or parameter is not valid.
     pub fn insecure_with_tokens(place: TokenIn, tokens: Secrets) -> Result<Self, ConfigError> {
         place.check()?;
         Ok(Self::from_secrets(tokens).set(|receiver| receiver.token = Some(place)))
