@@ -46,7 +46,7 @@ impl<P: Provider + Default> WebhookLayer<P> {
     ///
     /// # fn main() -> Result<(), scrapest_webhook::ConfigError> {
     /// let mut webhooks = HashMap::new();
-    /// for (id, secret) in [("wh_1", "whsec_3fb1c8a0d94e4a7fb2c6"), ("wh_2", "whsec_2fc11f0be4c24b6a")] {
+    /// for (id, secret) in [("wh_1", "whsec_3fb1c8a0d94e4a7fb2c6"), ("wh_2", "whsec_2fc11f0be4c24b6a91d7")] {
     ///     webhooks.insert(id, Webhook::new(id, Secrets::new([secret])?));
     /// }
     /// let layer = ScrapeBadgerWebhookLayer::for_webhooks(move |request| {
