@@ -24,6 +24,8 @@ pub(crate) struct RunState {
     phase: AtomicU8,
     lease_lost: AtomicBool,
     detached: AtomicBool,
+    /// The timer that all limits of a run share at first has ended.
+    outlived_first_timer: AtomicBool,
     /// The handler completed the delivery in a transaction of its own.
     completed_in: AtomicBool,
     arrived: OnceLock<Instant>,
@@ -43,6 +45,7 @@ impl RunState {
             phase: AtomicU8::new(Phase::Idle as u8),
             lease_lost: AtomicBool::new(false),
             detached: AtomicBool::new(false),
+            outlived_first_timer: AtomicBool::new(false),
             completed_in: AtomicBool::new(false),
             arrived: OnceLock::new(),
             lease_until: AtomicU64::new(NO_LEASE),
@@ -135,6 +138,15 @@ impl RunState {
 
     pub(crate) fn detach(&self) {
         self.detached.store(true, Ordering::Release);
+    }
+
+    /// From now on the answer deadline needs a timer of its own: the one that all limits of a run share has ended.
+    pub(crate) fn outlive_first_timer(&self) {
+        self.outlived_first_timer.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn has_outlived_first_timer(&self) -> bool {
+        self.outlived_first_timer.load(Ordering::Acquire)
     }
 
     /// Whether the client is gone, or was answered already: then nobody waits for an answer.

@@ -9,7 +9,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use futures_util::future::select;
+use futures_util::future::{Either, select};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::claim::Claimed;
@@ -34,6 +34,11 @@ pub(super) struct Handled {
 impl Handled {
     pub(super) fn attempt(&self) -> u32 {
         self.claimed.attempt
+    }
+
+    /// From the claim on, and not from the first wait: the handler may have computed for long before it.
+    fn renewal_due<P: Provider>(&self, receiver: &Receiver<P>) -> Instant {
+        self.claimed.since + receiver.renewal()
     }
 }
 
@@ -106,7 +111,7 @@ pub(super) async fn run<P: Provider, H: Future>(
     ended.map_err(Reply::from)
 }
 
-/// The handler's answer, or why there is none. Timers exist only once it has waited for something.
+/// The handler's answer, or why there is none. There is a timer only once it has waited for something.
 async fn guarded<P: Provider, H: Future>(
     receiver: &Receiver<P>,
     mut handler: Pin<&mut Option<H>>,
@@ -141,16 +146,35 @@ async fn guarded<P: Provider, H: Future>(
     }
 }
 
-/// Keeps the lease of a handler that lasts, until that is to end.
+/// Watches over a handler that waits, until it has to end.
 async fn oversee<P: Provider>(
     receiver: &Receiver<P>,
     handled: &Handled,
     run: &RunState,
 ) -> RejectionKind {
     let limit = Instant::now() + receiver.run_limit;
+    // One timer until the first of the three is due, because most handlers end before that.
+    let first = limit.min(handled.claimed.deadline).min(handled.renewal_due(receiver));
+    let mut ending = pin!(handled.claimed.running.is_to_end());
+    if let Either::Right(_) = select(pin!(sleep_until(first)), ending.as_mut()).await {
+        return RejectionKind::ShuttingDown;
+    }
+    run.outlive_first_timer();
+    // Boxed: it is large, and most handlers never need it.
+    Box::pin(oversee_long(receiver, handled, run, limit, ending)).await
+}
+
+/// The same once something is due: keeps the lease, with a timer for each of the three.
+async fn oversee_long<P: Provider>(
+    receiver: &Receiver<P>,
+    handled: &Handled,
+    run: &RunState,
+    limit: Instant,
+    ending: Pin<&mut impl Future<Output = ()>>,
+) -> RejectionKind {
     let kept =
         timeout_at(limit, keep_lease(receiver, handled, run)).map(|_| RejectionKind::RunLimit);
-    let ending = handled.claimed.running.is_to_end().map(|()| RejectionKind::ShuttingDown);
+    let ending = ending.map(|()| RejectionKind::ShuttingDown);
     let unready = async {
         sleep_until(handled.claimed.deadline).await;
         match run.phase() {
@@ -158,7 +182,7 @@ async fn oversee<P: Provider>(
             _ => RejectionKind::NotReady,
         }
     };
-    let ended = async { select(pin!(kept), pin!(ending)).await.factor_first().0 };
+    let ended = async { select(pin!(kept), ending).await.factor_first().0 };
     select(pin!(ended), pin!(unready)).await.factor_first().0
 }
 
@@ -176,8 +200,7 @@ async fn keep_lease<P: Provider>(
 ) -> Infallible {
     let held = handled.delivery.held();
     let mut held_until = handled.claimed.since + receiver.lease;
-    // From the claim and not from here: the handler may have computed for long before it first waited.
-    let mut due = handled.claimed.since + receiver.renewal();
+    let mut due = handled.renewal_due(receiver);
     loop {
         sleep_until(due).await;
         let asked = Instant::now();
