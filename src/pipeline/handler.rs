@@ -21,34 +21,34 @@ use crate::observe::Verb;
 use crate::provider::Provider;
 use crate::receiver::Receiver;
 use crate::rejection::{RejectionKind, Reply};
-use crate::run_state::{Phase, RunState};
+use crate::run_state::{Moment, Phase, RunState};
 use crate::store::{DeliveryStore, Held, Settled};
 
 /// A delivery that is handled under its claim.
-pub(super) struct Handled {
+pub(super) struct Handled<'a> {
     delivery: Delivery,
-    claimed: Claimed,
+    claimed: Claimed<'a>,
     client: Client,
 }
 
-impl Handled {
+impl Handled<'_> {
     pub(super) fn attempt(&self) -> u32 {
         self.claimed.attempt
     }
 
     /// From the claim on, and not from the first wait: the handler may have computed for long before it.
     fn renewal_due<P: Provider>(&self, receiver: &Receiver<P>) -> Instant {
-        self.claimed.since + receiver.renewal()
+        self.claimed.since.instant + receiver.renewal()
     }
 }
 
 /// What the handler is shown, and what is held while it runs.
-pub(super) fn delivery<P: Provider>(
+pub(super) fn delivery<'a, P: Provider>(
     receiver: &Receiver<P>,
     message: Identified,
-    claimed: Claimed,
+    claimed: Claimed<'a>,
     run: &Arc<RunState>,
-) -> (Delivery, Option<Handled>) {
+) -> (Delivery, Option<Handled<'a>>) {
     let keep = receiver.retention();
     let delivery = Delivery::new(Verified {
         sender: receiver.provider.name(),
@@ -70,7 +70,7 @@ pub(super) async fn run<P: Provider, H: Future>(
     receiver: &Receiver<P>,
     mut handler: Pin<&mut Option<H>>,
     status: impl FnOnce(&H::Output) -> Option<u16>,
-    handled: Option<&Handled>,
+    handled: Option<&Handled<'_>>,
     run: &RunState,
 ) -> Result<H::Output, Reply> {
     let Some(handled) = handled else {
@@ -83,7 +83,7 @@ pub(super) async fn run<P: Provider, H: Future>(
     if handled.claimed.attempt > 0 {
         run.hold_lease(handled.claimed.since, receiver.lease);
     }
-    let ended = guarded(receiver, handler, handled, run).await;
+    let (ended, has_waited) = guarded(receiver, handler, handled, run).await;
     // From here on the handler has spoken: the answer is its own, however long the record takes.
     run.enter(Phase::Held);
     let status = ended.as_ref().ok().and_then(status);
@@ -98,7 +98,9 @@ pub(super) async fn run<P: Provider, H: Future>(
             handled.client.exempt();
         }
         Some(200..300) => {
-            settle::complete(receiver, held, patience).await;
+            // A record counts from the claim, whose time is known, if nothing has waited since.
+            let at = (!has_waited).then_some(handled.claimed.since.instant);
+            settle::complete(receiver, held, patience, at).await;
             if handled.delivery.fence().get() > 0 {
                 handled.client.exempt();
             }
@@ -112,13 +114,13 @@ pub(super) async fn run<P: Provider, H: Future>(
     ended.map_err(Reply::from)
 }
 
-/// The handler's answer, or why there is none. There is a timer only once it has waited for something.
+/// The handler's answer, or why there is none, and whether it has waited for something. There is a timer only once it has waited for something.
 async fn guarded<P: Provider, H: Future>(
     receiver: &Receiver<P>,
     mut handler: Pin<&mut Option<H>>,
-    handled: &Handled,
+    handled: &Handled<'_>,
     run: &RunState,
-) -> Result<H::Output, RejectionKind> {
+) -> (Result<H::Output, RejectionKind>, bool) {
     let _running = receiver.meters().running();
     let mut overseer = None;
     let ended = poll_fn(|cx| {
@@ -137,20 +139,21 @@ async fn guarded<P: Provider, H: Future>(
     if !dispose(|| handler.set(None)) {
         tracing::warn!("handler panicked while it was dropped");
     }
-    match ended {
+    let output = match ended {
         Ok(Ok(output)) => Ok(output),
         Ok(Err(payload)) => {
             dispose(|| drop(payload));
             Err(RejectionKind::HandlerPanicked)
         }
         Err(kind) => Err(kind),
-    }
+    };
+    (output, overseer.is_some())
 }
 
 /// Watches over a handler that waits, until it has to end.
 async fn oversee<P: Provider>(
     receiver: &Receiver<P>,
-    handled: &Handled,
+    handled: &Handled<'_>,
     run: &RunState,
 ) -> RejectionKind {
     let limit = Instant::now() + receiver.run_limit;
@@ -168,7 +171,7 @@ async fn oversee<P: Provider>(
 /// The same once something is due: keeps the lease, with a timer for each of the three.
 async fn oversee_long<P: Provider>(
     receiver: &Receiver<P>,
-    handled: &Handled,
+    handled: &Handled<'_>,
     run: &RunState,
     limit: Instant,
     ending: Pin<&mut impl Future<Output = ()>>,
@@ -196,22 +199,23 @@ fn dispose(of: impl FnOnce()) -> bool {
 /// Renews the lease at each third of it, and tells the handler when it is surely lost.
 async fn keep_lease<P: Provider>(
     receiver: &Receiver<P>,
-    handled: &Handled,
+    handled: &Handled<'_>,
     run: &RunState,
 ) -> Infallible {
     let held = handled.delivery.held();
-    let mut held_until = handled.claimed.since + receiver.lease;
+    let mut held_until = handled.claimed.since.instant + receiver.lease;
     let mut due = handled.renewal_due(receiver);
     loop {
         sleep_until(due).await;
-        let asked = Instant::now();
+        let since = Moment::now();
+        let asked = since.instant;
         // An answer that was lost leaves the time to ask once more.
         let limit = held_until.min(asked + receiver.renewal());
         let renewed = receiver.store.renew_all(held.keys.all(), held.owner, receiver.lease);
         let lost = match timeout_at(limit, renewed).await {
             Ok(Ok(Settled::Done)) => {
                 held_until = asked + receiver.lease;
-                run.hold_lease(asked, receiver.lease);
+                run.hold_lease(since, receiver.lease);
                 due = asked + receiver.renewal();
                 continue;
             }
