@@ -179,7 +179,7 @@ async fn authenticate<P: Provider, X: Exchange>(
     handshake::answer(&envelope, &signed, &mut client)?;
     let filtered = envelope.filtered;
     let delivery = identify::identify(receiver, envelope, signed, timestamp, client);
-    seen.identified(delivery.id.as_deref(), delivery.kind.as_deref());
+    seen.identified(delivery.id.as_ref(), delivery.kind.as_deref());
     if filtered {
         return Err(RejectionKind::Filtered.into());
     }
