@@ -8,6 +8,7 @@ use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use time::OffsetDateTime;
 
+use crate::delivery_id::DeliveryId;
 use crate::escaped::Escaped;
 use crate::event::{self, EventError};
 use crate::run_state::RunState;
@@ -57,7 +58,7 @@ pub struct Delivery(Arc<Verified>);
 pub(crate) struct Verified {
     pub(crate) sender: &'static str,
     pub(crate) webhook: Option<Webhook>,
-    pub(crate) id: Option<String>,
+    pub(crate) id: Option<DeliveryId>,
     pub(crate) kind: Option<Cow<'static, str>>,
     pub(crate) timestamp: Option<OffsetDateTime>,
     pub(crate) held: Held,
@@ -89,7 +90,7 @@ impl Delivery {
     /// [`key`](Self::key) as an idempotency key.
     #[must_use]
     pub fn id(&self) -> Option<&str> {
-        self.0.id.as_deref()
+        self.0.id.as_ref().map(DeliveryId::as_str)
     }
 
     /// The kind of the event, as the signed body says it, like `tweet.created`.

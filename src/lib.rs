@@ -113,6 +113,7 @@
 mod access;
 mod config_error;
 mod delivery;
+mod delivery_id;
 mod escaped;
 mod event;
 #[cfg(doc)]

@@ -1,7 +1,7 @@
 //! How far a request has come, as far as those outside of its future must know.
 
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
@@ -24,18 +24,35 @@ pub(crate) struct RunState {
     phase: AtomicU8,
     lease_lost: AtomicBool,
     detached: AtomicBool,
+    /// The timer that all limits of a run share at first has ended.
+    outlived_first_timer: AtomicBool,
     /// The handler completed the delivery in a transaction of its own.
     completed_in: AtomicBool,
-    arrived: OnceLock<Instant>,
-    /// When the lease ends, in microseconds from `arrived`; [`NO_LEASE`] while nothing is claimed.
-    lease_until: AtomicU64,
+    /// When the request came, as [`since_start`]; [`UNKNOWN`] while nobody has asked.
+    arrived: AtomicI64,
+    /// When the lease ends, as [`since_start`]; [`NO_LEASE`] while nothing is claimed.
+    lease_until: AtomicI64,
     /// The same by the wall clock, in milliseconds since 1970: the other clock stands still while a machine is
     /// suspended.
     lease_until_by_wall: AtomicU64,
     span: tracing::Span,
 }
 
-const NO_LEASE: u64 = u64::MAX;
+const NO_LEASE: i64 = i64::MAX;
+const UNKNOWN: i64 = i64::MIN;
+
+/// A moment by both clocks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moment {
+    pub(crate) instant: Instant,
+    unix_millis: u64,
+}
+
+impl Moment {
+    pub(crate) fn now() -> Self {
+        Self { instant: Instant::now(), unix_millis: since_1970() }
+    }
+}
 
 impl RunState {
     pub(crate) fn new(span: tracing::Span) -> Arc<Self> {
@@ -43,10 +60,11 @@ impl RunState {
             phase: AtomicU8::new(Phase::Idle as u8),
             lease_lost: AtomicBool::new(false),
             detached: AtomicBool::new(false),
+            outlived_first_timer: AtomicBool::new(false),
             completed_in: AtomicBool::new(false),
-            arrived: OnceLock::new(),
-            lease_until: AtomicU64::new(NO_LEASE),
-            lease_until_by_wall: AtomicU64::new(NO_LEASE),
+            arrived: AtomicI64::new(UNKNOWN),
+            lease_until: AtomicI64::new(NO_LEASE),
+            lease_until_by_wall: AtomicU64::new(u64::MAX),
             span,
         })
     }
@@ -60,13 +78,23 @@ impl RunState {
 
     /// When the request came: what it may take counts from there.
     pub(crate) fn arrived(&self) -> Instant {
-        *self.arrived.get_or_init(Instant::now)
+        match self.arrived.load(Ordering::Relaxed) {
+            UNKNOWN => self.arrived_by(Instant::now()),
+            arrived => at(arrived),
+        }
     }
 
     /// The same for one who knows what time it is. The clock is not asked before anything waits or is measured:
     /// until then next to nothing has passed.
     pub(crate) fn arrived_by(&self, now: Instant) -> Instant {
-        *self.arrived.get_or_init(|| now)
+        match self.arrived.load(Ordering::Relaxed) {
+            UNKNOWN => {
+                // The request's own future is the first to ask, so there is no race to decide.
+                self.arrived.store(since_start(now), Ordering::Relaxed);
+                now
+            }
+            arrived => at(arrived),
+        }
     }
 
     pub(crate) fn span(&self) -> &tracing::Span {
@@ -94,13 +122,11 @@ impl RunState {
     }
 
     /// The lease runs for this long from `since`, when the store was asked for it.
-    pub(crate) fn hold_lease(&self, since: Instant, lease: Duration) {
-        let until = (since + lease).saturating_duration_since(self.arrived());
-        // What is left counts from now: the store was asked a moment ago.
-        let left = lease.saturating_sub(since.elapsed());
-        let by_wall = since_1970() + as_u64(left.as_millis());
+    pub(crate) fn hold_lease(&self, since: Moment, lease: Duration) {
+        let by_wall = since.unix_millis.saturating_add(as_u64(lease.as_millis()));
         self.lease_until_by_wall.store(by_wall, Ordering::Relaxed);
-        self.lease_until.store(as_u64(until.as_micros()), Ordering::Release);
+        let until = since_start(since.instant).saturating_add(as_i64(lease));
+        self.lease_until.store(until, Ordering::Release);
     }
 
     /// From now on another attempt may run the delivery, whatever the time.
@@ -117,7 +143,7 @@ impl RunState {
         match self.lease_until.load(Ordering::Acquire) {
             NO_LEASE => false,
             until => {
-                as_u64(self.arrived().elapsed().as_micros()) >= until
+                since_start(Instant::now()) >= until
                     || since_1970() >= self.lease_until_by_wall.load(Ordering::Relaxed)
             }
         }
@@ -137,6 +163,15 @@ impl RunState {
         self.detached.store(true, Ordering::Release);
     }
 
+    /// From now on the answer deadline needs a timer of its own: the one that all limits of a run share has ended.
+    pub(crate) fn outlive_first_timer(&self) {
+        self.outlived_first_timer.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn has_outlived_first_timer(&self) -> bool {
+        self.outlived_first_timer.load(Ordering::Acquire)
+    }
+
     /// Whether the client is gone, or was answered already: then nobody waits for an answer.
     pub(crate) fn is_detached(&self) -> bool {
         self.detached.load(Ordering::Acquire)
@@ -148,7 +183,31 @@ fn since_1970() -> u64 {
     as_u64(since.as_millis())
 }
 
+/// In nanoseconds since the first request of the process, and negative before: a number that fits into an atomic.
+fn since_start(instant: Instant) -> i64 {
+    match instant.checked_duration_since(*START) {
+        Some(since) => as_i64(since),
+        // Paused clocks of tests begin when they like.
+        None => -as_i64(START.duration_since(instant)),
+    }
+}
+
+fn at(since_start: i64) -> Instant {
+    let distance = Duration::from_nanos(since_start.unsigned_abs());
+    if since_start < 0 { *START - distance } else { *START + distance }
+}
+
+static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+/// Up to some 292 years.
+fn as_i64(duration: Duration) -> i64 {
+    let seconds = i64::try_from(duration.as_secs()).unwrap_or(NO_LEASE);
+    let nanos =
+        seconds.saturating_mul(1_000_000_000).saturating_add(duration.subsec_nanos().into());
+    nanos.min(NO_LEASE - 1)
+}
+
 fn as_u64(number: u128) -> u64 {
-    // Some 500,000 years.
-    u64::try_from(number).unwrap_or(NO_LEASE - 1)
+    // Some 500,000,000 years.
+    u64::try_from(number).unwrap_or(u64::MAX)
 }

@@ -17,13 +17,21 @@ pub(super) fn lift(request: &mut ServiceRequest, length: usize) {
         configured::<JsonConfig>(request),
         configured::<FormConfig>(request),
     );
-    if length <= LEAST_LIMIT && bytes.is_none() && json.is_none() && form.is_none() {
+    let is_long = length > LEAST_LIMIT;
+    if !is_long && bytes.is_none() && json.is_none() && form.is_none() {
         return;
     }
+    // Only what could refuse this body: each limit is an allocation.
     let mut lifted = Extensions::new();
-    lifted.insert(bytes.unwrap_or_default().limit(usize::MAX));
-    lifted.insert(json.unwrap_or_default().limit(usize::MAX));
-    lifted.insert(form.unwrap_or_default().limit(usize::MAX));
+    if is_long || bytes.is_some() {
+        lifted.insert(bytes.unwrap_or_default().limit(usize::MAX));
+    }
+    if is_long || json.is_some() {
+        lifted.insert(json.unwrap_or_default().limit(usize::MAX));
+    }
+    if is_long || form.is_some() {
+        lifted.insert(form.unwrap_or_default().limit(usize::MAX));
+    }
     // actix panics here if a middleware around this one has kept a clone of the request. The limits then stay.
     let add = AssertUnwindSafe(|| request.add_data_container(Rc::new(lifted)));
     _ = catch_unwind(add);

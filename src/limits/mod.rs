@@ -13,8 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use self::in_flight::BytesInFlight;
 pub(crate) use self::in_flight::{NoRoom, Share};
-pub(crate) use self::runs::Running;
-use self::runs::Runs;
+pub(crate) use self::runs::{Running, Runs};
 pub(crate) use self::test_events::{RunKeys, TestEvents};
 pub(crate) use self::waiters::WaiterGuard;
 use self::waiters::Waiters;
@@ -143,13 +142,13 @@ impl Limits {
     }
 
     /// A run that a shutdown waits for; refused once there is one.
-    pub(crate) fn begin(&self) -> Result<Running, RejectionKind> {
+    pub(crate) fn begin(&self) -> Result<Running<&Runs>, RejectionKind> {
         self.runs.begin_unless_closed().ok_or(RejectionKind::ShuttingDown)
     }
 
     /// The same for what goes on after a shutdown has begun.
-    pub(crate) fn run(&self) -> Running {
-        self.runs.begin()
+    pub(crate) fn run(&self) -> Running<Arc<Runs>> {
+        Running::begin(Arc::clone(&self.runs))
     }
 
     /// A place for a completion that the store is told later, if there is one.

@@ -1,36 +1,45 @@
 //! What runs, and the end of it when the process is to stop.
 
+use std::ops::Deref;
+use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 #[derive(Debug)]
-pub(super) struct Runs {
-    /// Whether what still runs is to end; every run, and every completion in the background, holds a
-    /// receiver.
+pub(crate) struct Runs {
+    /// How many run, or wait in the background for the store.
+    running: AtomicUsize,
+    /// How many wait for the last of them: usually 0, and then nobody is told of it.
+    draining: AtomicUsize,
+    last_ended: Notify,
+    /// Whether what still runs is to end.
     ending: watch::Sender<bool>,
     /// Whether nothing may begin any more.
     closed: AtomicBool,
 }
 
-/// What [`Runs::drained`] waits for the end of.
+/// What [`Runs::drained`] waits for the end of. What runs within a request borrows, what goes on in the background
+/// shares.
 #[derive(Debug)]
-pub(crate) struct Running(watch::Receiver<bool>);
+pub(crate) struct Running<R: Deref<Target = Runs>>(R);
 
 impl Runs {
     pub(super) fn new() -> Arc<Self> {
-        Arc::new(Self { ending: watch::Sender::new(false), closed: AtomicBool::new(false) })
-    }
-
-    pub(super) fn begin(&self) -> Running {
-        Running(self.ending.subscribe())
+        Arc::new(Self {
+            running: AtomicUsize::new(0),
+            draining: AtomicUsize::new(0),
+            last_ended: Notify::new(),
+            ending: watch::Sender::new(false),
+            closed: AtomicBool::new(false),
+        })
     }
 
     /// Counted first, and asked then: otherwise a shutdown in between would find that nothing runs.
-    pub(super) fn begin_unless_closed(&self) -> Option<Running> {
-        let running = self.begin();
+    pub(super) fn begin_unless_closed(&self) -> Option<Running<&Self>> {
+        let running = Running::begin(self);
         (!self.is_closed()).then_some(running)
     }
 
@@ -47,17 +56,63 @@ impl Runs {
     }
 
     pub(super) async fn drained(&self, grace: Duration) -> bool {
-        tokio::time::timeout(grace, self.ending.closed()).await.is_ok()
+        let _draining = Draining::begin(&self.draining);
+        let drained = async {
+            loop {
+                // Enlisted first, and asked then: otherwise the last end in between would be missed.
+                let mut ended = pin!(self.last_ended.notified());
+                ended.as_mut().enable();
+                if self.is_idle() {
+                    return;
+                }
+                ended.await;
+            }
+        };
+        tokio::time::timeout(grace, drained).await.is_ok()
+    }
+
+    fn is_idle(&self) -> bool {
+        self.running.load(Ordering::SeqCst) == 0
     }
 }
 
-impl Running {
+impl<R: Deref<Target = Runs>> Running<R> {
+    pub(super) fn begin(runs: R) -> Self {
+        runs.running.fetch_add(1, Ordering::SeqCst);
+        Self(runs)
+    }
+
     /// Waits until what still runs is to end.
     pub(crate) async fn is_to_end(&self) {
         // An error would be a sender that is gone: then nobody tells it to end.
-        if self.0.clone().wait_for(|ending| *ending).await.is_err() {
+        if self.0.ending.subscribe().wait_for(|ending| *ending).await.is_err() {
             std::future::pending().await
         }
+    }
+}
+
+impl<R: Deref<Target = Runs>> Drop for Running<R> {
+    fn drop(&mut self) {
+        let is_last = self.0.running.fetch_sub(1, Ordering::SeqCst) == 1;
+        if is_last && self.0.draining.load(Ordering::SeqCst) > 0 {
+            self.0.last_ended.notify_waiters();
+        }
+    }
+}
+
+/// Somebody waits for the last end, until this is dropped.
+struct Draining<'a>(&'a AtomicUsize);
+
+impl<'a> Draining<'a> {
+    fn begin(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::SeqCst);
+        Self(count)
+    }
+}
+
+impl Drop for Draining<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -84,7 +139,7 @@ mod tests {
                 for (round, (runs, found_nothing)) in rounds.iter().enumerate() {
                     together(round);
                     runs.close();
-                    found_nothing.store(runs.ending.is_closed(), Ordering::SeqCst);
+                    found_nothing.store(runs.is_idle(), Ordering::SeqCst);
                 }
             });
             for (round, (runs, found_nothing)) in rounds.iter().enumerate() {

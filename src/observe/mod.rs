@@ -21,6 +21,7 @@ pub(crate) use self::meters::{
 #[cfg(not(feature = "metrics"))]
 use self::no_meters as meters;
 pub(crate) use self::notices::Notices;
+use crate::delivery_id::DeliveryId;
 use crate::escaped::Escaped;
 use crate::rejection::{RejectionKind, Reply};
 use crate::run_state::RunState;
@@ -149,14 +150,14 @@ impl<'a> Observation<'a> {
     }
 
     /// After authentication: the id is not signed, but came with something that is.
-    pub(crate) fn identified(&mut self, id: Option<&str>, kind: Option<&str>) {
+    pub(crate) fn identified(&mut self, id: Option<&DeliveryId>, kind: Option<&str>) {
         self.kind = self.meters.kind(kind);
         let span = self.run.span();
         if span.is_disabled() {
             return;
         }
         if let Some(id) = id {
-            span.record("delivery_id", display(Escaped(id)));
+            span.record("delivery_id", display(Escaped(id.as_str())));
         }
         if let Some(kind) = kind {
             span.record("kind", display(Escaped(kind)));

@@ -7,35 +7,35 @@ use tokio::time::{Instant, sleep};
 
 use super::identify::Identified;
 use super::settle::{self, pauses};
-use crate::limits::{Body, HeldBody, RunPermit, Running};
+use crate::limits::{Body, HeldBody, RunPermit, Running, Runs};
 use crate::provider::Provider;
 use crate::receiver::{OnStoreDown, Receiver};
 use crate::rejection::{RejectionKind, Reply};
-use crate::run_state::{Phase, RunState};
+use crate::run_state::{Moment, Phase, RunState};
 use crate::store::{Claims, Fence, Keys, ONE_QUESTION, Owner, StoreError};
 
 /// A delivery that this attempt may run, and alone.
-pub(super) struct Claimed {
+pub(super) struct Claimed<'a> {
     pub(super) owner: Owner,
     pub(super) attempt: u32,
     /// A time before the store was asked: the lease runs from then or later.
-    pub(super) since: Instant,
+    pub(super) since: Moment,
     pub(super) body: HeldBody,
     /// When the sender is answered at the latest.
     pub(super) deadline: Instant,
     /// What a shutdown waits for: a claim goes on without its client, and its handler follows.
-    pub(super) running: Running,
+    pub(super) running: Running<&'a Runs>,
     /// The right to run a handler, of which there are only so many. `None` while this waits.
     permit: Option<RunPermit>,
 }
 
 /// Claims every key of the delivery and writes their fences, or says why not.
-pub(super) async fn acquire<P: Provider>(
-    receiver: &Receiver<P>,
+pub(super) async fn acquire<'a, P: Provider>(
+    receiver: &'a Receiver<P>,
     delivery: &mut Identified,
     body: Body,
     run: &RunState,
-) -> Result<Claimed, Reply> {
+) -> Result<Claimed<'a>, Reply> {
     if let Some(run_keys) = &mut delivery.run_keys
         && !receiver.limits.test_events.begin(run_keys, &mut delivery.keys, receiver.retention())
     {
@@ -48,20 +48,20 @@ pub(super) async fn acquire<P: Provider>(
     claimed
 }
 
-async fn acquire_keys<P: Provider>(
-    receiver: &Receiver<P>,
+async fn acquire_keys<'a, P: Provider>(
+    receiver: &'a Receiver<P>,
     delivery: &mut Identified,
     body: Body,
     run: &RunState,
-) -> Result<Claimed, Reply> {
+) -> Result<Claimed<'a>, Reply> {
     let keys = &mut delivery.keys;
-    let since = Instant::now();
+    let since = Moment::now();
     let mut claimed = Claimed {
         owner: Owner::random(),
         attempt: 0,
         since,
         body: HeldBody::Alone(body),
-        deadline: run.arrived_by(since) + receiver.answer_deadline(),
+        deadline: run.arrived_by(since.instant) + receiver.answer_deadline(),
         running: receiver.limits.begin()?,
         permit: Some(receiver.limits.run_permit()?),
     };
@@ -69,7 +69,8 @@ async fn acquire_keys<P: Provider>(
     run.enter(Phase::Held);
     let (lease, keep) = (receiver.lease, receiver.retention());
     let is_known = receiver.store.first_unrecorded(keys.all()).is_some();
-    let mut now = || receiver.store.claim_now(keys.all_mut(), claimed.owner, lease, keep, since);
+    let at = since.instant;
+    let mut now = || receiver.store.claim_now(keys.all_mut(), claimed.owner, lease, keep, at);
     match if is_known { None } else { now() } {
         Some(Ok(Claims::Acquired { attempt })) => {
             claimed.attempt = attempt;
@@ -86,12 +87,12 @@ async fn acquire_keys<P: Provider>(
 
 /// A request that finds its delivery in progress waits for the end of the running attempt. It takes the delivery
 /// over if the attempt fails, and answers with the attempt's success otherwise.
-async fn contend<P: Provider>(
+async fn contend<'a, P: Provider>(
     receiver: &Receiver<P>,
     delivery: &mut Identified,
-    mut claimed: Claimed,
+    mut claimed: Claimed<'a>,
     run: &RunState,
-) -> Result<Claimed, Reply> {
+) -> Result<Claimed<'a>, Reply> {
     let Identified { keys, run_keys, .. } = delivery;
     // Whether a question went unanswered, so that it is not known what the owner holds.
     let mut unsure = false;
@@ -123,7 +124,7 @@ async fn contend<P: Provider>(
             };
         }
         run.enter(Phase::Held);
-        claimed.since = Instant::now();
+        claimed.since = Moment::now();
         let claims = claim(receiver, keys, &claimed, patience).await;
         if unsure && matches!(claims, Ok(Claims::Completed { .. } | Claims::InProgress { .. })) {
             // A question that was given up may have taken effect before the one that was answered.
@@ -199,7 +200,7 @@ async fn contend<P: Provider>(
 async fn claim<P: Provider>(
     receiver: &Receiver<P>,
     keys: &mut Keys,
-    claimed: &Claimed,
+    claimed: &Claimed<'_>,
     patience: Instant,
 ) -> Result<Claims, StoreError> {
     if let Some(place) = receiver.store.first_unrecorded(keys.all()) {
@@ -210,7 +211,7 @@ async fn claim<P: Provider>(
         receiver.store.claim_until(patience, keys.all_mut(), claimed.owner, lease, keep).await
     };
     match ask().await? {
-        Claims::Acquired { .. } if claimed.since.elapsed() >= lease / 2 => ask().await,
+        Claims::Acquired { .. } if claimed.since.instant.elapsed() >= lease / 2 => ask().await,
         claims => Ok(claims),
     }
 }

@@ -22,7 +22,7 @@ pub(crate) struct DetachOnDrop<F: ?Sized + Future> {
     run: Arc<RunState>,
     answer_within: Duration,
     meters: MetersOfLayer,
-    /// Only once a handler has waited for something.
+    /// Only once a handler has waited for long.
     timer: Option<Pin<Box<Sleep>>>,
     spawn: fn(Instrumented<Pin<Box<F>>>) -> bool,
     late: fn(Reply) -> F::Output,
@@ -75,7 +75,8 @@ impl<F: ?Sized + Future> Future for DetachOnDrop<F> {
             return Poll::Ready(output);
         }
         this.future = Some(future);
-        if this.run.phase() != Phase::Running {
+        // Until then the run's own timer wakes this in time.
+        if this.run.phase() != Phase::Running || !this.run.has_outlived_first_timer() {
             return Poll::Pending;
         }
         let deadline = this.run.arrived() + this.answer_within;

@@ -9,7 +9,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use futures_util::future::select;
+use futures_util::future::{Either, select};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::claim::Claimed;
@@ -21,29 +21,34 @@ use crate::observe::Verb;
 use crate::provider::Provider;
 use crate::receiver::Receiver;
 use crate::rejection::{RejectionKind, Reply};
-use crate::run_state::{Phase, RunState};
+use crate::run_state::{Moment, Phase, RunState};
 use crate::store::{DeliveryStore, Held, Settled};
 
 /// A delivery that is handled under its claim.
-pub(super) struct Handled {
+pub(super) struct Handled<'a> {
     delivery: Delivery,
-    claimed: Claimed,
+    claimed: Claimed<'a>,
     client: Client,
 }
 
-impl Handled {
+impl Handled<'_> {
     pub(super) fn attempt(&self) -> u32 {
         self.claimed.attempt
+    }
+
+    /// From the claim on, and not from the first wait: the handler may have computed for long before it.
+    fn renewal_due<P: Provider>(&self, receiver: &Receiver<P>) -> Instant {
+        self.claimed.since.instant + receiver.renewal()
     }
 }
 
 /// What the handler is shown, and what is held while it runs.
-pub(super) fn delivery<P: Provider>(
+pub(super) fn delivery<'a, P: Provider>(
     receiver: &Receiver<P>,
     message: Identified,
-    claimed: Claimed,
+    claimed: Claimed<'a>,
     run: &Arc<RunState>,
-) -> (Delivery, Option<Handled>) {
+) -> (Delivery, Option<Handled<'a>>) {
     let keep = receiver.retention();
     let delivery = Delivery::new(Verified {
         sender: receiver.provider.name(),
@@ -65,7 +70,7 @@ pub(super) async fn run<P: Provider, H: Future>(
     receiver: &Receiver<P>,
     mut handler: Pin<&mut Option<H>>,
     status: impl FnOnce(&H::Output) -> Option<u16>,
-    handled: Option<&Handled>,
+    handled: Option<&Handled<'_>>,
     run: &RunState,
 ) -> Result<H::Output, Reply> {
     let Some(handled) = handled else {
@@ -78,21 +83,24 @@ pub(super) async fn run<P: Provider, H: Future>(
     if handled.claimed.attempt > 0 {
         run.hold_lease(handled.claimed.since, receiver.lease);
     }
-    let ended = guarded(receiver, handler, handled, run).await;
+    let (ended, has_waited) = guarded(receiver, handler, handled, run).await;
     // From here on the handler has spoken: the answer is its own, however long the record takes.
     run.enter(Phase::Held);
     let status = ended.as_ref().ok().and_then(status);
     let (held, patience) = (handled.delivery.held(), handled.claimed.deadline);
     match status {
         Some(200..300) if run.is_completed_in() => {
-            if let Err(kind) = settle::committed(receiver, held, patience).await {
+            // Boxed, as most have no such transaction: a future of more than 1 kB costs 2,000 instructions to allocate.
+            if let Err(kind) = Box::pin(settle::committed(receiver, held, patience)).await {
                 run.lose_lease();
                 return Err(kind.into());
             }
             handled.client.exempt();
         }
         Some(200..300) => {
-            settle::complete(receiver, held, patience).await;
+            // A record counts from the claim, whose time is known, if nothing has waited since.
+            let at = (!has_waited).then_some(handled.claimed.since.instant);
+            settle::complete(receiver, held, patience, at).await;
             if handled.delivery.fence().get() > 0 {
                 handled.client.exempt();
             }
@@ -106,13 +114,13 @@ pub(super) async fn run<P: Provider, H: Future>(
     ended.map_err(Reply::from)
 }
 
-/// The handler's answer, or why there is none. Timers exist only once it has waited for something.
+/// The handler's answer, or why there is none, and whether it has waited for something. There is a timer only once it has waited for something.
 async fn guarded<P: Provider, H: Future>(
     receiver: &Receiver<P>,
     mut handler: Pin<&mut Option<H>>,
-    handled: &Handled,
+    handled: &Handled<'_>,
     run: &RunState,
-) -> Result<H::Output, RejectionKind> {
+) -> (Result<H::Output, RejectionKind>, bool) {
     let _running = receiver.meters().running();
     let mut overseer = None;
     let ended = poll_fn(|cx| {
@@ -131,26 +139,46 @@ async fn guarded<P: Provider, H: Future>(
     if !dispose(|| handler.set(None)) {
         tracing::warn!("handler panicked while it was dropped");
     }
-    match ended {
+    let output = match ended {
         Ok(Ok(output)) => Ok(output),
         Ok(Err(payload)) => {
             dispose(|| drop(payload));
             Err(RejectionKind::HandlerPanicked)
         }
         Err(kind) => Err(kind),
-    }
+    };
+    (output, overseer.is_some())
 }
 
-/// Keeps the lease of a handler that lasts, until that is to end.
+/// Watches over a handler that waits, until it has to end.
 async fn oversee<P: Provider>(
     receiver: &Receiver<P>,
-    handled: &Handled,
+    handled: &Handled<'_>,
     run: &RunState,
 ) -> RejectionKind {
     let limit = Instant::now() + receiver.run_limit;
+    // One timer until the first of the three is due, because most handlers end before that.
+    let first = limit.min(handled.claimed.deadline).min(handled.renewal_due(receiver));
+    let mut ending = pin!(handled.claimed.running.is_to_end());
+    if let Either::Right(_) = select(pin!(sleep_until(first)), ending.as_mut()).await {
+        return RejectionKind::ShuttingDown;
+    }
+    run.outlive_first_timer();
+    // Boxed: it is large, and most handlers never need it.
+    Box::pin(oversee_long(receiver, handled, run, limit, ending)).await
+}
+
+/// The same once something is due: keeps the lease, with a timer for each of the three.
+async fn oversee_long<P: Provider>(
+    receiver: &Receiver<P>,
+    handled: &Handled<'_>,
+    run: &RunState,
+    limit: Instant,
+    ending: Pin<&mut impl Future<Output = ()>>,
+) -> RejectionKind {
     let kept =
         timeout_at(limit, keep_lease(receiver, handled, run)).map(|_| RejectionKind::RunLimit);
-    let ending = handled.claimed.running.is_to_end().map(|()| RejectionKind::ShuttingDown);
+    let ending = ending.map(|()| RejectionKind::ShuttingDown);
     let unready = async {
         sleep_until(handled.claimed.deadline).await;
         match run.phase() {
@@ -158,7 +186,7 @@ async fn oversee<P: Provider>(
             _ => RejectionKind::NotReady,
         }
     };
-    let ended = async { select(pin!(kept), pin!(ending)).await.factor_first().0 };
+    let ended = async { select(pin!(kept), ending).await.factor_first().0 };
     select(pin!(ended), pin!(unready)).await.factor_first().0
 }
 
@@ -171,23 +199,23 @@ fn dispose(of: impl FnOnce()) -> bool {
 /// Renews the lease at each third of it, and tells the handler when it is surely lost.
 async fn keep_lease<P: Provider>(
     receiver: &Receiver<P>,
-    handled: &Handled,
+    handled: &Handled<'_>,
     run: &RunState,
 ) -> Infallible {
     let held = handled.delivery.held();
-    let mut held_until = handled.claimed.since + receiver.lease;
-    // From the claim and not from here: the handler may have computed for long before it first waited.
-    let mut due = handled.claimed.since + receiver.renewal();
+    let mut held_until = handled.claimed.since.instant + receiver.lease;
+    let mut due = handled.renewal_due(receiver);
     loop {
         sleep_until(due).await;
-        let asked = Instant::now();
+        let since = Moment::now();
+        let asked = since.instant;
         // An answer that was lost leaves the time to ask once more.
         let limit = held_until.min(asked + receiver.renewal());
         let renewed = receiver.store.renew_all(held.keys.all(), held.owner, receiver.lease);
         let lost = match timeout_at(limit, renewed).await {
             Ok(Ok(Settled::Done)) => {
                 held_until = asked + receiver.lease;
-                run.hold_lease(asked, receiver.lease);
+                run.hold_lease(since, receiver.lease);
                 due = asked + receiver.renewal();
                 continue;
             }

@@ -13,27 +13,45 @@ pub(super) fn check<P: Provider>(
     exchange: &impl Exchange,
     client: &mut Client,
 ) -> Result<Presented, Reply> {
-    let headers = exchange.headers();
-    if let Err(kind) = shape(receiver, exchange.method(), headers) {
+    let mut signature = Repeated::default();
+    let shape = shape(receiver, exchange.method(), exchange.headers(), &mut signature);
+    if let Err(kind) = shape {
         // Not a failure to authenticate: nothing was claimed, and nothing was read.
         client.forgive();
         return Err(kind.into());
     }
-
-    signature::presented(receiver, exchange)
+    signature::presented(receiver, exchange, signature)
 }
 
-fn shape<P: Provider>(
+/// The values of headers of which there must be one.
+#[derive(Default)]
+pub(super) struct Repeated<'a> {
+    pub(super) last: Option<&'a [u8]>,
+    pub(super) count: usize,
+}
+
+/// Finds the signature's headers in the same pass.
+fn shape<'a, P: Provider>(
     receiver: &Receiver<P>,
     method: &str,
-    headers: Headers<'_>,
+    headers: Headers<'a>,
+    signature: &mut Repeated<'a>,
 ) -> Result<(), RejectionKind> {
     if method != "POST" {
         return Err(RejectionKind::MethodNotAllowed);
     }
+    let signs = |name: &str| {
+        receiver.provider.signature_headers().any(|other| name.eq_ignore_ascii_case(other))
+    };
     let (mut encoded, mut too_large) = (false, false);
-    headers.each("content-encoding", |value| encoded |= !value.eq_ignore_ascii_case(b"identity"));
-    headers.each("content-length", |value| too_large |= exceeds(value, receiver.body_limit));
+    headers.all(|name, value| match name {
+        "content-encoding" => encoded |= !value.eq_ignore_ascii_case(b"identity"),
+        "content-length" => too_large |= exceeds(value, receiver.body_limit),
+        _ if signs(name) => {
+            (signature.last, signature.count) = (Some(value), signature.count + 1);
+        }
+        _ => {}
+    });
     if encoded {
         return Err(RejectionKind::ContentEncoding);
     }

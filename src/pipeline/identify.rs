@@ -7,6 +7,7 @@ use time::OffsetDateTime;
 
 use super::signature::Signed;
 use crate::access::Client;
+use crate::delivery_id::DeliveryId;
 use crate::limits::RunKeys;
 use crate::provider::{DedupBy, Envelope, Provider};
 use crate::receiver::{Namespace, Once, Receiver};
@@ -22,7 +23,7 @@ pub(super) struct Identified {
     /// Of an undated test event: those of which a run takes one, as its first key.
     pub(super) run_keys: Option<RunKeys>,
     pub(super) webhook: Option<Webhook>,
-    pub(super) id: Option<String>,
+    pub(super) id: Option<DeliveryId>,
     pub(super) kind: Option<Cow<'static, str>>,
     pub(super) timestamp: Option<OffsetDateTime>,
     /// The client whose address is exempt from the limit on failures once this delivery is handled; of a test
@@ -82,7 +83,7 @@ pub(super) fn identify<P: Provider>(
         id_place,
         run_keys: run_keys.map(RunKeys::new),
         webhook: signed.webhook,
-        id: envelope.id.map(|id| text(&id)),
+        id: envelope.id.map(|id| DeliveryId::new(&id)),
         kind: envelope.kind.map(|kind| known_kind(receiver, kind)),
         timestamp,
         client: if envelope.test { Client::default() } else { client },
@@ -105,7 +106,7 @@ pub(super) fn rebuilt<P: Provider>(
         id_place: None,
         run_keys: None,
         webhook: None,
-        id: envelope.id.map(|id| text(&id)),
+        id: envelope.id.map(|id| DeliveryId::new(&id)),
         kind: envelope.kind.map(|kind| known_kind(receiver, kind)),
         timestamp: envelope.timestamps.into_iter().flatten().find_map(|timestamp| timestamp.at),
         client: Client::default(),
@@ -117,13 +118,6 @@ fn known_kind<P: Provider>(receiver: &Receiver<P>, kind: Cow<'_, str>) -> Cow<'s
     match receiver.provider.kinds().iter().find(|known| **known == kind) {
         Some(known) => Cow::Borrowed(known),
         None => Cow::Owned(kind.into_owned()),
-    }
-}
-
-fn text(id: &[u8]) -> String {
-    match std::str::from_utf8(id) {
-        Ok(id) => id.to_owned(),
-        Err(_) => String::from_utf8_lossy(id).into_owned(),
     }
 }
 

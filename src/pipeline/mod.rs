@@ -135,19 +135,19 @@ pub(crate) fn receive<P: Provider, X: Exchange>(
 }
 
 #[expect(clippy::large_enum_variant, reason = "moved once, and the small one is rare")]
-enum Admitted {
-    Now(Identified, Claimed),
+enum Admitted<'a> {
+    Now(Identified, Claimed<'a>),
     /// By a layer around this one, which holds what this one would wait for.
     Before(Delivery),
 }
 
 /// Steps 1 to 6, in their order. Nothing unauthenticated gets beyond the third.
-async fn admit<P: Provider, X: Exchange>(
-    receiver: &Receiver<P>,
+async fn admit<'a, P: Provider, X: Exchange>(
+    receiver: &'a Receiver<P>,
     exchange: &mut X,
     run: &RunState,
     seen: &mut Observation<'_>,
-) -> Result<Admitted, Reply> {
+) -> Result<Admitted<'a>, Reply> {
     let (mut delivery, body) = authenticate(receiver, exchange, run, seen).await?;
     if let Some(outer) = exchange.outer().filter(|outer| outer.key() == delivery.keys.delivery().0)
     {
@@ -179,7 +179,7 @@ async fn authenticate<P: Provider, X: Exchange>(
     handshake::answer(&envelope, &signed, &mut client)?;
     let filtered = envelope.filtered;
     let delivery = identify::identify(receiver, envelope, signed, timestamp, client);
-    seen.identified(delivery.id.as_deref(), delivery.kind.as_deref());
+    seen.identified(delivery.id.as_ref(), delivery.kind.as_deref());
     if filtered {
         return Err(RejectionKind::Filtered.into());
     }

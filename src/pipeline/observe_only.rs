@@ -50,7 +50,7 @@ async fn rehearse<P: Provider>(
     told: oneshot::Receiver<Option<u16>>,
 ) {
     let mut seen = Observation::new(receiver.meters(), &receiver.store, &receiver.notices, &run);
-    seen.identified(delivery.id.as_deref(), delivery.kind.as_deref());
+    seen.identified(delivery.id.as_ref(), delivery.kind.as_deref());
     let claimed = claim::acquire(&receiver, &mut delivery, body, &run).await;
     let handled = match claimed {
         Err(reply) => Err(reply),

@@ -2,12 +2,13 @@
 
 use std::pin::pin;
 use std::slice;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::limits::Running;
+use crate::limits::{Running, Runs};
 use crate::observe::{GaugeGuard, MetersOfLayer};
 use crate::provider::Provider;
 use crate::receiver::Receiver;
@@ -28,14 +29,15 @@ struct Unsettled {
     how: Settlement,
 }
 
-/// Records a success.
+/// Records a success, as of `at` where the store can do so at once, and as of now otherwise.
 pub(super) fn complete<P: Provider>(
     receiver: &Receiver<P>,
     held: &Held,
     patience: Instant,
+    at: Option<Instant>,
 ) -> impl Future<Output = ()> {
     let how = Settlement::Complete { keep: held.keep };
-    settle(receiver, held.keys.all(), held.owner, how, patience)
+    settle(receiver, held.keys.all(), held.owner, how, patience, at)
 }
 
 /// Lets the next attempt run.
@@ -45,7 +47,7 @@ pub(super) fn release<P: Provider>(
     owner: Owner,
     patience: Instant,
 ) -> impl Future<Output = ()> {
-    settle(receiver, keys, owner, Settlement::Release, patience)
+    settle(receiver, keys, owner, Settlement::Release, patience, None)
 }
 
 /// Whether the handler has committed the transaction in which it completed the delivery. If not, the next attempt may
@@ -90,8 +92,9 @@ async fn settle<P: Provider>(
     owner: Owner,
     how: Settlement,
     patience: Instant,
+    at: Option<Instant>,
 ) {
-    match receiver.store.settle_now(keys, owner, how) {
+    match receiver.store.settle_now(keys, owner, how, at) {
         Some(Ok(settled)) => warn_if_late(settled, how, &receiver.meters),
         // Boxed: most deliveries never wait, and need not carry the room for it.
         _ => Box::pin(Unsettled::new(keys, owner, how).settle(receiver, patience)).await,
@@ -158,7 +161,7 @@ impl Unsettled {
         mut self,
         store: AnyStore,
         meaningful: Duration,
-        _pending: (OwnedSemaphorePermit, GaugeGuard, Running, Option<UnrecordedGuard>),
+        _pending: (OwnedSemaphorePermit, GaugeGuard, Running<Arc<Runs>>, Option<UnrecordedGuard>),
     ) {
         let verb = self.how.verb();
         let end = Instant::now() + meaningful;

@@ -5,6 +5,7 @@ use sha2::{Digest, Sha256};
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
 use super::Exchange;
+use super::headers::Repeated;
 use crate::observe::Observation;
 use crate::provider::{Envelope, Message, Provider, Signatures};
 use crate::receiver::Receiver;
@@ -36,10 +37,11 @@ pub(super) struct Signed {
 pub(super) fn presented<P: Provider>(
     receiver: &Receiver<P>,
     exchange: &impl Exchange,
+    header: Repeated<'_>,
 ) -> Result<Presented, Reply> {
     let provider = &receiver.provider;
     let found = match &receiver.token {
-        None => presented_signatures(provider, exchange)?.map(Presented::Signatures),
+        None => presented_signatures(provider, header)?.map(Presented::Signatures),
         Some(place) => presented_token(place, exchange)?.map(Presented::Token),
     };
     match found {
@@ -51,14 +53,9 @@ pub(super) fn presented<P: Provider>(
 
 fn presented_signatures(
     provider: &impl Provider,
-    exchange: &impl Exchange,
+    header: Repeated<'_>,
 ) -> Result<Option<Signatures>, RejectionKind> {
-    let headers = exchange.headers();
-    let (mut header, mut count) = (None, 0_usize);
-    for name in provider.signature_headers() {
-        headers.each(name, |value| (header, count) = (Some(value), count + 1));
-    }
-    match (header, count) {
+    match (header.last, header.count) {
         (None, _) => Ok(None),
         (Some(value), 1) => match provider.signatures(value) {
             Some(signatures) => Ok(Some(signatures)),

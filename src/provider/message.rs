@@ -9,9 +9,13 @@ use percent_encoding::percent_decode_str;
 #[derive(Clone, Copy)]
 pub struct Headers<'a>(&'a dyn Lookup);
 
-/// A framework's header map: gives each value under a name, whatever the name's case.
+/// A framework's header map.
 pub(crate) trait Lookup {
+    /// Each value under a name, whatever the name's case.
     fn each<'a>(&'a self, name: &str, found: &mut dyn FnMut(&'a [u8]));
+
+    /// Each name, in lower case, with each of its values: one pass finds several headers.
+    fn all<'a>(&'a self, found: &mut dyn FnMut(&str, &'a [u8]));
 }
 
 impl<'a> Headers<'a> {
@@ -22,6 +26,8 @@ impl<'a> Headers<'a> {
 
         impl Lookup for Empty {
             fn each<'a>(&'a self, _: &str, _: &mut dyn FnMut(&'a [u8])) {}
+
+            fn all<'a>(&'a self, _: &mut dyn FnMut(&str, &'a [u8])) {}
         }
 
         Self(&Empty)
@@ -42,6 +48,10 @@ impl<'a> Headers<'a> {
     /// Calls `found` with each value of the header `name` (any case), in the order of the request.
     pub fn each(&self, name: &str, mut found: impl FnMut(&'a [u8])) {
         self.0.each(name, &mut found);
+    }
+
+    pub(crate) fn all(&self, mut found: impl FnMut(&str, &'a [u8])) {
+        self.0.all(&mut found);
     }
 }
 

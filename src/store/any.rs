@@ -167,16 +167,17 @@ impl AnyStore {
         }
     }
 
-    /// Settles all keys where that takes no waiting.
+    /// Settles all keys where that takes no waiting, as of `at` if the time is known.
     pub(crate) fn settle_now(
         &self,
         keys: &[(Key, Fence)],
         owner: Owner,
         how: Settlement,
+        at: Option<Instant>,
     ) -> Option<Result<Settled, StoreError>> {
         let Kind::Memory(memory) = &self.kind else { return None };
         let asked = self.meters.asked();
-        Some(self.note(how.verb(), asked, memory.settle_keys(keys, owner, how)))
+        Some(self.note(how.verb(), asked, memory.settle_keys(keys, owner, how, at)))
     }
 
     /// The place of the first of these keys whose delivery has succeeded in this process and waits to be recorded.

@@ -11,6 +11,7 @@ mod dedup;
 mod defaults;
 mod departures;
 mod drain;
+mod due;
 mod flood;
 mod frameworks;
 mod freshness;

@@ -2,13 +2,18 @@
 //!
 //! ```sh
 //! cd benches/peers && cargo run --release
+//! cd benches/peers && cargo run --release -- goals
 //! ```
+//!
+//! The second writes the goals, each beside its figure.
 //!
 //! CPU time is this thread's own, of many short rounds in which all take their turns. Instructions are
 //! counted by callgrind, which has no instruction for SHA-256: what its compression takes there is left out.
 //! Allocations are counted by the binary `allocations`.
 
 mod callgrind;
+mod goals;
+mod store;
 mod table;
 
 use peers::{all, measured};
@@ -22,6 +27,8 @@ fn main() {
     match Vec::from_iter(arguments.iter().map(String::as_str)).as_slice() {
         [] => table::write(ROUNDS),
         ["--rounds", rounds] => table::write(rounds.parse().expect("a number of rounds")),
+        ["goals"] => goals::write(ROUNDS),
+        ["goals", "--rounds", rounds] => goals::write(rounds.parse().expect("a number of rounds")),
         // What callgrind is asked to watch.
         ["--one", name, deliveries, bytes] => {
             one(name, deliveries.parse().unwrap(), bytes.parse().unwrap());

@@ -39,7 +39,7 @@ pub fn write(rounds: usize) {
 }
 
 /// By the binary beside this one, which is built where it is not.
-fn allocations(bytes: usize) -> HashMap<String, f64> {
+pub fn allocations(bytes: usize) -> HashMap<String, f64> {
     let counter = std::env::current_exe().unwrap().with_file_name("allocations");
     let target = counter.ancestors().nth(2).unwrap();
     let mut build = Command::new("cargo");

@@ -44,14 +44,15 @@ impl MemoryStore {
         })
     }
 
-    /// Each key, under one lock.
+    /// Each key, under one lock, as of `at` if the time is known.
     pub(in crate::store) fn settle_keys(
         &self,
         keys: &[(Key, Fence)],
         owner: Owner,
         how: Settlement,
+        at: Option<Instant>,
     ) -> Result<Settled, StoreError> {
-        self.verb(|records, now| {
+        self.verb_at(at.unwrap_or_else(Instant::now), |records, now| {
             let mut all = Settled::Done;
             match how {
                 Settlement::Complete { keep } => {
@@ -101,7 +102,7 @@ impl DeliveryStore for MemoryStore {
         owner: Owner,
         how: Settlement,
     ) -> Result<Settled, StoreError> {
-        self.settle_keys(keys, owner, how)
+        self.settle_keys(keys, owner, how, None)
     }
 
     /// Always.

@@ -12,7 +12,7 @@
 //! duplicate's turn; log, trace, or count; put another store in its place.
 
 pub mod actix;
-mod store;
+pub mod store;
 pub mod tower;
 
 use std::sync::atomic::{AtomicUsize, Ordering};

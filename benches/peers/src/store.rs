@@ -1,0 +1,90 @@
+//! G5: the memory store beside a small one of the same meaning, one map and one queue under one lock. Both are full, so
+//! that each delivery makes one go.
+
+use std::num::NonZero;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use peers::cpu::{Cpu, summary, thread_time};
+use peers::floor::store::Store;
+use scrapest_webhook::store::{Claims, DeliveryStore, Fence, Key, MemoryStore, Owner, Settlement};
+
+use crate::goals::Row;
+
+const LEASE: Duration = Duration::from_secs(15);
+const KEEP: Duration = Duration::from_secs(4_200);
+/// Of each store, in a round.
+const DELIVERIES: usize = 2_000;
+
+type Keys = [[u8; 32]; 2];
+
+pub fn rows(rounds: usize) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for (records, of) in [(100_000, "100,000"), (1_000_000, "1,000,000")] {
+        let capacity = records / 2;
+        let ours = MemoryStore::with_capacity(NonZero::new(capacity).unwrap());
+        let small = Store::new(records);
+        let longest = fill(&ours, capacity);
+        fresh(capacity).into_iter().for_each(|keys| by_hand(&small, keys));
+        let (mut of_ours, mut of_small) = (Vec::new(), Vec::new());
+        for _ in 0..rounds {
+            of_ours.push(time(|keys| deliver(&ours, keys)));
+            of_small.push(time(|keys| by_hand(&small, keys)));
+        }
+        let (ours, small) = (summary(of_ours), summary(of_small));
+        let ratio = |of: fn(&Cpu) -> f64| of(&ours) / of(&small);
+        let (median, least) = (ratio(|cpu| cpu.median), ratio(|cpu| cpu.least));
+        rows.push(Row {
+            goal: "G5",
+            what: format!("claim and complete two keys, {of} records"),
+            asked: "≤ 1.1 × a map and a queue",
+            measured: format!("{median:.2} ×, least {least:.2} ×, {:.0} ns", ours.median),
+            met: Some(median <= 1.1),
+        });
+        if records == 1_000_000 {
+            rows.push(Row {
+                goal: "G5",
+                what: format!("the longest delivery while {of} records are filled"),
+                asked: "≤ 1 ms",
+                measured: format!("{:.2} ms of CPU", longest.as_secs_f64() * 1e3),
+                met: Some(longest <= Duration::from_millis(1)),
+            });
+        }
+    }
+    rows
+}
+
+fn fill(store: &MemoryStore, deliveries: usize) -> Duration {
+    let took = fresh(deliveries).into_iter().map(|keys| {
+        let began = thread_time();
+        deliver(store, keys);
+        thread_time() - began
+    });
+    took.max().unwrap_or_default()
+}
+
+/// In nanoseconds of CPU a delivery.
+fn time(deliver: impl Fn(Keys)) -> f64 {
+    let keys = fresh(DELIVERIES);
+    let began = thread_time();
+    keys.into_iter().for_each(deliver);
+    (thread_time() - began).as_nanos() as f64 / DELIVERIES as f64
+}
+
+fn fresh(deliveries: usize) -> Vec<Keys> {
+    (0..deliveries).map(|_| rand::random()).collect()
+}
+
+fn deliver(store: &MemoryStore, keys: Keys) {
+    let mut keys = keys.map(|key| (Key::from_bytes(key), Fence::new(0)));
+    let owner = Owner::random();
+    let claims = store.claim_all(&mut keys, owner, LEASE, KEEP).now_or_never().unwrap().unwrap();
+    assert!(matches!(claims, Claims::Acquired { .. }), "{claims:?}");
+    let how = Settlement::Complete { keep: KEEP };
+    store.settle_all(&keys, owner, how).now_or_never().unwrap().unwrap();
+}
+
+fn by_hand(store: &Store, keys: Keys) {
+    let claimed = store.claim(keys).unwrap_or_else(|status| panic!("{status}"));
+    store.complete(&claimed);
+}
