@@ -55,6 +55,8 @@ enum What {
     F8(Chosen),
     /// 10,000 deliveries into a queue, and kills of its receiver, workers and database, 50 of each.
     F13(Chosen),
+    /// An hour of deliveries through PgBouncer and PostgreSQL, with a failover in it. Not part of `long`.
+    F14(Chosen),
     /// How fast the queue is: p99 of its answers, and from a push to the start of the run.
     QueueSpeed(Chosen),
     #[command(hide = true)]
@@ -83,6 +85,9 @@ struct Chosen {
     /// One outage of F8 alone.
     #[arg(long)]
     phase: Option<Phase>,
+    /// How long F14 takes; with `--small` it is one.
+    #[arg(long, default_value_t = 60)]
+    minutes: u32,
 }
 
 impl Chosen {
@@ -96,6 +101,7 @@ impl Chosen {
             scale: self.scale.max(1),
             full: full && !self.small,
             phase: self.phase,
+            minutes: if self.small { 1 } else { self.minutes.max(1) },
         }
     }
 }
@@ -134,7 +140,7 @@ async fn measure(what: What) -> Result<(u64, Violations)> {
         What::F6(chosen) | What::F8(chosen) | What::F15(chosen) | What::F16(chosen) => {
             (chosen, true)
         }
-        What::F13(chosen) | What::QueueSpeed(chosen) => (chosen, true),
+        What::F13(chosen) | What::F14(chosen) | What::QueueSpeed(chosen) => (chosen, true),
         What::Receiver(_) | What::QueueProcess(_) => unreachable!("it was served before"),
     };
     let options = chosen.options(full);
@@ -169,6 +175,9 @@ async fn measure(what: What) -> Result<(u64, Violations)> {
     }
     if matches!(what, What::Short(_) | What::Long(_) | What::F13(_)) {
         violations.extend(figures::f13::run(&options).await?);
+    }
+    if matches!(what, What::F14(_)) {
+        violations.extend(figures::f14::run(&options).await?);
     }
     if matches!(what, What::Long(_) | What::QueueSpeed(_)) {
         violations.extend(figures::queue_speed::run(&options).await?);

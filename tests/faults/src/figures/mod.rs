@@ -4,6 +4,7 @@ mod attacks;
 pub mod defects;
 pub mod f1;
 pub mod f13;
+pub mod f14;
 pub mod f15;
 pub mod f16;
 pub mod f2;
@@ -31,6 +32,8 @@ pub struct Options {
     pub full: bool,
     /// Of F8; all if none is chosen.
     pub phase: Option<f8::Phase>,
+    /// Of F14.
+    pub minutes: u32,
 }
 
 /// What broke a promise; empty if nothing did.

@@ -1,6 +1,6 @@
 //! A PgBouncer of one's own in front of a PostgreSQL, on a free port.
 
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -13,6 +13,10 @@ pub struct PgBouncer {
     process: Child,
     pub port: u16,
     folder: Folder,
+    /// What its file says beside where the server is.
+    settings: String,
+    /// The process of the pooler itself.
+    id: String,
 }
 
 impl PgBouncer {
@@ -29,16 +33,17 @@ impl PgBouncer {
         let (folder, port) = (Folder::new(), free_port());
         let users = folder.write("users.txt", format!("\"app\" \"{PASSWORD}\"\n"));
         let settings = format!(
-            "[databases]\npostgres = host=127.0.0.1 port={server} dbname=postgres\n\
-             [pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n\
+            "[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n\
              auth_type = plain\nauth_file = {users}\npool_mode = {pool_mode}\n\
-             default_pool_size = {connections}\nserver_reset_query_always = 0\n"
+             default_pool_size = {connections}\nserver_reset_query_always = 0\n\
+             server_login_retry = 1\n"
         );
-        let settings = folder.write("pgbouncer.ini", settings);
+        let file = write(&folder, server, &settings);
         // It refuses to be root.
         let is_root = Command::new("id").arg("-u").output().is_ok_and(|id| id.stdout == b"0\n");
         // It ends with this process, however that ends.
-        const LEASH: &str = r#""$@" </dev/null & cat >/dev/null; kill -9 $!; wait"#;
+        const LEASH: &str =
+            r#""$@" </dev/null >/dev/null & echo $!; exec >/dev/null; cat; kill -9 $!; wait"#;
         let mut command = Command::new("sh");
         command.args(["-c", LEASH, "leash"]);
         if is_root {
@@ -52,9 +57,11 @@ impl PgBouncer {
             ]);
         }
         let log = std::fs::File::create(folder.file("log")).unwrap();
-        command.args([program, &settings]).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(log);
-        let process = command.spawn().unwrap();
-        let pooler = Self { process, port, folder };
+        command.args([program, &file]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log);
+        let mut process = command.spawn().unwrap();
+        let mut id = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut id).unwrap();
+        let pooler = Self { process, port, folder, settings, id: id.trim().to_owned() };
         let since = Instant::now();
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
             assert!(
@@ -67,9 +74,22 @@ impl PgBouncer {
         Some(pooler)
     }
 
+    /// Leads to another server from now on, as after a failover.
+    pub fn lead_to(&self, server: u16) {
+        write(&self.folder, server, &self.settings);
+        // It reads its file again.
+        assert!(Command::new("kill").args(["-HUP", &self.id]).status().unwrap().success());
+    }
+
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.folder.file("log")).unwrap_or_default()
     }
+}
+
+fn write(folder: &Folder, server: u16, settings: &str) -> String {
+    let database =
+        format!("[databases]\npostgres = host=127.0.0.1 port={server} dbname=postgres\n");
+    folder.write("pgbouncer.ini", database + settings)
 }
 
 impl Drop for PgBouncer {
