@@ -12,9 +12,11 @@ macro_rules! server {
 }
 
 mod batches;
+mod misuse;
 mod outages;
 mod processes;
 mod production;
+mod round_trips;
 mod slow;
 mod table;
 

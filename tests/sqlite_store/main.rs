@@ -14,6 +14,7 @@ use tokio::time::sleep;
 
 mod file;
 mod processes;
+mod round_trips;
 
 /// A file for each clause: on a slow disk one that hammers its file may keep another waiting for longer than a
 /// question may take. Two receivers on one file are the subject of tests of their own.

@@ -4,38 +4,46 @@ use std::collections::{HashMap, HashSet};
 
 use sqlx::Row;
 
+use super::AT_ONCE;
 use super::connection::Connection;
 use super::record::{Record, key};
 use super::statements::{Rows, forget};
-use super::{AT_ONCE, LEAVE_AT_ONCE};
 use crate::store::sql::{
     Answer, Asked, Batches, Failure, Locked, Question, Unreadable, Verb, tell_all,
 };
 use crate::store::{Key, Settled, StoreError};
+use crate::warn_once::WarnOnce;
 
 /// Answers until the store is dropped.
 pub(super) async fn work(mut connection: Connection, mut batches: Batches) {
+    let stay = WarnOnce::default();
     while let Some(asked) = batches.next(AT_ONCE).await {
         // One statement may name a key once.
-        let (mut batch, mut keys, mut forgets) = (Vec::new(), HashSet::new(), false);
+        let (mut batch, mut keys, mut forgets) = (Vec::new(), HashSet::new(), Vec::new());
         for asked in asked {
             let mut of_asked = asked.question.keys.iter().map(|(key, _)| *key);
-            if of_asked.any(|key| keys.contains(&key)) {
+            if let Verb::Forget { most } = asked.question.verb {
+                forgets.push((asked, most));
+            } else if of_asked.any(|key| keys.contains(&key)) {
                 batches.postpone(asked);
             } else {
-                forgets |= matches!(asked.question.verb, Verb::Forget);
                 keys.extend(asked.question.keys.iter().map(|(key, _)| *key));
                 batch.push(asked);
             }
         }
         let answered = answer(&mut connection, &mut batch).await;
         tell_all(batch, answered);
-        if forgets {
-            match connection.run(&forget(LEAVE_AT_ONCE)).await {
-                Ok(_) => tracing::debug!("expired records left"),
+        // In statements of their own: the right to delete may be missing, and no lease may be lost by that.
+        for (mut asked, most) in forgets {
+            asked.note(Ok(Answer::Settled(Settled::Done)));
+            let forgot = connection.run(&forget(most)).await.map(drop);
+            if let Err(error) = &forgot
+                && most > 0
+            {
                 // The next claims bring the next chance.
-                Err(error) => tracing::debug!(%error, "expired records stay for now"),
+                stay.then(|| tracing::warn!(%error, "expired records stay in the table for now"));
             }
+            tell_all(vec![asked], forgot);
         }
     }
 }
@@ -48,7 +56,9 @@ async fn answer(connection: &mut Connection, batch: &mut [Asked]) -> Result<(), 
         match verb {
             Verb::Renew { .. } => renew.add(keys, *owner, *verb),
             Verb::Complete { .. } => complete.add(keys, *owner, *verb),
-            Verb::Release | Verb::Claim { .. } | Verb::Forget => release.add(keys, *owner, *verb),
+            Verb::Release | Verb::Claim { .. } | Verb::Forget { .. } => {
+                release.add(keys, *owner, *verb)
+            }
         }
     }
     // Also without keys: then it is asked whether it could be done.

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures_util::future::try_join3;
+use futures_util::future::try_join4;
 use sqlx::postgres::PgPool;
 use tokio::time::Instant;
 
@@ -148,8 +148,8 @@ impl PostgresStore {
         }))
     }
 
-    /// Whether a delivery could be claimed, renewed and completed now, for a health endpoint, or at start to fail early.
-    /// Each connection is asked.
+    /// Whether a delivery could be claimed, renewed, completed and forgotten now, for a health endpoint, or at start to
+    /// fail early. Each connection is asked.
     ///
     /// # Errors
     ///
@@ -159,7 +159,9 @@ impl PostgresStore {
         let completion = Settlement::Complete { keep: Duration::ZERO };
         let claim = self.claim_all(&mut [], owner, Duration::ZERO, Duration::ZERO);
         let renewal = self.renew_all(&[], owner, Duration::ZERO);
-        try_join3(claim, renewal, self.settle_all(&[], owner, completion)).await.map(drop)
+        let completion = self.settle_all(&[], owner, completion);
+        let forget = self.change(&[], owner, Verb::Forget { most: 0 });
+        try_join4(claim, renewal, completion, forget).await.map(drop)
     }
 
     async fn change(
@@ -188,7 +190,7 @@ impl PostgresStore {
                 let work = |batches| changes::work(connection(), batches);
                 completions.ask(question, thread, work).await
             }
-            Verb::Renew { .. } | Verb::Release | Verb::Forget => {
+            Verb::Renew { .. } | Verb::Release | Verb::Forget { .. } => {
                 let work = |batches| changes::work(connection(), batches);
                 leases.ask(question, thread, work).await
             }
@@ -207,7 +209,8 @@ impl PostgresStore {
         drop(forgot_at);
         let Inner { server, thread, leases, migrated, .. } = &*self.0;
         let connection = Connection::new(server.clone(), Arc::clone(migrated));
-        let forget = Question { keys: Vec::new(), owner: Owner::random(), verb: Verb::Forget };
+        let verb = Verb::Forget { most: LEAVE_AT_ONCE };
+        let forget = Question { keys: Vec::new(), owner: Owner::random(), verb };
         // Nobody waits for it. A thread that does not start is said to the next that asks.
         _ = leases.tell(forget, thread, |batches| changes::work(connection, batches));
     }

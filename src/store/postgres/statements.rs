@@ -97,7 +97,7 @@ impl Rows {
             Verb::Claim { lease, keep } => (lease, keep),
             Verb::Renew { lease } => (lease, Duration::ZERO),
             Verb::Complete { keep } => (Duration::ZERO, keep),
-            Verb::Release | Verb::Forget => (Duration::ZERO, Duration::ZERO),
+            Verb::Release | Verb::Forget { .. } => (Duration::ZERO, Duration::ZERO),
         };
         for (key, fence) in keys {
             push(&mut self.keys, key);

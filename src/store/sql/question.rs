@@ -25,12 +25,14 @@ pub(crate) enum Verb {
         keep: Duration,
     },
     Release,
-    /// Lets expired records leave.
+    /// Lets so many expired records leave at most.
     #[cfg_attr(
         not(feature = "postgres"),
         expect(dead_code, reason = "SQLite does so with each claim")
     )]
-    Forget,
+    Forget {
+        most: u32,
+    },
 }
 
 #[derive(Debug)]

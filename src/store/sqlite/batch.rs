@@ -139,7 +139,7 @@ async fn settle(
     let statement = match verb {
         Verb::Renew { .. } => RENEW,
         Verb::Complete { .. } => COMPLETE,
-        Verb::Release | Verb::Claim { .. } | Verb::Forget => RELEASE,
+        Verb::Release | Verb::Claim { .. } | Verb::Forget { .. } => RELEASE,
     };
     let owner = owner.to_bytes();
     let query = sqlx::query(statement).bind(&key.as_bytes()[..]).bind(&owner[..]).bind(now.0);

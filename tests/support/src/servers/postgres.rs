@@ -178,7 +178,7 @@ impl Postgres {
             let running = Running { shell, _lifeline: lifeline, postmaster };
             // Until the last process of a killed one is gone it does not start.
             while running.lives() {
-                let log = std::fs::read_to_string(format!("{}/log", self.data)).unwrap_or_default();
+                let log = self.log();
                 if log.contains("ready to accept") {
                     self.running = Some(running);
                     return;
@@ -187,6 +187,11 @@ impl Postgres {
                 assert!(since.elapsed() < Duration::from_secs(60), "it does not start: {log}");
             }
         }
+    }
+
+    /// What it has logged since it was started.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(format!("{}/log", self.data)).unwrap_or_default()
     }
 
     /// kill -9 of the server and of all its processes: what it had not written is lost.

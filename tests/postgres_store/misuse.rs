@@ -1,0 +1,113 @@
+//! Servers and settings that cannot work: each is an error that says what to do, and one line in the log.
+
+use support::eventually;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+use super::*;
+
+/// That `ready` says this, and that the log says it once, however many ask.
+async fn is_said(url: &str, what: &str) {
+    let store = || PostgresStore::new(url).unwrap();
+    let error = wrong(&store()).await;
+    assert!(error.contains(what), "{error}");
+    assert!(!error.contains("canary"), "{error}");
+    let log = log();
+    // On a busy machine the first error may be that it takes long.
+    let store = loop {
+        let store = AnyStore::new(store());
+        if claimed(&store).await.contains(what) {
+            break store;
+        }
+    };
+    for _ in 0..5 {
+        claimed(&store).await;
+    }
+    let place = url.split(['@', '/']).nth(3).unwrap();
+    assert_eq!(log.count(&["WARN", "delivery store fails", place, what]), 1, "{}", log.text());
+}
+
+async fn claimed(store: &AnyStore) -> String {
+    let claim = store.claim(&random_key(), Owner::random(), LEASE, KEEP).await;
+    claim.unwrap_err().to_string()
+}
+
+async fn execute(server: &Postgres, statements: String) {
+    let statements = sqlx::raw_sql(sqlx::AssertSqlSafe(statements));
+    statements.execute(&mut connection(server).await).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_password_and_a_missing_database_are_said() {
+    let server = server!();
+    let url = server.url().replace(PASSWORD, "canary_wrong");
+    is_said(&url, "refuses the user or the password").await;
+    is_said(&server.url().replace("/postgres?", "/nowhere?"), "has no such database").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_only_reads_is_said() {
+    let server = server!("default_transaction_read_only=on");
+    is_said(&server.url(), "only reads").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_right_that_is_missing_is_said_before_it_is_needed() {
+    let server = server!();
+    store(&server).await;
+    let role = format!("CREATE ROLE guest LOGIN PASSWORD '{PASSWORD}'");
+    execute(&server, role).await;
+    let url = server.url().replace("app:", "guest:");
+    let expected = "a right is missing (expected SELECT, INSERT, UPDATE and DELETE";
+    is_said(&url, expected).await;
+    let rights = ["SELECT", "INSERT", "UPDATE", "DELETE"];
+    for missing in rights {
+        execute(&server, "REVOKE ALL ON scrapest_webhook_deliveries FROM guest".into()).await;
+        let others: Vec<_> = rights.into_iter().filter(|right| *right != missing).collect();
+        let others = others.join(", ");
+        execute(&server, format!("GRANT {others} ON scrapest_webhook_deliveries TO guest")).await;
+        let error = wrong(&PostgresStore::new(&url).unwrap()).await;
+        assert!(error.contains(expected), "without {missing}: {error}");
+    }
+    // Without the right to delete deliveries are received, and nobody may have asked whether all is ready.
+    let guest = PostgresStore::new(&url).unwrap();
+    for _ in 0..20 {
+        join_all((0..100).map(|_| claim(&guest, random_key()))).await;
+    }
+    let place = format!("127.0.0.1:{}", server.port());
+    let stays = ["WARN", "expired records stay", &place, expected];
+    eventually("it is logged", || log().count(&stays) > 0).await;
+    assert_eq!(log().count(&stays), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_too_old_is_said() {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        loop {
+            let (mut client, _) = listener.accept().await.unwrap();
+            // It has a password for nobody, names its version, and waits for questions.
+            let greeting = [
+                &b"R\0\0\0\x08\0\0\0\0"[..],
+                b"S\0\0\0\x1aserver_version\x009.4.26\0",
+                b"Z\0\0\0\x05I",
+            ];
+            tokio::spawn(async move {
+                _ = client.read(&mut [0; 1024]).await;
+                _ = client.write_all(&greeting.concat()).await;
+                _ = client.read(&mut [0; 1024]).await;
+            });
+        }
+    });
+    let url = format!("postgres://app@127.0.0.1:{port}/postgres?sslmode=disable");
+    is_said(&url, "PostgreSQL is 9, expected 12 or newer").await;
+}
+
+#[test]
+fn an_unknown_parameter_is_refused_with_those_that_are_known() {
+    let url = "postgres://app@localhost/app?sslmod=require";
+    let error = PostgresStore::new(url).unwrap_err().to_string();
+    assert!(error.contains("unknown parameter"), "{error}");
+    assert!(error.contains("expected: sslmode,"), "{error}");
+}
