@@ -102,7 +102,8 @@ impl<P: Provider> WebhookLayer<P> {
     /// Behind a proxy, set [`with_trusted_proxies`](Self::with_trusted_proxies), or all clients count under the
     /// proxy's address. (If you forget a proxy on a private address, the layer notices it by its header, logs a
     /// warning, and limits nobody behind it.) If a trusted proxy's header cannot be read, or contradicts the other
-    /// one, the request gets 403. If the peer's address is not known, nobody is limited.
+    /// one, the request gets 403. If the peer's address is not known, or a trusted proxy names no client, nobody is
+    /// limited; either is logged once, as an error.
     ///
     /// ```
     /// # let layer = scrapest_webhook::ScrapestWebhookLayer::new("a-secret-of-some-24-bytes");
