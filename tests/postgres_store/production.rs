@@ -196,3 +196,22 @@ async fn a_record_that_another_transaction_holds_is_in_progress_and_holds_up_not
     assert_eq!(store.renew(&held, owner, LEASE).await.unwrap(), Settled::Done);
     assert!(matches!(claim(&store, released).await, Claim::Acquired { attempt: 2, .. }));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_renewal_that_meets_a_handlers_transaction_is_not_taken_for_an_outage() {
+    let server = server!();
+    let (log, store, key) = (log(), AnyStore::new(store(&server).await), random_key());
+    let (owner, fence) = acquire(&store, key).await;
+    let mut other = connection(&server).await;
+    let mut transaction = other.begin().await.unwrap();
+    transaction.execute("UPDATE scrapest_webhook_deliveries SET attempt = attempt").await.unwrap();
+    for _ in 0..3 {
+        let error = store.renew(&key, owner, LEASE).await.unwrap_err().to_string();
+        assert!(error.contains("locked by another transaction"), "{error}");
+        assert!(store.complete(&key, owner, fence, KEEP).await.is_err());
+    }
+    transaction.rollback().await.unwrap();
+    store.renew(&key, owner, LEASE).await.unwrap();
+    let place = format!("127.0.0.1:{}", server.port());
+    assert_eq!(log.count(&["WARN", "delivery store fails", &place, "locked"]), 0);
+}
