@@ -106,10 +106,6 @@ impl Error for StoreError {
 
 /// A record cannot be changed while another transaction has it.
 #[derive(Debug)]
-#[cfg_attr(
-    not(feature = "postgres"),
-    expect(dead_code, reason = "no other store waits for others")
-)]
 pub(super) struct Locked;
 
 impl fmt::Display for Locked {

@@ -49,8 +49,8 @@ pub async fn run(options: &Options) -> Result<Violations> {
     println!("f14: {} min at {RATE}/s, real time, failover in the middle", options.minutes);
     let last = Arc::new(Last::default());
     let sending = tokio::spawn(send(site.sender(), length, Arc::clone(&last)));
-    let mut measured = Measured::default();
-    measured.memory = vec![[Vec::new(), Vec::new()]; site.receivers.len()];
+    let memory = vec![[Vec::new(), Vec::new()]; site.receivers.len()];
+    let mut measured = Measured { connections: 0, memory };
     let mut sent_again = None;
     let began = Instant::now();
     let mut seconds = interval(Duration::from_secs(1));
@@ -132,7 +132,6 @@ async fn send_again(sender: Sender, requests: VecDeque<Sent>) {
     running.join_all().await;
 }
 
-#[derive(Default)]
 struct Measured {
     /// The most that were seen on the server.
     connections: i64,
