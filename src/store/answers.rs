@@ -85,6 +85,11 @@ impl StoreError {
     pub fn new(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self(cause.into())
     }
+
+    /// Whether the store itself is well.
+    pub(super) fn is_of_one_record(&self) -> bool {
+        self.0.is::<Locked>()
+    }
 }
 
 impl fmt::Display for StoreError {
@@ -98,3 +103,15 @@ impl Error for StoreError {
         Some(&*self.0)
     }
 }
+
+/// A record cannot be changed while another transaction has it.
+#[derive(Debug)]
+pub(super) struct Locked;
+
+impl fmt::Display for Locked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("record is locked by another transaction, which has yet to end")
+    }
+}
+
+impl Error for Locked {}

@@ -35,6 +35,8 @@ impl Outage {
     ) -> Result<T, StoreError> {
         match &answer {
             Ok(_) => self.answered(store),
+            // As while a handler's own transaction completes the delivery.
+            Err(error) if error.is_of_one_record() => {}
             Err(error) => self.failed(store, error),
         }
         answer

@@ -67,8 +67,15 @@ async fn an_address_that_leads_to_a_standby_works_once_it_leads_to_the_primary()
     // The connections to the standby stay open: the store must let go of them.
     proxy.lead_to(server.port());
     for store in &stores {
-        let (_, took) = recovers(|| store.ready()).await;
-        assert!(took < RECOVERY, "{took:?}");
+        // The first question finds the primary; a busy machine may take longer for it than it may take.
+        let ready = || async {
+            let ready = store.ready().await;
+            if let Err(error) = &ready {
+                assert!(!error.to_string().contains("only reads"), "{error}");
+            }
+            ready
+        };
+        recovers(ready).await;
         let key = random_key();
         let (owner, fence) = acquire(store, key).await;
         assert_eq!(store.renew(&key, owner, LEASE).await.unwrap(), Settled::Done);
@@ -195,4 +202,23 @@ async fn a_record_that_another_transaction_holds_is_in_progress_and_holds_up_not
     transaction.rollback().await.unwrap();
     assert_eq!(store.renew(&held, owner, LEASE).await.unwrap(), Settled::Done);
     assert!(matches!(claim(&store, released).await, Claim::Acquired { attempt: 2, .. }));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_renewal_that_meets_a_handlers_transaction_is_not_taken_for_an_outage() {
+    let server = server!();
+    let (log, store, key) = (log(), AnyStore::new(store(&server).await), random_key());
+    let (owner, fence) = acquire(&store, key).await;
+    let mut other = connection(&server).await;
+    let mut transaction = other.begin().await.unwrap();
+    transaction.execute("UPDATE scrapest_webhook_deliveries SET attempt = attempt").await.unwrap();
+    for _ in 0..3 {
+        let error = store.renew(&key, owner, LEASE).await.unwrap_err().to_string();
+        assert!(error.contains("locked by another transaction"), "{error}");
+        assert!(store.complete(&key, owner, fence, KEEP).await.is_err());
+    }
+    transaction.rollback().await.unwrap();
+    store.renew(&key, owner, LEASE).await.unwrap();
+    let place = format!("127.0.0.1:{}", server.port());
+    assert_eq!(log.count(&["WARN", "delivery store fails", &place, "locked"]), 0);
 }

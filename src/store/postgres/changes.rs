@@ -8,9 +8,8 @@ use super::AT_ONCE;
 use super::connection::Connection;
 use super::record::{Record, key};
 use super::statements::{Rows, forget};
-use crate::store::sql::{
-    Answer, Asked, Batches, Failure, Locked, Question, Unreadable, Verb, tell_all,
-};
+use crate::store::answers::Locked;
+use crate::store::sql::{Answer, Asked, Batches, Failure, Question, Unreadable, Verb, tell_all};
 use crate::store::{Key, Settled, StoreError};
 use crate::warn_once::WarnOnce;
 

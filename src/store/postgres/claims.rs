@@ -8,8 +8,9 @@ use super::AT_ONCE;
 use super::connection::Connection;
 use super::record::{Record, key};
 use super::statements::Rows;
+use crate::store::answers::Locked;
 use crate::store::sql::{
-    Answer, Asked, Batches, Failure, LOCKED, Locked, Question, Verb, fence_from_sql, tell_all,
+    Answer, Asked, Batches, Failure, LOCKED, Question, Verb, fence_from_sql, tell_all,
 };
 use crate::store::{Claims, Fence, Key, Owner, StoreError};
 

@@ -73,21 +73,6 @@ impl Error for Unreadable {}
 #[cfg(feature = "postgres")]
 pub(super) const LOCKED: Duration = Duration::from_secs(1);
 
-/// A record cannot be changed while another transaction has it.
-#[cfg(feature = "postgres")]
-#[derive(Debug)]
-pub(super) struct Locked;
-
-#[cfg(feature = "postgres")]
-impl fmt::Display for Locked {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("record is locked by another transaction, which has yet to end")
-    }
-}
-
-#[cfg(feature = "postgres")]
-impl Error for Locked {}
-
 /// A fence as a database has it, which knows no unsigned numbers.
 pub(super) fn fence_to_sql(fence: super::Fence) -> i64 {
     i64::try_from(fence.get()).unwrap_or(i64::MAX)

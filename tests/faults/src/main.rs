@@ -31,7 +31,7 @@ struct Command {
 
 #[derive(Subcommand)]
 enum What {
-    /// About two minutes: every point, every defect, and a small size of every figure that is judged.
+    /// About three minutes: every point, every defect, and a small size of every figure that is judged.
     Short(Chosen),
     /// Every figure at its full size: about half an hour; with `--scale 1`, in real time, two.
     Long(Chosen),
@@ -85,7 +85,7 @@ struct Chosen {
     /// One outage of F8 alone.
     #[arg(long)]
     phase: Option<Phase>,
-    /// How long F14 takes; with `--small` it is one.
+    /// How long F14 takes; with `--small` and in `short` it is one.
     #[arg(long, default_value_t = 60)]
     minutes: u32,
 }
@@ -101,7 +101,7 @@ impl Chosen {
             scale: self.scale.max(1),
             full: full && !self.small,
             phase: self.phase,
-            minutes: if self.small { 1 } else { self.minutes.max(1) },
+            minutes: if full && !self.small { self.minutes.max(1) } else { 1 },
         }
     }
 }
@@ -176,7 +176,7 @@ async fn measure(what: What) -> Result<(u64, Violations)> {
     if matches!(what, What::Short(_) | What::Long(_) | What::F13(_)) {
         violations.extend(figures::f13::run(&options).await?);
     }
-    if matches!(what, What::F14(_)) {
+    if matches!(what, What::Short(_) | What::F14(_)) {
         violations.extend(figures::f14::run(&options).await?);
     }
     if matches!(what, What::Long(_) | What::QueueSpeed(_)) {

@@ -25,6 +25,8 @@ use crate::site::Site;
 
 /// Deliveries per second.
 const RATE: u32 = 200;
+/// For a machine that does other things too.
+const RATE_SMALL: u32 = 50;
 /// From the end of the primary to the promotion of its standby.
 const NOTICED: Duration = Duration::from_secs(5);
 /// How many of the last deliveries before the failover are sent again after it.
@@ -46,11 +48,12 @@ pub async fn run(options: &Options) -> Result<Violations> {
     block_in_place(|| site.start_all())?;
 
     let length = Duration::from_secs(60) * options.minutes;
-    println!("f14: {} min at {RATE}/s, real time, failover in the middle", options.minutes);
+    let rate = if options.full { RATE } else { RATE_SMALL };
+    println!("f14: {} min at {rate}/s, real time, failover in the middle", options.minutes);
     let last = Arc::new(Last::default());
-    let sending = tokio::spawn(send(site.sender(), length, Arc::clone(&last)));
-    let mut measured = Measured::default();
-    measured.memory = vec![[Vec::new(), Vec::new()]; site.receivers.len()];
+    let sending = tokio::spawn(send(site.sender(), rate, length, Arc::clone(&last)));
+    let memory = vec![[Vec::new(), Vec::new()]; site.receivers.len()];
+    let mut measured = Measured { connections: 0, memory };
     let mut sent_again = None;
     let began = Instant::now();
     let mut seconds = interval(Duration::from_secs(1));
@@ -99,11 +102,11 @@ impl Last {
     }
 }
 
-async fn send(sender: Sender, length: Duration, last: Arc<Last>) {
+async fn send(sender: Sender, rate: u32, length: Duration, last: Arc<Last>) {
     let began = Instant::now();
     let mut running = JoinSet::new();
     for number in 0.. {
-        let due = Duration::from_secs(1) / RATE * number;
+        let due = Duration::from_secs(1) / rate * number;
         if due >= length {
             break;
         }
@@ -132,7 +135,6 @@ async fn send_again(sender: Sender, requests: VecDeque<Sent>) {
     running.join_all().await;
 }
 
-#[derive(Default)]
 struct Measured {
     /// The most that were seen on the server.
     connections: i64,
@@ -146,20 +148,25 @@ fn conclude(options: &Options, site: &Site, measured: &Measured) -> Result<Viola
     let verdict = judge(&history, site.terms());
     let mut violations = report("f14", site, options, &verdict)?;
     println!("f14: lost, double and overlap (goal 0 each); {}", answers(&history));
+    // Then the limits on time are not the receivers' doing.
+    let told_only = !options.full && history.stalls > 0;
+    if told_only {
+        println!("f14: the machine stood still {} times: only losses count", history.stalls);
+    }
     let gave_up = verdict.unreachable.len();
-    if gave_up > 0 {
+    if gave_up > 0 && !told_only {
         violations.push(format!("f14: {gave_up} deliveries were given up"));
     }
 
     let first = history.recoveries().into_iter().max().unwrap_or(u64::MAX);
     println!("f14: first success {:.2} s after the failover (goal 3 s)", first as f64 / 1e6);
-    if first > RECOVERY && options.full {
+    if first > RECOVERY && !told_only {
         violations.push(format!("f14: first success {first} µs after the failover"));
     }
 
     let most = CONNECTIONS * i64::try_from(site.receivers.len())?;
     println!("f14: {} connections on the server at most (goal {most})", measured.connections);
-    if measured.connections > most {
+    if measured.connections > most && !told_only {
         violations.push(format!("f14: {} connections, expected {most}", measured.connections));
     }
 
