@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use sha2::{Digest, Sha256};
+use tokio::time::Instant;
 
 use crate::access::Access;
 use crate::config_error::ConfigError;
 use crate::limits::Limits;
 use crate::observe::{Meters, MetersOfLayer, Notices};
 use crate::provider::{DedupBy, Provider};
+use crate::run_state::RunState;
 use crate::secret::{Source, TokenIn};
 use crate::store::{AnyStore, MemoryStore};
 
@@ -166,6 +168,11 @@ impl<P: Provider> Receiver<P> {
             true => self.provider.attempt_tolerance(),
             false => self.provider.past_tolerance(),
         })
+    }
+
+    /// When the sender is answered at the latest.
+    pub(crate) fn answer_by(&self, run: &RunState) -> Instant {
+        run.arrived() + self.answer_deadline()
     }
 
     /// A third of the lease: two renewals may fail before it is lost.

@@ -1,12 +1,11 @@
 //! What runs, and the end of it when the process is to stop.
 
 use std::ops::Deref;
-use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 
 #[derive(Debug)]
 pub(crate) struct Runs {
@@ -14,11 +13,12 @@ pub(crate) struct Runs {
     running: AtomicUsize,
     /// How many wait for the last of them: usually 0, and then nobody is told of it.
     draining: AtomicUsize,
-    last_ended: Notify,
-    /// Whether what still runs is to end.
-    ending: watch::Sender<bool>,
     /// Whether nothing may begin any more.
     closed: AtomicBool,
+    /// Whether what still runs is to end.
+    ending: AtomicBool,
+    /// The last run has ended, or what still runs is to end.
+    changed: Notify,
 }
 
 /// What [`Runs::drained`] waits for the end of. What runs within a request borrows, what goes on in the background
@@ -31,9 +31,9 @@ impl Runs {
         Arc::new(Self {
             running: AtomicUsize::new(0),
             draining: AtomicUsize::new(0),
-            last_ended: Notify::new(),
-            ending: watch::Sender::new(false),
             closed: AtomicBool::new(false),
+            ending: AtomicBool::new(false),
+            changed: Notify::new(),
         })
     }
 
@@ -52,23 +52,24 @@ impl Runs {
     }
 
     pub(super) fn end(&self) {
-        self.ending.send_replace(true);
+        self.ending.store(true, Ordering::SeqCst);
+        self.changed.notify_waiters();
     }
 
     pub(super) async fn drained(&self, grace: Duration) -> bool {
         let _draining = Draining::begin(&self.draining);
-        let drained = async {
-            loop {
-                // Enlisted first, and asked then: otherwise the last end in between would be missed.
-                let mut ended = pin!(self.last_ended.notified());
-                ended.as_mut().enable();
-                if self.is_idle() {
-                    return;
-                }
-                ended.await;
+        tokio::time::timeout(grace, self.until(Self::is_idle)).await.is_ok()
+    }
+
+    async fn until(&self, is_so: impl Fn(&Self) -> bool) {
+        loop {
+            // It hears of every change from here on, so that none is missed after the question.
+            let changed = self.changed.notified();
+            if is_so(self) {
+                return;
             }
-        };
-        tokio::time::timeout(grace, drained).await.is_ok()
+            changed.await;
+        }
     }
 
     fn is_idle(&self) -> bool {
@@ -84,10 +85,7 @@ impl<R: Deref<Target = Runs>> Running<R> {
 
     /// Waits until what still runs is to end.
     pub(crate) async fn is_to_end(&self) {
-        // An error would be a sender that is gone: then nobody tells it to end.
-        if self.0.ending.subscribe().wait_for(|ending| *ending).await.is_err() {
-            std::future::pending().await
-        }
+        self.0.until(|runs| runs.ending.load(Ordering::SeqCst)).await;
     }
 }
 
@@ -95,7 +93,7 @@ impl<R: Deref<Target = Runs>> Drop for Running<R> {
     fn drop(&mut self) {
         let is_last = self.0.running.fetch_sub(1, Ordering::SeqCst) == 1;
         if is_last && self.0.draining.load(Ordering::SeqCst) > 0 {
-            self.0.last_ended.notify_waiters();
+            self.0.changed.notify_waiters();
         }
     }
 }

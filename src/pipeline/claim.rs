@@ -1,8 +1,11 @@
 //! Step 6: the store says whether this attempt may run.
 
 use std::cmp::min;
+use std::future::{Future, Ready, ready};
+use std::pin::Pin;
 use std::time::Duration;
 
+use futures_util::future::Either;
 use tokio::time::{Instant, sleep};
 
 use super::identify::Identified;
@@ -21,47 +24,66 @@ pub(super) struct Claimed<'a> {
     /// A time before the store was asked: the lease runs from then or later.
     pub(super) since: Moment,
     pub(super) body: HeldBody,
-    /// When the sender is answered at the latest.
-    pub(super) deadline: Instant,
     /// What a shutdown waits for: a claim goes on without its client, and its handler follows.
     pub(super) running: Running<&'a Runs>,
     /// The right to run a handler, of which there are only so many. `None` while this waits.
     permit: Option<RunPermit>,
 }
 
-/// Claims every key of the delivery and writes their fences, or says why not.
-pub(super) async fn acquire<'a, P: Provider>(
+/// At once, or boxed.
+type Acquiring<'a, F> = Either<Ready<Result<Claimed<'a>, Reply>>, Pin<Box<F>>>;
+
+/// Claims every key of the delivery and writes their fences, or says why not. At once, if the store answers at once and
+/// nobody else has a key. The rest is boxed: most deliveries never wait, and need not carry the room for it.
+pub(super) fn acquire<'a: 'd, 'd, P: Provider>(
     receiver: &'a Receiver<P>,
-    delivery: &mut Identified,
+    delivery: &'d mut Identified,
     body: Body,
-    run: &RunState,
-) -> Result<Claimed<'a>, Reply> {
+    run: &'d RunState,
+) -> Acquiring<'a, impl Future<Output = Result<Claimed<'a>, Reply>> + use<'a, 'd, P>> {
     if let Some(run_keys) = &mut delivery.run_keys
         && !receiver.limits.test_events.begin(run_keys, &mut delivery.keys, receiver.retention())
     {
-        return Err(RejectionKind::Duplicate.into());
+        return Either::Left(ready(Err(RejectionKind::Duplicate.into())));
     }
-    let claimed = acquire_keys(receiver, delivery, body, run).await;
-    if let (Err(_), Some(run_keys)) = (&claimed, &mut delivery.run_keys) {
-        receiver.limits.test_events.give_back(run_keys);
-    }
-    claimed
+    let contends = match ask_once(receiver, delivery, body, run) {
+        Ok((claimed, true)) => return Either::Left(ready(Ok(claimed))),
+        Ok((claimed, false)) => claimed,
+        Err(reply) => {
+            give_back(receiver, delivery);
+            return Either::Left(ready(Err(reply)));
+        }
+    };
+    Either::Right(Box::pin(async move {
+        let claimed = contend(receiver, delivery, contends, run).await;
+        if claimed.is_err() {
+            give_back(receiver, delivery);
+        }
+        claimed
+    }))
 }
 
-async fn acquire_keys<'a, P: Provider>(
+fn give_back<P>(receiver: &Receiver<P>, delivery: &Identified) {
+    if let Some(run_keys) = &delivery.run_keys {
+        receiver.limits.test_events.give_back(run_keys);
+    }
+}
+
+/// Asks a store that takes no waiting, and says whether all keys are claimed. If not, they may be later.
+fn ask_once<'a, P: Provider>(
     receiver: &'a Receiver<P>,
     delivery: &mut Identified,
     body: Body,
     run: &RunState,
-) -> Result<Claimed<'a>, Reply> {
+) -> Result<(Claimed<'a>, bool), Reply> {
     let keys = &mut delivery.keys;
     let since = Moment::now();
+    run.arrived_by(since.instant);
     let mut claimed = Claimed {
         owner: Owner::random(),
         attempt: 0,
         since,
         body: HeldBody::Alone(body),
-        deadline: run.arrived_by(since.instant) + receiver.answer_deadline(),
         running: receiver.limits.begin()?,
         permit: Some(receiver.limits.run_permit()?),
     };
@@ -74,14 +96,13 @@ async fn acquire_keys<'a, P: Provider>(
     match if is_known { None } else { now() } {
         Some(Ok(Claims::Acquired { attempt })) => {
             claimed.attempt = attempt;
-            Ok(claimed)
+            Ok((claimed, true))
         }
         Some(Ok(Claims::Completed { place })) if delivery.run_keys.is_none() => {
             run.enter(Phase::Idle);
             Err(duplicate(receiver, delivery, place))
         }
-        // Boxed: most deliveries never wait, and need not carry the room for it.
-        _ => Box::pin(contend(receiver, delivery, claimed, run)).await,
+        _ => Ok((claimed, false)),
     }
 }
 
@@ -96,8 +117,9 @@ async fn contend<'a, P: Provider>(
     let Identified { keys, run_keys, .. } = delivery;
     // Whether a question went unanswered, so that it is not known what the owner holds.
     let mut unsure = false;
+    let deadline = receiver.answer_by(run);
     let patience = match receiver.on_store_down {
-        OnStoreDown::Refuse => claimed.deadline,
+        OnStoreDown::Refuse => deadline,
         OnStoreDown::ProcessAnyway => run.arrived() + receiver.answer_deadline() / 2,
     };
     let mut waiting = None;
@@ -116,8 +138,8 @@ async fn contend<'a, P: Provider>(
             claimed.permit = match receiver.limits.run_permit() {
                 Ok(permit) => Some(permit),
                 // The run that it waits for may go on as well.
-                Err(_) if waiting.is_some() && Instant::now() < claimed.deadline => {
-                    sleep(min(pause, claimed.deadline - Instant::now())).await;
+                Err(_) if waiting.is_some() && Instant::now() < deadline => {
+                    sleep(min(pause, deadline - Instant::now())).await;
                     continue;
                 }
                 Err(kind) => return Err(kind.into()),
@@ -160,7 +182,7 @@ async fn contend<'a, P: Provider>(
                 // Nothing is held while waiting: a client that leaves leaves nothing behind.
                 run.enter(Phase::Idle);
                 claimed.permit = None;
-                let left = claimed.deadline.saturating_duration_since(Instant::now());
+                let left = deadline.saturating_duration_since(Instant::now());
                 if left.is_zero() || run.is_detached() {
                     return Err(Reply::later(RejectionKind::InProgress, retry_after));
                 }

@@ -87,7 +87,7 @@ pub(super) async fn run<P: Provider, H: Future>(
     // From here on the handler has spoken: the answer is its own, however long the record takes.
     run.enter(Phase::Held);
     let status = ended.as_ref().ok().and_then(status);
-    let (held, patience) = (handled.delivery.held(), handled.claimed.deadline);
+    let (held, patience) = (handled.delivery.held(), receiver.answer_by(run));
     match status {
         Some(200..300) if run.is_completed_in() => {
             // Boxed, as most have no such transaction: a future of more than 1 kB costs 2,000 instructions to allocate.
@@ -158,7 +158,7 @@ async fn oversee<P: Provider>(
 ) -> RejectionKind {
     let limit = Instant::now() + receiver.run_limit;
     // One timer until the first of the three is due, because most handlers end before that.
-    let first = limit.min(handled.claimed.deadline).min(handled.renewal_due(receiver));
+    let first = limit.min(receiver.answer_by(run)).min(handled.renewal_due(receiver));
     let mut ending = pin!(handled.claimed.running.is_to_end());
     if let Either::Right(_) = select(pin!(sleep_until(first)), ending.as_mut()).await {
         return RejectionKind::ShuttingDown;
@@ -180,7 +180,7 @@ async fn oversee_long<P: Provider>(
         timeout_at(limit, keep_lease(receiver, handled, run)).map(|_| RejectionKind::RunLimit);
     let ending = ending.map(|()| RejectionKind::ShuttingDown);
     let unready = async {
-        sleep_until(handled.claimed.deadline).await;
+        sleep_until(receiver.answer_by(run)).await;
         match run.phase() {
             Phase::Running => pending().await,
             _ => RejectionKind::NotReady,

@@ -1,10 +1,11 @@
 //! The end of step 7: a success is recorded, a failure releases the delivery for the retry.
 
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::slice;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::OptionFuture;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -22,6 +23,10 @@ use crate::timer::timeout_at;
 /// How long one question in the background may take: at first, and at most, for a store that is slow.
 const ONE_QUESTION: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(10)];
 
+/// The rest of it, to be awaited, if the store did not take it at once. Boxed: most deliveries never wait, and need not
+/// carry the room for it.
+type Settling<F> = OptionFuture<Pin<Box<F>>>;
+
 /// What is still to be told to the store.
 struct Unsettled {
     keys: Vec<(Key, Fence)>,
@@ -30,23 +35,23 @@ struct Unsettled {
 }
 
 /// Records a success, as of `at` where the store can do so at once, and as of now otherwise.
-pub(super) fn complete<P: Provider>(
-    receiver: &Receiver<P>,
+pub(super) fn complete<'a, P: Provider>(
+    receiver: &'a Receiver<P>,
     held: &Held,
     patience: Instant,
     at: Option<Instant>,
-) -> impl Future<Output = ()> {
+) -> Settling<impl Future<Output = ()> + use<'a, P>> {
     let how = Settlement::Complete { keep: held.keep };
     settle(receiver, held.keys.all(), held.owner, how, patience, at)
 }
 
 /// Lets the next attempt run.
-pub(super) fn release<P: Provider>(
-    receiver: &Receiver<P>,
+pub(super) fn release<'a, P: Provider>(
+    receiver: &'a Receiver<P>,
     keys: &[(Key, Fence)],
     owner: Owner,
     patience: Instant,
-) -> impl Future<Output = ()> {
+) -> Settling<impl Future<Output = ()> + use<'a, P>> {
     settle(receiver, keys, owner, Settlement::Release, patience, None)
 }
 
@@ -86,18 +91,21 @@ pub(super) fn release_later<P: Provider>(receiver: &Receiver<P>, keys: &Keys, ow
     Unsettled::new(keys.all(), owner, Settlement::Release).go_on(receiver);
 }
 
-async fn settle<P: Provider>(
-    receiver: &Receiver<P>,
+fn settle<'a, P: Provider>(
+    receiver: &'a Receiver<P>,
     keys: &[(Key, Fence)],
     owner: Owner,
     how: Settlement,
     patience: Instant,
     at: Option<Instant>,
-) {
+) -> Settling<impl Future<Output = ()> + use<'a, P>> {
+    let waits = || Box::pin(Unsettled::new(keys, owner, how).settle(receiver, patience));
     match receiver.store.settle_now(keys, owner, how, at) {
-        Some(Ok(settled)) => warn_if_late(settled, how, &receiver.meters),
-        // Boxed: most deliveries never wait, and need not carry the room for it.
-        _ => Box::pin(Unsettled::new(keys, owner, how).settle(receiver, patience)).await,
+        Some(Ok(settled)) => {
+            warn_if_late(settled, how, &receiver.meters);
+            None.into()
+        }
+        _ => Some(waits()).into(),
     }
 }
 

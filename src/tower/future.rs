@@ -65,3 +65,22 @@ fn spawn<B: Send + 'static, E: Send + 'static>(run: Instrumented<Pin<Box<Run<B, 
     tokio::spawn(run);
     true
 }
+
+#[cfg(test)]
+mod tests {
+    use tracing::Span;
+
+    use super::*;
+    use crate::ScrapeBadgerWebhookLayer;
+
+    /// glibc keeps freed blocks of up to 1,032 bytes per thread. Above that an allocation of each delivery costs ten
+    /// times as much.
+    #[test]
+    fn the_future_of_a_delivery_is_small_enough_for_the_allocators_cache() {
+        let layer = ScrapeBadgerWebhookLayer::new("a-secret-of-some-24-bytes");
+        let request = http::Request::new(axum::body::Body::empty());
+        let exchange = HttpExchange::new(request, axum::Router::new());
+        let future = receive(layer.checked(), exchange, RunState::new(Span::none()));
+        assert!(size_of_val(&future) <= 1_032, "{} bytes", size_of_val(&future));
+    }
+}

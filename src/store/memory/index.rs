@@ -1,9 +1,9 @@
 //! Where the record of a key is: 4 bytes, and one of its hash, in buckets of one cache line.
 //!
 //! To find that a key is not there, and to put it there, takes that one line, where a general hash table takes two. With
-//! `hashbrown::HashTable` in its place, in as many parts, a claim and a completion took as long with 100,000 records, and a
-//! fifth longer with a million: 1.3 to 1.4 times a map and a queue, and not 1.13 (`peers -- goals`). A key that finds its bucket full
-//! goes into the next that is not, and those that it passed count it.
+//! `hashbrown::HashTable` in its place, in as many parts, a claim and a completion took as long with 100,000 records, and
+//! a fifth longer with a million: 1.3 to 1.4 times a map and a queue, and not 1.13 (`peers -- goals`). A key that finds
+//! its bucket full goes into the next that is not, and those that it passed count it.
 //!
 //! The index is in many parts, each of which grows by itself, so that none takes long.
 
