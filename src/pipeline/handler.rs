@@ -196,6 +196,10 @@ fn dispose(of: impl FnOnce()) -> bool {
     catch_unwind(AssertUnwindSafe(of)).map_err(std::mem::forget).is_ok()
 }
 
+/// Between two questions for a renewal, while the store does not answer.
+const LEAST_PAUSE: Duration = Duration::from_millis(50);
+const MOST_PAUSE: Duration = Duration::from_secs(1);
+
 /// Renews the lease at each third of it, and tells the handler when it is surely lost.
 async fn keep_lease<P: Provider>(
     receiver: &Receiver<P>,
@@ -232,7 +236,8 @@ async fn keep_lease<P: Provider>(
             run.lose_lease();
             return pending().await;
         }
+        // Soon enough to be answered before the lease ends, however short that is.
         let now = Instant::now();
-        due = now + (held_until - now).min(receiver.renewal()).min(Duration::from_secs(1));
+        due = now + ((held_until - now) / 4).clamp(LEAST_PAUSE, MOST_PAUSE);
     }
 }
