@@ -102,3 +102,20 @@ async fn a_store_that_does_not_answer_a_renewal_holds_up_nothing() {
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_renewal_whose_answer_was_lost_is_asked_again_before_the_shortest_lease_ends() {
+    let store = ScriptedStore::new(|call| match (call.verb, call.nth) {
+        (Verb::Renew, 0) => Fault::Hang,
+        (Verb::Renew, _) => Fault::Slow(Duration::from_millis(100)),
+        _ => Fault::None,
+    });
+    let lease = Duration::from_millis(1_500);
+    let layer = layer().with_store(store).with_lease(lease);
+    let handler = Handler::new(move |delivery, _| async move {
+        tokio::time::sleep(2 * lease).await;
+        if delivery.is_lease_lost() { 503 } else { 200 }
+    });
+    let receiver = InProcess::new(&layer, handler);
+    assert_eq!(receiver.status(&genuine().sign()).await, 200);
+}
