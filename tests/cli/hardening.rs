@@ -14,7 +14,7 @@ async fn a_service_that_says_continue_without_end_is_504_and_others_do_not_wait_
     // One more than there are threads for it.
     let upstream = Upstream::start(&[Act::Continue; 3]).await;
     let url = upstream.url();
-    let flags = ["--forward", url.as_str(), "--forward-timeout", "20s", "--answer-within", "90s"];
+    let flags = ["--forward", url.as_str(), "--forward-timeout", "12s", "--answer-within", "90s"];
     let listening = Listening::start(&flags);
     let requests = [(); 3].map(|()| scrapest().sign());
     let forwarded = join_all(requests.iter().map(|request| listening.send(request)));
@@ -32,7 +32,7 @@ async fn a_service_that_says_continue_without_end_is_504_and_others_do_not_wait_
         let mut forwarded = std::pin::pin!(forwarded);
         tokio::select! {
             biased;
-            _ = &mut forwarded => panic!("5 forged requests took longer than the timeout of 20 s"),
+            _ = &mut forwarded => panic!("5 forged requests took longer than the timeout of 12 s"),
             () = &mut others => {}
         }
         forwarded.await

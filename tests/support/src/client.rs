@@ -90,7 +90,7 @@ pub async fn read(stream: &mut TcpStream) -> Answer {
             }
         }
     };
-    timeout(Duration::from_secs(20), reading).await.expect("an answer within 20 s");
+    timeout(Duration::from_secs(60), reading).await.expect("an answer within 60 s");
     parse(&bytes).unwrap_or_else(|| panic!("an answer, not {:?}", String::from_utf8_lossy(&bytes)))
 }
 
