@@ -114,7 +114,7 @@ pub(super) async fn run<P: Provider, H: Future>(
     ended.map_err(Reply::from)
 }
 
-/// The handler's answer, or why there is none, and whether it has waited for something. There is a timer only once it has waited for something.
+/// The handler's answer, or why there is none, and whether it has waited for something: only then is there a timer.
 async fn guarded<P: Provider, H: Future>(
     receiver: &Receiver<P>,
     mut handler: Pin<&mut Option<H>>,
