@@ -276,6 +276,7 @@ impl Lookup for HeaderMap {
         // Of any case. To go through all headers is what takes long here, not to find one.
         self.get_all(name).for_each(|value| found(value.as_bytes()));
     }
+
     fn all<'a>(&'a self, found: &mut dyn FnMut(&str, &'a [u8])) {
         self.iter().for_each(|(name, value)| found(name.as_str(), value.as_bytes()));
     }

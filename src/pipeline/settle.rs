@@ -174,6 +174,7 @@ impl Unsettled {
         let verb = self.how.verb();
         let end = Instant::now() + meaningful;
         let [mut limit, longest] = ONE_QUESTION;
+        let mut is_said = false;
         for pause in pauses().take_while(|_| Instant::now() < end) {
             sleep(pause).await;
             while let Some(key) = self.next() {
@@ -182,7 +183,14 @@ impl Unsettled {
                     // Not taken for late if it was lost: the question before may have taken effect, and its
                     // repetition then finds a key that this very owner has settled.
                     Ok(Ok(_)) => self.keys.retain(|waiting| *waiting != key),
-                    Ok(Err(_)) => break,
+                    Ok(Err(error)) => {
+                        // Of a store that is down the log says so once, and not for each delivery.
+                        if error.is_of_one_record() && !is_said {
+                            tracing::warn!(%error, verb = verb.as_str(), "not recorded yet");
+                            is_said = true;
+                        }
+                        break;
+                    }
                     Err(_) => {
                         store.unanswered(verb);
                         limit = longest.min(limit * 2);

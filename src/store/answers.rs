@@ -87,7 +87,7 @@ impl StoreError {
     }
 
     /// Whether the store itself is well.
-    pub(super) fn is_of_one_record(&self) -> bool {
+    pub(crate) fn is_of_one_record(&self) -> bool {
         self.0.is::<Locked>()
     }
 }

@@ -35,7 +35,7 @@ impl Outage {
     ) -> Result<T, StoreError> {
         match &answer {
             Ok(_) => self.answered(store),
-            // As while a handler's own transaction completes the delivery.
+            // As while a handler's own transaction completes the delivery. The caller logs what it means.
             Err(error) if error.is_of_one_record() => {}
             Err(error) => self.failed(store, error),
         }

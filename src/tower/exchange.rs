@@ -271,6 +271,7 @@ impl Lookup for HeaderMap {
             }
         }
     }
+
     fn all<'a>(&'a self, found: &mut dyn FnMut(&str, &'a [u8])) {
         for (name, value) in self {
             found(name.as_str(), value.as_bytes());

@@ -1,7 +1,10 @@
 //! Servers as they are in production: a failover behind one address, locks, a standby that is gone, a pooler.
 
+use std::sync::{Arc, Mutex};
+
 use scrapest_webhook::store::{Claims, Settlement};
 use support::servers::pgbouncer::PgBouncer;
+use support::{Axum, Framework, Handler, eventually, genuine, layer};
 
 use super::*;
 
@@ -221,4 +224,34 @@ async fn a_renewal_that_meets_a_handlers_transaction_is_not_taken_for_an_outage(
     store.renew(&key, owner, LEASE).await.unwrap();
     let place = format!("127.0.0.1:{}", server.port());
     assert_eq!(log.count(&["WARN", "delivery store fails", &place, "locked"]), 0);
+}
+
+/// Otherwise nobody would know of a transaction that somebody left open: the store itself is well.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_success_whose_record_is_locked_is_said_and_recorded_once_it_is_free() {
+    let server = server!();
+    let (log, url) = (log(), server.url());
+    let left_open = Arc::new(Mutex::new(None));
+    let kept = Arc::clone(&left_open);
+    let handler = Handler::new(move |_, _| {
+        let (url, kept) = (url.clone(), Arc::clone(&kept));
+        async move {
+            let mut other = PgConnection::connect(&url).await.unwrap();
+            let lock = "BEGIN; UPDATE scrapest_webhook_deliveries SET attempt = attempt";
+            other.execute(lock).await.unwrap();
+            *kept.lock().unwrap() = Some(other);
+            200
+        }
+    });
+    let receiver = Axum::serve(layer().with_store(store(&server).await), handler.clone()).await;
+    let request = genuine().sign();
+    assert_eq!(receiver.send(&request).await.status, 200);
+    let line = ["WARN", "not recorded yet", "locked by another transaction"];
+    eventually("the line", || log.count(&line) > 0).await;
+
+    drop(left_open.lock().unwrap().take());
+    // As after a restart: what the first receiver knows is of no use to this one.
+    let next = Axum::serve(layer().with_store(store(&server).await), handler.clone()).await;
+    assert_eq!(next.send(&request).await.status, 200);
+    assert_eq!((handler.runs(), log.count(&line)), (1, 1));
 }
