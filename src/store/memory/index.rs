@@ -1,9 +1,9 @@
 //! Where the record of a key is: 4 bytes, and one of its hash, in buckets of one cache line.
 //!
-//! To find that a key is not there, and to put it there, takes that one line, where a general hash table takes two. It is
-//! not shown to be faster for that: with a million records a claim and a completion take 1.3 to 1.5 times a map and a
-//! queue in four runs, and took 1.3 to 1.4 in one with `hashbrown::HashTable` in its place (`peers -- goals`). A key that
-//! finds its bucket full goes into the next that is not, and those that it passed count it.
+//! To find that a key is not there, and to put it there, takes that one line, where a general hash table takes two. It
+//! is not shown to be faster for that: with a million records a claim and a completion take 1.3 to 1.5 times a map and
+//! a queue in four runs, and took 1.3 to 1.4 in one with `hashbrown::HashTable` in its place (`peers -- goals`). A key
+//! that finds its bucket full goes into the next that is not, and those that it passed count it.
 //!
 //! The index is in many parts, each of which grows by itself, so that none takes long.
 
