@@ -7,10 +7,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version, header};
 use http_body::{Body, Frame};
-use http_body_util::LengthLimitError;
+use http_body_util::{Empty, LengthLimitError};
 use pin_project_lite::pin_project;
 use tokio::task::coop::consume_budget;
 use tokio::time::{Instant, timeout_at};
@@ -31,7 +30,8 @@ pub(super) struct HttpExchange<S, B>(Pin<Box<Begun<S, B>>>);
 
 pin_project! {
     struct Begun<S, B> {
-        parts: Parts,
+        // With the body that the handler gets, once it is known.
+        request: Request<VerifiedBody>,
         #[pin]
         body: B,
         read_ahead: ReadAhead<BoxError>,
@@ -42,7 +42,8 @@ pin_project! {
 impl<S, B> HttpExchange<S, B> {
     pub(super) fn new(request: Request<B>, service: S) -> Self {
         let (parts, body) = request.into_parts();
-        Self(Box::pin(Begun { parts, body, read_ahead: ReadAhead::new(), service: Some(service) }))
+        let request = Request::from_parts(parts, VerifiedBody::default());
+        Self(Box::pin(Begun { request, body, read_ahead: ReadAhead::new(), service: Some(service) }))
     }
 }
 
@@ -55,12 +56,12 @@ where
     /// client is still writing, and a client that reads only then would not hear the answer. Not needed by HTTP/2,
     /// and not for a client that waits to be told to go on.
     fn read_on(mut self, unread: Unread) {
-        let Begun { parts, body, read_ahead, .. } = &*self.0;
+        let Begun { request, body, read_ahead, .. } = &*self.0;
         let over = read_ahead.is_at_end() || body.is_end_stream();
         let too_long = body.size_hint().lower() > unread.at_most as u64;
-        let waits = parts.headers.contains_key(header::EXPECT);
+        let waits = request.headers().contains_key(header::EXPECT);
         let over = over || unread.until <= Instant::now();
-        if over || too_long || waits || parts.version > Version::HTTP_11 {
+        if over || too_long || waits || request.version() > Version::HTTP_11 {
             return;
         }
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
@@ -99,15 +100,6 @@ impl<S, B: Body> Body for Begun<S, B> {
     }
 }
 
-impl<S, B> Begun<S, B> {
-    /// The request, with another body, and who is to answer it.
-    fn take<T>(self: Pin<&mut Self>, body: T) -> Option<(S, Request<T>)> {
-        let this = self.project();
-        let parts = std::mem::replace(this.parts, Request::new(()).into_parts().0);
-        Some((this.service.take()?, Request::from_parts(parts, body)))
-    }
-}
-
 impl<S, B, ResBody> Exchange for HttpExchange<S, B>
 where
     S: Service<Request<VerifiedBody>, Response = Response<ResBody>> + Send + 'static,
@@ -117,7 +109,7 @@ where
     type Output = Result<Response<ResponseBody<ResBody>>, S::Error>;
 
     fn peer(&self) -> Option<IpAddr> {
-        let extensions = &self.0.parts.extensions;
+        let extensions = self.0.request.extensions();
         let told = extensions.get().map(|PeerAddr(address)| *address);
         #[cfg(feature = "axum")]
         let told = told.or_else(|| crate::axum::peer(extensions));
@@ -125,23 +117,23 @@ where
     }
 
     fn method(&self) -> &str {
-        self.0.parts.method.as_str()
+        self.0.request.method().as_str()
     }
 
     fn path(&self) -> &str {
-        let parts = &self.0.parts;
-        let path = parts.uri.path();
+        let request = &self.0.request;
+        let path = request.uri().path();
         #[cfg(feature = "axum")]
-        let path = crate::axum::original_path(&parts.extensions).unwrap_or(path);
+        let path = crate::axum::original_path(request.extensions()).unwrap_or(path);
         path
     }
 
     fn query(&self) -> &str {
-        self.0.parts.uri.query().unwrap_or_default()
+        self.0.request.uri().query().unwrap_or_default()
     }
 
     fn headers(&self) -> Headers<'_> {
-        Headers::new(&self.0.parts.headers)
+        Headers::new(self.0.request.headers())
     }
 
     fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
@@ -161,20 +153,17 @@ where
     }
 
     fn outer(&self) -> Option<Delivery> {
-        self.0.parts.extensions.get().cloned()
+        self.0.request.extensions().get().cloned()
     }
 
     fn call(mut self, delivery: Delivery) -> impl Future<Output = Self::Output> {
-        let body = VerifiedBody::new(delivery.body().clone());
         let run = Arc::clone(delivery.run());
-        self.0.as_mut().project().parts.extensions.insert(delivery);
-        #[cfg_attr(not(feature = "axum"), allow(unused_mut))]
-        let mut call = self.0.as_mut().take(body);
+        let request = self.0.as_mut().project().request;
+        *request.body_mut() = VerifiedBody::new(delivery.body().clone());
+        request.extensions_mut().insert(delivery);
         #[cfg(feature = "axum")]
-        if let Some((_, request)) = &mut call {
-            crate::axum::lift_body_limit(request);
-        }
-        Call::Waiting { call, run: Some(run) }
+        crate::axum::lift_body_limit(request);
+        Call::Waiting { begun: self.0, run: Some(run) }
     }
 
     fn put_back(&mut self, bytes: Bytes) {
@@ -182,12 +171,12 @@ where
     }
 
     fn pass(mut self) -> impl Future<Output = Self::Output> {
-        let kept = std::mem::replace(self.0.as_mut().project().read_ahead, ReadAhead::new())
-            .into_remainder();
-        let call = self.0.as_mut().take(());
-        let body = VerifiedBody::unverified(kept, self.0);
-        let call = call.map(|(service, request)| (service, request.map(|()| body)));
-        Call::Waiting { call, run: None }
+        let this = self.0.as_mut().project();
+        let kept = std::mem::replace(this.read_ahead, ReadAhead::new()).into_remainder();
+        let (request, service) = (std::mem::take(this.request), this.service.take());
+        let request = request.map(|_| VerifiedBody::unverified(kept, self.0));
+        let (body, read_ahead) = (Empty::<Bytes>::new(), ReadAhead::new());
+        Call::Waiting { begun: Box::pin(Begun { request, body, read_ahead, service }), run: None }
     }
 
     fn status(output: &Self::Output) -> Option<u16> {
@@ -214,20 +203,20 @@ where
 }
 
 pin_project! {
-    /// A service that is called once it is ready. An `async` block would keep the room for the request beside that
-    /// for the service's future.
+    /// A service that is called once it is ready. The request stays where it is until then: to move it costs more
+    /// than the call.
     #[project = CallProjection]
-    enum Call<S: Service<Request<VerifiedBody>>> {
-        Waiting { call: Option<(S, Request<VerifiedBody>)>, run: Option<Arc<RunState>> },
+    enum Call<S: Service<Request<VerifiedBody>>, B> {
+        Waiting { begun: Pin<Box<Begun<S, B>>>, run: Option<Arc<RunState>> },
         Called { #[pin] future: S::Future },
     }
 }
 
-impl<S, B> Future for Call<S>
+impl<S, B, ResBody> Future for Call<S, B>
 where
-    S: Service<Request<VerifiedBody>, Response = Response<B>>,
+    S: Service<Request<VerifiedBody>, Response = Response<ResBody>>,
 {
-    type Output = Result<Response<ResponseBody<B>>, S::Error>;
+    type Output = Result<Response<ResponseBody<ResBody>>, S::Error>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         loop {
@@ -235,17 +224,18 @@ where
                 CallProjection::Called { future } => {
                     return future.poll(cx).map_ok(|response| response.map(ResponseBody::inner));
                 }
-                CallProjection::Waiting { call, run } => {
+                CallProjection::Waiting { begun, run } => {
+                    let begun = begun.as_mut().project();
                     // Polled again after a panic of the service, which `Future` leaves open.
-                    let Some((service, _)) = call else { return Poll::Pending };
+                    let Some(service) = begun.service else { return Poll::Pending };
                     if let Err(error) = ready!(service.poll_ready(cx)) {
                         return Poll::Ready(Err(error));
                     }
                     if let Some(run) = run {
                         run.enter(Phase::Running);
                     }
-                    let Some((mut service, request)) = call.take() else { return Poll::Pending };
-                    let future = service.call(request);
+                    let Some(mut service) = begun.service.take() else { return Poll::Pending };
+                    let future = service.call(std::mem::take(begun.request));
                     self.set(Self::Called { future });
                 }
             }
