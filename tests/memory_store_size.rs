@@ -27,6 +27,18 @@ async fn a_completed_record_takes_at_most_48_bytes() {
     let growth = resident_bytes().saturating_sub(full);
     assert!(growth < 1 << 20, "a full store grew by {growth} bytes");
 
+    // However often each place in memory is taken by another record.
+    let store = MemoryStore::with_capacity(50_000.try_into().unwrap());
+    for number in 0..100_000 {
+        complete(&store, number).await;
+    }
+    let before = resident_bytes();
+    for number in 100_000..1_000_000 {
+        complete(&store, number).await;
+    }
+    let growth = resident_bytes().saturating_sub(before);
+    assert!(growth < 1 << 19, "a store that stays full grew by {growth} bytes");
+
     // The same few over and over, behind one that stays.
     let (store, before) = (MemoryStore::new(), resident_bytes());
     complete(&store, 0).await;

@@ -43,7 +43,12 @@ impl<S, B> HttpExchange<S, B> {
     pub(super) fn new(request: Request<B>, service: S) -> Self {
         let (parts, body) = request.into_parts();
         let request = Request::from_parts(parts, VerifiedBody::default());
-        Self(Box::pin(Begun { request, body, read_ahead: ReadAhead::new(), service: Some(service) }))
+        Self(Box::pin(Begun {
+            request,
+            body,
+            read_ahead: ReadAhead::new(),
+            service: Some(service),
+        }))
     }
 }
 
