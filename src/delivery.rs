@@ -55,6 +55,7 @@ use crate::store::{Fence, Key};
 pub struct Delivery(Arc<Verified>);
 
 /// What the pipeline found out, in one allocation for all clones.
+#[derive(Clone)]
 pub(crate) struct Verified {
     pub(crate) sender: &'static str,
     pub(crate) webhook: Option<Webhook>,
@@ -152,19 +153,20 @@ impl Delivery {
 
     /// The same attempt with this body, which was rebuilt.
     #[cfg(feature = "sender-api")]
-    pub(crate) fn reconciled(&self, body: Bytes) -> Self {
-        let Verified { sender, webhook, id, kind, timestamp, held, run, .. } = &*self.0;
-        Self::new(Verified {
-            sender,
-            webhook: webhook.clone(),
-            id: id.clone(),
-            kind: kind.clone(),
-            timestamp: *timestamp,
-            held: held.clone(),
-            body,
-            reconciled: true,
-            run: Arc::clone(run),
-        })
+    pub(crate) fn reconciled(mut self, body: Bytes) -> Self {
+        let verified = self.edit();
+        (verified.body, verified.reconciled) = (body, true);
+        self
+    }
+
+    /// Not yet as text, for those who mostly do not write it.
+    pub(crate) fn raw_id(&self) -> Option<&DeliveryId> {
+        self.0.id.as_ref()
+    }
+
+    /// For the pipeline, which fills in what it claims. Clones keep what they have.
+    pub(crate) fn edit(&mut self) -> &mut Verified {
+        Arc::make_mut(&mut self.0)
     }
 
     /// What is claimed for this attempt, for a store that completes it by itself.

@@ -10,17 +10,16 @@ use tokio::time::{Instant, sleep};
 
 use super::identify::Identified;
 use super::settle::{self, pauses};
+use crate::delivery::Verified;
 use crate::limits::{Body, HeldBody, RunPermit, Running, Runs};
 use crate::provider::Provider;
 use crate::receiver::{OnStoreDown, Receiver};
 use crate::rejection::{RejectionKind, Reply};
 use crate::run_state::{Moment, Phase, RunState};
-use crate::store::{Claims, Fence, Keys, ONE_QUESTION, Owner, StoreError};
+use crate::store::{Claims, Fence, Held, ONE_QUESTION, Owner, StoreError};
 
 /// A delivery that this attempt may run, and alone.
 pub(super) struct Claimed<'a> {
-    pub(super) owner: Owner,
-    pub(super) attempt: u32,
     /// A time before the store was asked: the lease runs from then or later.
     pub(super) since: Moment,
     pub(super) body: HeldBody,
@@ -37,34 +36,35 @@ type Acquiring<'a, F> = Either<Ready<Result<Claimed<'a>, Reply>>, Pin<Box<F>>>;
 /// nobody else has a key. The rest is boxed: most deliveries never wait, and need not carry the room for it.
 pub(super) fn acquire<'a: 'd, 'd, P: Provider>(
     receiver: &'a Receiver<P>,
-    delivery: &'d mut Identified,
+    identified: &'d mut Identified,
     body: Body,
     run: &'d RunState,
 ) -> Acquiring<'a, impl Future<Output = Result<Claimed<'a>, Reply>> + use<'a, 'd, P>> {
-    if let Some(run_keys) = &mut delivery.run_keys
-        && !receiver.limits.test_events.begin(run_keys, &mut delivery.keys, receiver.retention())
-    {
-        return Either::Left(ready(Err(RejectionKind::Duplicate.into())));
+    if let Some(run_keys) = &mut identified.run_keys {
+        let Held { keys, keep, .. } = &mut identified.delivery.edit().held;
+        if !receiver.limits.test_events.begin(run_keys, keys, *keep) {
+            return Either::Left(ready(Err(RejectionKind::Duplicate.into())));
+        }
     }
-    let contends = match ask_once(receiver, delivery, body, run) {
+    let contends = match ask_once(receiver, identified, body, run) {
         Ok((claimed, true)) => return Either::Left(ready(Ok(claimed))),
         Ok((claimed, false)) => claimed,
         Err(reply) => {
-            give_back(receiver, delivery);
+            give_back(receiver, identified);
             return Either::Left(ready(Err(reply)));
         }
     };
     Either::Right(Box::pin(async move {
-        let claimed = contend(receiver, delivery, contends, run).await;
+        let claimed = contend(receiver, identified, contends, run).await;
         if claimed.is_err() {
-            give_back(receiver, delivery);
+            give_back(receiver, identified);
         }
         claimed
     }))
 }
 
-fn give_back<P>(receiver: &Receiver<P>, delivery: &Identified) {
-    if let Some(run_keys) = &delivery.run_keys {
+fn give_back<P>(receiver: &Receiver<P>, identified: &Identified) {
+    if let Some(run_keys) = &identified.run_keys {
         receiver.limits.test_events.give_back(run_keys);
     }
 }
@@ -72,16 +72,14 @@ fn give_back<P>(receiver: &Receiver<P>, delivery: &Identified) {
 /// Asks a store that takes no waiting, and says whether all keys are claimed. If not, they may be later.
 fn ask_once<'a, P: Provider>(
     receiver: &'a Receiver<P>,
-    delivery: &mut Identified,
+    identified: &mut Identified,
     body: Body,
     run: &RunState,
 ) -> Result<(Claimed<'a>, bool), Reply> {
-    let keys = &mut delivery.keys;
+    let Held { keys, owner, attempt, keep } = &mut identified.delivery.edit().held;
     let since = Moment::now();
     run.arrived_by(since.instant);
-    let mut claimed = Claimed {
-        owner: Owner::random(),
-        attempt: 0,
+    let claimed = Claimed {
         since,
         body: HeldBody::Alone(body),
         running: receiver.limits.begin()?,
@@ -89,18 +87,17 @@ fn ask_once<'a, P: Provider>(
     };
     // From here on something may be held: if the client leaves, this goes on in a task.
     run.enter(Phase::Held);
-    let (lease, keep) = (receiver.lease, receiver.retention());
+    let (lease, at) = (receiver.lease, since.instant);
     let is_known = receiver.store.first_unrecorded(keys.all()).is_some();
-    let at = since.instant;
-    let mut now = || receiver.store.claim_now(keys.all_mut(), claimed.owner, lease, keep, at);
+    let mut now = || receiver.store.claim_now(keys.all_mut(), *owner, lease, *keep, at);
     match if is_known { None } else { now() } {
-        Some(Ok(Claims::Acquired { attempt })) => {
-            claimed.attempt = attempt;
+        Some(Ok(Claims::Acquired { attempt: this })) => {
+            *attempt = this;
             Ok((claimed, true))
         }
-        Some(Ok(Claims::Completed { place })) if delivery.run_keys.is_none() => {
+        Some(Ok(Claims::Completed { place })) if identified.run_keys.is_none() => {
             run.enter(Phase::Idle);
-            Err(duplicate(receiver, delivery, place))
+            Err(duplicate(receiver, identified, place))
         }
         _ => Ok((claimed, false)),
     }
@@ -110,11 +107,12 @@ fn ask_once<'a, P: Provider>(
 /// over if the attempt fails, and answers with the attempt's success otherwise.
 async fn contend<'a, P: Provider>(
     receiver: &Receiver<P>,
-    delivery: &mut Identified,
+    identified: &mut Identified,
     mut claimed: Claimed<'a>,
     run: &RunState,
 ) -> Result<Claimed<'a>, Reply> {
-    let Identified { keys, run_keys, .. } = delivery;
+    let Identified { delivery, run_keys, .. } = identified;
+    let Verified { held, body, .. } = delivery.edit();
     // Whether a question went unanswered, so that it is not known what the owner holds.
     let mut unsure = false;
     let deadline = receiver.answer_by(run);
@@ -128,7 +126,7 @@ async fn contend<'a, P: Provider>(
         if receiver.limits.is_closed() {
             run.enter(Phase::Idle);
             if unsure {
-                settle::release_later(receiver, keys, claimed.owner);
+                settle::release_later(receiver, &held.keys, held.owner);
             }
             return Err(RejectionKind::ShuttingDown.into());
         }
@@ -147,14 +145,14 @@ async fn contend<'a, P: Provider>(
         }
         run.enter(Phase::Held);
         claimed.since = Moment::now();
-        let claims = claim(receiver, keys, &claimed, patience).await;
+        let claims = claim(receiver, held, claimed.since, patience).await;
         if unsure && matches!(claims, Ok(Claims::Completed { .. } | Claims::InProgress { .. })) {
             // A question that was given up may have taken effect before the one that was answered.
             let limit = min(patience, Instant::now() + ONE_QUESTION);
-            settle::release(receiver, keys.all(), claimed.owner, limit).await;
+            settle::release(receiver, held.keys.all(), held.owner, limit).await;
             // The release may reach the store later, in the background: under another owner, it cannot take
             // away what is claimed from here on.
-            (claimed.owner, unsure) = (Owner::random(), false);
+            (held.owner, unsure) = (Owner::random(), false);
         }
         let of_first_key = match claims {
             Ok(Claims::Completed { place: 0 }) => Some(true),
@@ -162,12 +160,15 @@ async fn contend<'a, P: Provider>(
             _ => None,
         };
         if let (Some(is_completed), Some(run_keys)) = (of_first_key, &mut *run_keys)
-            && receiver.limits.test_events.next(run_keys, keys, is_completed)
+            && receiver.limits.test_events.next(run_keys, &mut held.keys, is_completed)
         {
             continue;
         }
         let pause = match claims {
-            Ok(Claims::Acquired { attempt }) => return Ok(Claimed { attempt, ..claimed }),
+            Ok(Claims::Acquired { attempt }) => {
+                held.attempt = attempt;
+                return Ok(claimed);
+            }
             Ok(Claims::Completed { place }) => {
                 run.enter(Phase::Idle);
                 return Err(match run_keys {
@@ -175,7 +176,7 @@ async fn contend<'a, P: Provider>(
                     Some(run_keys) if place == 0 && run_keys.any_in_progress() => {
                         RejectionKind::InProgress.into()
                     }
-                    _ => duplicate(receiver, delivery, place),
+                    _ => duplicate(receiver, identified, place),
                 });
             }
             Ok(Claims::InProgress { place, retry_after }) => {
@@ -188,13 +189,14 @@ async fn contend<'a, P: Provider>(
                 }
                 if waiting.is_none() {
                     // By the key that is taken: replays of one body have an id each.
-                    let taken = keys.all()[place].0;
+                    let taken = held.keys.all()[place].0;
                     let joined = receiver.limits.wait_for(taken, claimed.body);
                     let joined = joined.map_err(|kind| Reply::later(kind, retry_after))?;
                     waiting = Some((joined.0, receiver.meters().waiting()));
                     claimed.body = joined.1;
+                    *body = claimed.body.bytes().clone();
                 }
-                claimed.owner = Owner::random();
+                held.owner = Owner::random();
                 // The lease's end may be nearer than the next question. Never ask without a pause.
                 min(min(pause, left), retry_after.max(Duration::from_millis(1)))
             }
@@ -203,10 +205,10 @@ async fn contend<'a, P: Provider>(
                 let left = patience.saturating_duration_since(Instant::now());
                 if left.is_zero() || run.is_detached() {
                     // The question may still take effect; no other attempt should wait for that lease.
-                    settle::release_later(receiver, keys, claimed.owner);
+                    settle::release_later(receiver, &held.keys, held.owner);
                     give_up(receiver, &error, run)?;
                     // Fences of an earlier attempt are not this one's.
-                    keys.all_mut().iter_mut().for_each(|(_, fence)| *fence = Fence::new(0));
+                    held.keys.all_mut().iter_mut().for_each(|(_, fence)| *fence = Fence::new(0));
                     return Ok(claimed);
                 }
                 tracing::debug!(%error, "delivery store did not answer a claim, asking again");
@@ -221,27 +223,26 @@ async fn contend<'a, P: Provider>(
 /// says that another attempt took over. What has succeeded here is completed, whatever the store knows of it.
 async fn claim<P: Provider>(
     receiver: &Receiver<P>,
-    keys: &mut Keys,
-    claimed: &Claimed<'_>,
+    Held { keys, owner, keep, .. }: &mut Held,
+    since: Moment,
     patience: Instant,
 ) -> Result<Claims, StoreError> {
     if let Some(place) = receiver.store.first_unrecorded(keys.all()) {
         return Ok(Claims::Completed { place });
     }
-    let (lease, keep) = (receiver.lease, receiver.retention());
-    let mut ask = async || {
-        receiver.store.claim_until(patience, keys.all_mut(), claimed.owner, lease, keep).await
-    };
+    let lease = receiver.lease;
+    let mut ask =
+        async || receiver.store.claim_until(patience, keys.all_mut(), *owner, lease, *keep).await;
     match ask().await? {
-        Claims::Acquired { .. } if claimed.since.instant.elapsed() >= lease / 2 => ask().await,
+        Claims::Acquired { .. } if since.instant.elapsed() >= lease / 2 => ask().await,
         claims => Ok(claims),
     }
 }
 
 /// The key at this place is completed.
-fn duplicate<P: Provider>(receiver: &Receiver<P>, delivery: &Identified, place: usize) -> Reply {
+fn duplicate<P: Provider>(receiver: &Receiver<P>, identified: &Identified, place: usize) -> Reply {
     // The tags, which come before, were not known: the same id with other bytes.
-    if delivery.id_place == Some(place) {
+    if identified.id_place == Some(place) {
         receiver.meters().refreshed();
         receiver.notices.refreshed();
     }

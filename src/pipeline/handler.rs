@@ -4,7 +4,6 @@ use std::convert::Infallible;
 use std::future::{Future, pending, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -16,13 +15,13 @@ use super::claim::Claimed;
 use super::identify::Identified;
 use super::settle;
 use crate::access::Client;
-use crate::delivery::{Delivery, Verified};
+use crate::delivery::Delivery;
 use crate::observe::Verb;
 use crate::provider::Provider;
 use crate::receiver::Receiver;
 use crate::rejection::{RejectionKind, Reply};
 use crate::run_state::{Moment, Phase, RunState};
-use crate::store::{DeliveryStore, Held, Settled};
+use crate::store::{DeliveryStore, Settled};
 
 /// A delivery that is handled under its claim.
 pub(super) struct Handled<'a> {
@@ -33,35 +32,17 @@ pub(super) struct Handled<'a> {
 
 impl Handled<'_> {
     pub(super) fn attempt(&self) -> u32 {
-        self.claimed.attempt
+        self.delivery.attempt()
+    }
+
+    pub(super) fn new(identified: Identified, claimed: Claimed<'_>) -> Handled<'_> {
+        Handled { delivery: identified.delivery, claimed, client: identified.client }
     }
 
     /// From the claim on, and not from the first wait: the handler may have computed for long before it.
     fn renewal_due<P: Provider>(&self, receiver: &Receiver<P>) -> Instant {
         self.claimed.since.instant + receiver.renewal()
     }
-}
-
-/// What the handler is shown, and what is held while it runs.
-pub(super) fn delivery<'a, P: Provider>(
-    receiver: &Receiver<P>,
-    message: Identified,
-    claimed: Claimed<'a>,
-    run: &Arc<RunState>,
-) -> (Delivery, Option<Handled<'a>>) {
-    let keep = receiver.retention();
-    let delivery = Delivery::new(Verified {
-        sender: receiver.provider.name(),
-        webhook: message.webhook,
-        id: message.id,
-        kind: message.kind,
-        timestamp: message.timestamp,
-        held: Held { keys: message.keys, owner: claimed.owner, attempt: claimed.attempt, keep },
-        body: claimed.body.bytes().clone(),
-        reconciled: false,
-        run: Arc::clone(run),
-    });
-    (delivery.clone(), Some(Handled { delivery, claimed, client: message.client }))
 }
 
 /// `handler` is the call that has yet to begin, `status` what it has answered, if it has. It enters [`Phase::Running`]
@@ -80,7 +61,7 @@ pub(super) async fn run<P: Provider, H: Future>(
         })
         .await);
     };
-    if handled.claimed.attempt > 0 {
+    if handled.attempt() > 0 {
         run.hold_lease(handled.claimed.since, receiver.lease);
     }
     let (ended, has_waited) = guarded(receiver, handler, handled, run).await;

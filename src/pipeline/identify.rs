@@ -1,31 +1,32 @@
 //! The keys under which a delivery is claimed: they decide which requests are the same delivery.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
+use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
 use super::signature::Signed;
 use crate::access::Client;
+use crate::delivery::{Delivery, Verified};
 use crate::delivery_id::DeliveryId;
 use crate::limits::RunKeys;
 use crate::provider::{DedupBy, Envelope, Provider};
 use crate::receiver::{Namespace, Once, Receiver};
+use crate::run_state::RunState;
 use crate::secret::Webhook;
-use crate::store::{Key, Keys};
+use crate::store::{Held, Key, Keys, Owner};
 
-/// An authentic, fresh request, and its keys.
+/// An authentic, fresh request.
 #[derive(Debug)]
 pub(super) struct Identified {
-    pub(super) keys: Keys,
+    /// Which has its keys, and is yet to be claimed.
+    pub(super) delivery: Delivery,
     /// Where the id's key is, if the tags are claimed before it.
     pub(super) id_place: Option<usize>,
     /// Of an undated test event: those of which a run takes one, as its first key.
     pub(super) run_keys: Option<RunKeys>,
-    pub(super) webhook: Option<Webhook>,
-    pub(super) id: Option<DeliveryId>,
-    pub(super) kind: Option<Cow<'static, str>>,
-    pub(super) timestamp: Option<OffsetDateTime>,
     /// The client whose address is exempt from the limit on failures once this delivery is handled; of a test
     /// event, which anyone could have captured and sent, none.
     pub(super) client: Client,
@@ -37,6 +38,8 @@ pub(super) fn identify<P: Provider>(
     signed: Signed,
     timestamp: Option<OffsetDateTime>,
     client: Client,
+    body: Bytes,
+    run: &Arc<RunState>,
 ) -> Identified {
     let namespace = match &signed.webhook {
         Some(webhook) => namespace_of(receiver.namespace, webhook),
@@ -78,16 +81,33 @@ pub(super) fn identify<P: Provider>(
         }
         _ => Keys::new(guards, main),
     };
-    Identified {
-        keys,
-        id_place,
-        run_keys: run_keys.map(RunKeys::new),
-        webhook: signed.webhook,
+    let client = if envelope.test { Client::default() } else { client };
+    let webhook = signed.webhook;
+    let delivery = delivery(receiver, envelope, webhook, timestamp, keys, body, run);
+    Identified { delivery, id_place, run_keys: run_keys.map(RunKeys::new), client }
+}
+
+/// Whose keys nobody has claimed yet.
+fn delivery<P: Provider>(
+    receiver: &Receiver<P>,
+    envelope: Envelope<'_>,
+    webhook: Option<Webhook>,
+    timestamp: Option<OffsetDateTime>,
+    keys: Keys,
+    body: Bytes,
+    run: &Arc<RunState>,
+) -> Delivery {
+    Delivery::new(Verified {
+        sender: receiver.provider.name(),
+        webhook,
         id: envelope.id.map(|id| DeliveryId::new(&id)),
         kind: envelope.kind.map(|kind| known_kind(receiver, kind)),
         timestamp,
-        client: if envelope.test { Client::default() } else { client },
-    }
+        held: Held { keys, owner: Owner::random(), attempt: 0, keep: receiver.retention() },
+        body,
+        reconciled: false,
+        run: Arc::clone(run),
+    })
 }
 
 /// The same for something that was never signed: the key that its delivery has too, if there is one.
@@ -95,22 +115,17 @@ pub(super) fn identify<P: Provider>(
 pub(super) fn rebuilt<P: Provider>(
     receiver: &Receiver<P>,
     envelope: Envelope<'_>,
+    run: &Arc<RunState>,
 ) -> Option<Identified> {
     let key = match (receiver.once_per, &envelope.subject, &envelope.id) {
         (Once::Tweet, Some(subject), _) => hash(receiver.namespace, b's', subject.as_bytes()),
         (_, _, Some(id)) => id_key(receiver.namespace, b'd', &envelope, id),
         _ => return None,
     };
-    Some(Identified {
-        keys: Keys::new([], key),
-        id_place: None,
-        run_keys: None,
-        webhook: None,
-        id: envelope.id.map(|id| DeliveryId::new(&id)),
-        kind: envelope.kind.map(|kind| known_kind(receiver, kind)),
-        timestamp: envelope.timestamps.into_iter().flatten().find_map(|timestamp| timestamp.at),
-        client: Client::default(),
-    })
+    let timestamp = envelope.timestamps.iter().flatten().find_map(|timestamp| timestamp.at);
+    let (keys, body) = (Keys::new([], key), Bytes::new());
+    let delivery = delivery(receiver, envelope, None, timestamp, keys, body, run);
+    Some(Identified { delivery, id_place: None, run_keys: None, client: Client::default() })
 }
 
 /// Without a copy, if it is one of the sender's known kinds.

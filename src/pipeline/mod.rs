@@ -27,6 +27,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 
 use self::claim::Claimed;
+use self::handler::Handled;
 use self::identify::Identified;
 
 pub(crate) use self::detach_on_drop::DetachOnDrop;
@@ -107,8 +108,8 @@ pub(crate) fn receive<P: Provider, X: Exchange>(
         let mut seen =
             Observation::new(receiver.meters(), &receiver.store, &receiver.notices, &run);
         let (delivery, held) = match admit(&receiver, &mut exchange, &run, &mut seen).await {
-            Ok(Admitted::Now(message, claimed)) => {
-                handler::delivery(&receiver, message, claimed, &run)
+            Ok(Admitted::Now(identified, claimed)) => {
+                (identified.delivery.clone(), Some(Handled::new(identified, claimed)))
             }
             Ok(Admitted::Before(delivery)) => (delivery, None),
             Err(reply) => {
@@ -145,23 +146,22 @@ enum Admitted<'a> {
 async fn admit<'a, P: Provider, X: Exchange>(
     receiver: &'a Receiver<P>,
     exchange: &mut X,
-    run: &RunState,
+    run: &Arc<RunState>,
     seen: &mut Observation<'_>,
 ) -> Result<Admitted<'a>, Reply> {
-    let (mut delivery, body) = authenticate(receiver, exchange, run, seen).await?;
-    if let Some(outer) = exchange.outer().filter(|outer| outer.key() == delivery.keys.delivery().0)
-    {
+    let (mut identified, body) = authenticate(receiver, exchange, run, seen).await?;
+    if let Some(outer) = exchange.outer().filter(|outer| outer.key() == identified.delivery.key()) {
         return Ok(Admitted::Before(outer));
     }
-    let claimed = claim::acquire(receiver, &mut delivery, body, run).await?;
-    Ok(Admitted::Now(delivery, claimed))
+    let claimed = claim::acquire(receiver, &mut identified, body, run).await?;
+    Ok(Admitted::Now(identified, claimed))
 }
 
 /// Steps 1 to 5: an authentic, fresh delivery, that may have come before.
 async fn authenticate<P: Provider, X: Exchange>(
     receiver: &Receiver<P>,
     exchange: &mut X,
-    run: &RunState,
+    run: &Arc<RunState>,
     seen: &mut Observation<'_>,
 ) -> Result<(Identified, Body), Reply> {
     let counted = access::check(receiver, exchange)?;
@@ -178,10 +178,11 @@ async fn authenticate<P: Provider, X: Exchange>(
     let timestamp = freshness::check(receiver, &envelope, &signed)?;
     handshake::answer(&envelope, &signed, &mut client)?;
     let filtered = envelope.filtered;
-    let delivery = identify::identify(receiver, envelope, signed, timestamp, client);
-    seen.identified(delivery.id.as_ref(), delivery.kind.as_deref());
+    let bytes = body.bytes.clone();
+    let identified = identify::identify(receiver, envelope, signed, timestamp, client, bytes, run);
+    seen.identified(identified.delivery.raw_id(), identified.delivery.kind());
     if filtered {
         return Err(RejectionKind::Filtered.into());
     }
-    Ok((delivery, body))
+    Ok((identified, body))
 }

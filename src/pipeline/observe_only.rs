@@ -8,8 +8,9 @@ use futures_util::FutureExt;
 use tokio::sync::oneshot;
 use tracing::Instrument;
 
+use super::handler::{self, Handled};
 use super::identify::Identified;
-use super::{Exchange, authenticate, claim, handler};
+use super::{Exchange, authenticate, claim};
 use crate::limits::Body;
 use crate::observe::Observation;
 use crate::provider::Provider;
@@ -28,8 +29,10 @@ pub(super) async fn receive<P: Provider, X: Exchange>(
     let (tell, told) = oneshot::channel();
     match authenticated {
         Err(reply) => seen.would_refuse(reply.kind()),
-        Ok((delivery, body)) => {
-            let rehearsed = rehearse(Arc::clone(&receiver), delivery, body, run.beside(), told);
+        Ok((mut identified, body)) => {
+            let beside = run.beside();
+            identified.delivery.edit().run = Arc::clone(&beside);
+            let rehearsed = rehearse(Arc::clone(&receiver), identified, body, beside, told);
             let running = receiver.limits.run();
             let span = run.span().clone();
             tokio::spawn(rehearsed.map(|()| drop(running)).instrument(span));
@@ -44,22 +47,22 @@ pub(super) async fn receive<P: Provider, X: Exchange>(
 /// Steps 6 and 7, with what the handler has said, once it has, in the handler's place.
 async fn rehearse<P: Provider>(
     receiver: Arc<Receiver<P>>,
-    mut delivery: Identified,
+    mut identified: Identified,
     body: Body,
     run: Arc<RunState>,
     told: oneshot::Receiver<Option<u16>>,
 ) {
     let mut seen = Observation::new(receiver.meters(), &receiver.store, &receiver.notices, &run);
-    seen.identified(delivery.id.as_ref(), delivery.kind.as_deref());
-    let claimed = claim::acquire(&receiver, &mut delivery, body, &run).await;
+    seen.identified(identified.delivery.raw_id(), identified.delivery.kind());
+    let claimed = claim::acquire(&receiver, &mut identified, body, &run).await;
     let handled = match claimed {
         Err(reply) => Err(reply),
         Ok(claimed) => {
             // A handler that is dropped with its client, or panics, says nothing.
             let said = pin!(Some(async { told.await.unwrap_or_default() }));
-            let (_, held) = handler::delivery(&receiver, delivery, claimed, &run);
+            let held = Handled::new(identified, claimed);
             run.enter(Phase::Running);
-            handler::run(&receiver, said, |status| *status, held.as_ref(), &run).await
+            handler::run(&receiver, said, |status| *status, Some(&held), &run).await
         }
     };
     match handled {

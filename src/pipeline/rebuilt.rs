@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{claim, handler, identify};
+use super::handler::{self, Handled};
+use super::{claim, identify};
 use crate::delivery::Delivery;
 use crate::limits::{Body, Share};
 use crate::observe;
@@ -48,17 +49,18 @@ where
     Fetch: Future<Output = Result<Bytes, E>>,
     Work: Future<Output = bool>,
 {
-    let Some(mut message) = identify::rebuilt(receiver, envelope) else {
+    let run = RunState::new(observe::span(receiver.provider.name()));
+    let Some(mut identified) = identify::rebuilt(receiver, envelope, &run) else {
         return Outcome::WithoutKey;
     };
-    let run = RunState::new(observe::span(receiver.provider.name()));
     let nothing = Body::new(Bytes::new(), Share::none(receiver.meters().bytes_in_flight()));
-    let claimed = match claim::acquire(receiver, &mut message, nothing, &run).await {
+    let claimed = match claim::acquire(receiver, &mut identified, nothing, &run).await {
         Ok(claimed) => claimed,
         Err(reply) if reply.kind() == RejectionKind::Duplicate => return Outcome::Known,
         Err(reply) => return Outcome::NotNow(reply.kind()),
     };
-    let (delivery, held) = handler::delivery(receiver, message, claimed, &run);
+    let delivery = identified.delivery.clone();
+    let held = Handled::new(identified, claimed);
     let step = async {
         let Some(fetch) = fetch else { return Outcome::Unknown };
         match fetch.await {
@@ -75,7 +77,7 @@ where
         _ => None,
     };
     run.enter(Phase::Running);
-    let ended = handler::run(receiver, pin!(Some(step)), status, held.as_ref(), &run).await;
+    let ended = handler::run(receiver, pin!(Some(step)), status, Some(&held), &run).await;
     ended.unwrap_or_else(|reply| match reply.kind() {
         RejectionKind::HandlerPanicked | RejectionKind::NotCommitted => Outcome::Failed,
         kind => Outcome::NotNow(kind),

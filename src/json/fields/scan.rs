@@ -56,7 +56,10 @@ struct Left<'a>(&'a [u8]);
 
 impl<'a> Left<'a> {
     fn blanks(&mut self) {
-        while let [b' ' | b'\n' | b'\r' | b'\t', rest @ ..] = self.0 {
+        // Looked at first, because machines write none.
+        while let [..=b' ', ..] = self.0
+            && let [b' ' | b'\n' | b'\r' | b'\t', rest @ ..] = self.0
+        {
             self.0 = rest;
         }
     }
