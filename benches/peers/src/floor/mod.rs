@@ -15,16 +15,21 @@ pub mod actix;
 pub mod store;
 pub mod tower;
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use futures_util::FutureExt;
 use hmac::{Hmac, KeyInit, Mac};
 use memchr::memmem;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use tokio::time::sleep;
 
 use self::store::{Claimed, Store};
 
@@ -35,6 +40,25 @@ const CAP: usize = 64 << 20;
 const PAST: i64 = 3_600;
 const FUTURE: i64 = 300;
 const ANSWER_DEADLINE: Duration = Duration::from_secs(8);
+
+/// What the handler says, or `None` once the deadline has passed. The timer is set when the handler waits, and not
+/// before: most are ready before any time has passed.
+async fn in_time<H: Future + Unpin>(handler: &mut H) -> Option<H::Output> {
+    let mut deadline = pin!(None);
+    poll_fn(|cx| {
+        if let Poll::Ready(ended) = handler.poll_unpin(cx) {
+            return Poll::Ready(Some(ended));
+        }
+        if deadline.is_none() {
+            deadline.set(Some(sleep(ANSWER_DEADLINE)));
+        }
+        match deadline.as_mut().as_pin_mut() {
+            Some(deadline) => deadline.poll(cx).map(|()| None),
+            None => Poll::Pending,
+        }
+    })
+    .await
+}
 
 /// What all requests share.
 pub struct Floor {
