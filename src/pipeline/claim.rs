@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 use super::identify::Identified;
 use super::settle::{self, pauses};
 use crate::delivery::Verified;
-use crate::limits::{Body, HeldBody, RunPermit, Running, Runs};
+use crate::limits::{RunPermit, Running, Runs};
 use crate::provider::Provider;
 use crate::receiver::{OnStoreDown, Receiver};
 use crate::rejection::{RejectionKind, Reply};
@@ -22,7 +22,6 @@ use crate::store::{Claims, Fence, Held, ONE_QUESTION, Owner, StoreError};
 pub(super) struct Claimed<'a> {
     /// A time before the store was asked: the lease runs from then or later.
     pub(super) since: Moment,
-    pub(super) body: HeldBody,
     /// What a shutdown waits for: a claim goes on without its client, and its handler follows.
     pub(super) running: Running<&'a Runs>,
     /// The right to run a handler, of which there are only so many. `None` while this waits.
@@ -37,7 +36,6 @@ type Acquiring<'a, F> = Either<Ready<Result<Claimed<'a>, Reply>>, Pin<Box<F>>>;
 pub(super) fn acquire<'a: 'd, 'd, P: Provider>(
     receiver: &'a Receiver<P>,
     identified: &'d mut Identified,
-    body: Body,
     run: &'d RunState,
 ) -> Acquiring<'a, impl Future<Output = Result<Claimed<'a>, Reply>> + use<'a, 'd, P>> {
     if let Some(run_keys) = &mut identified.run_keys {
@@ -46,7 +44,7 @@ pub(super) fn acquire<'a: 'd, 'd, P: Provider>(
             return Either::Left(ready(Err(RejectionKind::Duplicate.into())));
         }
     }
-    let contends = match ask_once(receiver, identified, body, run) {
+    let contends = match ask_once(receiver, identified, run) {
         Ok((claimed, true)) => return Either::Left(ready(Ok(claimed))),
         Ok((claimed, false)) => claimed,
         Err(reply) => {
@@ -73,7 +71,6 @@ fn give_back<P>(receiver: &Receiver<P>, identified: &Identified) {
 fn ask_once<'a, P: Provider>(
     receiver: &'a Receiver<P>,
     identified: &mut Identified,
-    body: Body,
     run: &RunState,
 ) -> Result<(Claimed<'a>, bool), Reply> {
     let Held { keys, owner, attempt, keep } = &mut identified.delivery.edit().held;
@@ -81,7 +78,6 @@ fn ask_once<'a, P: Provider>(
     run.arrived_by(since.instant);
     let claimed = Claimed {
         since,
-        body: HeldBody::Alone(body),
         running: receiver.limits.begin()?,
         permit: Some(receiver.limits.run_permit()?),
     };
@@ -111,8 +107,8 @@ async fn contend<'a, P: Provider>(
     mut claimed: Claimed<'a>,
     run: &RunState,
 ) -> Result<Claimed<'a>, Reply> {
-    let Identified { delivery, run_keys, .. } = identified;
-    let Verified { held, body, .. } = delivery.edit();
+    let Identified { delivery, body, run_keys, .. } = identified;
+    let Verified { held, body: bytes, .. } = delivery.edit();
     // Whether a question went unanswered, so that it is not known what the owner holds.
     let mut unsure = false;
     let deadline = receiver.answer_by(run);
@@ -187,14 +183,16 @@ async fn contend<'a, P: Provider>(
                 if left.is_zero() || run.is_detached() {
                     return Err(Reply::later(RejectionKind::InProgress, retry_after));
                 }
-                if waiting.is_none() {
+                if waiting.is_none()
+                    && let Some(alone) = body.take()
+                {
                     // By the key that is taken: replays of one body have an id each.
                     let taken = held.keys.all()[place].0;
-                    let joined = receiver.limits.wait_for(taken, claimed.body);
-                    let joined = joined.map_err(|kind| Reply::later(kind, retry_after))?;
-                    waiting = Some((joined.0, receiver.meters().waiting()));
-                    claimed.body = joined.1;
-                    *body = claimed.body.bytes().clone();
+                    let joined = receiver.limits.wait_for(taken, alone);
+                    let (place, shared) = joined.map_err(|kind| Reply::later(kind, retry_after))?;
+                    waiting = Some((place, receiver.meters().waiting()));
+                    *bytes = shared.bytes().clone();
+                    *body = Some(shared);
                 }
                 held.owner = Owner::random();
                 // The lease's end may be nearer than the next question. Never ask without a pause.

@@ -14,7 +14,6 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use super::claim::Claimed;
 use super::identify::Identified;
 use super::settle;
-use crate::access::Client;
 use crate::delivery::Delivery;
 use crate::observe::Verb;
 use crate::provider::Provider;
@@ -25,18 +24,13 @@ use crate::store::{DeliveryStore, Settled};
 
 /// A delivery that is handled under its claim.
 pub(super) struct Handled<'a> {
-    delivery: Delivery,
-    claimed: Claimed<'a>,
-    client: Client,
+    pub(super) identified: Identified,
+    pub(super) claimed: Claimed<'a>,
 }
 
 impl Handled<'_> {
-    pub(super) fn attempt(&self) -> u32 {
-        self.delivery.attempt()
-    }
-
-    pub(super) fn new(identified: Identified, claimed: Claimed<'_>) -> Handled<'_> {
-        Handled { delivery: identified.delivery, claimed, client: identified.client }
+    pub(super) fn delivery(&self) -> &Delivery {
+        &self.identified.delivery
     }
 
     /// From the claim on, and not from the first wait: the handler may have computed for long before it.
@@ -61,14 +55,37 @@ pub(super) async fn run<P: Provider, H: Future>(
         })
         .await);
     };
-    if handled.attempt() > 0 {
+    let delivery = handled.delivery();
+    if delivery.attempt() > 0 {
         run.hold_lease(handled.claimed.since, receiver.lease);
     }
-    let (ended, has_waited) = guarded(receiver, handler, handled, run).await;
+    let running = receiver.meters().running();
+    // Only once the handler has waited for something: only then is there a timer.
+    let mut overseer = None;
+    let ended = poll_fn(|cx| {
+        if let Some(handler) = handler.as_mut().as_pin_mut() {
+            match catch_unwind(AssertUnwindSafe(|| handler.poll(cx))) {
+                Ok(Poll::Ready(output)) => return Poll::Ready(Ok(output)),
+                Ok(Poll::Pending) => {}
+                Err(payload) => {
+                    dispose(|| drop(payload));
+                    return Poll::Ready(Err(RejectionKind::HandlerPanicked.into()));
+                }
+            }
+        }
+        let overseer = overseer.get_or_insert_with(|| Box::pin(oversee(receiver, handled, run)));
+        overseer.as_mut().poll(cx).map(|kind| Err(Reply::from(kind)))
+    })
+    .await;
+    // Whatever it holds goes before the delivery is settled and may run again.
+    if !dispose(|| handler.set(None)) {
+        tracing::warn!("handler panicked while it was dropped");
+    }
+    drop(running);
     // From here on the handler has spoken: the answer is its own, however long the record takes.
     run.enter(Phase::Held);
     let status = ended.as_ref().ok().and_then(status);
-    let (held, patience) = (handled.delivery.held(), receiver.answer_by(run));
+    let (held, patience) = (delivery.held(), receiver.answer_by(run));
     match status {
         Some(200..300) if run.is_completed_in() => {
             // Boxed, as most have no such transaction: a future of more than 1 kB costs 2,000 instructions to allocate.
@@ -76,14 +93,14 @@ pub(super) async fn run<P: Provider, H: Future>(
                 run.lose_lease();
                 return Err(kind.into());
             }
-            handled.client.exempt();
+            handled.identified.client.exempt();
         }
         Some(200..300) => {
             // A record counts from the claim, whose time is known, if nothing has waited since.
-            let at = (!has_waited).then_some(handled.claimed.since.instant);
+            let at = overseer.is_none().then_some(handled.claimed.since.instant);
             settle::complete(receiver, held, patience, at).await;
-            if handled.delivery.fence().get() > 0 {
-                handled.client.exempt();
+            if delivery.fence().get() > 0 {
+                handled.identified.client.exempt();
             }
         }
         _ => {
@@ -92,43 +109,7 @@ pub(super) async fn run<P: Provider, H: Future>(
             settle::release(receiver, held.keys.all(), held.owner, patience).await;
         }
     }
-    ended.map_err(Reply::from)
-}
-
-/// The handler's answer, or why there is none, and whether it has waited for something: only then is there a timer.
-async fn guarded<P: Provider, H: Future>(
-    receiver: &Receiver<P>,
-    mut handler: Pin<&mut Option<H>>,
-    handled: &Handled<'_>,
-    run: &RunState,
-) -> (Result<H::Output, RejectionKind>, bool) {
-    let _running = receiver.meters().running();
-    let mut overseer = None;
-    let ended = poll_fn(|cx| {
-        if let Some(handler) = handler.as_mut().as_pin_mut() {
-            match catch_unwind(AssertUnwindSafe(|| handler.poll(cx))) {
-                Ok(Poll::Ready(output)) => return Poll::Ready(Ok(Ok(output))),
-                Ok(Poll::Pending) => {}
-                Err(payload) => return Poll::Ready(Ok(Err(payload))),
-            }
-        }
-        let overseer = overseer.get_or_insert_with(|| Box::pin(oversee(receiver, handled, run)));
-        overseer.as_mut().poll(cx).map(Err)
-    })
-    .await;
-    // Whatever it holds goes before the delivery is settled and may run again.
-    if !dispose(|| handler.set(None)) {
-        tracing::warn!("handler panicked while it was dropped");
-    }
-    let output = match ended {
-        Ok(Ok(output)) => Ok(output),
-        Ok(Err(payload)) => {
-            dispose(|| drop(payload));
-            Err(RejectionKind::HandlerPanicked)
-        }
-        Err(kind) => Err(kind),
-    };
-    (output, overseer.is_some())
+    ended
 }
 
 /// Watches over a handler that waits, until it has to end.
@@ -187,7 +168,7 @@ async fn keep_lease<P: Provider>(
     handled: &Handled<'_>,
     run: &RunState,
 ) -> Infallible {
-    let held = handled.delivery.held();
+    let held = handled.delivery().held();
     let mut held_until = handled.claimed.since.instant + receiver.lease;
     let mut due = handled.renewal_due(receiver);
     loop {

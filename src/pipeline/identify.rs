@@ -11,7 +11,7 @@ use super::signature::Signed;
 use crate::access::Client;
 use crate::delivery::{Delivery, Verified};
 use crate::delivery_id::DeliveryId;
-use crate::limits::RunKeys;
+use crate::limits::{Body, HeldBody, RunKeys};
 use crate::provider::{DedupBy, Envelope, Provider};
 use crate::receiver::{Namespace, Once, Receiver};
 use crate::run_state::RunState;
@@ -23,6 +23,8 @@ use crate::store::{Held, Key, Keys, Owner};
 pub(super) struct Identified {
     /// Which has its keys, and is yet to be claimed.
     pub(super) delivery: Delivery,
+    /// Its bytes count as held until the run has ended. `None` only while it is handed over.
+    pub(super) body: Option<HeldBody>,
     /// Where the id's key is, if the tags are claimed before it.
     pub(super) id_place: Option<usize>,
     /// Of an undated test event: those of which a run takes one, as its first key.
@@ -83,8 +85,13 @@ pub(super) fn identify<P: Provider>(
     };
     let client = if envelope.test { Client::default() } else { client };
     let webhook = signed.webhook;
-    let delivery = delivery(receiver, envelope, webhook, timestamp, keys, body, run);
-    Identified { delivery, id_place, run_keys: run_keys.map(RunKeys::new), client }
+    Identified {
+        delivery: delivery(receiver, envelope, webhook, timestamp, keys, body, run),
+        body: None,
+        id_place,
+        run_keys: run_keys.map(RunKeys::new),
+        client,
+    }
 }
 
 /// Whose keys nobody has claimed yet.
@@ -115,6 +122,7 @@ fn delivery<P: Provider>(
 pub(super) fn rebuilt<P: Provider>(
     receiver: &Receiver<P>,
     envelope: Envelope<'_>,
+    body: Body,
     run: &Arc<RunState>,
 ) -> Option<Identified> {
     let key = match (receiver.once_per, &envelope.subject, &envelope.id) {
@@ -123,9 +131,14 @@ pub(super) fn rebuilt<P: Provider>(
         _ => return None,
     };
     let timestamp = envelope.timestamps.iter().flatten().find_map(|timestamp| timestamp.at);
-    let (keys, body) = (Keys::new([], key), Bytes::new());
-    let delivery = delivery(receiver, envelope, None, timestamp, keys, body, run);
-    Some(Identified { delivery, id_place: None, run_keys: None, client: Client::default() })
+    let (keys, bytes) = (Keys::new([], key), body.bytes.clone());
+    Some(Identified {
+        delivery: delivery(receiver, envelope, None, timestamp, keys, bytes, run),
+        body: Some(HeldBody::Alone(body)),
+        id_place: None,
+        run_keys: None,
+        client: Client::default(),
+    })
 }
 
 /// Without a copy, if it is one of the sender's known kinds.

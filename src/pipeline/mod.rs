@@ -26,7 +26,6 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 
-use self::claim::Claimed;
 use self::handler::Handled;
 use self::identify::Identified;
 
@@ -34,7 +33,7 @@ pub(crate) use self::detach_on_drop::DetachOnDrop;
 pub(crate) use self::read_ahead::{ReadAhead, Remainder};
 pub(crate) use self::unread::Unread;
 use crate::delivery::Delivery;
-use crate::limits::Body;
+use crate::limits::HeldBody;
 use crate::observe::Observation;
 use crate::provider::{Headers, Provider};
 use crate::receiver::Receiver;
@@ -108,9 +107,7 @@ pub(crate) fn receive<P: Provider, X: Exchange>(
         let mut seen =
             Observation::new(receiver.meters(), &receiver.store, &receiver.notices, &run);
         let (delivery, held) = match admit(&receiver, &mut exchange, &run, &mut seen).await {
-            Ok(Admitted::Now(identified, claimed)) => {
-                (identified.delivery.clone(), Some(Handled::new(identified, claimed)))
-            }
+            Ok(Admitted::Now(handled)) => (handled.delivery().clone(), Some(handled)),
             Ok(Admitted::Before(delivery)) => (delivery, None),
             Err(reply) => {
                 seen.rejected(&reply);
@@ -122,7 +119,7 @@ pub(crate) fn receive<P: Provider, X: Exchange>(
             Ok(output) => {
                 let status = X::status(&output);
                 if let Some(held) = &held {
-                    receiver.notices.answered(status, held.attempt());
+                    receiver.notices.answered(status, held.delivery().attempt());
                 }
                 seen.answered(status);
                 output
@@ -137,7 +134,7 @@ pub(crate) fn receive<P: Provider, X: Exchange>(
 
 #[expect(clippy::large_enum_variant, reason = "moved once, and the small one is rare")]
 enum Admitted<'a> {
-    Now(Identified, Claimed<'a>),
+    Now(Handled<'a>),
     /// By a layer around this one, which holds what this one would wait for.
     Before(Delivery),
 }
@@ -149,12 +146,12 @@ async fn admit<'a, P: Provider, X: Exchange>(
     run: &Arc<RunState>,
     seen: &mut Observation<'_>,
 ) -> Result<Admitted<'a>, Reply> {
-    let (mut identified, body) = authenticate(receiver, exchange, run, seen).await?;
+    let mut identified = authenticate(receiver, exchange, run, seen).await?;
     if let Some(outer) = exchange.outer().filter(|outer| outer.key() == identified.delivery.key()) {
         return Ok(Admitted::Before(outer));
     }
-    let claimed = claim::acquire(receiver, &mut identified, body, run).await?;
-    Ok(Admitted::Now(identified, claimed))
+    let claimed = claim::acquire(receiver, &mut identified, run).await?;
+    Ok(Admitted::Now(Handled { identified, claimed }))
 }
 
 /// Steps 1 to 5: an authentic, fresh delivery, that may have come before.
@@ -163,7 +160,7 @@ async fn authenticate<P: Provider, X: Exchange>(
     exchange: &mut X,
     run: &Arc<RunState>,
     seen: &mut Observation<'_>,
-) -> Result<(Identified, Body), Reply> {
+) -> Result<Identified, Reply> {
     let counted = access::check(receiver, exchange)?;
     let mut client = access::admit(receiver, counted, run).await?;
     handshake::answer_get(receiver, exchange, &mut client)?;
@@ -179,10 +176,12 @@ async fn authenticate<P: Provider, X: Exchange>(
     handshake::answer(&envelope, &signed, &mut client)?;
     let filtered = envelope.filtered;
     let bytes = body.bytes.clone();
-    let identified = identify::identify(receiver, envelope, signed, timestamp, client, bytes, run);
+    let mut identified =
+        identify::identify(receiver, envelope, signed, timestamp, client, bytes, run);
+    identified.body = Some(HeldBody::Alone(body));
     seen.identified(identified.delivery.raw_id(), identified.delivery.kind());
     if filtered {
         return Err(RejectionKind::Filtered.into());
     }
-    Ok((identified, body))
+    Ok(identified)
 }

@@ -11,7 +11,6 @@ use tracing::Instrument;
 use super::handler::{self, Handled};
 use super::identify::Identified;
 use super::{Exchange, authenticate, claim};
-use crate::limits::Body;
 use crate::observe::Observation;
 use crate::provider::Provider;
 use crate::receiver::Receiver;
@@ -29,10 +28,10 @@ pub(super) async fn receive<P: Provider, X: Exchange>(
     let (tell, told) = oneshot::channel();
     match authenticated {
         Err(reply) => seen.would_refuse(reply.kind()),
-        Ok((mut identified, body)) => {
+        Ok(mut identified) => {
             let beside = run.beside();
             identified.delivery.edit().run = Arc::clone(&beside);
-            let rehearsed = rehearse(Arc::clone(&receiver), identified, body, beside, told);
+            let rehearsed = rehearse(Arc::clone(&receiver), identified, beside, told);
             let running = receiver.limits.run();
             let span = run.span().clone();
             tokio::spawn(rehearsed.map(|()| drop(running)).instrument(span));
@@ -48,19 +47,18 @@ pub(super) async fn receive<P: Provider, X: Exchange>(
 async fn rehearse<P: Provider>(
     receiver: Arc<Receiver<P>>,
     mut identified: Identified,
-    body: Body,
     run: Arc<RunState>,
     told: oneshot::Receiver<Option<u16>>,
 ) {
     let mut seen = Observation::new(receiver.meters(), &receiver.store, &receiver.notices, &run);
     seen.identified(identified.delivery.raw_id(), identified.delivery.kind());
-    let claimed = claim::acquire(&receiver, &mut identified, body, &run).await;
+    let claimed = claim::acquire(&receiver, &mut identified, &run).await;
     let handled = match claimed {
         Err(reply) => Err(reply),
         Ok(claimed) => {
             // A handler that is dropped with its client, or panics, says nothing.
             let said = pin!(Some(async { told.await.unwrap_or_default() }));
-            let held = Handled::new(identified, claimed);
+            let held = Handled { identified, claimed };
             run.enter(Phase::Running);
             handler::run(&receiver, said, |status| *status, Some(&held), &run).await
         }

@@ -50,17 +50,17 @@ where
     Work: Future<Output = bool>,
 {
     let run = RunState::new(observe::span(receiver.provider.name()));
-    let Some(mut identified) = identify::rebuilt(receiver, envelope, &run) else {
+    let nothing = Body::new(Bytes::new(), Share::none(receiver.meters().bytes_in_flight()));
+    let Some(mut identified) = identify::rebuilt(receiver, envelope, nothing, &run) else {
         return Outcome::WithoutKey;
     };
-    let nothing = Body::new(Bytes::new(), Share::none(receiver.meters().bytes_in_flight()));
-    let claimed = match claim::acquire(receiver, &mut identified, nothing, &run).await {
+    let claimed = match claim::acquire(receiver, &mut identified, &run).await {
         Ok(claimed) => claimed,
         Err(reply) if reply.kind() == RejectionKind::Duplicate => return Outcome::Known,
         Err(reply) => return Outcome::NotNow(reply.kind()),
     };
     let delivery = identified.delivery.clone();
-    let held = Handled::new(identified, claimed);
+    let held = Handled { identified, claimed };
     let step = async {
         let Some(fetch) = fetch else { return Outcome::Unknown };
         match fetch.await {
