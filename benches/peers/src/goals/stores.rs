@@ -23,11 +23,11 @@ const FIGURES: [Figure; 9] = [
         rate >= 35_000.
     }),
     figure("PostgreSQL: µs of server CPU", "≤ 20 µs", "µs", |micros| micros <= 20.),
-    figure("PostgreSQL: p50 alone", "", "µs", |_| true),
+    figure("PostgreSQL: p50 alone, µs", "", "µs", |_| true),
     figure("SQLite: p50 of four bare commits / p50 alone", "≥ 1.8 ×", "×", |ratio| {
         ratio >= 1.8
     }),
-    figure("SQLite: p50 alone", "", "µs", |_| true),
+    figure("SQLite: p50 alone, µs", "", "µs", |_| true),
     figure("SQLite: deliveries per second, 64 in flight", "", "/s", |_| true),
 ];
 

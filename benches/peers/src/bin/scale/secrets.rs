@@ -24,22 +24,27 @@ pub(crate) fn measure() -> impl Iterator<Item = (&'static str, Cpu)> {
     let behind = |layer| contender(Router::new().route("/", route(Some(layer))));
     let mut contenders = Vec::from_iter(layers.map(behind));
     contenders.extend(all().into_iter().filter(|contender| contender.name == "the HMAC alone"));
-    contenders.push(record());
+    contenders.extend([records::<2>(), records::<4>()]);
     // The first time fills the stores.
     cpu(&contenders);
-    let names = ["1 secret", "2 secrets", "3 secrets", "the HMAC alone", "one record"];
+    let names =
+        ["1 secret", "2 secrets", "3 secrets", "the HMAC alone", "two records", "four records"];
     names.into_iter().zip(cpu(&contenders))
 }
 
-/// One fresh key, claimed and completed in a store that is full.
-fn record() -> Contender {
+/// So many fresh keys, claimed and completed together in a store that is full. A delivery has two with one secret, and four
+/// with three.
+fn records<const KEYS: usize>() -> Contender {
     let store = Rc::new(store(RECORDS));
-    Contender::new("one record", move |deliveries, _| {
+    Contender::new("records", move |deliveries, _| {
         let store = Rc::clone(&store);
-        let keys = Vec::from_iter((0..deliveries).map(|_| Key::from_bytes(rand::random())));
+        let deliveries = Vec::from_iter(
+            (0..deliveries)
+                .map(|_| std::array::from_fn::<_, KEYS, _>(|_| Key::from_bytes(rand::random()))),
+        );
         Box::new(move || {
-            for key in keys {
-                let (mut keys, owner) = ([(key, Fence::new(0))], Owner::random());
+            for keys in deliveries {
+                let (mut keys, owner) = (keys.map(|key| (key, Fence::new(0))), Owner::random());
                 let claims = store.claim_all(&mut keys, owner, LEASE, KEEP).now_or_never();
                 assert!(matches!(claims, Some(Ok(Claims::Acquired { .. }))), "{claims:?}");
                 let how = Settlement::Complete { keep: KEEP };
