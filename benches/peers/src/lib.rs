@@ -8,7 +8,7 @@ mod sample;
 pub mod server;
 
 pub use self::contenders::{FEW, all, hmac_in_cache, refused, router};
-pub use self::sample::{SECRET, SHORTEST, request, signed};
+pub use self::sample::{SECRET, SHORTEST, key_of_one_webhook, request, signed};
 
 /// Somebody who receives a webhook.
 pub struct Contender {

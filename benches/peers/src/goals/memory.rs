@@ -9,6 +9,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use peers::cpu::{summary, thread_time};
 use peers::floor::store::Store;
+use peers::key_of_one_webhook;
 use peers::server::resident;
 use scrapest_webhook::store::{Claims, DeliveryStore, Fence, Key, MemoryStore, Owner, Settlement};
 
@@ -72,7 +73,7 @@ pub fn record_bytes() -> f64 {
     let store = MemoryStore::with_capacity(NonZero::new(DELIVERIES).unwrap());
     let before = resident(std::process::id());
     for _ in 0..DELIVERIES {
-        deliver(&store, rand::random());
+        deliver(&store, [key_of_one_webhook(), key_of_one_webhook()]);
     }
     (resident(std::process::id()) - before) as f64 / store.len() as f64
 }
@@ -95,7 +96,7 @@ fn time(deliver: impl Fn(Keys)) -> f64 {
 }
 
 fn fresh(deliveries: usize) -> Vec<Keys> {
-    (0..deliveries).map(|_| rand::random()).collect()
+    (0..deliveries).map(|_| [key_of_one_webhook(), key_of_one_webhook()]).collect()
 }
 
 fn deliver(store: &MemoryStore, keys: Keys) {

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use axum::Router;
 use futures_util::FutureExt;
 use peers::cpu::Cpu;
-use peers::{Contender, SECRET, all};
+use peers::{Contender, SECRET, all, key_of_one_webhook};
 use scrapest_webhook::store::{Claims, DeliveryStore, Fence, Key, Owner, Settlement};
 use scrapest_webhook::{ScrapeBadgerWebhookLayer, Secrets};
 
@@ -13,7 +13,7 @@ use crate::records::{KEEP, LEASE};
 use crate::{contender, measure as cpu, route, store};
 
 /// Of each store, which is soon full.
-const RECORDS: usize = 1_000;
+const RECORDS: usize = 10_000;
 
 pub(crate) fn measure() -> impl Iterator<Item = (&'static str, Cpu)> {
     let all_secrets = [SECRET, "whsec_of_the_month_before", "whsec_of_the_month_before_that"];
@@ -38,10 +38,10 @@ fn records<const KEYS: usize>() -> Contender {
     let store = Rc::new(store(RECORDS));
     Contender::new("records", move |deliveries, _| {
         let store = Rc::clone(&store);
-        let deliveries = Vec::from_iter(
-            (0..deliveries)
-                .map(|_| std::array::from_fn::<_, KEYS, _>(|_| Key::from_bytes(rand::random()))),
-        );
+        let deliveries =
+            Vec::from_iter((0..deliveries).map(|_| {
+                std::array::from_fn::<_, KEYS, _>(|_| Key::from_bytes(key_of_one_webhook()))
+            }));
         Box::new(move || {
             for keys in deliveries {
                 let (mut keys, owner) = (keys.map(|key| (key, Fence::new(0))), Owner::random());
