@@ -13,7 +13,7 @@ pub fn crates(_: usize) {
     let mut tree = beside::cargo();
     tree.args(["tree", "--quiet", "--edges", "normal,build", "--prefix", "none"]);
     tree.args(["--package", "scrapest-webhook", "--format", "{p}"]).current_dir(ROOT);
-    let lines = beside::output(&mut tree).unwrap();
+    let lines = beside::output(&mut tree).unwrap_or_else(|why| panic!("{why}"));
     let mut crates = Vec::from_iter(lines.lines().map(|line| line.trim_end_matches(" (*)")));
     crates.sort_unstable();
     crates.dedup();

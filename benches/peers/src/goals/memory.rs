@@ -56,7 +56,7 @@ pub fn deliveries(rounds: usize) {
 /// In a process of its own, whose memory is that of the store.
 pub fn bytes(_: usize) {
     let output = beside::output(Command::new(current_exe().unwrap()).arg("--record-bytes"));
-    let bytes: f64 = output.unwrap().trim().parse().unwrap();
+    let bytes: f64 = output.unwrap_or_else(|why| panic!("{why}")).trim().parse().unwrap();
     Row {
         goal: "G5",
         what: "memory of a completed record, of 1,000,000".into(),

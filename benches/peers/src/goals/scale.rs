@@ -16,7 +16,8 @@ struct Figure {
 }
 
 pub fn rows(_: usize) {
-    let printed = beside::output(beside::binary("scale").arg("figures")).unwrap();
+    let printed = beside::output(beside::binary("scale").arg("figures"));
+    let printed = printed.unwrap_or_else(|why| panic!("{why}"));
     let figures: HashMap<_, _> = printed.lines().map(figure).collect();
     let cpu = |name: &str| figures[name].cpu;
     let grows = |what, more, less| {

@@ -51,7 +51,7 @@ pub fn rows(_: usize) {
                 goal: "G6",
                 what: name.into(),
                 asked: asked.into(),
-                measured: format!("{median:.2} {unit}, least {least:.2}"),
+                measured: format!("{} {unit}, least {}", short(*median), short(*least)),
                 met: (!asked.is_empty()).then(|| is_met(*median)),
             },
             None => {
@@ -72,4 +72,9 @@ fn figures(printed: &str) -> HashMap<&str, [f64; 2]> {
         Some((name, [median.parse().ok()?, least.parse().ok()?]))
     };
     printed.lines().filter_map(figure).collect()
+}
+
+fn short(number: f64) -> String {
+    let digits = if number < 100. { 2 } else { 0 };
+    format!("{number:.digits$}")
 }
