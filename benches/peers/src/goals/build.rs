@@ -29,30 +29,36 @@ pub fn crates(_: usize) {
     .print();
 }
 
-/// A build takes so much longer than what disturbs it that it is done once.
 pub fn first(_: usize) {
     const WHAT: &str = "first build of an application: added CPU";
     const ASKED: &str = "≤ 20 s over axum alone";
-    let layer = "scrapest_webhook::ScrapeBadgerWebhookLayer::new(\"whsec_0123456789abcdef\")";
-    let root = Path::new(ROOT).canonicalize().unwrap();
-    let ours = format!("scrapest-webhook = {{ path = {root:?} }}");
-    let alone = build("", "");
-    let both = build(&ours, &format!(".route_layer({layer})"));
-    match alone.and_then(|alone| Ok((alone, both?))) {
-        Ok((alone, both)) => Row {
+    match alone_and_with_this() {
+        Ok([alone, both]) => Row {
             goal: "G10",
             what: WHAT.into(),
             asked: ASKED.into(),
-            measured: format!(
-                "{:.1} s, axum alone {:.1} s",
-                both.as_secs_f64() - alone.as_secs_f64(),
-                alone.as_secs_f64()
-            ),
-            met: Some(both <= alone + Duration::from_secs(20)),
+            measured: format!("least {:.1} s, axum alone {alone:.1} s", both - alone),
+            met: Some(both - alone <= 20.),
         },
         Err(why) => Row::not_measured("G10", WHAT, ASKED, &why),
     }
     .print();
+}
+
+/// In seconds. Each is built twice, in turns, and the least counts: a build takes long, and what disturbs it only adds.
+fn alone_and_with_this() -> Result<[f64; 2], String> {
+    const LAYER: &str =
+        ".route_layer(scrapest_webhook::ScrapeBadgerWebhookLayer::new(\"whsec_0123456789abcdef\"))";
+    let dependency =
+        format!("scrapest-webhook = {{ path = {:?} }}", Path::new(ROOT).canonicalize().unwrap());
+    let applications = [("", ""), (&*dependency, LAYER)];
+    let mut least = [f64::INFINITY; 2];
+    for _ in 0..2 {
+        for (least, (dependency, layer)) in least.iter_mut().zip(applications) {
+            *least = least.min(build(dependency, layer)?.as_secs_f64());
+        }
+    }
+    Ok(least)
 }
 
 /// The CPU of `cargo build` into a new folder, of crates that cargo has on this machine.

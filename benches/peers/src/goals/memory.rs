@@ -1,5 +1,5 @@
-//! The half of G5 with one thread: the memory store beside a small one of the same meaning, one map and one queue under one lock. Both are full, so
-//! that each delivery makes one go.
+//! The half of G5 with one thread: the memory store beside a small one of the same meaning, one map and one queue under one
+//! lock. Both are full, so that each delivery makes one go.
 
 use std::env::current_exe;
 use std::num::NonZero;
