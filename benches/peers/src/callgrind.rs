@@ -3,6 +3,9 @@
 use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
 
+/// Why there may be no number.
+pub const MISSING: &str = "valgrind is not installed";
+
 /// Instructions a delivery, outside of SHA-256. `None` without valgrind.
 pub fn count(name: &str, deliveries: usize, bytes: usize) -> Option<f64> {
     let profile = std::env::temp_dir().join(format!("callgrind.{}", std::process::id()));

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::{Contender, measured};
@@ -40,4 +41,25 @@ pub fn summary(mut nanos: Vec<f64>) -> Cpu {
 /// Of the thread that asks.
 pub fn thread_time() -> Duration {
     clock_gettime(ClockId::ThreadCPUTime).try_into().unwrap()
+}
+
+/// On one core, also the processes that `work` starts: no server has to be woken on another core for each delivery, which
+/// would cost more than a delivery.
+pub fn on_one_core<T>(work: impl FnOnce() -> T) -> T {
+    let anywhere = sched_getaffinity(None).expect("the cores of this process");
+    let first = (0..CpuSet::MAX_CPU).find(|core| anywhere.is_set(*core)).expect("a core");
+    let mut one = CpuSet::new();
+    one.set(first);
+    sched_setaffinity(None, &one).expect("one core of those");
+    let _guard = Cores(anywhere);
+    work()
+}
+
+/// Gives this thread its cores back, also after a panic.
+struct Cores(CpuSet);
+
+impl Drop for Cores {
+    fn drop(&mut self) {
+        sched_setaffinity(None, &self.0).expect("the cores of before");
+    }
 }

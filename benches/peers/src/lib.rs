@@ -7,8 +7,8 @@ pub mod floor;
 mod sample;
 pub mod server;
 
-pub use self::contenders::{all, hmac_in_cache, router, webhook_verify};
-pub use self::sample::{SECRET, SHORTEST, request, signed};
+pub use self::contenders::{FEW, all, hmac_in_cache, refused, router};
+pub use self::sample::{SECRET, SHORTEST, key_of_one_webhook, request, signed};
 
 /// Somebody who receives a webhook.
 pub struct Contender {
@@ -22,7 +22,7 @@ pub struct Contender {
 pub type Batch = Box<dyn FnOnce()>;
 
 impl Contender {
-    fn new(name: &'static str, prepare: impl Fn(usize, usize) -> Batch + 'static) -> Self {
+    pub fn new(name: &'static str, prepare: impl Fn(usize, usize) -> Batch + 'static) -> Self {
         Self { name, floor: None, prepare: Box::new(prepare) }
     }
 

@@ -52,3 +52,11 @@ pub fn request<B: From<Bytes>>(
     }
     request.body(signed.body().clone().into()).unwrap()
 }
+
+/// A fresh key of a record. Its last 8 bytes name the webhook; with those at random each key would be of another, which a
+/// full store has to weigh against all others.
+pub fn key_of_one_webhook() -> [u8; 32] {
+    let mut key = [0; 32];
+    key[..24].copy_from_slice(&rand::random::<[u8; 24]>());
+    key
+}

@@ -26,23 +26,29 @@ pub struct Server {
 }
 
 impl Server {
-    /// What listens at `$PORT`, under `$SECRET`.
-    pub fn start(command: &mut Command, port: u16) -> Self {
+    /// What listens at `$PORT`, under `$SECRET`. The error says why it does not.
+    pub fn start(command: &mut Command, port: u16) -> Result<Self, String> {
         let command = command.env("SECRET", SECRET).env("PORT", port.to_string());
-        let server = Self { child: command.stdout(Stdio::null()).spawn().unwrap(), port };
+        let child = command.stdout(Stdio::null()).spawn();
+        let name = command.get_program().to_string_lossy();
+        let child = child.map_err(|error| format!("{name} cannot be started: {error}"))?;
+        let mut server = Self { child, port };
         for _ in 0..300 {
             if TcpStream::connect(("127.0.0.1", port)).is_ok() {
-                return server;
+                return Ok(server);
+            }
+            if let Some(status) = server.child.try_wait().unwrap() {
+                return Err(format!("{name} has ended: {status}"));
             }
             std::thread::sleep(Duration::from_millis(100));
         }
-        panic!("the server does not listen");
+        Err(format!("{name} does not listen"))
     }
 
     /// This program again, with these arguments, which [`serve`]s.
     pub fn this(arguments: &[&str]) -> Self {
         let mut command = Command::new(std::env::current_exe().unwrap());
-        Self::start(command.args(arguments), free_port())
+        Self::start(command.args(arguments), free_port()).unwrap()
     }
 
     /// What its threads have taken, in user and kernel mode, in nanoseconds; see
@@ -56,19 +62,24 @@ impl Server {
         threads.map(time).sum()
     }
 
-    /// Its bytes in memory, counted page by page.
     pub fn resident(&self) -> usize {
-        let pages = fs::read_to_string(format!("/proc/{}/smaps_rollup", self.child.id())).unwrap();
-        let line = pages.lines().find_map(|line| line.strip_prefix("Rss:")).unwrap();
-        line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1_024
+        resident(self.child.id())
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
+        // It may have ended by itself.
+        _ = self.child.kill();
+        _ = self.child.wait();
     }
+}
+
+/// The bytes of a process in memory, counted page by page.
+pub fn resident(process: u32) -> usize {
+    let pages = fs::read_to_string(format!("/proc/{process}/smaps_rollup")).unwrap();
+    let line = pages.lines().find_map(|line| line.strip_prefix("Rss:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1_024
 }
 
 pub fn free_port() -> u16 {

@@ -1,12 +1,11 @@
 //! The tables, and how each contender does against the others.
 
 use std::collections::HashMap;
-use std::process::Command;
 
 use peers::cpu::{self, Cpu};
 use peers::{Contender, all};
 
-use crate::callgrind;
+use crate::{beside, callgrind};
 
 /// The sender's sample, 64 kB, and the limit of the body.
 const SIZES: [usize; 3] = [476, 65_536, 1_048_576];
@@ -38,23 +37,9 @@ pub fn write(rounds: usize) {
     }
 }
 
-/// By the binary beside this one, which is built where it is not.
+/// By the binary beside this one.
 pub fn allocations(bytes: usize) -> HashMap<String, f64> {
-    let counter = std::env::current_exe().unwrap().with_file_name("allocations");
-    let target = counter.ancestors().nth(2).unwrap();
-    let mut build = Command::new("cargo");
-    build.args(["build", "--quiet", "--release", "--bin", "allocations", "--target-dir"]);
-    build.arg(target).current_dir(env!("CARGO_MANIFEST_DIR"));
-    // What `cargo run` has set would have a dependency built anew.
-    for (name, _) in std::env::vars() {
-        if name.starts_with("CARGO_MANIFEST_") || name.starts_with("CARGO_PKG_") {
-            build.env_remove(name);
-        }
-    }
-    assert!(build.status().unwrap().success());
-    let output = Command::new(counter).arg(bytes.to_string()).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let lines = String::from_utf8(output.stdout).unwrap();
+    let lines = beside::output(beside::binary("allocations").arg(bytes.to_string())).unwrap();
     let line = |line: &str| {
         let (name, number) = line.split_once('\t').unwrap();
         (name.to_owned(), number.parse().unwrap())

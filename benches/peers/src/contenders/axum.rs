@@ -88,12 +88,23 @@ pub(super) fn all() -> Vec<Contender> {
 pub fn contender(name: &'static str, router: Router, signature: &'static str) -> Contender {
     // As `axum::serve` does: a router that waits for its state layers its routes for each request anew.
     let router = router.with_state(());
-    tower(name, router, move |bytes| sample::request::<Body>(sample::signed(bytes), signature, &[]))
+    tower(name, StatusCode::OK, router, move |bytes| {
+        sample::request::<Body>(sample::signed(bytes), signature, &[])
+    })
+}
+
+/// Ours, and a request without a signature.
+pub fn refused() -> Contender {
+    let layer = ScrapeBadgerWebhookLayer::new(sample::SECRET);
+    let router = Router::new().route("/", post(bytes).route_layer(layer)).with_state(());
+    tower("ours, refused by its headers", StatusCode::UNAUTHORIZED, router, |bytes| {
+        sample::request::<Body>(sample::signed(bytes), GITHUB, &[])
+    })
 }
 
 /// Its layer is no `Clone` for axum's `Body`, and its error is one that axum does not take: this is the least
 /// that makes it fit.
-pub fn webhook_verify(handler: MethodRouter) -> Router {
+fn webhook_verify(handler: MethodRouter) -> Router {
     let layer = VerifyLayer::<Bytes>::new(Provider::GitHub, Secret::new(sample::SECRET));
     let layers = ServiceBuilder::new()
         .map_err(|error: BoxError| -> Infallible { panic!("{error}") })
@@ -158,7 +169,7 @@ async fn by_hand(Verified(body): Verified) -> StatusCode {
 fn standardwebhooks() -> Contender {
     let webhook = Arc::new(Webhook::from_bytes(sample::SECRET.into()).unwrap());
     let router = Router::new().route("/", post(in_the_handler)).with_state(Arc::clone(&webhook));
-    tower("standardwebhooks", router, move |bytes| {
+    tower("standardwebhooks", StatusCode::OK, router, move |bytes| {
         let signed = sample::signed(bytes);
         let (id, now) = (format!("msg_{:p}", signed.body()), OffsetDateTime::now_utc());
         let signature = webhook.sign(&id, now.unix_timestamp(), signed.body()).unwrap();

@@ -9,7 +9,7 @@ use std::convert::Infallible;
 use std::fmt::Debug;
 use std::rc::Rc;
 
-pub use self::axum::{contender as router, webhook_verify};
+pub use self::axum::{contender as router, refused};
 pub use self::hmac::hmac_in_cache;
 
 use bytes::Bytes;
@@ -31,7 +31,7 @@ pub fn all() -> Vec<Contender> {
 }
 
 /// Deliveries that a store has room for.
-const FEW: usize = 400;
+pub const FEW: usize = 400;
 const MANY: usize = 250_000;
 
 /// The same, whose store is filled before the first turn.
@@ -49,6 +49,7 @@ fn full(contender: Contender, deliveries: usize) -> Contender {
 /// Anything tower, from the request to the last byte of the response.
 fn tower<S, B, R>(
     name: &'static str,
+    status: StatusCode,
     service: S,
     request: impl Fn(usize) -> Request<B> + 'static,
 ) -> Contender
@@ -66,7 +67,7 @@ where
             runtime.block_on(async move {
                 for request in requests {
                     let response = service.ready().await.unwrap().call(request).await.unwrap();
-                    assert_eq!(response.status(), StatusCode::OK, "{name}");
+                    assert_eq!(response.status(), status, "{name}");
                     response.into_body().collect().await.unwrap();
                 }
             });

@@ -3,10 +3,10 @@
 
 use axum::Router;
 use peers::client::{Client, on_the_wire};
+use peers::cpu::{Cpu, on_one_core, summary};
 use peers::server::{self, Server};
 use peers::{SHORTEST, request, signed};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use crate::{Axis, Point, SIGNATURE, ours, route, store};
 
@@ -25,28 +25,21 @@ pub(crate) fn serve(with: &str) {
 
 pub(crate) fn axis() -> Axis {
     allow_files(POINTS[POINTS.len() - 1] + 100);
-    // On one core, which nobody has to wake for each delivery: where that is to be done costs more than a delivery.
-    let anywhere = sched_getaffinity(None).expect("the cores of this process");
-    let first = (0..CpuSet::MAX_CPU).find(|core| anywhere.is_set(*core)).expect("a core");
-    let mut one = CpuSet::new();
-    one.set(first);
-    sched_setaffinity(None, &one).expect("one core of those");
     let mut points = POINTS.map(|at| Point { at, cpu: [None; 2], memory: [None; 2] });
     for _ in 0..RUNS {
         for (place, with) in ["nothing", "ours"].into_iter().enumerate() {
-            for (point, (cpu, memory)) in points.iter_mut().zip(measure(with)) {
-                let before = point.cpu[place].unwrap_or(cpu);
-                point.cpu[place] = Some(cpu.min(before));
+            for (point, (cpu, memory)) in points.iter_mut().zip(on_one_core(|| measure(with))) {
+                let before = point.cpu[place].filter(|before| before.least < cpu.least);
+                point.cpu[place] = before.or(Some(cpu));
                 point.memory[place] = memory;
             }
         }
     }
-    sched_setaffinity(None, &anywhere).expect("the cores of before");
     Axis { name: "idle connections", each: "connection", points: points.into() }
 }
 
 /// Nanoseconds a delivery, and the bytes that each idle connection has added.
-fn measure(with: &str) -> Vec<(f64, Option<f64>)> {
+fn measure(with: &str) -> Vec<(Cpu, Option<f64>)> {
     let server = Server::this(&["serve", with]);
     let mut busy = Client::connect(server.port);
     (0..2 * RECORDS).for_each(|_| busy.deliver(&delivery()));
@@ -64,8 +57,8 @@ fn measure(with: &str) -> Vec<(f64, Option<f64>)> {
             deliveries.iter().for_each(|delivery| busy.deliver(delivery));
             (server.cpu_time() - began).as_nanos() as f64 / DELIVERIES as f64
         });
-        let least = rounds.fold(f64::INFINITY, f64::min);
-        (least, (connections > 0).then(|| added / connections as f64))
+        let cpu = summary(rounds.collect());
+        (cpu, (connections > 0).then(|| added / connections as f64))
     });
     // They were open all the time.
     idle.iter_mut().for_each(|client| client.deliver(&delivery()));

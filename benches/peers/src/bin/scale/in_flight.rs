@@ -8,7 +8,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::routing::post;
-use peers::cpu::thread_time;
+use peers::cpu::{summary, thread_time};
 use peers::{SHORTEST, request, signed};
 use stats_alloc::Region;
 use tokio::runtime::{Builder, Runtime};
@@ -18,7 +18,7 @@ use tower::ServiceExt;
 use crate::{ALLOCATOR, Axis, Point, SIGNATURE, handler, held, ours, store};
 
 const POINTS: [usize; 5] = [1, 10, 100, 1_000, 10_000];
-const ROUNDS: usize = 8;
+const ROUNDS: usize = 20;
 /// Of a round.
 const REQUESTS: usize = 10_000;
 
@@ -29,15 +29,15 @@ pub(crate) fn axis() -> Axis {
         gate.round(REQUESTS);
     }
     let points = POINTS.into_iter().map(|at| {
-        let (mut cpu, mut memory) = ([f64::INFINITY; 2], [0.; 2]);
+        let (mut cpu, mut memory) = ([const { Vec::new() }; 2], [0.; 2]);
         for _ in 0..ROUNDS {
             for (place, gate) in [&bare, &ours].into_iter().enumerate() {
                 let (time, held) = gate.round(at);
-                cpu[place] = cpu[place].min(time);
+                cpu[place].push(time);
                 memory[place] = held;
             }
         }
-        Point { at, cpu: cpu.map(Some), memory: memory.map(Some) }
+        Point { at, cpu: cpu.map(|times| Some(summary(times))), memory: memory.map(Some) }
     });
     Axis { name: "requests in flight", each: "request", points: points.collect() }
 }

@@ -5,7 +5,7 @@
 //! cd benches/peers && cargo run --release --bin scale
 //! ```
 //!
-//! Times are the least of many rounds, in which all points of an axis take their turns. The allocator
+//! With `figures` it writes bare numbers instead, those that `peers goals` reads. Times are the least of many rounds, in which all points of an axis take their turns. The allocator
 //! counts, which costs a delivery a little, the same everywhere.
 
 use std::alloc::System;
@@ -14,15 +14,17 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::http::StatusCode;
 use axum::routing::{MethodRouter, post};
-use peers::{Contender, SECRET, SHORTEST, all, cpu, router};
+use peers::cpu::{self, Cpu};
+use peers::{Contender, SECRET, SHORTEST, router};
+use scrapest_webhook::ScrapeBadgerWebhookLayer;
 use scrapest_webhook::store::MemoryStore;
-use scrapest_webhook::{ScrapeBadgerWebhookLayer, Secrets};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 mod connections;
 mod in_flight;
 mod plot;
 mod records;
+mod secrets;
 mod webhooks;
 
 #[global_allocator]
@@ -40,26 +42,31 @@ struct Axis {
 
 struct Point {
     at: usize,
-    /// Nanoseconds a delivery.
-    cpu: Pair,
+    /// Of a delivery to the same handler: bare, and behind the layer.
+    cpu: [Option<Cpu>; 2],
     /// Bytes for each of them.
-    memory: Pair,
+    memory: [Option<f64>; 2],
 }
 
-/// Of the same handler: bare, and behind the layer.
-type Pair = [Option<f64>; 2];
-
 fn main() {
-    if let [_, serve, with] = &*Vec::from_iter(std::env::args())
-        && serve == "serve"
-    {
-        return connections::serve(with);
+    let arguments = Vec::from_iter(std::env::args().skip(1));
+    match Vec::from_iter(arguments.iter().map(String::as_str)).as_slice() {
+        ["serve", with] => connections::serve(with),
+        ["figures"] => figures(),
+        [] => tables(),
+        other => panic!("unknown arguments: {other:?}"),
     }
+}
+
+fn tables() {
     let axes = [records::axis(), webhooks::axis(), in_flight::axis(), connections::axis()];
     for axis in &axes {
         write(axis);
     }
-    secrets();
+    println!("\n| | CPU a delivery, ns |\n|---|---|");
+    for (name, cpu) in secrets::measure() {
+        println!("| {name} | {:.0} |", cpu.least);
+    }
     plot::draw(&axes, concat!(env!("CARGO_MANIFEST_DIR"), "/scale.svg")).unwrap();
 }
 
@@ -88,9 +95,9 @@ fn contender(routes: Router) -> Contender {
     router("scale", routes, SIGNATURE)
 }
 
-/// The least nanoseconds of a delivery for each.
-fn least(contenders: &[Contender]) -> impl Iterator<Item = f64> {
-    cpu::measure(contenders, 60, 300, SHORTEST).into_iter().map(|cpu| cpu.least)
+/// Of a delivery, for each.
+fn measure(contenders: &[Contender]) -> Vec<Cpu> {
+    cpu::measure(contenders, 60, 300, SHORTEST)
 }
 
 /// Bytes that were asked for since then, and not given back.
@@ -105,25 +112,21 @@ fn write(axis: &Axis) {
     println!("|---|---|---|---|---|");
     let number = |number: Option<f64>| number.map_or("–".into(), |number| format!("{number:.0}"));
     for Point { at, cpu, memory } in points {
+        let cpu = cpu.map(|cpu| cpu.map(|cpu| cpu.least));
         let numbers = Vec::from_iter(cpu.iter().chain(memory).copied().map(number));
         println!("| {at} | {} |", numbers.join(" | "));
     }
 }
 
-/// No curve: each secret is another HMAC, and there are four at most.
-fn secrets() {
-    let all_secrets = [SECRET, "whsec_of_the_month_before", "whsec_of_the_month_before_that"];
-    let layers = [1, 2, 3].map(|count| {
-        let secrets = Secrets::new(all_secrets.into_iter().take(count)).unwrap();
-        ScrapeBadgerWebhookLayer::from_secrets(secrets)
-    });
-    let behind = |layer| contender(Router::new().route("/", route(Some(layer))));
-    let mut contenders = Vec::from_iter(layers.map(behind));
-    contenders.extend(all().into_iter().filter(|contender| contender.name == "the HMAC alone"));
-    println!("\n| | CPU a delivery, ns |\n|---|---|");
-    for (name, cpu) in
-        ["1 secret", "2 secrets", "3 secrets", "the HMAC alone"].iter().zip(least(&contenders))
-    {
-        println!("| {name} | {cpu:.0} |");
+/// A line each: what and how many, median and least nanoseconds, and bytes, with tabs between them.
+fn figures() {
+    for Axis { name, points, .. } in [records::axis(), webhooks::axis(), in_flight::axis()] {
+        for Point { at, cpu: [_, cpu], memory: [_, memory] } in points {
+            let (Some(cpu), Some(memory)) = (cpu, memory) else { continue };
+            println!("{at} {name}\t{}\t{}\t{memory}", cpu.median, cpu.least);
+        }
+    }
+    for (name, cpu) in secrets::measure() {
+        println!("{name}\t{}\t{}\t0", cpu.median, cpu.least);
     }
 }

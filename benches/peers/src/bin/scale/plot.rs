@@ -8,7 +8,7 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use crate::{Axis, Pair, Point};
+use crate::{Axis, Point};
 
 /// Of one panel, and of the line of text above all.
 const WIDTH: u32 = 300;
@@ -34,7 +34,7 @@ pub(crate) fn draw(axes: &[Axis], path: &str) -> Result<(), Box<dyn Error>> {
     let panels = below.split_evenly((2, axes.len()));
     let (times, memories) = panels.split_at(axes.len());
     for ((axis, time), memory) in axes.iter().zip(times).zip(memories) {
-        let micros = |point: &Point| point.cpu.map(|nanos| nanos.map(|nanos| nanos / 1e3));
+        let micros = |point: &Point| point.cpu.map(|cpu| cpu.map(|cpu| cpu.least / 1e3));
         panel(time, axis, "µs of CPU a delivery", &curves(axis, micros))?;
         let label = format!("bytes a {}", axis.each);
         panel(memory, axis, &label, &curves(axis, |point| point.memory))?;
@@ -42,8 +42,8 @@ pub(crate) fn draw(axes: &[Axis], path: &str) -> Result<(), Box<dyn Error>> {
     Ok(area.present()?)
 }
 
-/// In the order of a [`Pair`].
-fn curves(axis: &Axis, value: impl Fn(&Point) -> Pair) -> [Curve; 2] {
+/// Bare, and behind the layer.
+fn curves(axis: &Axis, value: impl Fn(&Point) -> [Option<f64>; 2]) -> [Curve; 2] {
     [0, 1].map(|which| {
         let points = axis.points.iter();
         points.filter_map(|point| Some((place(point), value(point)[which]?))).collect()

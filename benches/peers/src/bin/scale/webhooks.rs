@@ -3,7 +3,7 @@
 use axum::Router;
 use stats_alloc::Region;
 
-use crate::{ALLOCATOR, Axis, Point, contender, held, least, ours, route};
+use crate::{ALLOCATOR, Axis, Point, contender, held, measure, ours, route};
 
 const POINTS: [usize; 3] = [1, 10, 50];
 
@@ -22,7 +22,7 @@ pub(crate) fn axis() -> Axis {
             contenders.push(contender(routes));
         }
     }
-    let cpu = Vec::from_iter(least(&contenders).map(Some));
+    let cpu = Vec::from_iter(measure(&contenders).into_iter().map(Some));
     let pairs = cpu.chunks(2).zip(memory.chunks(2));
     let points = POINTS.into_iter().zip(pairs).map(|(at, (cpu, memory))| Point {
         at,
