@@ -11,7 +11,9 @@ use super::signature::Signed;
 use crate::access::Client;
 use crate::delivery::{Delivery, Verified};
 use crate::delivery_id::DeliveryId;
-use crate::limits::{Body, HeldBody, RunKeys};
+#[cfg(feature = "sender-api")]
+use crate::limits::Body;
+use crate::limits::{HeldBody, RunKeys};
 use crate::provider::{DedupBy, Envelope, Provider};
 use crate::receiver::{Namespace, Once, Receiver};
 use crate::run_state::RunState;
