@@ -230,3 +230,13 @@ pub fn eventually(mut is_so: impl FnMut() -> bool, what: impl Fn() -> String) {
 pub fn scrapest() -> WebhookRequest {
     testing::scrapest(SECRET)
 }
+
+/// A request whose line is more than any pipe holds.
+pub fn larger_than_a_pipe(id: usize) -> SignedRequest {
+    let now = time::OffsetDateTime::now_utc().unix_timestamp();
+    let text = "a".repeat(900_000);
+    let body = format!(
+        "{{\"event\":\"tweet.created\",\"timestamp\":{now},\"id\":{id},\"text\":\"{text}\"}}"
+    );
+    scrapest().with_body(body).sign()
+}

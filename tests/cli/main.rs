@@ -1,5 +1,6 @@
 //! The built binary, driven as a process.
 
+mod access;
 mod attacks;
 mod both;
 mod browser;

@@ -1,5 +1,6 @@
 //! What is counted, under which names and labels, and that the table of them in the documentation is right.
 
+mod store;
 mod table;
 mod takeovers;
 
@@ -11,18 +12,15 @@ use axum::http::StatusCode;
 use axum::routing::post;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use scrapest_webhook::scrapest::Scrapest;
-use scrapest_webhook::store::{Claim, DeliveryStore, Fence, Key, Owner};
 use scrapest_webhook::testing::SignedRequest;
 use scrapest_webhook::{
-    Delivery, MemoryStore, Provider, RejectionKind, ScrapeBadgerWebhookLayer, ScrapestWebhookLayer,
-    Secret, Secrets, WebhookLayer, scrapebadger, scrapest, testing,
+    Delivery, Provider, RejectionKind, ScrapeBadgerWebhookLayer, ScrapestWebhookLayer, Secret,
+    Secrets, WebhookLayer, scrapebadger, scrapest, testing,
 };
-use support::scripted::{Fault, ScriptedStore, Verb};
 use tokio::time::sleep;
 use tower::ServiceExt;
 
 const SECRET: &str = "whsec_canary_7b1d5f0c93aa4e21";
-const LEASE: Duration = Duration::from_millis(30);
 const KEEP: Duration = Duration::from_secs(4_200);
 
 /// Each name with its labels, and its value; of a histogram how often something was recorded.
@@ -215,50 +213,6 @@ fn a_handler_past_the_answer_deadline_is_a_refusal_first_and_a_delivery_in_the_e
 }
 
 #[test]
-fn a_store_that_fails_is_counted_by_verb_and_so_is_what_waits_for_it() {
-    let pending = "pending_settlements sender=scrapest verb=complete";
-    let mut first = Seen::new();
-    let seen = seen(&recorded(async |snapshotter| {
-        let store = ScriptedStore::new(|call| match (call.verb, call.nth) {
-            (Verb::Complete, 0..2) => Fault::Error,
-            _ => Fault::None,
-        });
-        let layer = layer().with_store(store);
-        let app = app(layer.clone(), async |_| StatusCode::NO_CONTENT);
-        assert_eq!(send(&app, &genuine()).await, 204);
-        first = seen(&snapshotter);
-        assert!(layer.drain(Duration::from_secs(10)).await);
-    }));
-    // This recorder begins anew with each look.
-    let errors = "store_errors_total verb=complete";
-    assert_eq!((first[errors], first[pending]), (1.0, 1.0));
-    assert_eq!((seen[errors], seen[pending]), (1.0, -1.0));
-    assert_eq!(seen["store_errors_total verb=claim"], 0.0);
-    assert!(!seen.contains_key("records sender=scrapest"), "not of a store that is not in memory");
-}
-
-#[test]
-fn a_success_after_the_lease_was_lost_is_counted_once() {
-    let seen = seen(&recorded(async |_| {
-        let store = MemoryStore::new();
-        let layer = layer().with_lease(LEASE).with_store(store.clone());
-        let app = app(layer, move |delivery: Delivery| {
-            let store = store.clone();
-            async move {
-                // It blocks its thread, so that nobody renews; another takes over meanwhile.
-                std::thread::sleep(2 * LEASE);
-                let other = store.claim(&delivery.key(), Owner::random(), LEASE, KEEP).await;
-                assert!(matches!(other.unwrap(), Claim::Acquired { attempt: 2, .. }));
-                StatusCode::NO_CONTENT
-            }
-        });
-        assert_eq!(send(&app, &genuine()).await, 204);
-    }));
-    assert_eq!(seen["late_successes_total sender=scrapest"], 1.0);
-    assert_eq!(seen["takeovers_total"], 1.0);
-}
-
-#[test]
 fn what_the_observe_only_mode_would_have_refused_is_counted_by_reason() {
     let seen = seen(&recorded(async |_| {
         let layer = layer().with_insecure_observe_only().with_body_limit(1_000);
@@ -293,22 +247,6 @@ fn a_post_that_is_filtered_out_is_counted_under_its_source() {
     let of = "deliveries_total sender=scrapest";
     assert_eq!(seen[&format!("{of} kind=fast-x outcome=filtered")], 1.0);
     assert_eq!(seen[&format!("{of} kind=x outcome=completed")], 1.0);
-}
-
-#[test]
-fn what_a_full_store_pushes_out_is_counted() {
-    let seen = seen(&recorded(async |_| push_out().await));
-    // Two records are one delivery.
-    assert_eq!(seen, Seen::from([("evictions_total".to_owned(), 3.0)]));
-}
-
-async fn push_out() {
-    let store = MemoryStore::with_capacity(1.try_into().unwrap());
-    for byte in 0..5 {
-        let (key, owner) = (Key::from_bytes([byte; 32]), Owner::random());
-        store.claim(&key, owner, LEASE, KEEP).await.unwrap();
-        store.complete(&key, owner, Fence::new(1), KEEP).await.unwrap();
-    }
 }
 
 #[test]

@@ -8,7 +8,8 @@ use axum::http::StatusCode;
 use axum::routing::post;
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 
-use crate::{app, forged, genuine, layer, push_out, recorded, send};
+use crate::store::push_out;
+use crate::{app, forged, genuine, layer, recorded, send};
 
 /// As the documentation has it: name, type, unit, labels.
 fn table() -> BTreeSet<[String; 4]> {

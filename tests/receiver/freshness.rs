@@ -1,8 +1,9 @@
 //! How old and how far ahead a timestamp may be: to the edge and including it, and not a bit beyond.
 
+mod no_timestamp;
+
 use std::time::{Duration, SystemTime};
 
-use scrapest_webhook::scrapest::Scrapest;
 use scrapest_webhook::{Provider, WebhookLayer};
 use support::{Framework, Handler, Raw, Server, badger_layer, layer, nonce};
 use time::OffsetDateTime;
@@ -234,69 +235,9 @@ async fn every_timestamp_must_be_fresh_and_the_latest_signed_one_is_told<F: Fram
     }
 }
 
-async fn an_unsigned_timestamp_alone_will_do_only_where_the_settings_say_so<F: Framework>() {
-    let handler = Handler::ok();
-    let provider = Scrapest::default().with_insecure_unsigned_timestamp(true);
-    let insecure = F::serve(at(layer().with_provider(provider), NOON), handler.clone()).await;
-    let noon = Noon::serve::<F>().await;
-    let dated = |time| Raw::scrapest(undated()).with("x-scrapest-timestamp", seconds(time));
-    for (time, status) in [
-        (NOON, 200),
-        (NOON - seconds_of(3_600), 200),
-        (NOON - seconds_of(3_601), 401),
-        (NOON + seconds_of(300), 200),
-        (NOON + seconds_of(301), 401),
-    ] {
-        assert!(!noon.accepts(&dated(time)).await);
-        assert_eq!(insecure.raw(&dated(time)).await.status, status, "{time}");
-    }
-    assert_eq!(handler.deliveries()[0].timestamp(), None, "it is not signed");
-    assert_eq!(insecure.raw(&Raw::scrapest(undated())).await.status, 401, "there must be one");
-    let stale = Raw::scrapest(body("0")).with("x-scrapest-timestamp", seconds(NOON));
-    assert_eq!(insecure.raw(&stale).await.status, 401, "and a signed one counts all the same");
-    assert_eq!(handler.runs(), 3);
-}
-
-async fn a_test_event_may_lack_a_timestamp_but_not_have_a_stale_one<F: Framework>() {
-    let noon = Noon::serve::<F>().await;
-    for body in
-        [r#"{"type":"test"}"#, r#"{"event":"test"}"#, r#"{"type":"test","detected_at":null}"#]
-    {
-        assert!(noon.accepts(&Raw::badger(body)).await, "{body}");
-        let delivery = noon.handler.deliveries().pop().unwrap();
-        assert_eq!((delivery.kind(), delivery.timestamp()), (Some("test"), None));
-    }
-    for detected_at in ["0", "\"2026-03-04T10:59:59Z\"", "\"\"", "\"soon\"", "true", "{}", "1e9"] {
-        for kind in ["test", "tweet"] {
-            let body = detected(kind, detected_at);
-            assert!(!noon.accepts(&Raw::badger(body.clone())).await, "{body}");
-            assert!(!noon.accepts(&Raw::badger_2(body.clone())).await, "{body}");
-        }
-    }
-    // A kind that is there twice with the same value is that kind.
-    let body = r#"{"type":"test","type":"test"}"#;
-    assert!(noon.accepts(&Raw::badger(body)).await, "{body}");
-    // Nothing else is exempt: neither a kind that is nearly a test nor a body that names two.
-    for body in [
-        r#"{"type":"tweet","event":"test"}"#,
-        r#"{"type":"Test"}"#,
-        r#"{"type":"test "}"#,
-        r#"{"type":["test"]}"#,
-        r#"{"type":"test","type":"tweet"}"#,
-        r#"{"data":{"type":"test"}}"#,
-        r#"[{"type":"test"}]"#,
-        r#"{"type":"test"}{"type":"test"}"#,
-        "\u{feff}{\"type\":\"test\"}",
-    ] {
-        assert!(!noon.accepts(&Raw::badger(body)).await, "{body}");
-    }
-}
-
 support::for_each_framework! {
     a_timestamp_is_fresh_to_the_edge_and_including_it,
     the_tolerances_are_settings,
     the_clock_may_stand_anywhere,
     every_timestamp_must_be_fresh_and_the_latest_signed_one_is_told,
-    an_unsigned_timestamp_alone_will_do_only_where_the_settings_say_so,
-    a_test_event_may_lack_a_timestamp_but_not_have_a_stale_one,
 }

@@ -42,6 +42,17 @@ pub fn seconds(seconds: f64) -> Duration {
     Duration::from_secs_f64(seconds)
 }
 
+/// The statuses of a request, and of its replay under another id that begins after this time.
+async fn statuses_with_a_replay_after(time: Duration, receiver: &InProcess) -> (u16, u16) {
+    let request = genuine().sign();
+    let replay = request.clone().with_header("x-scrapest-delivery-id", "another");
+    let late = async {
+        sleep(time).await;
+        receiver.status(&replay).await
+    };
+    tokio::join!(receiver.status(&request), late)
+}
+
 // At claim.
 
 #[tokio::test(start_paused = true)]
@@ -153,14 +164,7 @@ async fn a_claim_that_took_longer_than_its_lease_is_asked_again_before_the_handl
     });
     let layer = layer().with_store(store.clone()).with_lease(seconds(1.0));
     let receiver = InProcess::new(&layer, handler.clone());
-    let request = genuine().sign();
-    let replay = request.clone().with_header("x-scrapest-delivery-id", "another");
-    let late = async {
-        sleep(seconds(1.1)).await;
-        receiver.status(&replay).await
-    };
-    let (first, second) = tokio::join!(receiver.status(&request), late);
-    assert_eq!((first, second), (200, 200));
+    assert_eq!(statuses_with_a_replay_after(seconds(1.1), &receiver).await, (200, 200));
     assert_eq!((handler.runs(), handler.most_at_once()), (1, 1));
 }
 
@@ -181,14 +185,7 @@ async fn a_claim_that_lost_its_tag_gives_back_the_id_that_it_may_hold() {
         .with_lease(seconds(3.0))
         .with_answer_deadline(seconds(10.0));
     let receiver = InProcess::new(&layer, handler.clone());
-    let request = genuine().sign();
-    let replay = request.clone().with_header("x-scrapest-delivery-id", "another");
-    let late = async {
-        sleep(seconds(3.1)).await;
-        receiver.status(&replay).await
-    };
-    let (first, second) = tokio::join!(receiver.status(&request), late);
-    assert_eq!((first, second), (200, 200));
+    assert_eq!(statuses_with_a_replay_after(seconds(3.1), &receiver).await, (200, 200));
     assert_eq!(handler.runs(), 1);
     let id = store.keys()[1];
     assert!(store.calls_of(Verb::Release).iter().any(|call| call.key == id));

@@ -1,7 +1,7 @@
 //! Duplicates that come while the delivery runs: who waits, for how long, and who goes on.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -33,6 +33,17 @@ fn handler(takes: Duration, status: u16) -> Handler {
 /// The same bytes under another delivery id, as an attacker would send them.
 fn replay(request: &SignedRequest, id: usize) -> SignedRequest {
     request.clone().with_header("x-scrapest-delivery-id", format!("replay-{id}"))
+}
+
+/// A store in which another process has claimed the request's keys with this lease, and then died.
+async fn claimed_by_a_dead_process(request: &SignedRequest, lease: Duration) -> MemoryStore {
+    let store = ScriptedStore::recording();
+    InProcess::new(&layer().with_store(store.clone()), Handler::ok()).send(request).await;
+    let shared = MemoryStore::new();
+    for key in store.keys() {
+        shared.claim(&key, Owner::random(), lease, millis(600_000)).await.unwrap();
+    }
+    shared
 }
 
 async fn duplicates_wait_and_get_the_first_ones_success<F: Framework>() {
@@ -104,14 +115,8 @@ async fn one_more_than_sixteen_waiters_is_answered_at_once<F: Framework>() {
 }
 
 async fn a_dead_processs_delivery_is_taken_over_at_the_end_of_its_lease<F: Framework>() {
-    let (store, handler) = (ScriptedStore::recording(), Handler::ok());
-    let request = genuine().sign();
-    // Another process has both keys, and will never say anything again.
-    InProcess::new(&layer().with_store(store.clone()), Handler::ok()).send(&request).await;
-    let shared = MemoryStore::new();
-    for key in store.keys() {
-        shared.claim(&key, Owner::random(), millis(800), millis(600_000)).await.unwrap();
-    }
+    let (request, handler) = (genuine().sign(), Handler::ok());
+    let shared = claimed_by_a_dead_process(&request, millis(800)).await;
     let server = F::serve(layer().with_store(shared), handler.clone()).await;
     let began = Instant::now();
     assert_eq!(server.send(&request).await.status, 200);
@@ -121,21 +126,13 @@ async fn a_dead_processs_delivery_is_taken_over_at_the_end_of_its_lease<F: Frame
 }
 
 async fn many_duplicates_over_sockets_run_once_each<F: Framework>() {
-    let runs = std::sync::Arc::new(Mutex::new(HashMap::new()));
-    let counted = std::sync::Arc::clone(&runs);
-    let handler = Handler::new(move |delivery, _| {
-        *counted.lock().unwrap().entry(delivery.key()).or_insert(0) += 1;
-        async {
-            sleep(millis(50)).await;
-            200
-        }
-    });
+    let handler = handler(millis(50), 200);
     let server = F::serve(layer(), handler.clone()).await;
     let requests: Vec<_> = (0..10).map(|_| genuine().sign()).collect();
     let answers = join_all((0..400).map(|nth| server.send(&requests[nth % requests.len()]))).await;
     assert!(answers.iter().all(|answer| [200, 503].contains(&answer.status)));
-    let runs = runs.lock().unwrap();
-    assert_eq!((runs.len(), runs.values().sum::<u32>()), (10, 10));
+    let keys: HashSet<_> = handler.deliveries().iter().map(Delivery::key).collect();
+    assert_eq!((keys.len(), handler.runs()), (10, 10));
 }
 
 // Without a socket, and without waiting.
@@ -159,13 +156,8 @@ async fn a_duplicate_of_a_run_that_does_not_end_is_a_503_at_the_answer_deadline(
 #[tokio::test(start_paused = true)]
 async fn a_takeover_happens_at_the_end_of_the_lease_and_no_later() {
     for left in [1, 49, 50, 51, 700, 3_333, 3_999] {
-        let store = ScriptedStore::recording();
         let request = genuine().sign();
-        InProcess::new(&layer().with_store(store.clone()), Handler::ok()).send(&request).await;
-        let shared = MemoryStore::new();
-        for key in store.keys() {
-            shared.claim(&key, Owner::random(), millis(left), millis(600_000)).await.unwrap();
-        }
+        let shared = claimed_by_a_dead_process(&request, millis(left)).await;
         let receiver = InProcess::new(&layer().with_store(shared), Handler::ok());
         let began = Instant::now();
         assert_eq!(receiver.status(&request).await, 200, "{left}");
