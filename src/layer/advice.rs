@@ -1,4 +1,4 @@
-//! Warnings about settings that probably do not do what they are meant to do; once per layer, at WARN.
+//! Warnings about settings that probably do not do what they are meant to do: once per layer, at WARN.
 
 use super::WebhookLayer;
 use crate::provider::Provider;
