@@ -105,7 +105,7 @@ where
     type Error = Error;
     type Future = ResponseFuture<B>;
 
-    /// Always ready: the inner service is asked after a delivery is claimed.
+    /// Always ready: the inner service's readiness is checked after the claim.
     fn poll_ready(&self, _: &mut Context<'_>) -> Poll<Result<(), Error>> {
         Poll::Ready(Ok(()))
     }

@@ -178,7 +178,7 @@ impl<P: Provider> WebhookLayer<P> {
         self.set(|receiver| receiver.answer_deadline = Some(deadline))
     }
 
-    /// The lease: how long an attempt holds its delivery without a renewal. The layer renews it after each third of
+    /// The lease: how long an attempt keeps its delivery without a renewal. The layer renews it after each third of
     /// this time. After a crash, a retry has to wait until the lease ends. Default: 15 s, renewed every 5 s.
     ///
     /// ```
@@ -205,7 +205,7 @@ impl<P: Provider> WebhookLayer<P> {
         self.set(|receiver| receiver.set_retention(retention))
     }
 
-    /// What to do with a delivery while the store does not answer. Default: [`OnStoreDown::Refuse`].
+    /// How a delivery is treated while the store does not answer. Default: [`OnStoreDown::Refuse`].
     ///
     /// ```
     /// # let layer = scrapest_webhook::ScrapestWebhookLayer::new("a-secret-of-some-24-bytes");
@@ -216,9 +216,9 @@ impl<P: Provider> WebhookLayer<P> {
         self.set(|receiver| receiver.on_store_down = choice)
     }
 
-    /// Sets what the handler runs for only once, in addition to the delivery. With [`Once::Tweet`], a tweet runs
-    /// once, whichever monitor or log reports it. You can change this setting at any time: it only adds a key.
-    /// Default: [`Once::Delivery`].
+    /// Adds a subject for which the handler runs only once, in addition to the delivery. With [`Once::Tweet`], a
+    /// tweet runs once, whichever monitor or log reports it. You can change this setting at any time: it only adds a
+    /// key. Default: [`Once::Delivery`].
     ///
     /// ```
     /// # let layer = scrapest_webhook::ScrapeBadgerWebhookLayer::new("a-secret-of-some-24-bytes");
@@ -248,7 +248,7 @@ impl<P: Provider> WebhookLayer<P> {
     ///
     /// # Errors
     ///
-    /// The first setting that cannot work, with its value and what is expected.
+    /// Returns the first setting that cannot work, with its value and the expected one.
     ///
     /// ```
     /// # let layer = scrapest_webhook::ScrapestWebhookLayer::new("a-secret-of-some-24-bytes");

@@ -24,7 +24,7 @@ const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 3_600);
 /// Separates the webhooks that share a store.
 pub(crate) type Namespace = [u8; 16];
 
-/// What happens to an authentic, fresh delivery while the store does not answer.
+/// How an authentic, fresh delivery is treated while the store does not answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OnStoreDown {
@@ -37,7 +37,7 @@ pub enum OnStoreDown {
     ProcessAnyway,
 }
 
-/// What the handler runs for only once, in addition to the delivery itself.
+/// A subject for which the handler runs only once, in addition to the delivery.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Once {

@@ -119,9 +119,9 @@ rejection_kinds! {
     ContentEncoding 415 "content_encoding" "expected no content-encoding";
     /// The body is longer than the limit, or its `Content-Length` is.
     BodyTooLarge 413 "body_too_large" "body too large";
-    /// No signature header, or no token.
+    /// The request has no signature header, or no token.
     MissingSignature 401 "missing_signature" "unauthorized";
-    /// More than one signature header, or token.
+    /// The request has more than one signature header, or more than one token.
     RepeatedSignature 401 "repeated_signature" "unauthorized";
     /// The signature header, or the token, does not have the right shape.
     MalformedSignature 401 "malformed_signature" "unauthorized";

@@ -137,8 +137,8 @@ fn address(text: &str) -> Option<IpAddr> {
     address.map(|address| address.to_canonical())
 }
 
-/// Returns the node of `for` in each element, or `None` if the line violates the grammar. The parser must know
-/// quotes: a quoted value, such as a host, came from the client and may contain commas.
+/// Returns the node of `for` in each element, or `None` if the line violates the grammar. Quoted values, such as a
+/// host, come from the client and may contain commas, so the whole grammar is parsed.
 fn elements(list: &str) -> Option<Vec<Option<&str>>> {
     let mut elements = vec![None];
     let mut rest = blank(list);

@@ -80,8 +80,8 @@ impl Failures {
     }
 
     /// Admits a request of this address, unless there were too many failures. If as many requests are open as may
-    /// fail, it waits for one of them to close. So many simultaneous genuine requests are admitted, and many forged
-    /// ones are not.
+    /// fail, it waits for one of them to close. A crowd of genuine requests is then admitted, and a crowd of forged
+    /// ones is not.
     pub(super) async fn admit(
         self: &Arc<Self>,
         address: IpAddr,
@@ -128,7 +128,7 @@ impl Failures {
         }
     }
 
-    /// Whether `of` may fail `times` more. The error is the time to wait, or zero if it never may.
+    /// Whether `of` may fail `times` more times. The error is the time to wait, or zero if it never may.
     fn may_fail(&self, of: IpNet, times: u32) -> Result<(), Duration> {
         let (Some(limiter), Some(times)) = (&self.limiter, NonZeroU32::new(times)) else {
             return Ok(());
@@ -162,7 +162,7 @@ impl Failures {
             open.remove(&of);
         }
         drop(open);
-        // After a failure, or after the last open request, which no other one follows, all waiters must check again.
+        // After a failure, or if no open request is left to wake the others, all waiters check again.
         match failed || was_last {
             true => closed.notify_waiters(),
             false => closed.notify_one(),

@@ -1,4 +1,4 @@
-//! The settings about addresses.
+//! The settings for client addresses.
 
 use std::sync::Arc;
 

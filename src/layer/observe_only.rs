@@ -1,4 +1,4 @@
-//! For adding the layer to a receiver that is already in production.
+//! A mode for adding the layer to a receiver that is already in production.
 
 use super::WebhookLayer;
 use crate::provider::Provider;

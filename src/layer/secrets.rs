@@ -31,10 +31,10 @@ impl<P: Provider + Default> WebhookLayer<P> {
     /// The layer calls `resolve` for every request with a well-formed signature, **before anything is
     /// authenticated**. It has to answer at once and from memory, for example from a `HashMap`, never from a
     /// database, which anyone could keep busy. For an unknown webhook, the layer checks the request with a random key
-    /// of its own and gives the same 401 as for a wrong signature, at the same cost. So that the time does not tell
-    /// them apart either, every request is checked with as many keys as the webhook with the most secrets has had.
-    /// One difference remains, the time of `resolve` itself: a `HashMap` takes a few nanoseconds more for an id that
-    /// it contains.
+    /// of its own and gives the same 401 as for a wrong signature, at the same cost. So that the time does not reveal
+    /// the difference either, every request is checked with as many keys as the webhook with the most secrets has
+    /// had. One difference remains, the time of `resolve` itself: a `HashMap` takes a few nanoseconds more for an id
+    /// that it contains.
     ///
     /// Give **each webhook its own secrets**. The id is not signed: if two webhooks shared a secret, a captured
     /// request could be sent once more under the id of the other. Deliveries of different webhooks are never

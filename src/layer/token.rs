@@ -10,8 +10,7 @@ impl<P: Provider + Default> WebhookLayer<P> {
     /// the sender cannot sign.
     ///
     /// The token is compared in constant time, and appears in no log, span, error or `Debug`. A request with a wrong
-    /// token, without one, or with two is answered with the same 401 as a wrong signature. But a token is not a
-    /// signature:
+    /// token, without one, or with two gets the same 401 as a wrong signature. But a token is not a signature:
     ///
     /// * **The body is not protected.** Anyone who has seen one request can send any event.
     /// * **Freshness depends on an unsigned timestamp.** The layer trusts the timestamp in the body. So it refuses an

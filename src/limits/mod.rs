@@ -122,7 +122,8 @@ impl Limits {
         self.bytes_in_flight.take(share, count, body_limit)
     }
 
-    /// Registers a waiter for `key`, and returns the body that is already in memory there if the bytes are the same.
+    /// Registers a waiter for `key`, and returns the body that it shares with the other waiters if the bytes are the
+    /// same.
     pub(crate) fn wait_for(
         &self,
         key: Key,

@@ -251,7 +251,7 @@ fn is_authenticated(kind: RejectionKind) -> bool {
         )
 }
 
-/// Whether an authentic request is refused without a run, so that an attacker can repeat a captured one at will.
+/// Whether this refuses an authentic request without a run. An attacker can repeat such a captured request at will.
 fn comes_before_a_run(kind: RejectionKind) -> bool {
     matches!(
         kind,

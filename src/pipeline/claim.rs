@@ -68,8 +68,8 @@ fn give_back<P>(receiver: &Receiver<P>, identified: &Identified) {
     }
 }
 
-/// Makes one attempt with a store that answers immediately, and returns whether all keys are claimed. If not, a later
-/// attempt may succeed.
+/// Calls a store that can answer immediately, and returns whether all keys are claimed. If not, a later call may
+/// succeed.
 fn ask_once<'a, P: Provider>(
     receiver: &'a Receiver<P>,
     identified: &mut Identified,

@@ -1,4 +1,4 @@
-//! Step 4: proves that the sender wrote the signed bytes recently.
+//! Step 4: checks that the sender signed the bytes recently.
 
 use std::time::{Duration, SystemTime};
 
@@ -11,8 +11,8 @@ use crate::provider::{Envelope, Provider, Timestamp};
 use crate::receiver::Receiver;
 use crate::rejection::{RejectionKind, Reply};
 
-/// Checks that every timestamp of the request is fresh, and that at least one of them is signed, unless the
-/// sender's settings or the kind of the request say otherwise. Returns the latest signed one.
+/// Checks that every timestamp of the request is fresh, and that at least one of them is signed, unless the sender's
+/// settings or the kind of the request allow otherwise. Returns the latest signed one.
 pub(super) fn check<P: Provider>(
     receiver: &Receiver<P>,
     envelope: &Envelope<'_>,

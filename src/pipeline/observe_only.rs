@@ -17,7 +17,8 @@ use crate::receiver::Receiver;
 use crate::rejection::RejectionKind;
 use crate::run_state::{Phase, RunState};
 
-/// Runs steps 1 to 5 before the handler, because they read the body. The store is asked in parallel with the handler.
+/// Runs steps 1 to 5 before the handler, because they read the body. The delivery is claimed in parallel with the
+/// handler.
 pub(super) async fn receive<P: Provider, X: Exchange>(
     receiver: Arc<Receiver<P>>,
     mut exchange: X,

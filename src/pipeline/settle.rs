@@ -121,7 +121,7 @@ impl Unsettled {
         Self { keys: keys.into(), owner, how }
     }
 
-    /// Makes one attempt to settle. If the store does not answer by `patience`, settling continues in the background.
+    /// Calls the store once. If it does not answer by `patience`, settling continues in the background.
     async fn settle<P: Provider>(self, receiver: &Receiver<P>, patience: Instant) {
         // The answer waits for the record, so that a retry finds it, but not indefinitely.
         let patience = || patience.max(Instant::now() + Duration::from_millis(250));
@@ -180,8 +180,8 @@ impl Unsettled {
             while let Some(key) = self.next() {
                 let told = store.settle_all(slice::from_ref(&key), self.owner, self.how);
                 match timeout(limit, told).await {
-                    // A `Lost` is not a late success here: an earlier attempt may have taken effect, and the
-                    // repetition then finds a key that this owner has already settled.
+                    // A `Lost` is not a late success here: an earlier call may have taken effect, and its repetition
+                    // then finds a key that this owner has already settled.
                     Ok(Ok(_)) => self.keys.retain(|waiting| *waiting != key),
                     Ok(Err(error)) => {
                         // The failure of the whole store is logged elsewhere, once and not for each delivery.

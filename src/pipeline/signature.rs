@@ -1,4 +1,4 @@
-//! Step 3: proves that the sender wrote these bytes.
+//! Step 3: checks that the sender signed these bytes.
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
@@ -201,7 +201,8 @@ impl Signed {
         &self.tags[..self.count]
     }
 
-    /// Parses what the request says about itself. This is the first time that anything in the body is parsed.
+    /// Parses the id, the kind and the timestamps of the request. This is the first time that anything in the body is
+    /// parsed.
     pub(super) fn envelope<'a, P: Provider>(
         &self,
         receiver: &Receiver<P>,

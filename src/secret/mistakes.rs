@@ -21,7 +21,7 @@ pub(super) fn in_file(line: &[u8]) -> Option<&'static str> {
 
 /// Returns an unusual property of a secret that is probably a mistake.
 pub(super) fn in_secret(secret: &[u8]) -> Option<&'static str> {
-    // Random bytes may begin and end with anything.
+    // A secret of random bytes may begin and end with any byte.
     let text = std::str::from_utf8(secret).ok()?;
     let quoted = |quote| text.len() > 1 && text.starts_with(quote) && text.ends_with(quote);
     if text.starts_with('\u{feff}') {

@@ -1,4 +1,4 @@
-//! Several webhooks behind one layer.
+//! The types for several webhooks behind one layer.
 
 use std::sync::Arc;
 

@@ -58,7 +58,7 @@ where
     type Future = ResponseFuture<ResBody, S::Error>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        // The inner service is asked after a delivery is claimed: unauthenticated requests must not use up its
+        // The inner service's readiness is checked after the claim: unauthenticated requests must not use up its
         // capacity.
         Poll::Ready(Ok(()))
     }
