@@ -31,9 +31,9 @@ pub enum OnStoreDown {
     /// Retries until the answer deadline, then answers 503, so that the sender retries later.
     #[default]
     Refuse,
-    /// Retries for half the answer deadline, then runs the handler without a claim: no delivery is delayed, but
-    /// duplicates and replays run too. [`Delivery::fence`](crate::Delivery::fence) and
-    /// [`attempt`](crate::Delivery::attempt) are then 0.
+    /// Retries for half the answer deadline, then runs the handler without a claim: no answer is late, but duplicates
+    /// and replays run too. [`Delivery::fence`](crate::Delivery::fence) and [`attempt`](crate::Delivery::attempt) are
+    /// then 0.
     ProcessAnyway,
 }
 
@@ -41,7 +41,7 @@ pub enum OnStoreDown {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Once {
-    /// Each delivery runs once.
+    /// No further subject: each delivery runs once.
     #[default]
     Delivery,
     /// Each tweet runs once too, even if several monitors of one webhook report it, or if the sender delivered it and

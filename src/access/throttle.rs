@@ -196,7 +196,7 @@ impl Drop for Attempt {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Question {
     of: IpNet,
-    /// Whether this counts a failure that has happened.
+    /// `true` counts a failure; `false` only asks.
     counts: bool,
 }
 

@@ -7,8 +7,8 @@ use crate::provider::Provider;
 use crate::secret::{Secrets, Source, Webhook, WebhookRef};
 
 impl<P: Provider + Default> WebhookLayer<P> {
-    /// A receiver whose secrets can be replaced while it runs: `secrets` is a handle, and its clones replace them.
-    /// Every request is checked with all of them.
+    /// Makes a receiver whose secrets can be replaced while it runs: `secrets` is a handle, and its clones replace
+    /// them. Every request is checked with all of them.
     ///
     /// ```
     /// use scrapest_webhook::{ScrapestWebhookLayer, Secrets};
@@ -25,8 +25,8 @@ impl<P: Provider + Default> WebhookLayer<P> {
         Self::of(Source::Changing(secrets))
     }
 
-    /// A receiver for several webhooks on one route, each with secrets of its own. `resolve` finds the webhook of a
-    /// request, by the id in the sender's header or by the path.
+    /// Makes a receiver for several webhooks on one route, each with its own secrets. `resolve` finds the webhook of
+    /// a request, by the id in the sender's header or by the path.
     ///
     /// The layer calls `resolve` for every request with a well-formed signature, **before anything is
     /// authenticated**. It has to answer at once and from memory, for example from a `HashMap`, never from a

@@ -117,7 +117,7 @@ impl Meters {
         KindLabel(Some(kind.map_or(other + 1, |kind| known(kind).unwrap_or(other))))
     }
 
-    /// Counts a request that has ended. Among deliveries, only an authentic, fresh request or a challenge counts.
+    /// Counts a request that has ended. It also counts as a delivery if it is authentic and fresh, or a challenge.
     pub(crate) fn ended(&self, kind: KindLabel, outcome: Outcome, duration: Duration) {
         let place = outcome.place();
         let histogram = self.durations[place].get_or_init(

@@ -75,7 +75,7 @@ fn presented_token(
     });
     match token {
         Some(_) if count > 1 => Err(RejectionKind::RepeatedSignature),
-        // HMAC pads a key with zero bytes, so this token would equal the same token without them.
+        // HMAC pads a key with zero bytes, so a token that ends with them would equal the same token without them.
         Some(token) if token.contains(&0) => Err(RejectionKind::MalformedSignature),
         token => Ok(token),
     }

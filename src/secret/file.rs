@@ -17,7 +17,7 @@ use crate::config_error::ConfigError;
 
 /// A file with more bytes than this is a mistake, not a secret.
 const LONGEST: usize = 4_096;
-/// Longer than a program that writes a file in pieces pauses between them.
+/// A program that writes a file in pieces pauses between them for less time than this.
 const SETTLED: Duration = Duration::from_secs(1);
 
 type Content = Zeroizing<Vec<u8>>;

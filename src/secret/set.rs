@@ -17,7 +17,7 @@ pub(crate) const MOST_SECRETS: usize = 4;
 /// More than the computation of a key state uses, also in a debug build.
 const STACK: usize = 16 * 1_024;
 
-/// A set of one to [`MOST_SECRETS`] secrets. A set never changes: a rotation replaces the whole set.
+/// A set of one to [`MOST_SECRETS`] secrets, which never change: a rotation replaces the whole set.
 pub(crate) struct SecretSet {
     active: Vec<Active>,
     /// Whether a request has matched one of them.

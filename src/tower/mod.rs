@@ -1,4 +1,4 @@
-//! The receiver as a `tower_layer::Layer`, for axum, hyper and any other tower server.
+//! The receiver as a `tower_layer::Layer`, for axum, hyper and every other user of tower.
 
 mod body;
 mod exchange;
