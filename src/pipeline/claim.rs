@@ -1,4 +1,4 @@
-//! Step 6: the store says whether this attempt may run.
+//! Step 6: the store decides whether this attempt may run.
 
 use std::cmp::min;
 use std::future::{Future, Ready, ready};
@@ -18,21 +18,22 @@ use crate::rejection::{RejectionKind, Reply};
 use crate::run_state::{Moment, Phase, RunState};
 use crate::store::{Claims, Fence, Held, ONE_QUESTION, Owner, StoreError};
 
-/// A delivery that this attempt may run, and alone.
+/// The exclusive right of this attempt to run a delivery.
 pub(super) struct Claimed<'a> {
-    /// A time before the store was asked: the lease runs from then or later.
+    /// A time before the claim was sent to the store: the lease starts then or later.
     pub(super) since: Moment,
-    /// What a shutdown waits for: a claim goes on without its client, and its handler follows.
+    /// Makes a shutdown wait for this run: a claim continues without its client, and so does its handler.
     pub(super) running: Running<&'a Runs>,
-    /// The right to run a handler, of which there are only so many. `None` while this waits.
+    /// The right to run a handler. The number of permits is limited. `None` while this attempt waits.
     permit: Option<RunPermit>,
 }
 
-/// At once, or boxed.
+/// An immediate result, or a boxed future.
 type Acquiring<'a, F> = Either<Ready<Result<Claimed<'a>, Reply>>, Pin<Box<F>>>;
 
-/// Claims every key of the delivery and writes their fences, or says why not. At once, if the store answers at once and
-/// nobody else has a key. The rest is boxed: most deliveries never wait, and need not carry the room for it.
+/// Claims every key of the delivery and writes their fences, or returns the refusal. The result is immediate if the
+/// store answers at once and no other attempt has a key. The waiting part is boxed: most deliveries never wait and
+/// should not carry its size.
 pub(super) fn acquire<'a: 'd, 'd, P: Provider>(
     receiver: &'a Receiver<P>,
     identified: &'d mut Identified,
@@ -67,7 +68,8 @@ fn give_back<P>(receiver: &Receiver<P>, identified: &Identified) {
     }
 }
 
-/// Asks a store that takes no waiting, and says whether all keys are claimed. If not, they may be later.
+/// Calls a store that can answer immediately, and returns whether all keys are claimed. If not, a later call may
+/// succeed.
 fn ask_once<'a, P: Provider>(
     receiver: &'a Receiver<P>,
     identified: &mut Identified,
@@ -81,7 +83,7 @@ fn ask_once<'a, P: Provider>(
         running: receiver.limits.begin()?,
         permit: Some(receiver.limits.run_permit()?),
     };
-    // From here on something may be held: if the client leaves, this goes on in a task.
+    // From here on a claim may exist: if the client leaves, this run continues in a task.
     run.enter(Phase::Held);
     let (lease, at) = (receiver.lease, since.instant);
     let is_known = receiver.store.first_unrecorded(keys.all()).is_some();
@@ -99,8 +101,8 @@ fn ask_once<'a, P: Provider>(
     }
 }
 
-/// A request that finds its delivery in progress waits for the end of the running attempt. It takes the delivery
-/// over if the attempt fails, and answers with the attempt's success otherwise.
+/// Waits while another attempt has the delivery. If that attempt fails, this one takes the delivery over; if it
+/// succeeds, this request is answered as a duplicate.
 async fn contend<'a, P: Provider>(
     receiver: &Receiver<P>,
     identified: &mut Identified,
@@ -109,7 +111,7 @@ async fn contend<'a, P: Provider>(
 ) -> Result<Claimed<'a>, Reply> {
     let Identified { delivery, body, run_keys, .. } = identified;
     let Verified { held, body: bytes, .. } = delivery.edit();
-    // Whether a question went unanswered, so that it is not known what the owner holds.
+    // Whether a claim went unanswered, so that it is unknown which keys the owner has.
     let mut unsure = false;
     let deadline = receiver.answer_by(run);
     let patience = match receiver.on_store_down {
@@ -127,11 +129,11 @@ async fn contend<'a, P: Provider>(
             return Err(RejectionKind::ShuttingDown.into());
         }
         let pause = pauses.next().unwrap_or_default();
-        // Taken while nothing is held, and kept while that is not known.
+        // The permit is taken before a claim, and kept as long as the claim's result is unknown.
         if claimed.permit.is_none() {
             claimed.permit = match receiver.limits.run_permit() {
                 Ok(permit) => Some(permit),
-                // The run that it waits for may go on as well.
+                // All permits are in use, possibly by the run that this request waits for, so it keeps waiting.
                 Err(_) if waiting.is_some() && Instant::now() < deadline => {
                     sleep(min(pause, deadline - Instant::now())).await;
                     continue;
@@ -143,11 +145,11 @@ async fn contend<'a, P: Provider>(
         claimed.since = Moment::now();
         let claims = claim(receiver, held, claimed.since, patience).await;
         if unsure && matches!(claims, Ok(Claims::Completed { .. } | Claims::InProgress { .. })) {
-            // A question that was given up may have taken effect before the one that was answered.
+            // A claim that timed out may have taken effect before the one that was answered.
             let limit = min(patience, Instant::now() + ONE_QUESTION);
             settle::release(receiver, held.keys.all(), held.owner, limit).await;
-            // The release may reach the store later, in the background: under another owner, it cannot take
-            // away what is claimed from here on.
+            // The release may reach the store later, from the background. With a new owner, it cannot release what is
+            // claimed from here on.
             (held.owner, unsure) = (Owner::random(), false);
         }
         let of_first_key = match claims {
@@ -168,7 +170,7 @@ async fn contend<'a, P: Provider>(
             Ok(Claims::Completed { place }) => {
                 run.enter(Phase::Idle);
                 return Err(match run_keys {
-                    // Each key is taken, and one of these runs may yet fail.
+                    // Every key is taken, and one of those runs may still fail.
                     Some(run_keys) if place == 0 && run_keys.any_in_progress() => {
                         RejectionKind::InProgress.into()
                     }
@@ -176,7 +178,7 @@ async fn contend<'a, P: Provider>(
                 });
             }
             Ok(Claims::InProgress { place, retry_after }) => {
-                // Nothing is held while waiting: a client that leaves leaves nothing behind.
+                // A waiting request has no claim, so a client that leaves needs no cleanup.
                 run.enter(Phase::Idle);
                 claimed.permit = None;
                 let left = deadline.saturating_duration_since(Instant::now());
@@ -186,7 +188,7 @@ async fn contend<'a, P: Provider>(
                 if waiting.is_none()
                     && let Some(alone) = body.take()
                 {
-                    // By the key that is taken: replays of one body have an id each.
+                    // Waiters are grouped by the taken key, because replays of one body have different ids.
                     let taken = held.keys.all()[place].0;
                     let joined = receiver.limits.wait_for(taken, alone);
                     let (place, shared) = joined.map_err(|kind| Reply::later(kind, retry_after))?;
@@ -195,17 +197,17 @@ async fn contend<'a, P: Provider>(
                     *body = Some(shared);
                 }
                 held.owner = Owner::random();
-                // The lease's end may be nearer than the next question. Never ask without a pause.
+                // The lease may end before the next regular claim. There is always a pause between two claims.
                 min(min(pause, left), retry_after.max(Duration::from_millis(1)))
             }
             Err(error) => {
                 unsure = true;
                 let left = patience.saturating_duration_since(Instant::now());
                 if left.is_zero() || run.is_detached() {
-                    // The question may still take effect; no other attempt should wait for that lease.
+                    // The claim may still take effect, and no other attempt should have to wait for its lease.
                     settle::release_later(receiver, &held.keys, held.owner);
                     give_up(receiver, &error, run)?;
-                    // Fences of an earlier attempt are not this one's.
+                    // This attempt has no fences; those of an earlier claim must not be used.
                     held.keys.all_mut().iter_mut().for_each(|(_, fence)| *fence = Fence::new(0));
                     return Ok(claimed);
                 }
@@ -217,8 +219,9 @@ async fn contend<'a, P: Provider>(
     }
 }
 
-/// Asks once; or twice, if the answer took so long that the lease may soon be over: the store then renews it, or
-/// says that another attempt took over. What has succeeded here is completed, whatever the store knows of it.
+/// Claims once, or twice if the answer took so long that the lease may end soon: the store then renews the lease, or
+/// reports that another attempt took over. A success recorded in this process counts as completed, whatever the store
+/// says.
 async fn claim<P: Provider>(
     receiver: &Receiver<P>,
     Held { keys, owner, keep, .. }: &mut Held,
@@ -237,9 +240,9 @@ async fn claim<P: Provider>(
     }
 }
 
-/// The key at this place is completed.
+/// Answers a duplicate whose key at `place` is completed.
 fn duplicate<P: Provider>(receiver: &Receiver<P>, identified: &Identified, place: usize) -> Reply {
-    // The tags, which come before, were not known: the same id with other bytes.
+    // The tags come before the id and were new, so this is a known id with other bytes.
     if identified.id_place == Some(place) {
         receiver.meters().refreshed();
         receiver.notices.refreshed();

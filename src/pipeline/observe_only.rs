@@ -1,5 +1,5 @@
-//! The receiver that refuses nothing: every request reaches the handler, and beside it the steps are taken
-//! as they would be, to say what would have been refused.
+//! Receives requests without refusing any: every request reaches the handler. In parallel, the steps run as usual, to
+//! report what would have been refused.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -17,7 +17,8 @@ use crate::receiver::Receiver;
 use crate::rejection::RejectionKind;
 use crate::run_state::{Phase, RunState};
 
-/// Steps 1 to 5 come before the handler, since they read the body; the store is asked beside it.
+/// Runs steps 1 to 5 before the handler, because they read the body. The delivery is claimed in parallel with the
+/// handler.
 pub(super) async fn receive<P: Provider, X: Exchange>(
     receiver: Arc<Receiver<P>>,
     mut exchange: X,
@@ -38,12 +39,12 @@ pub(super) async fn receive<P: Provider, X: Exchange>(
         }
     }
     let output = exchange.pass().await;
-    // Nobody listens where nothing was authentic.
+    // If the request was not authentic, there is no receiver.
     _ = tell.send(X::status(&output));
     output
 }
 
-/// Steps 6 and 7, with what the handler has said, once it has, in the handler's place.
+/// Runs steps 6 and 7. In place of the handler, a future waits for the status that the real handler returns.
 async fn rehearse<P: Provider>(
     receiver: Arc<Receiver<P>>,
     mut identified: Identified,
@@ -56,7 +57,7 @@ async fn rehearse<P: Provider>(
     let handled = match claimed {
         Err(reply) => Err(reply),
         Ok(claimed) => {
-            // A handler that is dropped with its client, or panics, says nothing.
+            // A handler that panics, or is dropped with its client, sends no status.
             let said = pin!(Some(async { told.await.unwrap_or_default() }));
             let held = Handled { identified, claimed };
             run.enter(Phase::Running);

@@ -1,4 +1,4 @@
-//! What the pipeline asks of a framework, answered with the types of `http`.
+//! Implements [`Exchange`] with the types of `http`.
 
 use std::future::{Future, poll_fn};
 use std::net::IpAddr;
@@ -25,12 +25,13 @@ use crate::run_state::{Phase, RunState};
 
 pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Boxed: it is moved about on its way to the handler, and large; and a body that is not `Unpin` is polled.
+/// Boxed: it is large and moved several times on its way to the handler, and a body that is not `Unpin` is polled in
+/// it.
 pub(super) struct HttpExchange<S, B>(Pin<Box<Begun<S, B>>>);
 
 pin_project! {
     struct Begun<S, B> {
-        // With the body that the handler gets, once it is known.
+        // Gets the handler's body once that is known.
         request: Request<VerifiedBody>,
         #[pin]
         body: B,
@@ -57,9 +58,9 @@ where
     S: Send + 'static,
     B: Body<Data = Bytes> + Send + 'static,
 {
-    /// Reads the rest of a refused body and drops it, beside the answer. hyper would close the connection while the
-    /// client is still writing, and a client that reads only then would not hear the answer. Not needed by HTTP/2,
-    /// and not for a client that waits to be told to go on.
+    /// Reads and drops the rest of a refused body, in parallel with the answer. Otherwise hyper would close the
+    /// connection while the client is still writing, and a client that reads only afterwards would not get the
+    /// answer. Not needed for HTTP/2, nor for a client that waits for `100 Continue`.
     fn read_on(mut self, unread: Unread) {
         let Begun { request, body, read_ahead, .. } = &*self.0;
         let over = read_ahead.is_at_end() || body.is_end_stream();
@@ -83,7 +84,7 @@ where
                 {
                     let Some(rest) = left.checked_sub(length) else { return };
                     left = rest;
-                    // A body that is always ready must not keep the deadline from being looked at.
+                    // Yields, so that a body that is always ready cannot delay the deadline's check.
                     consume_budget().await;
                 }
             };
@@ -92,7 +93,7 @@ where
     }
 }
 
-/// What is left of the body.
+/// The rest of the body.
 impl<S, B: Body> Body for Begun<S, B> {
     type Data = B::Data;
     type Error = B::Error;
@@ -147,7 +148,7 @@ where
             let piece = match ready!(this.body.poll_frame(cx)) {
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(data) => Some(Ok(data)),
-                    // Trailers: not signed, and nobody asked for them.
+                    // Trailers are not signed, and no handler needs them.
                     Err(_) => continue,
                 },
                 Some(Err(error)) => Some(Err(error.into())),
@@ -195,7 +196,7 @@ where
 
     fn answer_late(reply: Reply) -> Self::Output {
         let mut response = Response::new(());
-        // Every status of the table is one.
+        // The statuses of the table are all valid.
         *response.status_mut() = StatusCode::from_u16(reply.rejection.status()).unwrap_or_default();
         reply.headers(|name, value| {
             if let Ok(value) = HeaderValue::from_str(value) {
@@ -208,8 +209,8 @@ where
 }
 
 pin_project! {
-    /// A service that is called once it is ready. The request stays where it is until then: to move it costs more
-    /// than the call.
+    /// Calls a service once it is ready. The request stays in its box until then, because moving it costs more than
+    /// the call.
     #[project = CallProjection]
     enum Call<S: Service<Request<VerifiedBody>>, B> {
         Waiting { begun: Pin<Box<Begun<S, B>>>, run: Option<Arc<RunState>> },
@@ -231,7 +232,7 @@ where
                 }
                 CallProjection::Waiting { begun, run } => {
                     let begun = begun.as_mut().project();
-                    // Polled again after a panic of the service, which `Future` leaves open.
+                    // Polled again after the service panicked. `Future` does not define the result.
                     let Some(service) = begun.service else { return Poll::Pending };
                     if let Err(error) = ready!(service.poll_ready(cx)) {
                         return Poll::Ready(Err(error));
@@ -248,7 +249,7 @@ where
     }
 }
 
-/// A limit that stands around the layer says so in the error or in one of its causes.
+/// An outer body limit reports itself in the error or in one of its causes.
 fn classify(error: &(dyn std::error::Error + 'static)) -> BodyError {
     let mut causes = std::iter::successors(Some(error), |error| error.source());
     match causes.any(|cause| cause.is::<LengthLimitError>()) {
