@@ -1,4 +1,4 @@
-//! A full store: what makes room, in which order, and what stays.
+//! A full store: which records are evicted, in which order, and which are kept.
 
 use scrapest_webhook::store::{Claim, DeliveryStore, Fence, Owner, Settled};
 use tokio::time::advance;
@@ -69,7 +69,7 @@ async fn what_has_expired_makes_room_before_anything_else() {
         }
         assert_eq!((store.len(), store.evicted()), (2, 0));
         let settled = store.complete(&key(0), owner, Fence::new(1), KEEP).await;
-        assert_eq!(settled.unwrap(), Settled::Done, "nobody took over");
+        assert_eq!(settled.unwrap(), Settled::Done, "no other attempt took over");
     }
 }
 
@@ -91,7 +91,7 @@ async fn a_store_full_of_deliveries_in_progress_says_so() {
     assert_eq!((store.len(), store.evicted()), (2, 1));
 }
 
-/// What ended first stays, and keys come back from behind it.
+/// The oldest records stay, while newer keys are completed again and again.
 #[tokio::test(start_paused = true)]
 async fn what_leaves_from_the_middle_takes_no_room_and_pushes_nothing_out() {
     let store = room_for(1_000);
@@ -119,8 +119,8 @@ async fn what_leaves_from_the_middle_takes_no_room_and_pushes_nothing_out() {
     }
     assert_eq!((store.len(), store.evicted()), (1_000, 5));
     let found = claim(&store, 50).await;
-    assert!(matches!(found, Claim::Acquired { attempt: 1, .. }), "it was the oldest: {found:?}");
-    assert_eq!(store.evicted(), 6, "another made room");
+    assert!(matches!(found, Claim::Acquired { attempt: 1, .. }), "the oldest record was evicted: {found:?}");
+    assert_eq!(store.evicted(), 6, "one more record was evicted");
 }
 
 #[tokio::test(start_paused = true)]
