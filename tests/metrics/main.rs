@@ -98,7 +98,11 @@ fn every_request_is_counted_by_how_it_ended() {
     assert_eq!(seen[&format!("deliveries_total {of} outcome=completed")], 1.0);
     assert_eq!(seen[&format!("deliveries_total {of} outcome=duplicate")], 1.0);
     let deliveries = seen.keys().filter(|name| name.starts_with("deliveries_total"));
-    assert_eq!(deliveries.count(), 2, "only an authentic and fresh request is a delivery: {seen:#?}");
+    assert_eq!(
+        deliveries.count(),
+        2,
+        "only an authentic and fresh request is a delivery: {seen:#?}"
+    );
     // A stale request is distinguished from a forged one, and reasons that did not occur are exported as 0.
     for (reason, count) in [("stale", 1.0), ("wrong_signature", 1.0), ("store_down", 0.0)] {
         assert_eq!(seen[&format!("refusals_total sender=scrapest reason={reason}")], count);

@@ -288,7 +288,11 @@ async fn a_success_after_the_lease_was_lost_still_counts() {
     let request = genuine().sign();
     assert_eq!(receiver.status(&request).await, 503);
     sleep(seconds(15.0)).await;
-    assert_eq!(receiver.status(&request).await, 503, "the second run takes over, and is slow as well");
+    assert_eq!(
+        receiver.status(&request).await,
+        503,
+        "the second run takes over, and is slow as well"
+    );
     assert!(layer.drain(seconds(60.0)).await);
     let [zombie, heir] = &handler.deliveries()[..] else { panic!("expected two runs") };
     assert!(zombie.is_lease_lost() && heir.fence() > zombie.fence());

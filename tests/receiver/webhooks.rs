@@ -102,7 +102,11 @@ async fn fifty_webhooks_share_one_route<F: Framework>() {
         for _ in 0..2 {
             assert_eq!(server.send(&from(id, "del_1")).await.status, 200);
         }
-        assert_eq!(handler.runs(), nth + 1, "the same id under another webhook is another delivery");
+        assert_eq!(
+            handler.runs(),
+            nth + 1,
+            "the same id under another webhook is another delivery"
+        );
         assert_eq!(handler.deliveries()[nth].webhook_id(), Some(id.as_str()));
     }
     let keys: HashSet<_> = handler.deliveries().iter().map(|delivery| delivery.key()).collect();
@@ -135,7 +139,11 @@ async fn an_unknown_webhook_gets_the_answer_of_a_wrong_signature<F: Framework>()
     }
     assert_eq!(answers[0].status, 401);
     assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:#?}");
-    assert_eq!((handler.runs(), store.calls().len()), (0, 0), "no handler ran and the store was not used");
+    assert_eq!(
+        (handler.runs(), store.calls().len()),
+        (0, 0),
+        "no handler ran and the store was not used"
+    );
 
     assert_eq!(server.send(&good).await.status, 200);
     // A new webhook is known without a restart, and a removed one is unknown again.

@@ -37,7 +37,10 @@ async fn a_full_server_takes_completions_renewals_and_releases() {
         held.push(acquire(&store, key).await);
     }
     redis.ask(&["CONFIG", "SET", "maxmemory", "1"]).unwrap();
-    assert!(store.claim(&random_key(), held[0].0, LEASE, KEEP).await.is_err(), "the server is full");
+    assert!(
+        store.claim(&random_key(), held[0].0, LEASE, KEEP).await.is_err(),
+        "the server is full"
+    );
     assert_eq!(store.renew(&renewed, held[0].0, LEASE * 4).await.unwrap(), Settled::Done);
     let (owner, fence) = held[1];
     assert_eq!(store.complete(&completed, owner, fence, KEEP).await.unwrap(), Settled::Done);

@@ -207,7 +207,10 @@ async fn killing_either_of_two_receivers_loses_nothing_and_runs_nothing_under_a_
     assert_eq!(runs.len(), acknowledged.len(), "nothing is lost");
     let mut cut = 0;
     for runs in runs.values() {
-        assert!(runs.iter().any(|run| run.end.is_some()), "every acknowledged delivery has an effect");
+        assert!(
+            runs.iter().any(|run| run.end.is_some()),
+            "every acknowledged delivery has an effect"
+        );
         for pair in runs.windows(2) {
             let [earlier, later] = pair else { unreachable!() };
             cut += 1;

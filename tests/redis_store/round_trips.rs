@@ -18,7 +18,10 @@ async fn warmed_up(redis: &RedisServer, handler: &Handler) -> Server {
     let server = receiver(RedisStore::new(&redis.url()).unwrap(), handler).await;
     let began = Instant::now();
     while last_delivery(redis, &server).await > 2 {
-        assert!(began.elapsed() < Duration::from_secs(10), "the store has not learned the server's mode");
+        assert!(
+            began.elapsed() < Duration::from_secs(10),
+            "the store has not learned the server's mode"
+        );
     }
     server
 }

@@ -102,7 +102,11 @@ async fn a_primary_that_was_demoted_is_left() {
     assert!(error.to_lowercase().contains("read only"), "{error}");
     primary.ask(&["REPLICAOF", "NO", "ONE"]).unwrap();
     store.ready().await.unwrap();
-    assert_ne!(connection(), before, "the address may now belong to another server, so the connection is closed");
+    assert_ne!(
+        connection(),
+        before,
+        "the address may now belong to another server, so the connection is closed"
+    );
 }
 
 /// Two nodes with half of the slots each.

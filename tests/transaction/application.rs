@@ -71,7 +71,7 @@ macro_rules! transact {
 
 #[derive(Debug)]
 pub(crate) enum Refused {
-    Database(#[expect(dead_code, reason = "shown")] sqlx::Error),
+    Database(#[expect(dead_code, reason = "printed by `Debug`")] sqlx::Error),
     Completion(CompletionError),
 }
 

@@ -54,7 +54,7 @@ impl Site {
         Self::on(store, server, url, folder, framework, scale, work_ms, namespace)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "what the two above have found out")]
+    #[expect(clippy::too_many_arguments, reason = "the results of the two constructors")]
     fn on(
         store: Store,
         server: Server,

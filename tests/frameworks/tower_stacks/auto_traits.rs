@@ -43,7 +43,7 @@ fn the_public_types_can_be_shared_sent_and_kept() {
 
 /// Everything of the crate beside everything of tower: no name of the one hides the other.
 mod side_by_side {
-    #[allow(unused_imports, reason = "what is tested is that both can be named")]
+    #[allow(unused_imports, reason = "the test is that both can be imported")]
     use scrapest_webhook::*;
     use tower::ServiceExt as _;
 

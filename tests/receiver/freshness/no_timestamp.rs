@@ -22,7 +22,11 @@ async fn an_unsigned_timestamp_alone_will_do_only_where_the_settings_say_so<F: F
         assert_eq!(insecure.raw(&dated(time)).await.status, status, "{time}");
     }
     assert_eq!(handler.deliveries()[0].timestamp(), None, "an unsigned timestamp is not passed on");
-    assert_eq!(insecure.raw(&Raw::scrapest(undated())).await.status, 401, "a timestamp is required");
+    assert_eq!(
+        insecure.raw(&Raw::scrapest(undated())).await.status,
+        401,
+        "a timestamp is required"
+    );
     let stale = Raw::scrapest(body("0")).with("x-scrapest-timestamp", seconds(NOON));
     assert_eq!(insecure.raw(&stale).await.status, 401, "a signed timestamp is still checked");
     assert_eq!(handler.runs(), 3);
