@@ -29,10 +29,7 @@ async fn after_a_crash_between_effect_and_record_the_handler_runs_again<F: Frame
         process.block_on(async {
             let layer = layer().with_store(store.clone()).with_lease(lease);
             tokio::spawn(InProcess::new(&layer, effect).ask(&sent));
-            eventually("the success is sent to the store", || {
-                !store.calls_of(Verb::Complete).is_empty()
-            })
-            .await;
+            eventually("a completion is sent", || !store.calls_of(Verb::Complete).is_empty()).await;
         });
         process.shutdown_timeout(Duration::from_secs(1));
     })
