@@ -23,8 +23,7 @@ async fn an_accepted_event_is_one_line_of_json_and_its_duplicate_none() {
     let request = scrapest().with_body(body.clone()).with_delivery_id("d \"1\"").sign();
     let answer = listening.send(&request).await;
     assert_eq!((answer.status, answer.body.len()), (204, 0));
-    // The event is printed as it was sent, with the same digits and escapes. Only line breaks between tokens become
-    // spaces.
+    // The event is printed with the digits and escapes that were sent. Line breaks between tokens become spaces.
     let event = body.replace(['\r', '\n'], " ");
     let line = format!(
         "{{\"sender\":\"scrapest\",\"delivery_id\":\"d \\\"1\\\"\",\"kind\":\"tweet.created\",\
