@@ -101,7 +101,7 @@ impl Application {
     }
 }
 
-/// What a scripted receiver does with a connection.
+/// A step of a scripted receiver, which it takes with one connection.
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
     Answer(u16),
@@ -111,7 +111,7 @@ pub(crate) enum Step {
     Reset,
 }
 
-/// What a connection received.
+/// The data that came over one connection.
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
     pub(crate) at: Instant,

@@ -1,4 +1,4 @@
-//! What a terminal shows, tested with a pseudo terminal.
+//! The output of the commands on a terminal, tested with a pseudo terminal.
 
 use std::io::{Read, Write};
 use std::process::{Child, Command, Stdio};

@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 
 use crate::listening::{LONG, eventually};
 
-/// What the service does after it has read a request.
+/// How the service treats a request that it has read.
 #[derive(Clone, Copy, Debug)]
 pub enum Act {
     /// Answers with this status line and these headers, and no body.

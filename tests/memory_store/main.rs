@@ -1,4 +1,4 @@
-//! What the memory store promises beyond the contract: its order, its clock, its fences.
+//! The memory store's promises beyond the contract: its order, its clock, its fences.
 
 mod contract;
 mod full;

@@ -80,7 +80,7 @@ async fn serves_when_it_is_told_to() {
     tokio::task::spawn_blocking(gone).await.unwrap().unwrap();
 }
 
-/// What a handler recorded about its run.
+/// A handler's run, as the handler recorded it.
 #[derive(Debug)]
 struct Run {
     begin: u64,

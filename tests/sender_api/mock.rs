@@ -24,7 +24,7 @@ use super::schema::Schema;
 
 pub const KEY: &str = "sb_live_0123456789abcdef";
 
-/// What the stand-in does at the next call instead of its normal answer.
+/// The behaviour of the stand-in at the next call, in place of its normal answer.
 #[derive(Clone, Debug)]
 pub enum Fault {
     /// Answers with this status, and with `Retry-After` if there is one.
