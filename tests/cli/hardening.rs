@@ -11,7 +11,7 @@ use crate::upstream::{Act, Upstream};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_service_that_says_continue_without_end_is_504_and_others_do_not_wait_for_it() {
-    // One more than the client has threads.
+    // One request more than `listen` has threads to forward with.
     let upstream = Upstream::start(&[Act::Continue; 3]).await;
     let url = upstream.url();
     let flags = ["--forward", url.as_str(), "--forward-timeout", "12s", "--answer-within", "90s"];

@@ -156,14 +156,14 @@ impl Drop for Listening {
     }
 }
 
-/// A process of whose standard output only the first line is read.
+/// A process whose standard output is read only up to its first line.
 pub struct Unread {
     process: Child,
     address: SocketAddr,
 }
 
 impl Unread {
-    /// Also returns the reader, for callers that read on or close it.
+    /// Starts the process, and also returns the reader, for callers that read on or close it.
     pub fn start(command: &mut Command) -> (Self, BufReader<ChildStdout>) {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut process = command.spawn().unwrap();

@@ -57,8 +57,8 @@ fn a_retry_keeps_the_id_and_the_bytes_and_waits_for_its_turn() {
         seen.iter().all(|one| one.head == seen[0].head && one.body == seen[0].body),
         "{seen:?}"
     );
-    // The pauses after the 503; after the timeout, which began before the script saw the request; and the second one
-    // again.
+    // The pauses after the 503, after the timeout, which began before the script saw the request, and after the
+    // reset, which repeats the last pause.
     for (pair, least) in seen.windows(2).zip([300, 1_000, 100]) {
         let pause = pair[1].at - pair[0].at;
         assert!(pause >= Duration::from_millis(least), "{pause:?} < {least} ms");

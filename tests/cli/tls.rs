@@ -1,4 +1,4 @@
-//! `listen --tls-cert --tls-key`.
+//! `listen` with `--tls-cert` and `--tls-key`.
 
 use std::fs;
 

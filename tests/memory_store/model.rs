@@ -245,7 +245,7 @@ proptest! {
         on_a_paused_clock(compare(100, steps, 1));
     }
 
-    /// Completed keys are claimed again between others, so that most entries of the ring are out of date.
+    /// Many keys are removed and used again between others, so that most written entries are out of date.
     #[test]
     fn a_store_that_keeps_some_for_much_longer_than_others_answers_as_the_model_does(
         deliveries in prop_oneof![Just(40_usize), Just(150), Just(2_000)],

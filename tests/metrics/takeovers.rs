@@ -1,4 +1,4 @@
-//! Takeovers are counted with every store.
+//! Takeovers, as every store reports them.
 
 use std::time::Duration;
 
@@ -13,8 +13,8 @@ use crate::{KEEP, recorded, seen};
 
 const LEASE: Duration = Duration::from_millis(100);
 
-/// Counts the takeovers among three attempts after an ended lease: the earlier attempt died, it released its claim,
-/// or it has the same owner.
+/// Counts the takeovers by three attempts on a key whose lease has ended. The earlier attempt has died, has released
+/// its claim, or has the same owner.
 fn takeovers(store: impl AsyncFnOnce() -> AnyStore) -> f64 {
     let seen = seen(&recorded(async |_| {
         let store = store().await;

@@ -267,7 +267,7 @@ async fn a_waiter_asks_the_store_once_at_a_time_and_less_and_less_often() {
     running.await.unwrap();
 }
 
-/// The full number: 200,000 requests, with 4,000 at once, which are all requests of four deliveries.
+/// The full number: 200,000 requests, of which 4,000, all requests of four deliveries, are under way at once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_hundred_deliveries_a_thousand_times_at_once_run_once_each() {
     let handler = handler(millis(20), 200);

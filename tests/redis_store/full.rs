@@ -1,4 +1,4 @@
-//! A server that is full.
+//! A Redis server that is full.
 
 use scrapest_webhook::store::{Claim, DeliveryStore, RedisStore, Settled};
 use support::claims::{KEEP, LEASE, acquire, claim, random_key};

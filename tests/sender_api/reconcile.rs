@@ -163,7 +163,7 @@ async fn a_dry_run_handles_nothing_and_fetches_nothing() {
     assert_eq!((done.missing, done.calls), (1, 1));
     assert_eq!(receiver.handled().len(), 0);
     assert_eq!(mock.calls("GET /v1/twitter/tweets"), 0);
-    // The dry run claimed nothing, so the delivery can still be handled.
+    // After a dry run, the delivery can still be handled.
     let done = receiver.reconcile(&mock, Reconcile::new("mon-1")).await.unwrap();
     assert_eq!(done.missing, 1);
 }
@@ -226,7 +226,7 @@ async fn an_api_that_fails_in_the_middle_ends_the_pass_and_the_next_goes_on() {
     assert_eq!(receiver.handled(), ["1"]);
     let done = receiver.reconcile(&mock, what.clone()).await.unwrap();
     assert_eq!((done.known, done.missing), (1, 2));
-    // An answer that fits no schema is an error too, and no delivery comes of it.
+    // An answer that fits no schema is an error too, and creates no delivery.
     mock.site().add_tweet("mon-1", "4", 50, "webhook_failed");
     let page = json!({"logs": [{"tweet_id": "4"}], "total": 1, "page": 1, "page_size": 100});
     mock.site().faults.push_back(Fault::Broken(page));
