@@ -212,7 +212,7 @@ async fn nobody_is_held_up_behind_a_proxy_nearby_that_the_settings_forgot() {
                 assert_eq!(answer(proxy, &app, &forged).await, 401, "{proxy}");
             }
         }
-        // The header has no effect if it is not one of those either.
+        // Without the header, the same address is throttled.
         exhaust(proxy, &app).await;
     }
     exhaust("203.0.113.1", &app).await;
