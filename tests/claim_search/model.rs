@@ -34,13 +34,13 @@ pub enum Settled {
 /// A possible defect, in the store or in its users. The search must find each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Defect {
-    // Of the store.
+    // Defects of the store.
     UnfencedRelease,
     CompareAndSetComplete,
     CallersClock,
     EvictionInProgress,
     RetentionOfThePastTolerance,
-    // Of the program.
+    // Defects of the program.
     SuccessWhileInProgress,
     EarlyAcknowledgement,
     IdOnlyKey,

@@ -29,7 +29,7 @@ struct Both {
     store: MemoryStore,
     key: Key,
     model: Record,
-    /// Of the last claim that was acquired.
+    /// The fence of the last acquired claim.
     fence: u64,
     attempt: u32,
 }

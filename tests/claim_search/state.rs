@@ -105,7 +105,7 @@ pub struct Attempt {
 pub struct State {
     /// By body, followed by the run keys of the test event.
     pub tags: [Record; BODIES + RUNS],
-    /// Of deliveries, followed by those of test events.
+    /// By id: those of deliveries, followed by those of test events.
     pub ids: [Record; IDS + TEST_IDS],
     pub attempts: [Attempt; ATTEMPTS],
     /// By event: whether a handler has succeeded.

@@ -8,7 +8,7 @@ fn holds(bytes: &[u8], text: &str) -> bool {
     bytes.windows(text.len()).any(|window| window == text.as_bytes())
 }
 
-/// Searches the database file, its log, and every other file beside them.
+/// Whether the database file, its log, or another file of that folder contains the text.
 fn files_hold(place: &Place, text: &str) -> bool {
     let files = std::fs::read_dir(place.folder.path()).unwrap();
     files

@@ -20,7 +20,7 @@ async fn a_thousand_duplicates_at_once_run_once<F: Framework>() {
     let store = MemoryStore::new();
     let server = F::serve(layer().with_store(store.clone()), handler.clone()).await;
     let request: Raw = genuine().sign().into();
-    // Every machine allows a process 100 connections; each sends a tenth.
+    // Every machine allows a process 100 connections; each sends ten requests.
     let (refused, server) = (&AtomicUsize::new(0), &server);
     let connections = (0..100).map(|connection| {
         let request = request.clone();

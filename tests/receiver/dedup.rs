@@ -9,7 +9,7 @@ use support::{
 };
 use tokio::sync::Semaphore;
 
-/// A ScrapeBadger request of contract 1, with bytes of that time.
+/// A ScrapeBadger request of contract 1 whose body is dated this many seconds ago.
 fn tweet(seconds: i64) -> testing::WebhookRequest {
     testing::scrapebadger(SECRET).with_time(seconds_ago(seconds))
 }

@@ -1,4 +1,4 @@
-//! What the two frameworks have in common, and the facts about each on which the receiver depends.
+//! The common behavior of the two frameworks, and the facts about each on which the receiver depends.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -215,7 +215,7 @@ async fn a_handler_at_its_run_limit_is_ended_and_the_retry_runs<F: Framework>() 
     }
 }
 
-// The end of the process.
+// The process ends.
 
 /// A runtime stands in for a process: its tasks end during a run when it is dropped.
 #[test]

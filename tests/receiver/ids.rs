@@ -16,7 +16,7 @@ fn now() -> u64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs()
 }
 
-/// A ScrapeBadger request of contract 1, with bytes of that time.
+/// A ScrapeBadger request of contract 1 whose body is dated this many seconds ago.
 fn tweet(seconds: i64) -> testing::WebhookRequest {
     testing::scrapebadger(SECRET).with_time(seconds_ago(seconds))
 }

@@ -1,4 +1,4 @@
-//! What logs, panics and `Debug` contain, and what they never contain.
+//! The content of logs, panics and `Debug`, and the data that must never be in them.
 
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};

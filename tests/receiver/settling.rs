@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::store_faults::{ANSWER_DEADLINE, LEASE, during, first, receiver, seconds};
 
-// At completion.
+// The store fails at completion.
 
 #[tokio::test(start_paused = true)]
 async fn a_success_that_cannot_be_recorded_is_answered_and_recorded_in_the_background() {
@@ -61,7 +61,7 @@ async fn a_duplicate_while_the_record_is_still_to_be_made_does_not_run() {
     assert_eq!(handler.runs(), 1);
 }
 
-// At release.
+// The store fails at release.
 
 #[tokio::test(start_paused = true)]
 async fn a_failure_that_cannot_be_recorded_is_answered_and_released_in_the_background() {
@@ -116,7 +116,7 @@ async fn a_belated_release_does_not_open_a_guard_that_was_claimed_again() {
     assert_eq!(handler.runs(), 1, "the same bytes under another id are a replay");
 }
 
-// Order.
+// The order of the keys.
 
 #[tokio::test(start_paused = true)]
 async fn the_tag_is_claimed_and_completed_first_and_released_last() {

@@ -14,7 +14,7 @@ use crate::receiver::Framework;
 use crate::servers::Store;
 use crate::site::Site;
 
-/// Of 1,000 genuine deliveries.
+/// Refused out of 1,000 genuine deliveries.
 const MOST_REFUSED: usize = 1;
 
 pub async fn run(options: &Options) -> Result<Violations> {
@@ -50,7 +50,7 @@ async fn one(
             false => hostile.spawn(attacks::unfinished(address, seen)),
         };
     }
-    // Until the cap is used up.
+    // Waits until the cap is used up.
     sleep(Duration::from_secs(2)).await;
     let genuine = f6::genuine(&site, length).await?;
     hostile.shutdown().await;

@@ -30,7 +30,7 @@ const ATTACKERS: u32 = u32::from_be_bytes([127, 1, 0, 1]);
 struct Size {
     replays: usize,
     addresses: u32,
-    /// Deliveries of each sender that were stored beforehand.
+    /// Deliveries of each sender that are stored before the attack.
     watched: usize,
     /// The number of these addresses that later send forgeries.
     forgers: u32,
