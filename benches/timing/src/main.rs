@@ -31,8 +31,7 @@ fn two_secrets() -> ScrapestWebhookLayer {
     ScrapestWebhookLayer::from_secrets(Secrets::new(SECRETS).expect("good secrets"))
 }
 
-/// A layer with one known webhook. The application is responsible for the time of its lookup: this one is
-/// constant.
+/// A layer with one known webhook. The time of the lookup is the application's responsibility, and constant here.
 fn webhooks() -> ScrapestWebhookLayer {
     let secrets = Secrets::new([SECRETS[0]]).expect("a good secret");
     let webhook = Webhook::new(KNOWN, secrets);
