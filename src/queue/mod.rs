@@ -109,6 +109,7 @@ struct Inner {
 
 impl Queue {
     /// Opens the queue at this URL. Its table, `scrapest_webhook_jobs`, is created if it is missing.
+    ///
     /// | URL | feature |
     /// |---|---|
     /// | `sqlite:queue.db`, a file on a disk of this machine | `queue-sqlite` |
