@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 /// A signed request, to be sent with POST.
+///
 /// ```
 /// use axum::{Router, body::Body, http::StatusCode, routing::post};
 /// use scrapest_webhook::{ScrapestWebhookLayer, testing};
