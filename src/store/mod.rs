@@ -120,7 +120,7 @@ pub(crate) use self::unrecorded::UnrecordedGuard;
 ///         let mut map = self.0.lock().unwrap();
 ///         let record = map.entry(*key).or_insert(Record { held: None, completed: false, fence: fence.get(), attempt: 1 });
 ///         let held = record.held.take().is_some_and(|(holder, _)| holder == owner);
-///         record.completed = true; // a success is a fact, also from another owner
+///         record.completed = true; // a success counts, even from another owner
 ///         Ok(if held { Settled::Done } else { Settled::Lost })
 ///     }
 ///

@@ -55,7 +55,7 @@ pub async fn a_repeated_completion_is_harmless(store: impl DeliveryStore) {
     }
 }
 
-/// A success is a fact: reported after a takeover it completes the key, and the successor cannot undo it.
+/// A success that is reported after a takeover still completes the key, and the successor cannot undo it.
 pub async fn a_late_success_completes_the_key(store: impl DeliveryStore) {
     let clause = Clause::new(store);
     let (zombie, successor) = clause.zombie_and_successor().await;
@@ -70,7 +70,7 @@ pub async fn a_late_success_completes_the_key(store: impl DeliveryStore) {
     clause.assert_completed("the successor's failure does not undo a late success").await;
 }
 
-/// A success that is reported after the same attempt's failure counts.
+/// A success that is reported after the release by the same attempt completes the key.
 pub async fn a_success_reported_after_the_release_completes_the_key(store: impl DeliveryStore) {
     let clause = Clause::new(store);
     let attempt = clause.begin(LONG).await;

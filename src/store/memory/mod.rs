@@ -7,7 +7,7 @@
 //!          ├─ Live ─► slab (slab.rs): runs or was released, ≤ 128 B
 //!          │            └─► queues, oldest first: Running · Released
 //!          └─ Done ─► ring (ring.rs): completed, in that order, ≤ 48 B
-//!                       front (leaves first) … next (a new one)
+//!                       front (removed first) … next (added here)
 //! ```
 //!
 //! A completion moves a record from the slab to the ring. Its sequence number gives its age. Expired records are

@@ -79,7 +79,7 @@ Exit status: 0 when every run has ended, 1 when not or when standard output is g
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Listen {
-    /// Which sender's webhooks
+    /// The sender of the webhooks
     #[arg(long, value_enum)]
     sender: Sender,
 

@@ -13,7 +13,7 @@ use crate::terminal;
 /// The format of standard output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Output {
-    /// One aligned line for each request, refused ones with their likely cause
+    /// One aligned line for each request, with the likely cause if it was refused
     Pretty,
     /// One line of JSON for each accepted event
     Json,
