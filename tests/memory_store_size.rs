@@ -1,4 +1,4 @@
-//! How much memory a full store takes. This test has its own file because it measures the whole process.
+//! Tests how much memory a full store takes. This is a separate binary because it measures the whole process.
 #![cfg(target_os = "linux")]
 
 use std::time::Duration;
@@ -27,7 +27,7 @@ async fn a_completed_record_takes_at_most_48_bytes() {
     let growth = resident_bytes().saturating_sub(full);
     assert!(growth < 1 << 20, "a full store grew by {growth} bytes");
 
-    // The same holds after each slot in memory has been reused many times.
+    // Replacing all records many times does not make a full store grow.
     let store = MemoryStore::with_capacity(50_000.try_into().unwrap());
     for number in 0..100_000 {
         complete(&store, number).await;
@@ -39,7 +39,7 @@ async fn a_completed_record_takes_at_most_48_bytes() {
     let growth = resident_bytes().saturating_sub(before);
     assert!(growth < 1 << 19, "a store that stays full grew by {growth} bytes");
 
-    // The same few keys again and again, behind a record that stays.
+    // The same few records repeatedly, behind one that stays.
     let (store, before) = (MemoryStore::new(), resident_bytes());
     complete(&store, 0).await;
     let mut key = [1; 32];

@@ -8,7 +8,7 @@ use support::Folder;
 use crate::receiving::{command, run};
 use crate::terminal::Terminal;
 
-/// Whether this shell is installed. Panics if it is missing and the environment requires it.
+/// Whether this shell is installed. Panics if it is required and missing.
 fn is_installed(shell: &str) -> bool {
     let is_installed = Command::new(shell).arg("--version").stdin(Stdio::null()).output().is_ok();
     if !is_installed {
@@ -18,13 +18,13 @@ fn is_installed(shell: &str) -> bool {
     is_installed
 }
 
-/// Returns the `PATH` with the binary under test.
+/// The search path with the binary under test.
 fn paths() -> String {
     let program = Path::new(env!("CARGO_BIN_EXE_scrapest-webhook")).parent().unwrap();
     format!("{}:{}", program.display(), std::env::var("PATH").unwrap())
 }
 
-/// Returns the shell's completions of a line, one per line, or `None` if the shell is not installed.
+/// The shell's completions for `line`, one per line, or `None` if the shell is not installed.
 fn offered(shell: &str, line: &str) -> Option<String> {
     if !is_installed(shell) {
         return None;
@@ -40,7 +40,7 @@ fn offered(shell: &str, line: &str) -> Option<String> {
              _clap_complete_scrapest_webhook scrapest-webhook \"${{COMP_WORDS[COMP_CWORD]}}\" '' 2>/dev/null; \
              printf '%s\\n' \"${{COMPREPLY[@]}}\""
         ),
-        // The line editor calls the registered function. Here its result is printed.
+        // The line editor calls the registered function; this prints its result.
         "zsh" => format!(
             "autoload -Uz compinit; compinit -D -u; source {source}; \
              print -r -- ${{_comps[scrapest-webhook]}} >&2; [[ -n ${{_comps[scrapest-webhook]}} ]] || exit 3; \
@@ -114,8 +114,7 @@ fn the_tab_key_completes_in_an_interactive_shell() {
                 "scrapest-webhook send --event tweet.created",
             ),
         ] {
-            // Completes with Tab, then goes to the beginning of the line, so that the shell prints the completed
-            // line.
+            // Tab, then to the beginning of the line, so that the shell prints the completed line.
             terminal.types(&format!("{typed}\t\u{1}echo got: \n"));
             terminal.shows(&format!("\ngot: {expected}\n"));
         }

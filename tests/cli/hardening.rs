@@ -1,4 +1,4 @@
-//! `listen` with a service, a sender or a machine that behaves badly.
+//! `listen` with a misbehaving service, sender and machine.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -40,11 +40,11 @@ async fn a_service_that_says_continue_without_end_is_504_and_others_do_not_wait_
     for answer in others_first.await {
         assert_eq!(answer.status, 504);
     }
-    // On a busy machine, a request may time out before the service has read it.
+    // On a busy machine a request may time out before the service has read it.
     while upstream.received().len() < requests.len() {
         assert_eq!(listening.send(&requests[0]).await.status, 504);
     }
-    // Once the service answers, it receives every delivery, including those that failed.
+    // Once the service recovers, it gets every delivery, including those that failed.
     for request in &requests {
         assert_eq!(listening.send(request).await.status, 204, "{}", listening.stderr());
     }

@@ -1,5 +1,4 @@
-//! `scrapest-webhook listen` as a process: starts it on a free port, reads its output, and stops it. Dropping it
-//! kills it.
+//! `scrapest-webhook listen` as a process: started on a free port, read from, stopped, and killed on drop.
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
@@ -16,7 +15,7 @@ pub use support::client::{self, Answer};
 pub const PATH: &str = "/webhooks";
 pub const SECRET: &str = "whsec_canary_5d0b7f9e21c84a63";
 
-/// Far longer than any step here takes, even on a busy machine.
+/// Longer than anything takes on a busy machine.
 pub const LONG: Duration = Duration::from_secs(30);
 
 pub struct Listening {
@@ -27,7 +26,7 @@ pub struct Listening {
     stderr: Arc<Mutex<String>>,
 }
 
-/// The exit status and the output of a process that has ended.
+/// The result of a process that has ended.
 pub struct Ended {
     pub status: ExitStatus,
     pub lines: Vec<String>,
@@ -39,7 +38,7 @@ pub fn command() -> Command {
     listen_of(Command::new(env!("CARGO_BIN_EXE_scrapest-webhook")))
 }
 
-/// The binary with `listen`, started by a shell that first runs `before`, which sets limits of the process.
+/// The same command through a shell, which first runs `before` to set the process limits.
 pub fn command_after(before: &str) -> Command {
     let mut shell = Command::new("sh");
     let script = format!("{before}; exec \"$0\" \"$@\"");
@@ -54,7 +53,7 @@ fn listen_of(mut command: Command) -> Command {
 }
 
 impl Listening {
-    /// Starts `listen` for Scrapest, with these flags.
+    /// Starts one for Scrapest with these flags.
     pub fn start(flags: &[&str]) -> Self {
         let mut command = command();
         command.args(["--sender", "scrapest"]).args(flags);
@@ -125,13 +124,13 @@ impl Listening {
         assert!(Command::new("kill").args([&format!("-{name}"), &id]).status().unwrap().success());
     }
 
-    /// Sends SIGTERM and waits for the end.
+    /// Sends SIGTERM, and waits for the end.
     pub fn stop(self) -> Ended {
         self.signal("TERM");
         self.end()
     }
 
-    /// Waits for the end of the process.
+    /// Waits for the end.
     pub fn end(mut self) -> Ended {
         let (mut status, stderr) = (None, Arc::clone(&self.stderr));
         eventually(
@@ -156,14 +155,14 @@ impl Drop for Listening {
     }
 }
 
-/// A process whose standard output is read only up to its first line.
+/// A process whose standard output is not read after its first line.
 pub struct Unread {
     process: Child,
     address: SocketAddr,
 }
 
 impl Unread {
-    /// Starts the process, and also returns the reader, for callers that read on or close it.
+    /// Also returns the reader, which a caller can keep or drop.
     pub fn start(command: &mut Command) -> (Self, BufReader<ChildStdout>) {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut process = command.spawn().unwrap();
@@ -178,7 +177,7 @@ impl Unread {
         client::send(self.address, &client::text_to(PATH, request)).await
     }
 
-    /// Waits for the end of the process, and returns its exit code.
+    /// Waits for the end, and returns the exit code.
     pub fn end(mut self) -> Option<i32> {
         let mut status = None;
         eventually(
@@ -199,7 +198,7 @@ impl Drop for Unread {
     }
 }
 
-/// Runs a command that is expected to fail, and returns its exit code, its output and its errors.
+/// Runs a command that must not start to listen, and returns its exit code, its output and its errors.
 pub fn refused(command: &mut Command) -> (Option<i32>, String, String) {
     let mut process =
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -227,7 +226,7 @@ pub fn eventually(mut is_so: impl FnMut() -> bool, what: impl Fn() -> String) {
     }
 }
 
-/// A request of Scrapest with the right secret, before it is signed.
+/// An unsigned request of Scrapest with the correct secret.
 pub fn scrapest() -> WebhookRequest {
     testing::scrapest(SECRET)
 }

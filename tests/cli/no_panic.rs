@@ -1,5 +1,5 @@
-//! Any value of a flag, and any place for the output, may cause an error, but never a panic, and the error has no
-//! secret.
+//! For every flag value and every output, the result is an error, never a panic, and contains nothing
+//! confidential.
 
 use std::fs::File;
 use std::process::{Command, Stdio};
@@ -10,7 +10,7 @@ use crate::receiving::{Ran, command, run};
 
 const PANIC: i32 = 101;
 
-/// Values at the limits of the formats.
+/// Values at the limits of their types and formats.
 const VALUES: [&str; 12] = [
     "0",
     "-1",
@@ -97,7 +97,7 @@ fn an_error_that_cannot_be_written_is_still_the_exit_status() {
     }
 }
 
-/// A value in the place of a variable's name, or in a URL, is not printed.
+/// A value in place of a name, or in a URL, is not repeated.
 #[test]
 fn a_secret_in_the_place_of_its_variables_name_is_not_repeated() {
     let check = |command: &mut Command, flag: &str| {

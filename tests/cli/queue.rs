@@ -15,7 +15,7 @@ fn binary(arguments: &[&str]) -> Command {
     command
 }
 
-/// A `work` process, which is killed when this is dropped.
+/// `work`, which is killed on drop.
 struct Working(Child);
 
 impl Working {

@@ -149,7 +149,7 @@ fn the_whole_request_is_printed_on_demand_and_curl_posts_what_was_signed() {
 
     let application =
         crate::receiving::Application::start::<scrapest_webhook::scrapest::Scrapest>();
-    // Characters that are special in a shell are sent unchanged.
+    // Characters that are special to a shell are sent unchanged.
     let time = time::OffsetDateTime::now_utc().unix_timestamp();
     for text in ["it's $HOME `id`", "a\\u0007\\r\\n", "\u{202e}\u{9b}31m"] {
         let body =

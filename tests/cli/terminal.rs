@@ -1,4 +1,4 @@
-//! The output of the commands on a terminal, tested with a pseudo terminal.
+//! The output on a terminal, tested with a pseudo terminal.
 
 use std::io::{Read, Write};
 use std::process::{Child, Command, Stdio};
@@ -9,7 +9,7 @@ use scrapest_webhook::testing;
 use crate::listening::{PATH, SECRET, client, eventually};
 use crate::receiving::{Script, Step};
 
-/// A program on its own terminal, which util-linux's `script` provides.
+/// A program on a new terminal, created by util-linux's `script`.
 pub(crate) struct Terminal {
     process: Child,
     shown: Arc<Mutex<Vec<u8>>>,
@@ -23,7 +23,7 @@ impl Terminal {
         Self::run(columns, &format!("{program} {listen} {flags}"), environment)
     }
 
-    /// Starts this command line.
+    /// Runs this command line.
     pub(crate) fn run(columns: u16, line: &str, environment: &[(&str, &str)]) -> Self {
         let line = format!("stty cols {columns} rows 40; exec {line}");
         let mut command = Command::new("script");
@@ -95,7 +95,7 @@ async fn each_request_is_an_aligned_line_that_fits_and_a_refusal_has_its_cause()
         for line in text.lines() {
             assert!(line.chars().count() <= usize::from(columns), "{columns}: {line}");
         }
-        // All kinds start in the same column.
+        // The kinds start in one column.
         let column = |status: &str| {
             let line = text.lines().find(|line| line.contains(&format!("  {status}  "))).unwrap();
             line.find("tweet.created")
@@ -115,7 +115,7 @@ async fn a_terminal_gets_colors_and_nothing_that_a_stranger_wrote_to_steer_it() 
     terminal.shows("\u{1b}[32m");
     let text = terminal.text();
     assert!(!text.contains('\u{202e}') && !text.contains('\u{9b}'), "{text:?}");
-    // On a terminal, JSON output is the same JSON.
+    // JSON on a terminal is the same JSON.
     let terminal = Terminal::start(80, "--output json --log-format json", &[]);
     terminal.shows("listening on");
     let text = terminal.text();
@@ -132,7 +132,7 @@ fn a_terminal_that_goes_away_ends_it_in_order() {
     let errors = log.file("errors");
     let mut terminal = Terminal::start(80, &format!("2>{errors}"), &[]);
     terminal.shows("time UTC");
-    // This end of the terminal is closed, so the kernel sends SIGHUP.
+    // The terminal is closed, and the kernel sends SIGHUP.
     terminal.process.kill().unwrap();
     terminal.process.wait().unwrap();
     let said = || std::fs::read_to_string(&errors).unwrap_or_default();

@@ -43,7 +43,7 @@ async fn a_delivery_over_tls_is_received() {
     assert_eq!(answer.version(), reqwest::Version::HTTP_11);
     listening.event();
 
-    // A client without TLS gets no answer, and does no harm.
+    // A client without TLS gets no answer, and has no effect on others.
     let plain = reqwest::Client::builder().no_proxy().timeout(LONG).build().unwrap();
     assert!(plain.post(listening.url.replace("https", "http")).send().await.is_err());
     assert_eq!(listening.stop().status.code(), Some(0));
