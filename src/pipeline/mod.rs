@@ -132,7 +132,10 @@ pub(crate) fn receive<P: Provider, X: Exchange>(
     }
 }
 
-#[allow(clippy::large_enum_variant, reason = "with metrics; moved once, and the small variant is rare")]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "with metrics; moved once, and the small variant is rare"
+)]
 enum Admitted<'a> {
     Now(Handled<'a>),
     /// An outer layer has admitted the same delivery and holds its claim.

@@ -1,4 +1,4 @@
-//! `listen --forward`: the sender's answer when the service answers, fails, hangs, or is late.
+//! `listen --forward`: the answer to the sender when the service answers, fails, hangs, or is late.
 
 use std::time::Duration;
 
