@@ -20,7 +20,7 @@ fn send(to: &Listening, flags: &str) -> Command {
     command
 }
 
-/// Each delivery is one line, however often it is sent; an attack is none.
+/// Each delivery prints one line, however often it is sent. An attack prints none.
 fn each_once(store: &str) {
     let mut listen = listening::command();
     listen.args(["--sender", "scrapest", "--store-env", "STORE"]).env("STORE", store);
@@ -88,7 +88,7 @@ fn what_listen_records_verify_checks_and_send_sends_anew() {
     let ran = run(command(&verify).env("SECRET", "another secret, not this"));
     assert!(ran.code == Some(1) && ran.stdout.contains("wrong_signature"), "{ran:?}");
 
-    // The same bytes have the same signature, so this is a replay, whatever its id.
+    // The same bytes have the same signature, so the request is a replay under any id.
     let sent = run(&mut send(&listening, &format!("--file {recording} --id d-2")));
     assert_eq!(sent.code, Some(0), "{sent:?}");
     assert!(sent.stdout.contains("1 × 200"), "{sent:?}");
