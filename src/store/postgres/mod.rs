@@ -1,5 +1,6 @@
 //! PostgreSQL: several machines, and a server that is there already.
 
+mod asking;
 mod changes;
 mod claims;
 mod connection;
