@@ -9,15 +9,18 @@ use super::asking::{Asking, Rows};
 use super::connection::Connection;
 use super::record::{Record, key};
 use super::statements::forget;
+use super::turn::Turn;
 use crate::store::answers::Locked;
 use crate::store::sql::{Answer, Asked, Batches, Failure, Question, Unreadable, Verb, tell_all};
 use crate::store::{Key, Settled, StoreError};
 use crate::warn_once::WarnOnce;
 
 /// Answers until the store is dropped.
-pub(super) async fn work(mut connection: Connection, mut batches: Batches) {
+pub(super) async fn work(mut connection: Connection, mut batches: Batches, turn: Turn) {
     let stay = WarnOnce::default();
-    while let Some(asked) = batches.next(AT_ONCE).await {
+    while batches.wait().await {
+        let _turn = turn.wait().await;
+        let asked = batches.take(AT_ONCE);
         // One statement may name a key once.
         let (mut batch, mut keys, mut forgets) = (Vec::new(), HashSet::new(), Vec::new());
         for asked in asked {

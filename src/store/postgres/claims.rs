@@ -8,6 +8,7 @@ use super::AT_ONCE;
 use super::asking::{Asking, Rows};
 use super::connection::Connection;
 use super::record::{Record, key};
+use super::turn::Turn;
 use crate::store::answers::Locked;
 use crate::store::sql::{
     Answer, Asked, Batches, Failure, LOCKED, Question, Verb, fence_from_sql, tell_all,
@@ -18,10 +19,14 @@ use crate::store::{Claims, Fence, Key, Owner, StoreError};
 const TRIES: usize = 3;
 
 /// Answers until the store is dropped.
-pub(super) async fn work(mut connection: Connection, mut batches: Batches) {
-    while let Some(mut batch) = batches.next(AT_ONCE).await {
-        let answered = answer(&mut connection, &mut batch).await;
-        tell_all(batch, answered);
+pub(super) async fn work(mut connection: Connection, mut batches: Batches, turn: Turn) {
+    while batches.wait().await {
+        let _turn = turn.wait().await;
+        let mut batch = batches.take(AT_ONCE);
+        if !batch.is_empty() {
+            let answered = answer(&mut connection, &mut batch).await;
+            tell_all(batch, answered);
+        }
     }
 }
 

@@ -8,6 +8,7 @@ mod failure;
 mod record;
 mod statements;
 mod transaction;
+mod turn;
 mod url;
 
 use std::fmt;
@@ -20,6 +21,7 @@ use sqlx::postgres::PgPool;
 use tokio::time::Instant;
 
 use self::connection::{Connection, Server};
+use self::turn::Turn;
 use super::sql::{Answer, BatchQueue, OwnThread, Question, Verb, asking_verbs};
 use super::{DeliveryStore, Fence, Key, Owner, Settled, Settlement, StoreError};
 use crate::config_error::ConfigError;
@@ -85,6 +87,8 @@ struct Inner {
     claims: BatchQueue,
     leases: BatchQueue,
     completions: BatchQueue,
+    /// Of claims and completions.
+    turn: Turn,
     /// Whether the table is there.
     migrated: Arc<AtomicBool>,
     /// Since expired records left.
@@ -143,6 +147,7 @@ impl PostgresStore {
             claims: BatchQueue::default(),
             leases: BatchQueue::default(),
             completions: BatchQueue::default(),
+            turn: Turn::default(),
             migrated: Arc::default(),
             claimed: AtomicU32::new(0),
             forgot_at: Mutex::new(Instant::now()),
@@ -178,21 +183,21 @@ impl PostgresStore {
     }
 
     async fn ask(&self, question: Question) -> Result<Answer, StoreError> {
-        let Inner { server, thread, claims, leases, completions, migrated, .. } = &*self.0;
+        let Inner { server, thread, claims, leases, completions, turn, migrated, .. } = &*self.0;
         let connection = || Connection::new(server.clone(), Arc::clone(migrated));
         match question.verb {
             Verb::Claim { .. } => {
-                let work = |batches| claims::work(connection(), batches);
+                let work = |batches| claims::work(connection(), batches, turn.clone());
                 let answer = claims.ask(question, thread, work).await?;
                 self.claimed();
                 Ok(answer)
             }
             Verb::Complete { .. } => {
-                let work = |batches| changes::work(connection(), batches);
+                let work = |batches| changes::work(connection(), batches, turn.clone());
                 completions.ask(question, thread, work).await
             }
             Verb::Renew { .. } | Verb::Release | Verb::Forget { .. } => {
-                let work = |batches| changes::work(connection(), batches);
+                let work = |batches| changes::work(connection(), batches, Turn::default());
                 leases.ask(question, thread, work).await
             }
         }
@@ -213,7 +218,8 @@ impl PostgresStore {
         let verb = Verb::Forget { most: LEAVE_AT_ONCE };
         let forget = Question { keys: Vec::new(), owner: Owner::random(), verb };
         // Nobody waits for it. A thread that does not start is said to the next that asks.
-        _ = leases.tell(forget, thread, |batches| changes::work(connection, batches));
+        _ = leases
+            .tell(forget, thread, |batches| changes::work(connection, batches, Turn::default()));
     }
 }
 
