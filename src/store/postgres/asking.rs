@@ -1,9 +1,9 @@
 //! Questions as they are put into a statement.
 
-use std::fmt::{Display, Formatter, Write};
+use std::fmt::{Display, Write};
 use std::time::Duration;
 
-use crate::store::sql::{Verb, fence_to_sql};
+use crate::store::sql::{Hex, Verb, fence_to_sql};
 use crate::store::{Fence, Key, Owner};
 
 /// What is asked about keys, by verb: all of one verb go into one statement.
@@ -57,8 +57,9 @@ impl Rows {
 
     fn add(&mut self, keys: &[(Key, Fence)], owner: Owner) {
         for (key, fence) in keys {
-            push(&mut self.keys, Bytes(key.as_bytes()));
-            push(&mut self.owners, Bytes(&owner.to_bytes()));
+            // As elements of an array of `bytea`.
+            push(&mut self.keys, format_args!(r"\\\\x{key}"));
+            push(&mut self.owners, format_args!(r"\\\\x{}", Hex(&owner.to_bytes())));
             push(&mut self.fences, fence_to_sql(*fence));
         }
     }
@@ -90,14 +91,4 @@ fn array(list: &str, of: &str) -> String {
 fn interval(duration: Duration) -> String {
     let seconds = duration.as_secs_f64().min(1_000.0 * 365.0 * 86_400.0);
     format!("make_interval(secs => {seconds})")
-}
-
-/// As an element of an array of `bytea`.
-struct Bytes<'a>(&'a [u8]);
-
-impl Display for Bytes<'_> {
-    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
-        f.write_str(r"\\\\x")?;
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
 }
