@@ -19,3 +19,18 @@ impl Turn {
         timeout(AT_MOST, Arc::clone(&self.0).lock_owned()).await.ok()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn one_waits_for_the_other_but_not_for_long() {
+        let turn = Turn::default();
+        let first = turn.wait().await;
+        assert!(first.is_some());
+        let (second, ()) = tokio::join!(turn.wait(), async { drop(first) });
+        assert!(second.is_some(), "its turn came with the end of the other");
+        assert!(turn.wait().await.is_none(), "the other takes too long");
+    }
+}
