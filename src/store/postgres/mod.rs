@@ -52,8 +52,9 @@ const LEAVE_EVERY: Duration = Duration::from_secs(60);
 ///
 /// Three, however many deliveries there are: one for claims, one for renewals and releases, one for completions. What is
 /// asked while a statement is in flight goes out together in the next one, so that many deliveries share a commit. Claims
-/// and completions take turns, but neither waits for the other for more than 20 ms. A connection that breaks, or that leads to a server which only reads, is replaced; the backend of one that does not
-/// answer is ended. The time is the server's.
+/// and completions take turns, but neither waits for the other for more than 20 ms. A connection that breaks, or that
+/// leads to a server which only reads, is replaced; the backend of one that does not answer is ended. The time is the
+/// server's.
 ///
 /// A pooler in transaction mode may be in between (PgBouncer, Supavisor, RDS Proxy): each statement is a transaction of
 /// its own, and leaves no prepared statement and no setting behind.
