@@ -63,7 +63,7 @@ macro_rules! asking_verbs {
             let (keys_asked, verb) = (keys.to_vec(), Verb::Claim { lease, keep });
             match self.ask(Question { keys: keys_asked, owner, verb }).await? {
                 Answer::Claims { claims, keys: answered, taken_over } => {
-                    // On the caller's thread, so that the caller's metrics recorder counts it.
+                    // On the caller's thread, which may have its own metrics recorder.
                     crate::observe::taken_over(taken_over);
                     keys.copy_from_slice(&answered);
                     Ok(claims)

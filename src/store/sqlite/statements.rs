@@ -17,8 +17,8 @@ pub(super) const SCHEMA: [&str; 2] = [
         ON scrapest_webhook_deliveries (keep_until)",
 ];
 
-/// The rows `asked (key, owner, fence)`, bound to ?1 as JSON: `[["hex of the key","hex of the owner",fence], …]`. No key
-/// may occur twice. A statement is for many keys, because each statement is a round trip to the connection's thread.
+/// The rows `asked (key, owner, fence)`, bound to ?1 as JSON: `[["hex of the key","hex of the owner",fence], …]`. A key
+/// must not occur twice. A statement has many keys because each one is a round trip to the connection's thread.
 macro_rules! asked {
     () => {
         "(SELECT unhex(value ->> 0) AS key, unhex(value ->> 1) AS owner, value ->> 2 AS fence

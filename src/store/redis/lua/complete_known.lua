@@ -1,11 +1,11 @@
 
 
--- Where it is not so. Answers with the worst standing.
+-- Completes the keys if the owner does not hold all of them, or the server is full. Answers with the worst standing.
 local worst = HELD
 for _, key in ipairs(KEYS) do
   local text = get(key)
   local found = standing(text, owner)
-  -- Two may have reported it: the longer promise counts.
+  -- If two owners complete a key, the longer retention counts.
   local is_longer = text == 'sw1 c' and redis.call('PTTL', key) >= tonumber(keep)
   if found <= LOST and not is_longer then
     settle(key, 'sw1 c', keep)
