@@ -11,7 +11,7 @@ use crate::store::{Fence, Key, Owner};
 pub(super) struct Asking(Vec<Rows>);
 
 impl Asking {
-    /// Adds a question. Without keys it still gets a statement, which tests whether the verb could be done.
+    /// Adds a question. Without keys it still gets a statement, which tests whether the verb would succeed.
     pub(super) fn add(&mut self, keys: &[(Key, Fence)], owner: Owner, verb: Verb) {
         let place = self.0.iter().position(|rows| rows.verb == verb).unwrap_or_else(|| {
             self.0.push(Rows::new(verb));

@@ -15,7 +15,7 @@ use crate::store::sql::{
 };
 use crate::store::{Claims, Fence, Key, Owner, StoreError};
 
-/// How often to claim keys that were found free but could not be taken.
+/// How many times to claim keys that were found free but could not be taken.
 const TRIES: usize = 3;
 
 /// Answers claims until the store is dropped.

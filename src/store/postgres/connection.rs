@@ -17,7 +17,7 @@ use crate::store::sql::Failure;
 const CONNECT: Duration = Duration::from_secs(3);
 /// The limit for an answer: `statement_timeout` (1 s) and the network.
 const ANSWER: Duration = Duration::from_millis(1_500);
-/// How often to send statements that break their connection or conflict with another transaction.
+/// How many times to send statements that break their connection or conflict with another transaction.
 const TRIES: u32 = 3;
 /// The oldest supported version, PostgreSQL 12.
 const OLDEST: u32 = 120_000;

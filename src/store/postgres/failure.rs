@@ -23,7 +23,7 @@ pub(super) fn verdict(error: &Error) -> Verdict {
         None => Verdict::Answered,
         Some("40001" | "40P01") => Verdict::Again,
         Some("42P01") => Verdict::NoTable,
-        // The server is shutting down, has crashed, is starting or ended this connection; a pooler ended it; a standby.
+        // The server is starting, stopping or a standby, or it or a pooler has ended the connection.
         Some("57P01" | "57P02" | "57P03" | "57P05" | "08P01" | "25006") => Verdict::Broken,
         Some(_) => Verdict::Answered,
     }

@@ -40,7 +40,7 @@ const LEAVE_EVERY: Duration = Duration::from_secs(60);
 /// # Crashes and outages
 ///
 /// A claim or a completion that was answered is on the server's disk: each statement sets `synchronous_commit` to `on`,
-/// and overrides the server, the role and the pool (`remote_apply` stays). So a server that crashes loses nothing if
+/// and overrides the server, the role and the pool (`remote_apply` is kept). So a server that crashes loses nothing if
 /// `fsync` is on, which is its default. After a failover to a standby nothing is lost only if that standby is
 /// synchronous (`synchronous_standby_names`).
 ///

@@ -58,7 +58,7 @@ pub(super) fn durable() -> String {
     format!("SELECT WHERE {DURABLE} IS NULL")
 }
 
-/// Keeps a stronger setting.
+/// Sets `synchronous_commit`, but keeps a stronger setting.
 const DURABLE: &str = "set_config('synchronous_commit',
     CASE current_setting('synchronous_commit') WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, true)";
 
@@ -207,7 +207,7 @@ impl Rows {
     }
 }
 
-/// Deletes at most so many expired records, without those that another transaction has locked. `now()` is exact enough
+/// Deletes at most `most` expired records, without those that another transaction has locked. `now()` is exact enough
 /// here, and allows the use of the index.
 pub(super) fn forget(most: u32) -> String {
     format!(

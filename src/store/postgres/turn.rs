@@ -1,5 +1,5 @@
 //! Makes claims and completions take turns. While a statement of one kind is in flight, questions of the other kind
-//! collect for theirs. If both ran at once, each would have half as many questions, at nearly the same cost.
+//! collect for their next one. If both ran at once, each would have half as many questions, at nearly the same cost.
 
 use std::sync::Arc;
 use std::time::Duration;

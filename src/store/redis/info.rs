@@ -1,12 +1,12 @@
-//! Asks the server whether it may evict records, and whether it is a single server.
+//! Asks the server whether it may evict records, and whether it is standalone.
 
 use std::borrow::Cow;
 
 use ::redis::Value;
 use ::redis::aio::ConnectionLike;
 
-/// Returns whether the server stands alone, so that a script may use any of its keys. A cluster does not, and a server
-/// that does not say so (a sharding proxy, for example) may not. Warns of an unsafe `maxmemory-policy` if the server
+/// Returns whether the server is standalone, so that a script may use any of its keys. A cluster is not, and a server
+/// that does not say so (a sharding proxy, for example) may not be. Warns of an unsafe `maxmemory-policy` if the server
 /// `is_new`. Uses `INFO`, which hosted servers allow even if they forbid `CONFIG GET`.
 pub(super) async fn look(mut connection: Box<dyn ConnectionLike + Send>, is_new: bool) -> bool {
     let answer = match connection.req_packed_command(&::redis::cmd("INFO")).await {

@@ -42,7 +42,7 @@ struct Attempt {
     outcome: Shared<BoxFuture<'static, Result<Handle, Failure>>>,
     /// Whether the server was asked for its `INFO` over this connection, which happens once.
     looked: Arc<AtomicBool>,
-    /// Whether it answered that it stands alone.
+    /// Whether it answered that it is standalone.
     alone: Arc<AtomicBool>,
 }
 
@@ -78,7 +78,7 @@ impl Link {
             Err(_) => Failure::Silent,
         };
         if failure.is_cross_slot() {
-            // It does not stand alone, even if its `INFO` said so.
+            // It is not standalone, even if its `INFO` said so.
             attempt.alone.store(false, Ordering::Relaxed);
         }
         if self.is_broken_by(&failure) {

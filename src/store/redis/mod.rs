@@ -52,7 +52,7 @@ const PREFIX: &str = "scrapest-webhook:";
 ///
 /// A record is a string of 5 to 100 bytes under `scrapest-webhook:` and the key in hex; a delivery has two. With the
 /// server's overhead, a record takes about 250 bytes of its memory. Each operation is a Lua script that reads the
-/// server's clock. If the server's `INFO` says that it stands alone, one script processes both keys of a delivery: one
+/// server's clock. If the server's `INFO` says that it is standalone, one script processes both keys of a delivery: one
 /// round trip to claim, one to settle. In a cluster, or if the server does not say (behind a sharding proxy, for
 /// example), each script processes one key. The server deletes a record at the end of its retention, or of its lease if
 /// that is later. A foreign value under such a key is an error and is never overwritten.
@@ -101,7 +101,7 @@ impl RedisStore {
     ///
     /// # Errors
     ///
-    /// If there is no URL, or one is of no Redis server. Nothing is connected yet.
+    /// If there is no URL, or one is not the URL of a Redis server. Nothing is connected yet.
     ///
     /// ```
     /// use scrapest_webhook::store::RedisStore;
@@ -120,7 +120,7 @@ impl RedisStore {
     ///
     /// # Errors
     ///
-    /// If there is no URL, or one is of no Redis server. Nothing is connected yet.
+    /// If there is no URL, or one is not the URL of a Redis server. Nothing is connected yet.
     ///
     /// ```
     /// use scrapest_webhook::store::RedisStore;

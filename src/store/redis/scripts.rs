@@ -1,5 +1,5 @@
-//! The scripts, one per operation, and their answers. A script takes one key, or all keys of a delivery at a server
-//! that stands alone.
+//! The scripts, one per operation, and their answers. A script takes one key, or all keys of a delivery at a standalone
+//! server.
 
 use std::sync::LazyLock;
 use std::time::Duration;

@@ -102,8 +102,7 @@ impl RedisStore {
 }
 
 /// Each operation is one script over all keys if the server accepts that, otherwise one script per key. A sharding
-/// proxy may claim that it stands alone and then refuse several keys. After its first refusal it gets one script per
-/// key.
+/// proxy may claim to be standalone and then refuse several keys. After its first refusal it gets one script per key.
 impl DeliveryStore for RedisStore {
     one_key_verbs!();
 

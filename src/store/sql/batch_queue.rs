@@ -140,7 +140,7 @@ impl Batches {
         !self.postponed.is_empty()
     }
 
-    /// Takes the waiting questions in their order, at most so many.
+    /// Takes the waiting questions in their order, but at most `most` of them.
     pub(crate) fn take(&mut self, most: usize) -> Vec<Asked> {
         let mut batch = std::mem::take(&mut self.postponed);
         while let Ok(asked) = self.receiver.try_recv() {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::store::{Claims, Fence, Key, Owner, Settled};
 
-/// One verb over the keys of a delivery. Without keys it changes nothing, but tests whether the verb could be done.
+/// One verb over the keys of a delivery. Without keys it changes nothing, but tests whether the verb would succeed.
 #[derive(Clone, Debug)]
 pub(crate) struct Question {
     pub(crate) keys: Vec<(Key, Fence)>,
@@ -25,7 +25,7 @@ pub(crate) enum Verb {
         keep: Duration,
     },
     Release,
-    /// Deletes at most so many expired records.
+    /// Deletes at most `most` expired records.
     #[cfg_attr(
         not(feature = "postgres"),
         expect(dead_code, reason = "SQLite deletes expired records with each claim")

@@ -86,8 +86,8 @@ impl SqliteStore {
     ///
     /// # Errors
     ///
-    /// If it is not the name of a writable file: it is empty, `:memory:` (use a [`MemoryStore`](super::MemoryStore)),
-    /// read-only, or has a parameter that SQLite does not know.
+    /// If it names no file to write to: the name is empty or `:memory:` (use a [`MemoryStore`](super::MemoryStore)), or
+    /// the URL is read-only or has a parameter that SQLite does not know.
     ///
     /// ```
     /// # use scrapest_webhook::store::SqliteStore;
