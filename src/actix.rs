@@ -1,14 +1,14 @@
-//! The same receiver as an actix-web middleware, and what a handler takes as its arguments.
+//! The receiver as an actix-web middleware, and the arguments that a handler can take.
 //!
-//! 1. `.wrap(layer)` on an `App`, a `Scope` or a `Resource`; clone one layer into every worker's `App`, so
-//!    that all share its store and its limits;
-//! 2. the payload is read raw and handed on byte for byte: `web::Bytes`, `web::Json<T>` and `web::Payload`
-//!    go on working;
+//! 1. Call `.wrap(layer)` on an `App`, a `Scope` or a `Resource`. Clone one layer into every worker's `App`, so that
+//!    all workers share its store and its limits.
+//! 2. The payload is read raw and passed on byte for byte: `web::Bytes`, `web::Json<T>` and `web::Payload` still
+//!    work.
 //! 3. [`scrapest::Event`], [`scrapebadger::Event`] and [`Delivery`] are extractors.
 //!
-//! A refusal is `Ok`, with its [`Rejection`](crate::Rejection) in the response's extensions. Only where the
-//! handler has kept the request (it panicked, or outlived its deadline or its limit) actix has nothing to
-//! make a response of, and it is an `Err` that carries that very response.
+//! A refusal is `Ok`, with its [`Rejection`](crate::Rejection) in the response's extensions. The exception is a
+//! handler that has kept the request (it panicked, or exceeded its deadline or its limit): actix cannot make a
+//! `ServiceResponse` without the request, so the result is an `Err` that carries the response.
 //!
 //! ```
 //! use actix_web::{App, HttpResponse, http::StatusCode, test, web};
@@ -88,8 +88,8 @@ where
     }
 }
 
-/// A service behind a [`WebhookLayer`]: it is called only for authentic, fresh deliveries, one at a time
-/// for each, and never again after it succeeded.
+/// A service behind a [`WebhookLayer`]. It is called only for authentic, fresh deliveries, never twice at the same
+/// time for one delivery, and never again after it succeeded.
 pub struct WebhookMiddleware<S, P> {
     service: Rc<S>,
     receiver: Arc<Receiver<P>>,
@@ -105,7 +105,7 @@ where
     type Error = Error;
     type Future = ResponseFuture<B>;
 
-    /// The inner service is asked once a delivery is claimed.
+    /// Always ready: the inner service's readiness is checked after the claim.
     fn poll_ready(&self, _: &mut Context<'_>) -> Poll<Result<(), Error>> {
         Poll::Ready(Ok(()))
     }
@@ -119,7 +119,7 @@ where
         let answer_within = self.receiver.answer_deadline();
         let meters = self.receiver.meters.clone();
         let received = receive(Arc::clone(&self.receiver), exchange, Arc::clone(&run));
-        // actix does not drop a handler whose client has left; what is late goes on beside it.
+        // actix does not drop a handler when its client leaves; a late run continues in a task.
         let late = ActixExchange::<S>::answer_late;
         ResponseFuture(DetachOnDrop::new(
             Box::pin(received),
@@ -140,7 +140,7 @@ impl<S, P> fmt::Debug for WebhookMiddleware<S, P> {
 
 type Answer<B> = Result<ServiceResponse<EitherBody<B>>, Error>;
 
-/// The answer to come. Dropped while its handler runs, it moves the run to a task.
+/// The future of the response. If it is dropped while its handler runs, the run moves to a task.
 pub struct ResponseFuture<B>(DetachOnDrop<dyn Future<Output = Answer<B>>>);
 
 impl<B> Future for ResponseFuture<B> {
@@ -157,7 +157,7 @@ impl<B> fmt::Debug for ResponseFuture<B> {
     }
 }
 
-/// What the pipeline asks of a framework, answered with actix's types.
+/// Implements [`Exchange`] with actix's types.
 struct ActixExchange<S> {
     request: ServiceRequest,
     payload: Payload,
@@ -246,22 +246,23 @@ where
         Ok(self.request.into_response(write(reply)).map_into_right_body())
     }
 
-    /// A clone of the request, kept back to make a response of, would be a panic in whatever routes it.
+    /// Keeping a clone of the request to make a response from it would make actix's routing panic.
     fn answer_late(reply: Reply) -> Self::Output {
         let reason = reply.rejection;
         Err(InternalError::from_response(reason, write(reply)).into())
     }
 }
 
-/// Whether the run could be moved to a task. It is not `Send`, so it needs actix's runtime, or a local task.
+/// Moves the run to a task, and returns whether it could. The run is not `Send`, so it needs actix's runtime or a
+/// local task.
 fn spawn<B: 'static>(run: Instrumented<Pin<Box<dyn Future<Output = Answer<B>>>>>) -> bool {
     let is_local = System::try_current().is_some() || tokio::task::try_id().is_some();
-    // Only a task that may block is neither, and then this panics.
+    // A `spawn_blocking` thread passes this check and then panics in `spawn`.
     is_local && catch_unwind(AssertUnwindSafe(|| drop(actix_web::rt::spawn(run)))).is_ok()
 }
 
 fn write(reply: Reply) -> HttpResponse {
-    // Every status of the table is one.
+    // The statuses of the table are all valid.
     let status = StatusCode::from_u16(reply.rejection.status()).unwrap_or_default();
     let mut response = HttpResponse::build(status);
     reply.headers(|name, value| {
@@ -273,7 +274,7 @@ fn write(reply: Reply) -> HttpResponse {
 
 impl Lookup for HeaderMap {
     fn each<'a>(&'a self, name: &str, found: &mut dyn FnMut(&'a [u8])) {
-        // Of any case. To go through all headers is what takes long here, not to find one.
+        // `get_all` ignores case. In this map, finding one name is cheap and iterating over all headers is slow.
         self.get_all(name).for_each(|value| found(value.as_bytes()));
     }
 

@@ -1,6 +1,6 @@
-//! What an axum handler takes as its arguments: the typed event, or the delivery.
+//! The arguments that an axum handler can take: the typed event or the delivery.
 //!
-//! `Bytes`, `Json<T>` and the like go on working behind the layer: the body is handed on as it was.
+//! `Bytes`, `Json<T>` and other body extractors work behind the layer too, because the body is passed on unchanged.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -15,24 +15,25 @@ use crate::event::EventError;
 use crate::event::extract::{delivered, typed};
 use crate::{scrapebadger, scrapest};
 
-/// The address of the other end, where the server was told to keep it; or that of a test.
+/// Returns the peer's address, if the server keeps it, or that of a test.
 pub(crate) fn peer(extensions: &Extensions) -> Option<IpAddr> {
     let connected = extensions.get().map(|ConnectInfo(address): &ConnectInfo<SocketAddr>| address);
     let mocked = || extensions.get().map(|MockConnectInfo(address)| address);
     connected.or_else(mocked).map(SocketAddr::ip)
 }
 
-/// The path as the client sent it: [`Router::nest`](axum::Router::nest) strips what it matched.
+/// Returns the path as the client sent it: [`Router::nest`](axum::Router::nest) strips the prefix that it matched.
 pub(crate) fn original_path(extensions: &Extensions) -> Option<&str> {
     extensions.get().map(|OriginalUri(uri)| uri.path())
 }
 
-/// The layer has bounded the body already: no extractor shall refuse what was accepted.
+/// Lifts axum's body limit: the layer has already limited the body, and no extractor may refuse a body that it
+/// accepted.
 pub(crate) fn lift_body_limit<B>(request: &mut Request<B>) {
     DefaultBodyLimit::disable().apply(request);
 }
 
-/// 500 if the handler does not sit behind a [`WebhookLayer`](crate::WebhookLayer).
+/// Answers 500 if the handler is not behind a [`WebhookLayer`](crate::WebhookLayer).
 impl<S: Sync> FromRequestParts<S> for Delivery {
     type Rejection = EventError;
 
@@ -41,9 +42,8 @@ impl<S: Sync> FromRequestParts<S> for Delivery {
     }
 }
 
-/// 422 if the event is of a known kind with a broken payload; take `Result<Event, EventError>` to decide
-/// otherwise. 500 if the handler does not sit behind a
-/// [`ScrapestWebhookLayer`](crate::ScrapestWebhookLayer).
+/// Answers 422 if the event is of a known kind with a broken payload; take `Result<Event, EventError>` to handle
+/// that case. Answers 500 if the handler is not behind a [`ScrapestWebhookLayer`](crate::ScrapestWebhookLayer).
 impl<S: Sync> FromRequestParts<S> for scrapest::Event {
     type Rejection = EventError;
 
@@ -52,9 +52,8 @@ impl<S: Sync> FromRequestParts<S> for scrapest::Event {
     }
 }
 
-/// 422 if the event is of a known kind with a broken payload; take `Result<Event, EventError>` to decide
-/// otherwise. 500 if the handler does not sit behind a
-/// [`ScrapeBadgerWebhookLayer`](crate::ScrapeBadgerWebhookLayer).
+/// Answers 422 if the event is of a known kind with a broken payload; take `Result<Event, EventError>` to handle
+/// that case. Answers 500 if the handler is not behind a [`ScrapeBadgerWebhookLayer`](crate::ScrapeBadgerWebhookLayer).
 impl<S: Sync> FromRequestParts<S> for scrapebadger::Event {
     type Rejection = EventError;
 
@@ -63,7 +62,7 @@ impl<S: Sync> FromRequestParts<S> for scrapebadger::Event {
     }
 }
 
-/// The status and a word on it; what exactly is wrong stands in the log, not in the answer.
+/// Answers with the status and a short text; the details are in the log, not in the answer.
 impl IntoResponse for EventError {
     fn into_response(self) -> Response {
         let status =

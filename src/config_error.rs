@@ -1,10 +1,10 @@
-//! What is wrong with a setting.
+//! The error for a wrong setting.
 
 use std::error::Error;
 use std::fmt;
 use std::path::Path;
 
-/// A setting that cannot work: which one, what it was, what would do.
+/// A setting that cannot work: its name, its value, and what is expected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
     setting: &'static str,
@@ -12,12 +12,13 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
-    /// An error of `setting`; the message goes on from its name, lower case, without a full stop.
+    /// Makes an error for `setting`. The message follows the name of the setting: write it in lower case, without a
+    /// full stop.
     pub fn new(setting: &'static str, message: impl Into<String>) -> Self {
         Self { setting, message: message.into() }
     }
 
-    /// The same, of what stands in this file.
+    /// Adds that the setting comes from this file.
     pub(crate) fn of_file(self, path: &Path) -> Self {
         Self { message: format!("file {path:?}: {}", self.message), ..self }
     }

@@ -1,4 +1,4 @@
-//! What a handler gets: a delivery whose signature, freshness and uniqueness were checked.
+//! The delivery that a handler receives after its signature, freshness and uniqueness were checked.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -16,10 +16,10 @@ use crate::secret::Webhook;
 use crate::store::Held;
 use crate::store::{Fence, Key};
 
-/// A verified delivery: what the sender said of it, and its raw body.
+/// A verified delivery: the sender's data about it, and its raw body.
 ///
-/// Only this crate makes one. So a handler that has a `Delivery` knows that the signature was right, that the
-/// timestamp was fresh, and that this attempt holds the claim. The exceptions are settings that say so
+/// Only this crate can create one. So a handler that has a `Delivery` knows that the signature was valid, that the
+/// timestamp was fresh, and that this attempt has the claim. The exceptions are settings that allow otherwise
 /// ([`ProcessAnyway`](crate::OnStoreDown::ProcessAnyway), `insecure_*`), a test event without a
 /// [timestamp](Self::timestamp), and a [reconciled](Self::is_reconciled) delivery. Cloning is cheap.
 ///
@@ -54,7 +54,8 @@ use crate::store::{Fence, Key};
 #[derive(Clone)]
 pub struct Delivery(Arc<Verified>);
 
-/// What the pipeline found out, in one allocation for all clones.
+/// The results of the pipeline, in one allocation for all clones.
+#[derive(Clone)]
 pub(crate) struct Verified {
     pub(crate) sender: &'static str,
     pub(crate) webhook: Option<Webhook>,
@@ -63,7 +64,7 @@ pub(crate) struct Verified {
     pub(crate) timestamp: Option<OffsetDateTime>,
     pub(crate) held: Held,
     pub(crate) body: Bytes,
-    /// It was rebuilt from the sender's API.
+    /// Whether it was rebuilt from the sender's API.
     pub(crate) reconciled: bool,
     pub(crate) run: Arc<RunState>,
 }
@@ -73,14 +74,14 @@ impl Delivery {
         Self(Arc::new(verified))
     }
 
-    /// Which sender it came from: the [`name`](crate::Provider::name) of its provider.
+    /// The sender: the [`name`](crate::Provider::name) of its provider.
     #[must_use]
     pub fn sender(&self) -> &'static str {
         self.0.sender
     }
 
-    /// The [`id`](Webhook::id) of the webhook whose secret the signature fitted. `None` unless the layer is
-    /// [for several webhooks](crate::WebhookLayer::for_webhooks).
+    /// The [`id`](Webhook::id) of the webhook whose secret matched the signature. `None` unless the layer is [for
+    /// several webhooks](crate::WebhookLayer::for_webhooks).
     #[must_use]
     pub fn webhook_id(&self) -> Option<&str> {
         self.0.webhook.as_ref().map(Webhook::id)
@@ -93,21 +94,20 @@ impl Delivery {
         self.0.id.as_ref().map(DeliveryId::as_str)
     }
 
-    /// The kind of the event, as the signed body says it, like `tweet.created`.
+    /// The kind of the event, as given in the signed body, like `tweet.created`.
     #[must_use]
     pub fn kind(&self) -> Option<&str> {
         self.0.kind.as_deref()
     }
 
-    /// The signed timestamp that was fresh; the latest if there were several. `None` if the sender gave none, as in a
-    /// test event.
+    /// The signed timestamp; the latest if there were several. `None` if there was none, as in a test event.
     #[must_use]
     pub fn timestamp(&self) -> Option<OffsetDateTime> {
         self.0.timestamp
     }
 
-    /// The number of this attempt, from 1, as far as the store remembers: 2 says that an earlier attempt failed or its
-    /// process died. 0 if there is no claim, as [`ProcessAnyway`](crate::OnStoreDown::ProcessAnyway) allows.
+    /// The number of this attempt, from 1, as far as the store remembers: 2 means that an earlier attempt failed or
+    /// its process died. 0 if there is no claim, as [`ProcessAnyway`](crate::OnStoreDown::ProcessAnyway) allows.
     #[must_use]
     pub fn attempt(&self) -> u32 {
         self.0.held.attempt
@@ -120,7 +120,7 @@ impl Delivery {
         self.0.held.keys.delivery().1
     }
 
-    /// A key that is the same for every attempt at this delivery, and different for any other delivery. (With
+    /// A key that is the same for every attempt at this delivery, and different for every other delivery. (With
     /// [`Once::Tweet`](crate::Once::Tweet) it is the key of the tweet.) Store the effect under it, as a unique column
     /// or an `Idempotency-Key`, so that another run after a crash does no harm.
     #[must_use]
@@ -150,24 +150,25 @@ impl Delivery {
         self.0.reconciled
     }
 
-    /// The same attempt with this body, which was rebuilt.
+    /// Returns the delivery with this body, which was rebuilt.
     #[cfg(feature = "sender-api")]
-    pub(crate) fn reconciled(&self, body: Bytes) -> Self {
-        let Verified { sender, webhook, id, kind, timestamp, held, run, .. } = &*self.0;
-        Self::new(Verified {
-            sender,
-            webhook: webhook.clone(),
-            id: id.clone(),
-            kind: kind.clone(),
-            timestamp: *timestamp,
-            held: held.clone(),
-            body,
-            reconciled: true,
-            run: Arc::clone(run),
-        })
+    pub(crate) fn reconciled(mut self, body: Bytes) -> Self {
+        let verified = self.edit();
+        (verified.body, verified.reconciled) = (body, true);
+        self
     }
 
-    /// What is claimed for this attempt, for a store that completes it by itself.
+    /// Returns the id unformatted, for callers that usually do not log it.
+    pub(crate) fn raw_id(&self) -> Option<&DeliveryId> {
+        self.0.id.as_ref()
+    }
+
+    /// Gives the pipeline access to add its claim. Existing clones do not change.
+    pub(crate) fn edit(&mut self) -> &mut Verified {
+        Arc::make_mut(&mut self.0)
+    }
+
+    /// Returns the claim of this attempt, for a store that completes it by itself.
     pub(crate) fn held(&self) -> &Held {
         &self.0.held
     }
@@ -176,14 +177,15 @@ impl Delivery {
         &self.0.run
     }
 
-    /// Whether another attempt may be running for the same delivery. A long handler asks this just before an effect that
-    /// must not happen twice.
+    /// Whether another attempt may be running for the same delivery. A long handler should check this just before an
+    /// effect that must not happen twice.
     ///
     /// It is `true` once the lease has passed without a renewal (the store could not be reached, or the thread was
     /// blocked or the machine suspended), once another attempt took over, and once this run has ended without a
-    /// success: by its run limit, a shutdown, a failure or a panic. Work that the handler left on another thread may
-    /// ask too. It is `false` again only if a late renewal finds that nobody took over. Without a claim, as
-    /// [`ProcessAnyway`](crate::OnStoreDown::ProcessAnyway) allows, there is no lease to lose, and it is `false`.
+    /// success: by its run limit, a shutdown, a failure or a panic. Work that the handler left on another thread can
+    /// check it too. It becomes `false` again only if a late renewal finds that no other attempt took over. Without a
+    /// claim, as [`ProcessAnyway`](crate::OnStoreDown::ProcessAnyway) allows, there is no lease to lose, and it is
+    /// `false`.
     ///
     /// The lease may still end between this answer and the effect. So send the [`fence`](Self::fence) or the
     /// [`key`](Self::key) along with an effect in another system.
@@ -193,7 +195,7 @@ impl Delivery {
     }
 }
 
-/// Without the body, which may be long and private; the id and the kind escaped and cut.
+/// Omits the body, which may be long and private. The id and the kind are escaped and truncated.
 impl fmt::Debug for Delivery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Delivery")

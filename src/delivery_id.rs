@@ -1,14 +1,14 @@
-//! The id of a delivery, which each delivery carries and few handlers ask for.
+//! The id of a delivery. Every delivery has one, and few handlers use it.
 
 use std::fmt;
 
 use crate::escaped::Escaped;
 
-/// As long as a UUID in text, and some more.
+/// A little more than the length of a UUID as text.
 const SHORT: usize = 38;
 
-/// One of the usual length is kept in place: an allocation and some 100 instructions less for each delivery. The strings
-/// of other crates that do so have room for 24 bytes, and a UUID has 36.
+/// An id of the usual length is stored inline, which saves an allocation and about 100 instructions per delivery.
+/// Other crates' inline strings have room for 24 bytes, and a UUID has 36.
 #[derive(Clone)]
 pub(crate) enum DeliveryId {
     Short { length: u8, bytes: [u8; SHORT] },
@@ -16,7 +16,7 @@ pub(crate) enum DeliveryId {
 }
 
 impl DeliveryId {
-    /// What is not UTF-8 in it is replaced.
+    /// Bytes that are not UTF-8 are replaced.
     pub(crate) fn new(id: &[u8]) -> Self {
         let text = match std::str::from_utf8(id) {
             Ok(text) => text,
@@ -34,7 +34,7 @@ impl DeliveryId {
 
     pub(crate) fn as_str(&self) -> &str {
         match self {
-            // It was UTF-8 when it was copied.
+            // The bytes were checked to be UTF-8 before they were copied.
             Self::Short { length, bytes } => {
                 std::str::from_utf8(&bytes[..usize::from(*length)]).unwrap_or_default()
             }
@@ -43,7 +43,7 @@ impl DeliveryId {
     }
 }
 
-/// Escaped and cut: it comes from outside.
+/// Escaped and truncated, because the id comes from outside.
 impl fmt::Debug for DeliveryId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Escaped(self.as_str()).fmt(f)

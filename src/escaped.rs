@@ -2,10 +2,10 @@
 
 use std::fmt::{self, Write};
 
-/// The longest id or kind in a log, in bytes of what came.
+/// The longest id or kind in a log, in bytes before escaping.
 const LONGEST: usize = 128;
 
-/// Text from outside, with control characters escaped, and cut. Its `Debug` has quotes.
+/// Text from outside, with control characters escaped, and truncated. Its `Debug` adds quotes.
 pub(crate) struct Escaped<'a>(pub(crate) &'a str);
 
 impl fmt::Debug for Escaped<'_> {
@@ -22,7 +22,7 @@ impl fmt::Display for Escaped<'_> {
                 return f.write_char('…');
             };
             left = rest;
-            // `escape_debug` leaves no control character and no ANSI escape as it is.
+            // `escape_debug` escapes every control character, so no ANSI sequence stays intact.
             write!(f, "{}", char.escape_debug())?;
         }
         Ok(())

@@ -50,7 +50,7 @@ pub struct WebhookLayer<P> {
 }
 
 impl<P: Provider + Default> WebhookLayer<P> {
-    /// A receiver with this secret and the defaults of the sender.
+    /// Makes a receiver with this secret and the sender's defaults.
     ///
     /// # Panics
     ///
@@ -64,12 +64,12 @@ impl<P: Provider + Default> WebhookLayer<P> {
     pub fn new(secret: impl Into<Secret>) -> Self {
         match Self::try_new(secret) {
             Ok(layer) => layer,
-            // Documented: without a secret there is nothing to start.
+            // A documented panic: the receiver cannot start without a secret.
             Err(error) => panic!("{error}"),
         }
     }
 
-    /// The same as [`new`](Self::new), with an error instead of a panic.
+    /// Does the same as [`new`](Self::new), but returns an error instead of a panic.
     ///
     /// # Errors
     ///
@@ -127,7 +127,7 @@ impl<P: Provider> WebhookLayer<P> {
         self.set(|receiver| receiver.set_namespace(namespace.as_ref()))
     }
 
-    /// What makes two requests the same delivery. Default: the sender's, for both senders
+    /// Defines which requests are the same delivery. Default: the sender's, for both senders
     /// [`DedupBy::DeliveryIdAndTag`].
     ///
     /// ```
@@ -164,8 +164,8 @@ impl<P: Provider> WebhookLayer<P> {
         self.set(|receiver| receiver.future_tolerance = Some(tolerance))
     }
 
-    /// How long after the request's headers the sender is answered at the latest. A handler that takes longer goes
-    /// on; the sender gets 503 and tries again. Default: 4 s for Scrapest (it asks for less than 5 s), 8 s for
+    /// How long after the request's headers the sender is answered at the latest. A handler that takes longer
+    /// continues; the sender gets 503 and retries. Default: 4 s for Scrapest (it asks for less than 5 s), 8 s for
     /// ScrapeBadger (it waits 10 s).
     ///
     /// ```
@@ -178,7 +178,7 @@ impl<P: Provider> WebhookLayer<P> {
         self.set(|receiver| receiver.answer_deadline = Some(deadline))
     }
 
-    /// The lease: how long an attempt holds its delivery without a renewal. The layer renews it after each third of
+    /// The lease: how long an attempt keeps its delivery without a renewal. The layer renews it after each third of
     /// this time. After a crash, a retry has to wait until the lease ends. Default: 15 s, renewed every 5 s.
     ///
     /// ```
@@ -205,7 +205,7 @@ impl<P: Provider> WebhookLayer<P> {
         self.set(|receiver| receiver.set_retention(retention))
     }
 
-    /// What to do with a delivery while the store does not answer. Default: [`OnStoreDown::Refuse`].
+    /// How a delivery is treated while the store does not answer. Default: [`OnStoreDown::Refuse`].
     ///
     /// ```
     /// # let layer = scrapest_webhook::ScrapestWebhookLayer::new("a-secret-of-some-24-bytes");
@@ -216,9 +216,9 @@ impl<P: Provider> WebhookLayer<P> {
         self.set(|receiver| receiver.on_store_down = choice)
     }
 
-    /// What the handler runs for only once, besides the delivery. With [`Once::Tweet`], a tweet runs once, whichever
-    /// monitor or log reports it. You can change this setting at any time: it only adds a key. Default:
-    /// [`Once::Delivery`].
+    /// Adds a subject for which the handler runs only once, in addition to the delivery. With [`Once::Tweet`], a
+    /// tweet runs once, whichever monitor or log reports it. You can change this setting at any time: it only adds a
+    /// key. Default: [`Once::Delivery`].
     ///
     /// ```
     /// # let layer = scrapest_webhook::ScrapeBadgerWebhookLayer::new("a-secret-of-some-24-bytes");
@@ -248,7 +248,7 @@ impl<P: Provider> WebhookLayer<P> {
     ///
     /// # Errors
     ///
-    /// The first setting that cannot work, with its value and what is expected.
+    /// Returns the first setting that cannot work, with its value and the expected one.
     ///
     /// ```
     /// # let layer = scrapest_webhook::ScrapestWebhookLayer::new("a-secret-of-some-24-bytes");
@@ -271,12 +271,12 @@ impl<P: Provider> WebhookLayer<P> {
         self
     }
 
-    /// For an adapter, when it is put on a service.
+    /// Returns the checked receiver for an adapter, when the layer is applied to a service.
     #[cfg(any(feature = "tower", feature = "actix"))]
     #[track_caller]
     pub(crate) fn checked(&self) -> Arc<Receiver<P>> {
         if let Err(error) = self.receiver.check() {
-            // Documented: an application must not start with settings that break a promise.
+            // A documented panic: an application must not start with settings that break a promise.
             panic!("{error}");
         }
         self.warn_if_observe_only();

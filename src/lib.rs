@@ -57,9 +57,9 @@
 //! 3. **signature**: HMAC-SHA256 over the raw bytes, with every active secret, compared in constant time;
 //! 4. **freshness**: every timestamp that the sender gives is recent, and at least one of them is signed;
 //! 5. **handshake**: a challenge (the sender's check of a new webhook) is answered if it is authentic;
-//! 6. **claim**: the store says whether this delivery is new, in progress or done;
-//! 7. **handler**, then **settle**: a 2xx completes the delivery; anything else, also a panic, releases it for the
-//!    retry.
+//! 6. **claim**: the store decides whether this delivery is new, in progress or done;
+//! 7. **handler**, then **settle**: a 2xx completes the delivery; any other result, including a panic, releases it
+//!    for the retry.
 //!
 //! # What it promises
 //!
@@ -72,8 +72,8 @@
 //! 5. Unknown events are passed through. Anything else that cannot be passed on is rejected with an error. Nothing is
 //!    dropped silently.
 //!
-//! A lease is how long an attempt owns its delivery; the layer renews it while the handler runs. A fence is a number
-//! that grows with each attempt.
+//! A lease is the time for which an attempt owns its delivery; the layer renews it while the handler runs. A fence is
+//! a number that grows with every attempt.
 //!
 //! Two exceptions to promise 1: a challenge, and a post that [`with_deliver`](scrapest::Scrapest::with_deliver)
 //! filters out, get 200 without a run.
@@ -151,7 +151,7 @@ pub mod testing;
 #[cfg(feature = "tower")]
 mod tower;
 
-/// The types of the tower service that a [`WebhookLayer`] makes (feature `tower`), for code that has to name them.
+/// The types of the tower service that a [`WebhookLayer`] makes (feature `tower`), for code that must name them.
 #[cfg(feature = "tower")]
 pub mod service {
     pub use crate::tower::{ResponseBody, ResponseFuture, VerifiedBody, WebhookService};
@@ -170,8 +170,8 @@ pub use self::rejection::{Rejection, RejectionKind};
 pub use self::secret::{Secret, Secrets, TokenIn, Webhook, WebhookRef};
 pub use self::store::{DeliveryStore, MemoryStore};
 
-/// The receiver for Scrapest. See [`WebhookLayer`] for its settings and
-/// [`scrapest::Scrapest`] for what is assumed of the sender.
+/// The receiver for Scrapest. See [`WebhookLayer`] for its settings and [`scrapest::Scrapest`] for the assumptions
+/// about the sender.
 pub type ScrapestWebhookLayer = WebhookLayer<scrapest::Scrapest>;
 
 /// The receiver for ScrapeBadger, for both its contracts. See [`WebhookLayer`] for its settings.

@@ -1,52 +1,54 @@
-//! What is counted, through the [`metrics`](https://docs.rs/metrics) facade (feature `metrics`): any exporter of
-//! it will do. `examples/prometheus.rs` serves `/metrics` on axum; beside it stand a Grafana dashboard and alert rules.
+//! The metrics, through the [`metrics`](https://docs.rs/metrics) facade (feature `metrics`), for any of its
+//! exporters. `examples/prometheus.rs` serves `/metrics` on axum; `examples/` also has a Grafana dashboard and alert
+//! rules.
 //!
-//! | metric | type | unit | labels | what it says |
+//! | metric | type | unit | labels | meaning |
 //! |---|---|---|---|---|
-//! | `scrapest_webhook_deliveries_total` | counter | count | `sender`, `kind`, `outcome` | authentic, fresh requests, each once, by how it ended; answered challenges among them |
-//! | `scrapest_webhook_verified_total` | counter | count | `sender`, `signed_with` | requests whose signature was right, by the secret that fitted: when the old one can go |
+//! | `scrapest_webhook_deliveries_total` | counter | count | `sender`, `kind`, `outcome` | authentic, fresh requests, each counted once with its outcome; includes answered challenges |
+//! | `scrapest_webhook_verified_total` | counter | count | `sender`, `signed_with` | requests with a valid signature, by the matching secret: shows when an old one can be removed |
 //! | `scrapest_webhook_refusals_total` | counter | count | `sender`, `reason` | requests that were refused in the handler's place |
-//! | `scrapest_webhook_would_refuse_total` | counter | count | `sender`, `reason` | requests that the observe-only mode let pass, and why they would not have reached the handler, or not have got its answer |
-//! | `scrapest_webhook_duration_seconds` | histogram | seconds | `sender`, `outcome` | from a request's headers to its end, with what is recorded of it |
+//! | `scrapest_webhook_would_refuse_total` | counter | count | `sender`, `reason` | requests that observe-only mode passed on, by the reason for which they would not have reached the handler or got its answer |
+//! | `scrapest_webhook_duration_seconds` | histogram | seconds | `sender`, `outcome` | from a request's headers to its end, including its record |
 //! | `scrapest_webhook_body_duration_seconds` | histogram | seconds | `sender` | from a request's headers to the end of its body |
-//! | `scrapest_webhook_body_bytes` | histogram | bytes | `sender` | the length of a body that was read whole |
-//! | `scrapest_webhook_handler_duration_seconds` | histogram | seconds | `sender` | how long a handler ran, also one that was late or failed |
-//! | `scrapest_webhook_running_handlers` | gauge | count | `sender` | handlers that run now |
-//! | `scrapest_webhook_waiters` | gauge | count | `sender` | duplicates that wait now for the attempt that runs |
-//! | `scrapest_webhook_bytes_in_flight` | gauge | bytes | `sender` | bodies held now, read or being read |
-//! | `scrapest_webhook_pending_settlements` | gauge | count | `sender`, `verb` | what waits now, in the background, for a store that is down |
+//! | `scrapest_webhook_body_bytes` | histogram | bytes | `sender` | the length of a complete body |
+//! | `scrapest_webhook_handler_duration_seconds` | histogram | seconds | `sender` | how long a handler ran, including late and failed ones |
+//! | `scrapest_webhook_running_handlers` | gauge | count | `sender` | running handlers |
+//! | `scrapest_webhook_waiters` | gauge | count | `sender` | duplicates that wait for a running attempt |
+//! | `scrapest_webhook_bytes_in_flight` | gauge | bytes | `sender` | bodies in memory, complete or incomplete |
+//! | `scrapest_webhook_pending_settlements` | gauge | count | `sender`, `verb` | settlements that wait in the background for a store that is down |
 //! | `scrapest_webhook_last_accepted_timestamp_seconds` | gauge | seconds | `sender` | when a handler last succeeded, in Unix time; absent before the first time |
 //! | `scrapest_webhook_late_successes_total` | counter | count | `sender` | handlers that succeeded after their lease was lost: each may have run twice |
-//! | `scrapest_webhook_refreshed_total` | counter | count | `sender` | requests whose delivery id was handled before with other bytes: answered 200 as duplicates, so look whether the sender uses an id for several events |
-//! | `scrapest_webhook_takeovers_total` | counter | count | | records whose lease had ended without a word and that were claimed anew: two a delivery |
-//! | `scrapest_webhook_store_duration_seconds` | histogram | seconds | `verb` | how long the store took for an answer |
-//! | `scrapest_webhook_store_errors_total` | counter | count | `verb` | questions that the store did not answer, or not in time |
-//! | `scrapest_webhook_records` | gauge | count | `sender` | records in the memory store: two a delivery |
-//! | `scrapest_webhook_oldest_record_timestamp_seconds` | gauge | seconds | `sender` | when the oldest record of the memory store was claimed, in Unix time; now, if there is none |
-//! | `scrapest_webhook_evictions_total` | counter | count | | records that left the memory store before their time, because it was full |
+//! | `scrapest_webhook_refreshed_total` | counter | count | `sender` | requests whose delivery id was handled before with other bytes: answered 200 as duplicates; check whether the sender uses one id for several events |
+//! | `scrapest_webhook_takeovers_total` | counter | count | | records that were claimed again after their lease ended without a result: two per delivery |
+//! | `scrapest_webhook_store_duration_seconds` | histogram | seconds | `verb` | how long the store took to answer |
+//! | `scrapest_webhook_store_errors_total` | counter | count | `verb` | operations that the store did not answer, or not in time |
+//! | `scrapest_webhook_records` | gauge | count | `sender` | records in the memory store: two per delivery |
+//! | `scrapest_webhook_oldest_record_timestamp_seconds` | gauge | seconds | `sender` | when the oldest record of the memory store was claimed, in Unix time; the current time if there is none |
+//! | `scrapest_webhook_evictions_total` | counter | count | | records that were evicted from a full memory store before they expired |
 //!
 //! The metrics of a queue are in the table of the module `queue`.
 //!
-//! Labels are from fixed sets:
+//! Labels come from fixed sets:
 //!
 //! * `sender` is the [`name`](crate::Provider::name) of the provider;
-//! * `kind` is one of its [`kinds`](crate::Provider::kinds), else `other`; `unknown` where the request names none;
+//! * `kind` is one of its [`kinds`](crate::Provider::kinds), else `other`, or `unknown` if the request names none;
 //! * `outcome` is `completed` (2xx), `handler_refused` (any other status), `handler_failed` (no answer),
 //!   `would_refuse`, or a reason;
-//! * `reason` is the [`as_str`](crate::RejectionKind::as_str) of a [`RejectionKind`](crate::RejectionKind).
-//!   `stale` (authentic, but late: look at your clock) is told apart from `wrong_signature`. Of refusals
-//!   each is there from the first request, with 0;
+//! * `reason` is the [`as_str`](crate::RejectionKind::as_str) of a [`RejectionKind`](crate::RejectionKind). `stale`
+//!   (authentic, but late: check your clock) is separate from `wrong_signature`. The counters of all refusals exist
+//!   from the first request, with 0;
 //! * `signed_with` is the [label](crate::Secret::with_label) of a configured secret;
 //! * `verb` is `claim`, `renew`, `complete` or `release`.
 //!
-//! A handler that outlives the answer deadline is a refusal at that time, `answer_deadline`, and a
-//! delivery when it ends, by how it ended. So refusals are what the sender was told, and deliveries what came of it.
+//! A handler that exceeds the answer deadline counts as a refusal at that time, `answer_deadline`, and as a delivery
+//! when it ends, with its outcome. So refusals are the answers that the sender got, and deliveries are the final
+//! results.
 //!
 //! Exporters that need buckets for histograms, such as `metrics-exporter-prometheus`, take [`SECONDS_BUCKETS`] and
 //! [`BYTES_BUCKETS`]; see the manual's page [observability](crate::guide::observability#prometheus).
 //!
-//! Install the recorder before the first request. A layer asks for its metrics, and describes them, when
-//! the first one comes, and keeps to that recorder from then on.
+//! Install the recorder before the first request. A layer registers and describes its metrics at its first request,
+//! and keeps that recorder from then on.
 
 use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
 
@@ -72,8 +74,8 @@ pub(crate) const RECORDS: &str = "scrapest_webhook_records";
 pub(crate) const OLDEST_RECORD: &str = "scrapest_webhook_oldest_record_timestamp_seconds";
 pub(crate) const EVICTIONS: &str = "scrapest_webhook_evictions_total";
 
-/// Buckets for the histograms in seconds, whose names end in `_seconds`: from a fast store to a run that is ended at its
-/// default limit.
+/// Buckets for the histograms in seconds, whose names end in `_seconds`: from a fast store to a run that is dropped
+/// at its default limit.
 ///
 /// The dashboard and the alert rules in `examples/` need buckets. Without them `metrics-exporter-prometheus` renders
 /// histograms as summaries, and the panels stay empty.
@@ -85,8 +87,8 @@ pub const SECONDS_BUCKETS: &[f64] = &[
 pub const BYTES_BUCKETS: &[f64] =
     &[256.0, 1_024.0, 4_096.0, 16_384.0, 65_536.0, 262_144.0, 1_048_576.0];
 
-/// Describes every metric to the recorder that is installed. A layer does so by itself at its first
-/// request; call it for a recorder that should know them before.
+/// Describes every metric to the installed recorder. A layer does this itself at its first request; call it if the
+/// recorder needs the descriptions earlier.
 ///
 /// ```
 /// # let recorder = metrics_util::debugging::DebuggingRecorder::new();

@@ -1,4 +1,4 @@
-//! What a layer is configured with, and whether it makes sense together.
+//! The settings of a layer, and the checks that they fit together.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,51 +16,51 @@ use crate::run_state::RunState;
 use crate::secret::{Source, TokenIn};
 use crate::store::{AnyStore, MemoryStore};
 
-/// How far two clocks that are meant to be right may differ. Retention covers it on both sides.
+/// The assumed difference between two correct clocks. Retention covers it on both sides.
 pub(crate) const CLOCK_ERROR: Duration = Duration::from_secs(60);
-/// Nobody means more than ten years, and a duration that means "for ever" would overflow the clock.
+/// No setting needs more than ten years, and a duration that means "forever" would overflow the clock.
 const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 3_600);
 
-/// Keeps apart what shares a store.
+/// Separates the webhooks that share a store.
 pub(crate) type Namespace = [u8; 16];
 
-/// What happens to an authentic, fresh delivery while the store does not answer.
+/// How an authentic, fresh delivery is treated while the store does not answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OnStoreDown {
-    /// Ask again until the answer deadline, then 503, so that the sender tries again later.
+    /// Retries until the answer deadline, then answers 503, so that the sender retries later.
     #[default]
     Refuse,
-    /// Ask again for half the answer deadline, then run the handler without a claim: nothing is late,
-    /// but duplicates and replays run too. [`Delivery::fence`](crate::Delivery::fence) and
-    /// [`attempt`](crate::Delivery::attempt) are then 0.
+    /// Retries for half the answer deadline, then runs the handler without a claim: no answer is late, but duplicates
+    /// and replays run too. [`Delivery::fence`](crate::Delivery::fence) and [`attempt`](crate::Delivery::attempt) are
+    /// then 0.
     ProcessAnyway,
 }
 
-/// What a handler may run for once, beside the delivery itself.
+/// A subject for which the handler runs only once, in addition to the delivery.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Once {
-    /// Nothing more: each delivery runs once.
+    /// No further subject: each delivery runs once.
     #[default]
     Delivery,
-    /// Each tweet too: a tweet that several monitors of one webhook report runs once, and so does one that was
-    /// delivered by the sender and is then found in its log. [`Delivery::key`](crate::Delivery::key) is then
-    /// the tweet's. An event that names no tweet counts by its delivery alone.
+    /// Each tweet runs once too, even if several monitors of one webhook report it, or if the sender delivered it and
+    /// it is then found in the sender's log. [`Delivery::key`](crate::Delivery::key) is then the tweet's. An event
+    /// that names no tweet counts by its delivery alone.
     Tweet,
 }
 
-/// The state of a layer: its settings, and what all its requests share. Cheap to share, rarely cloned.
+/// The settings of a layer and the state that all its requests share. Rarely cloned.
 #[derive(Clone)]
 pub(crate) struct Receiver<P> {
     pub(crate) provider: P,
     pub(crate) secrets: Source,
-    /// Where a sender that signs nothing puts the secret itself.
+    /// The place of the token, for a sender that does not sign.
     pub(crate) token: Option<TokenIn>,
     pub(crate) store: AnyStore,
-    /// Ahead of everything that is hashed into a store's key.
+    /// Prefixed to everything that is hashed into a store's key.
     pub(crate) namespace: Namespace,
-    // `None`: as the provider says.
+    // `None`: the provider's default.
     pub(crate) dedup_by: Option<DedupBy>,
     pub(crate) once_per: Once,
     pub(crate) past_tolerance: Option<Duration>,
@@ -70,7 +70,7 @@ pub(crate) struct Receiver<P> {
     retention: Option<Duration>,
     pub(crate) body_limit: usize,
     pub(crate) body_deadline: Duration,
-    /// In bytes per second. 0: none.
+    /// In bytes per second. 0 means no minimum.
     pub(crate) minimum_body_rate: u64,
     bytes_in_flight_limit: usize,
     max_concurrent_runs: Option<usize>,
@@ -79,7 +79,7 @@ pub(crate) struct Receiver<P> {
     pub(crate) access: Access,
     pub(crate) clock: Arc<dyn Fn() -> SystemTime + Send + Sync>,
 
-    /// Refuses nothing, and says what it would have refused.
+    /// Refuses no request, and reports those that would have been refused.
     pub(crate) observe_only: bool,
 
     pub(crate) limits: Limits,
@@ -142,7 +142,7 @@ impl<P: Provider> Receiver<P> {
 
     pub(crate) fn set_provider(&mut self, provider: P) {
         self.provider = provider;
-        // Its name is a label.
+        // The provider's name is a label of the metrics.
         self.meters = MetersOfLayer::default();
     }
 
@@ -162,7 +162,7 @@ impl<P: Provider> Receiver<P> {
         self.future_tolerance.unwrap_or_else(|| self.provider.future_tolerance())
     }
 
-    /// By the kind of the timestamp, unless one is set for all.
+    /// Depends on the kind of the timestamp, unless one tolerance is set for all.
     pub(crate) fn past_tolerance(&self, of_signed_attempt: bool) -> Duration {
         self.past_tolerance.unwrap_or_else(|| match of_signed_attempt {
             true => self.provider.attempt_tolerance(),
@@ -170,7 +170,7 @@ impl<P: Provider> Receiver<P> {
         })
     }
 
-    /// When the sender is answered at the latest.
+    /// Returns the time by which the sender must be answered.
     pub(crate) fn answer_by(&self, run: &RunState) -> Instant {
         run.arrived() + self.answer_deadline()
     }
@@ -180,18 +180,18 @@ impl<P: Provider> Receiver<P> {
         self.lease / 3
     }
 
-    /// How long a record is kept: as set, else long enough for the tolerances.
+    /// How long a record is kept: the setting, or by default long enough for the tolerances.
     pub(crate) fn retention(&self) -> Duration {
         self.retention.unwrap_or_else(|| self.store.default_retention().max(self.least_retention()))
     }
 
-    /// Below this a captured request would be fresh for longer than it is remembered.
+    /// With a shorter retention, a captured request would be fresh for longer than it is remembered.
     fn least_retention(&self) -> Duration {
         let past = self.past_tolerance(false).max(self.past_tolerance(true));
         past.saturating_add(self.future_tolerance()).saturating_add(2 * CLOCK_ERROR)
     }
 
-    /// Whether the settings make sense, each and together.
+    /// Checks each setting, and that they fit together.
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
         self.provider.check()?;
         self.access.check()?;

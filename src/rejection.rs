@@ -1,4 +1,4 @@
-//! Every answer that the layer gives in the handler's place, and its status, in one table.
+//! The answers that the layer gives in the handler's place, and their statuses, in one table.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,8 +7,8 @@ use crate::provider::Challenge;
 
 /// Why the layer answered in the handler's place.
 ///
-/// It is in the extensions of the response, for the application's own logs and metrics. The sender does not see it: all
-/// authentication failures are the same 401.
+/// It is in the extensions of the response, for the application's own logs and metrics. The sender does not see it:
+/// all authentication failures get the same 401.
 ///
 /// ```
 /// use axum::{Router, body::Body, extract::Request, http::StatusCode, middleware, response::Response, routing::post};
@@ -51,14 +51,14 @@ impl Rejection {
         self.kind
     }
 
-    /// The status that it was answered with.
+    /// The status of the answer.
     #[must_use]
     pub fn status(&self) -> u16 {
         self.kind.status()
     }
 
-    /// The time after which the sender is asked to try again, as in the answer's `Retry-After`: whole seconds, at
-    /// least one. `None` if there is no such header.
+    /// The time after which the sender should retry, as in the answer's `Retry-After`: whole seconds, at least one.
+    /// `None` if there is no such header.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.retry_after.map(whole_seconds)
@@ -80,7 +80,7 @@ macro_rules! rejection_kinds {
         pub enum RejectionKind { $($(#[$doc])* $kind,)* }
 
         impl RejectionKind {
-            /// All of them, in the order of the pipeline.
+            /// All kinds, in the order of the pipeline.
             pub const ALL: &[Self] = &[$(Self::$kind),*];
 
             pub(crate) const COUNT: usize = Self::ALL.len();
@@ -105,9 +105,9 @@ macro_rules! rejection_kinds {
 }
 
 rejection_kinds! {
-    /// An allow-list is set, and the server does not tell the address of the client.
+    /// An allow-list is set, and the server does not provide the client's address.
     NoPeerAddress 500 "no_peer_address" "internal error";
-    /// A trusted proxy names no client, names it in a form that cannot be read, or names two in two headers.
+    /// A trusted proxy names no client, names it in an unreadable form, or names two clients in two headers.
     UnreadableForwarding 403 "unreadable_forwarding" "forbidden";
     /// The address is not on the allow-list.
     AddressNotAllowed 403 "address_not_allowed" "forbidden";
@@ -119,47 +119,47 @@ rejection_kinds! {
     ContentEncoding 415 "content_encoding" "expected no content-encoding";
     /// The body is longer than the limit, or its `Content-Length` is.
     BodyTooLarge 413 "body_too_large" "body too large";
-    /// No signature header, or no token.
+    /// The request has no signature header, or no token.
     MissingSignature 401 "missing_signature" "unauthorized";
-    /// More than one signature header, or token.
+    /// The request has more than one signature header, or more than one token.
     RepeatedSignature 401 "repeated_signature" "unauthorized";
     /// The signature header, or the token, does not have the right shape.
     MalformedSignature 401 "malformed_signature" "unauthorized";
-    /// The body did not come within its deadline, or came more slowly than the minimum rate.
+    /// The body did not arrive within its deadline, or arrived more slowly than the minimum rate.
     BodyTooSlow 408 "body_too_slow" "body too slow";
     /// The body ended before it was complete.
     BodyIncomplete 400 "body_incomplete" "body incomplete";
     /// The bodies of all requests together reached the limit on bytes in flight.
     BytesInFlight 503 "bytes_in_flight" "busy, try again";
-    /// The layer is for several webhooks and knows none by the id or the path of the request.
+    /// The layer is for several webhooks and finds none for the id or the path of the request.
     UnknownWebhook 401 "unknown_webhook" "unauthorized";
-    /// The signature was made over other bytes or with another secret, or the token is wrong.
+    /// The signature was made for other bytes or with another secret, or the token is wrong.
     WrongSignature 401 "wrong_signature" "unauthorized";
-    /// The request is authentic, but no timestamp in it is signed.
+    /// The request is authentic, but none of its timestamps is signed.
     NoSignedTimestamp 401 "no_signed_timestamp" "unauthorized";
     /// The request is authentic, but a timestamp is too old, too far ahead, or unreadable.
     Stale 401 "stale" "unauthorized";
     /// An event that the sender's settings filter out, acknowledged without the handler.
     Filtered 200 "filtered" "";
-    /// A challenge, answered.
+    /// A challenge, which was answered.
     Challenge 200 "challenge" "";
     /// A duplicate of a completed delivery, or a replay of one.
     Duplicate 200 "duplicate" "";
-    /// The limit on handlers that run at one time is reached.
+    /// The limit on concurrent handlers is reached.
     TooManyRuns 503 "too_many_runs" "busy, try again";
     /// Another attempt at the delivery was still running when the answer was due.
     InProgress 503 "in_progress" "in progress, try again";
-    /// Too many duplicates are waiting for the attempt that runs.
+    /// Too many duplicates are waiting for the running attempt.
     TooManyWaiting 503 "too_many_waiting" "in progress, try again";
     /// The service behind the layer was not ready in time; the handler was not called.
     NotReady 503 "not_ready" "busy, try again";
-    /// The receiver is shutting down, or it shut down before the handler ended.
+    /// The receiver is shutting down, or shut down before the handler ended.
     ShuttingDown 503 "shutting_down" "unavailable, try again";
     /// The delivery store did not answer in time.
     StoreDown 503 "store_down" "unavailable, try again";
-    /// The handler had not finished when the answer was due; it goes on.
+    /// The handler had not finished when the answer was due; it continues.
     AnswerDeadline 503 "answer_deadline" "in progress, try again";
-    /// The handler reached its run limit and was ended.
+    /// The handler reached its run limit and was dropped.
     RunLimit 503 "run_limit" "unavailable, try again";
     /// The handler panicked.
     HandlerPanicked 500 "handler_panicked" "internal error";
@@ -168,14 +168,14 @@ rejection_kinds! {
 }
 
 impl RejectionKind {
-    /// The others are answers in the handler's place, and nothing is wrong.
+    /// Whether this is a refusal. The other kinds are answers in the handler's place, and nothing is wrong.
     #[cfg_attr(not(feature = "metrics"), allow(dead_code, reason = "the labels of metrics"))]
     pub(crate) const fn is_refusal(self) -> bool {
         !matches!(self, Self::Filtered | Self::Duplicate | Self::Challenge)
     }
 }
 
-/// An answer of the layer, for an adapter to write in its framework's types.
+/// An answer of the layer. An adapter writes it in its framework's types.
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) rejection: Rejection,
@@ -195,7 +195,7 @@ impl Reply {
         self.rejection.kind
     }
 
-    /// The headers, names in lower case. `content-length` is the framework's business.
+    /// Sets the headers, with names in lower case. The framework sets `content-length`.
     pub(crate) fn headers(&self, mut set: impl FnMut(&'static str, &str)) {
         match &self.challenge {
             Some(challenge) => set("content-type", challenge.content_type),
@@ -207,7 +207,7 @@ impl Reply {
                 set("x-content-type-options", "nosniff");
                 set("cache-control", "no-store");
             }
-            // RFC 9110 §15.5.6 and §15.5.16 ask for these two.
+            // RFC 9110 §15.5.6 and §15.5.16 require these two.
             RejectionKind::MethodNotAllowed => set("allow", "POST"),
             RejectionKind::ContentEncoding => set("accept-encoding", "identity"),
             _ => {}
@@ -225,7 +225,7 @@ impl Reply {
     }
 }
 
-/// As RFC 9110 §10.2.3 wants them, rounded up, so that the retry never comes before there is something to find.
+/// Rounds up to whole seconds, which RFC 9110 §10.2.3 requires, so that the retry does not come too early.
 fn whole_seconds(wait: Duration) -> Duration {
     let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
     Duration::from_secs(seconds.max(1))
@@ -233,7 +233,7 @@ fn whole_seconds(wait: Duration) -> Duration {
 
 impl From<RejectionKind> for Reply {
     fn from(kind: RejectionKind) -> Self {
-        // A 503 without a better idea of when.
+        // A 503 for which no better time is known.
         let retry_after = (kind.status() == 503).then_some(Duration::from_secs(1));
         Self { rejection: Rejection { kind, retry_after }, challenge: None }
     }

@@ -1,4 +1,4 @@
-//! How far a request has come, as far as those outside of its future must know.
+//! The progress of a request, as far as code outside its future must know it.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
@@ -6,15 +6,15 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
-/// What it would mean to drop the request's future.
+/// The phase of a request, which decides how its future may be dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Phase {
-    /// Nothing is held in the store: it does no harm.
+    /// Nothing is claimed in the store: dropping does no harm.
     Idle,
-    /// Something is, or may be, held or recorded: it would be left to the lease's end.
+    /// A claim or a record exists or may exist: it would block the delivery until the lease ends.
     Held,
-    /// The same, and the handler is running: the sender is not kept waiting for it for ever.
+    /// As [`Held`](Self::Held), and the handler is running: the sender does not wait for it indefinitely.
     Running,
 }
 
@@ -24,16 +24,16 @@ pub(crate) struct RunState {
     phase: AtomicU8,
     lease_lost: AtomicBool,
     detached: AtomicBool,
-    /// The timer that all limits of a run share at first has ended.
+    /// Whether the first timer, which all limits of a run share, has ended.
     outlived_first_timer: AtomicBool,
-    /// The handler completed the delivery in a transaction of its own.
+    /// Whether the handler completed the delivery in a transaction of its own.
     completed_in: AtomicBool,
-    /// When the request came, as [`since_start`]; [`UNKNOWN`] while nobody has asked.
+    /// When the request arrived, as [`since_start`]; [`UNKNOWN`] until the time is first needed.
     arrived: AtomicI64,
     /// When the lease ends, as [`since_start`]; [`NO_LEASE`] while nothing is claimed.
     lease_until: AtomicI64,
-    /// The same by the wall clock, in milliseconds since 1970: the other clock stands still while a machine is
-    /// suspended.
+    /// When the lease ends by the wall clock, in milliseconds since 1970: the monotonic clock stops while a machine
+    /// is suspended.
     lease_until_by_wall: AtomicU64,
     span: tracing::Span,
 }
@@ -41,7 +41,7 @@ pub(crate) struct RunState {
 const NO_LEASE: i64 = i64::MAX;
 const UNKNOWN: i64 = i64::MIN;
 
-/// A moment by both clocks.
+/// A point in time by both clocks.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Moment {
     pub(crate) instant: Instant,
@@ -69,14 +69,14 @@ impl RunState {
         })
     }
 
-    /// One of its own for the same request.
+    /// Makes an independent state for the same request.
     pub(crate) fn beside(&self) -> Arc<Self> {
         let beside = Self::new(self.span.clone());
         beside.arrived_by(self.arrived());
         beside
     }
 
-    /// When the request came: what it may take counts from there.
+    /// Returns when the request arrived. All its time limits count from there.
     pub(crate) fn arrived(&self) -> Instant {
         match self.arrived.load(Ordering::Relaxed) {
             UNKNOWN => self.arrived_by(Instant::now()),
@@ -84,12 +84,12 @@ impl RunState {
         }
     }
 
-    /// The same for one who knows what time it is. The clock is not asked before anything waits or is measured:
-    /// until then next to nothing has passed.
+    /// Returns when the request arrived; if that is not known yet, sets it to `now`. The clock is not read until
+    /// something waits or is measured, and until then almost no time has passed.
     pub(crate) fn arrived_by(&self, now: Instant) -> Instant {
         match self.arrived.load(Ordering::Relaxed) {
             UNKNOWN => {
-                // The request's own future is the first to ask, so there is no race to decide.
+                // Only the request's own future can be first, so there is no race.
                 self.arrived.store(since_start(now), Ordering::Relaxed);
                 now
             }
@@ -101,7 +101,7 @@ impl RunState {
         &self.span
     }
 
-    /// What this says and does belongs to the run. Where nobody listens it is done and no more.
+    /// Runs `work` in the span of the run. If the span is disabled, it only runs `work`.
     pub(crate) fn in_span<T>(&self, work: impl FnOnce() -> T) -> T {
         match self.span.is_disabled() {
             true => work(),
@@ -121,7 +121,7 @@ impl RunState {
         }
     }
 
-    /// The lease runs for this long from `since`, when the store was asked for it.
+    /// Sets the lease, which lasts for this long from `since`, when the store was asked for it.
     pub(crate) fn hold_lease(&self, since: Moment, lease: Duration) {
         let by_wall = since.unix_millis.saturating_add(as_u64(lease.as_millis()));
         self.lease_until_by_wall.store(by_wall, Ordering::Relaxed);
@@ -134,8 +134,8 @@ impl RunState {
         self.lease_lost.store(true, Ordering::Release);
     }
 
-    /// Whether another attempt may run the delivery: by what happened, or because the lease has ended, even if the
-    /// thread was blocked or the machine suspended meanwhile.
+    /// Whether another attempt may run the delivery: because of an event, or because the lease has ended, even if the
+    /// thread was blocked or the machine suspended in the meantime.
     pub(crate) fn is_lease_lost(&self) -> bool {
         if self.lease_lost.load(Ordering::Acquire) {
             return true;
@@ -149,7 +149,7 @@ impl RunState {
         }
     }
 
-    /// From now on the run succeeds by the commit of that transaction, and not by its answer.
+    /// From now on the run succeeds by the commit of that transaction, not by its answer.
     #[cfg(any(feature = "postgres", feature = "sqlite"))]
     pub(crate) fn complete_in(&self) {
         self.completed_in.store(true, Ordering::Release);
@@ -163,7 +163,7 @@ impl RunState {
         self.detached.store(true, Ordering::Release);
     }
 
-    /// From now on the answer deadline needs a timer of its own: the one that all limits of a run share has ended.
+    /// From now on the answer deadline needs its own timer: the one that all limits of a run share has ended.
     pub(crate) fn outlive_first_timer(&self) {
         self.outlived_first_timer.store(true, Ordering::Release);
     }
@@ -172,7 +172,7 @@ impl RunState {
         self.outlived_first_timer.load(Ordering::Acquire)
     }
 
-    /// Whether the client is gone, or was answered already: then nobody waits for an answer.
+    /// Whether the client is gone or was already answered, so that no client waits for an answer.
     pub(crate) fn is_detached(&self) -> bool {
         self.detached.load(Ordering::Acquire)
     }
@@ -183,11 +183,11 @@ fn since_1970() -> u64 {
     as_u64(since.as_millis())
 }
 
-/// In nanoseconds since the first request of the process, and negative before: a number that fits into an atomic.
+/// Returns nanoseconds since the first request of the process, negative before it: a number that fits into an atomic.
 fn since_start(instant: Instant) -> i64 {
     match instant.checked_duration_since(*START) {
         Some(since) => as_i64(since),
-        // Paused clocks of tests begin when they like.
+        // In tests, a paused clock can start earlier.
         None => -as_i64(START.duration_since(instant)),
     }
 }
@@ -199,7 +199,7 @@ fn at(since_start: i64) -> Instant {
 
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 
-/// Up to some 292 years.
+/// Converts durations of up to about 292 years.
 fn as_i64(duration: Duration) -> i64 {
     let seconds = i64::try_from(duration.as_secs()).unwrap_or(NO_LEASE);
     let nanos =
@@ -208,6 +208,6 @@ fn as_i64(duration: Duration) -> i64 {
 }
 
 fn as_u64(number: u128) -> u64 {
-    // Some 500,000,000 years.
+    // About 500,000,000 years.
     u64::try_from(number).unwrap_or(u64::MAX)
 }

@@ -1,4 +1,4 @@
-//! The shared secret of a webhook: where it comes from, how it changes, and that it never shows.
+//! The shared secret of a webhook: its sources, its rotation, and its redaction.
 
 mod file;
 mod handle;
@@ -25,16 +25,15 @@ pub use self::token::TokenIn;
 pub use self::webhook::{Webhook, WebhookRef};
 use crate::config_error::ConfigError;
 
-/// Fewer bytes than this can be guessed: an error. Scrapest allows no fewer either.
+/// A secret with fewer bytes than this can be guessed and is an error. Scrapest has the same minimum.
 const SHORTEST: usize = 8;
-/// Fewer bytes than this deserve a warning: 24 random characters are about 128 bits.
+/// A secret with fewer bytes than this causes a warning: 24 random characters are about 128 bits.
 const ADVISED: usize = 24;
 
-/// A webhook's secret. Its `Debug` is redacted, its memory is zeroized when it is dropped, and it has no
-/// way out again.
+/// A webhook's secret. Its `Debug` is redacted, its memory is zeroized on drop, and no method returns it.
 ///
-/// From a `&str`, `String`, `&[u8]` or `Vec<u8>`, the bytes as they are; or from the
-/// [environment](Self::from_env) or a [file](Self::from_file).
+/// Made from the bytes of a `&str`, `String`, `&[u8]` or `Vec<u8>`, or read from the [environment](Self::from_env) or
+/// a [file](Self::from_file).
 ///
 /// ```
 /// use scrapest_webhook::{ScrapestWebhookLayer, Secret};
@@ -49,12 +48,12 @@ pub struct Secret {
 }
 
 impl Secret {
-    /// The value of the environment variable `name`, less exactly one final line feed (`\n` or `\r\n`), which a
-    /// secret has that was read from a file on its way into the environment.
+    /// Reads the environment variable `name`, without exactly one final line feed (`\n` or `\r\n`): a secret that was
+    /// copied from a file into the environment often has one.
     ///
     /// # Errors
     ///
-    /// When it is not set or not Unicode. That it is long enough is checked when a layer takes it.
+    /// If the variable is not set or not Unicode. The secret's length is checked when a layer takes it.
     pub fn from_env(name: impl AsRef<OsStr>) -> Result<Self, ConfigError> {
         let name = name.as_ref();
         match std::env::var(name) {
@@ -74,21 +73,20 @@ impl Secret {
         }
     }
 
-    /// The content of the file at `path`, less exactly one final line feed (`\n` or `\r\n`), which
-    /// editors and `echo` add.
+    /// Reads the file at `path`, without exactly one final line feed (`\n` or `\r\n`), which editors and `echo` add.
     ///
     /// # Errors
     ///
-    /// If the file cannot be read, is longer than 4,096 bytes, or is clearly something else than a secret: if it has
-    /// a comment line (`#`) or a byte order mark, is UTF-16, or says `NAME=value`. The secret's length is checked when a
-    /// layer takes it.
+    /// If the file cannot be read, is longer than 4,096 bytes, or clearly does not contain a secret: if it has a
+    /// comment line (`#`) or a byte order mark, is UTF-16, or has the form `NAME=value`. The secret's length is
+    /// checked when a layer takes it.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
         file::secret(path.as_ref()).map(Self::of)
     }
 
-    /// What the span and the metrics call the secret that a request was signed with, so that one knows
-    /// when an old one can go. It is shown, so no part of the secret: the month that it is of, say. Default, and in
-    /// place of an empty one: its place among the active secrets, from `1`.
+    /// Sets the label of this secret in spans and metrics, which show the secret that a request was signed with, and
+    /// so when an old one can be removed. The label is visible: use no part of the secret, but for example its month.
+    /// Default, also for an empty label: its position among the active secrets, from `1`.
     ///
     /// ```
     /// let secret = scrapest_webhook::Secret::from("whsec_3fb1c8a0d94e4a7fb2c6");
@@ -104,9 +102,9 @@ impl Secret {
         Self { bytes, label: None }
     }
 
-    /// The key state, computed once: two of the hash's blocks that no request has to pay for.
+    /// Computes the key state once, which saves two hash blocks per request.
     pub(crate) fn key_state(&self) -> Result<Hmac<Sha256>, ConfigError> {
-        // HMAC fills a short key up with zero bytes: those at its end protect nothing.
+        // HMAC pads a short key with zero bytes, so zero bytes at its end add no protection.
         let length = self.bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
         if is_blank(&self.bytes[..length]) {
             let what = if self.bytes.is_empty() { "empty" } else { "blank" };
@@ -146,7 +144,7 @@ fn drop_line_feed(bytes: &mut Vec<u8>) {
     }
 }
 
-/// Nothing that anyone could see, in any script.
+/// Whether the secret has no visible character, in any script.
 fn is_blank(secret: &[u8]) -> bool {
     let invisible = |char: char| char.is_whitespace() || char.is_control();
     std::str::from_utf8(secret).is_ok_and(|text| text.chars().all(invisible))

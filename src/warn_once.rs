@@ -1,4 +1,4 @@
-//! What is logged once, or a few times per minute, and not for every request.
+//! Limits log lines to one, or to a few per minute, instead of one per request.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,27 +8,27 @@ use tokio::time::Instant;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Logs once. Clones are the same.
+/// Logs once. Clones share the state.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct WarnOnce(Arc<AtomicBool>);
 
 impl WarnOnce {
     pub(crate) fn then(&self, say: impl FnOnce()) {
-        // Read first: a flood must not fight for the line.
+        // Read first, so that a flood of requests does not contend for the cache line.
         if !self.0.load(Ordering::Relaxed) && !self.0.swap(true, Ordering::Relaxed) {
             say();
         }
     }
 }
 
-/// Logs a few times per minute. Clones are the same.
+/// Logs a few times per minute. Clones share the state.
 #[derive(Clone, Debug)]
 pub(crate) struct WarnSometimes {
     per_minute: u32,
     window: Arc<Mutex<Window>>,
 }
 
-/// The minute that began with its first line.
+/// A minute that starts with its first line.
 #[derive(Debug, Default)]
 struct Window {
     began: Option<Instant>,
@@ -41,10 +41,10 @@ impl WarnSometimes {
         Self { per_minute, window: Arc::default() }
     }
 
-    /// Whether a line may be logged now, and if so, how many were left out since the last one.
+    /// Returns `Some` if a line may be logged now, with the number of lines left out since the last one.
     pub(crate) fn allows(&self) -> Option<u64> {
         let now = Instant::now();
-        // Nothing panics under the lock, so a poisoned one is as good.
+        // No code panics while it holds the lock, so a poisoned lock is still valid.
         let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
         if window.began.is_none_or(|began| now.duration_since(began) >= MINUTE) {
             (window.began, window.lines) = (Some(now), 0);

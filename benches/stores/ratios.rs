@@ -1,18 +1,22 @@
-//! What a whole delivery costs in each lasting store, and what it costs the server: medians of rounds in turns, so that
-//! what else the machine does counts for all.
+//! Measures what a whole delivery costs in each persistent store, and what it costs the server. The rounds take
+//! turns, so that other load on the machine affects all of them. Writes one line per figure, separated by tabs:
+//! its name, the median of the rounds, and the least. `peers goals` reads these lines.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use scrapest_webhook::store::{DeliveryStore, MemoryStore, PostgresStore, RedisStore, SqliteStore};
+use scrapest_webhook::store::{MemoryStore, PostgresStore, RedisStore, SqliteStore};
+use sqlx::Connection;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use support::Folder;
 use support::servers::postgres::Postgres;
 use support::servers::redis::{FORGETFUL, RedisServer};
+use tokio::sync::Mutex;
 
 use super::{Job, deliver, key, set, signed};
 
-const ROUNDS: usize = 15;
+const ROUNDS: usize = 20;
 const A_ROUND: usize = 4_000;
 const AT_ONCE: usize = 64;
 
@@ -21,14 +25,13 @@ pub async fn print() {
         redis(&server).await;
     }
     if let Some(server) = Postgres::start(&["fsync=on"]) {
-        let store = PostgresStore::new(&server.url()).unwrap();
-        lasting("PostgreSQL", store, || server.cpu_time()).await;
+        postgres(&server).await;
     }
     let folder = Folder::new();
-    lasting("SQLite", SqliteStore::new(&folder.file("store.db")).unwrap(), || Duration::ZERO).await;
+    sqlite(&folder.file("store.db")).await;
 }
 
-/// In bare commands, too.
+/// The bare commands are measured too.
 async fn redis(server: &RedisServer) {
     let set = Arc::new(set(&server.url()).await);
     let memory = Arc::new(deliver(MemoryStore::new()));
@@ -43,17 +46,14 @@ async fn redis(server: &RedisServer) {
         let bare = rate(&set, key).await;
         let (used, cpu_time) = (used_memory(server), server.cpu_time());
         let in_redis = rate(&redis, signed).await;
-        cpu.push((server.cpu_time() - cpu_time).as_secs_f64() / A_ROUND as f64 * 1e6);
+        cpu.push(each(server.cpu_time() - cpu_time));
         bytes.push((used_memory(server) - used) / A_ROUND as f64);
         together.push(in_redis / bare);
     }
-    println!("Redis, alone: a delivery adds {:.2} x a bare SET NX PX (p50)", median(alone));
-    println!(
-        "Redis, {AT_ONCE} in flight: {:.2} x as many per second as bare commands, {:.1} us of the server's CPU and {:.0} B each",
-        median(together),
-        median(cpu),
-        median(bytes),
-    );
+    figure("Redis: added p50 / bare SET NX PX", alone);
+    figure("Redis: µs of server CPU", cpu);
+    figure("Redis: bytes", bytes);
+    figure("Redis: deliveries per second, 64 in flight / bare SET NX PX", together);
 }
 
 fn used_memory(server: &RedisServer) -> f64 {
@@ -62,21 +62,64 @@ fn used_memory(server: &RedisServer) -> f64 {
     used.trim().parse().unwrap()
 }
 
-async fn lasting(name: &str, store: impl DeliveryStore, cpu_time: impl Fn() -> Duration) {
-    let delivery = Arc::new(deliver(store));
+async fn postgres(server: &Postgres) {
+    let delivery = Arc::new(deliver(PostgresStore::new(&server.url()).unwrap()));
     let (mut alone, mut rates, mut cpu) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         alone.push(median(latencies(&*delivery, signed).await) * 1e6);
-        let before = cpu_time();
+        let cpu_time = server.cpu_time();
         rates.push(rate(&delivery, signed).await);
-        cpu.push((cpu_time() - before).as_secs_f64() / A_ROUND as f64 * 1e6);
+        cpu.push(each(server.cpu_time() - cpu_time));
     }
-    println!("{name}, alone: {:.0} us a delivery (p50)", median(alone));
-    println!(
-        "{name}, {AT_ONCE} in flight: {:.0} deliveries per second, {:.1} us of the server's CPU each",
-        median(rates),
-        median(cpu),
-    );
+    figure("PostgreSQL: deliveries per second, 64 in flight", rates);
+    figure("PostgreSQL: µs of server CPU", cpu);
+    figure("PostgreSQL: p50 alone, µs", alone);
+}
+
+/// The baseline is four bare commits to the same file: a delivery has four operations if none are combined.
+async fn sqlite(file: &str) {
+    let delivery = Arc::new(deliver(SqliteStore::new(file).unwrap()));
+    // The store creates the file.
+    latencies(&*delivery, signed).await;
+    let commits = commits(file).await;
+    let (mut alone, mut ratios, mut rates) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        let bare = median(latencies(&commits, key).await);
+        let in_sqlite = median(latencies(&*delivery, signed).await);
+        alone.push(in_sqlite * 1e6);
+        ratios.push(bare / in_sqlite);
+        rates.push(rate(&delivery, signed).await);
+    }
+    figure("SQLite: p50 of four bare commits / p50 alone", ratios);
+    figure("SQLite: p50 alone, µs", alone);
+    figure("SQLite: deliveries per second, 64 in flight", rates);
+}
+
+/// Four rows, each in its own commit.
+async fn commits(file: &str) -> impl Fn(String) -> Job + Sync + use<> {
+    let options = SqliteConnectOptions::new()
+        .filename(file)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full);
+    let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
+    let table = "CREATE TABLE row (key TEXT, number INTEGER, PRIMARY KEY (key, number))";
+    sqlx::query(table).execute(&mut connection).await.unwrap();
+    let connection = Arc::new(Mutex::new(connection));
+    move |key| {
+        let connection = Arc::clone(&connection);
+        Box::pin(async move {
+            let mut connection = connection.lock().await;
+            for number in 0..4 {
+                let insert = sqlx::query("INSERT INTO row VALUES ($1, $2)").bind(&key).bind(number);
+                insert.execute(&mut *connection).await.unwrap();
+            }
+        })
+    }
+}
+
+fn figure(name: &str, values: Vec<f64>) {
+    let least = values.iter().copied().fold(f64::INFINITY, f64::min);
+    println!("{name}\t{:.2}\t{least:.2}", median(values));
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
@@ -84,10 +127,10 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-/// One after the other, in seconds.
+/// Runs one job after the other. Times are in seconds.
 async fn latencies<T>(job: &(impl Fn(T) -> Job + Sync), prepare: fn() -> T) -> Vec<f64> {
     let mut latencies = Vec::new();
-    for prepared in Vec::from_iter((0..A_ROUND / 8).map(|_| prepare())) {
+    for prepared in Vec::from_iter((0..A_ROUND / 16).map(|_| prepare())) {
         let began = Instant::now();
         job(prepared).await;
         latencies.push(began.elapsed().as_secs_f64());
@@ -95,7 +138,7 @@ async fn latencies<T>(job: &(impl Fn(T) -> Job + Sync), prepare: fn() -> T) -> V
     latencies
 }
 
-/// How many per second, so many in flight.
+/// Jobs per second with a fixed number in flight.
 async fn rate<T: Send + 'static>(
     job: &Arc<impl Fn(T) -> Job + Send + Sync + 'static>,
     prepare: fn() -> T,
@@ -117,4 +160,9 @@ async fn rate<T: Send + 'static>(
         done.unwrap();
     }
     A_ROUND as f64 / began.elapsed().as_secs_f64()
+}
+
+/// Microseconds per delivery of a round.
+fn each(took: Duration) -> f64 {
+    took.as_secs_f64() / A_ROUND as f64 * 1e6
 }

@@ -1,9 +1,9 @@
-//! The client that proxies name: `X-Forwarded-For`, and `Forwarded` (RFC 7239).
+//! Finds the client that proxies name in `X-Forwarded-For` or `Forwarded` (RFC 7239).
 //!
-//! Each proxy appends the address of its own client, so the end of a list was written by the nearest proxy, and
-//! the beginning by anyone. The list is read from its end, as long as the addresses belong to trusted proxies.
-//! An address that cannot be read is refused, not skipped. A proxy writes one of the two headers and may pass
-//! the other one on: where both are present and no setting says which one counts, they must agree.
+//! Each proxy appends the address of its own client, so the nearest proxy wrote the end of a list, and anyone may
+//! have written its beginning. The list is read from its end, as long as the addresses belong to trusted proxies. An
+//! address that cannot be read causes a refusal and is not skipped. A proxy writes one of the two headers and may
+//! pass the other one on: if both are present and no setting chooses one, they must agree.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -18,23 +18,23 @@ const STANDARD: &str = "forwarded";
 pub(super) enum Unknown {
     /// The header is missing.
     Unsaid,
-    /// It cannot be read, or the two contradict each other.
+    /// The header cannot be read, or the two headers contradict each other.
     Unreadable,
 }
 
-/// The header that the proxies write, if a setting says so: only that one is read.
+/// The header that the proxies write. If a setting names it, only that one is read.
 #[derive(Clone, Debug, Default)]
 pub(super) enum Written {
-    /// Whichever is there.
+    /// Either header.
     #[default]
     Either,
     Standard,
-    /// A list of addresses, or one, under this name.
+    /// A header of this name with one address or a list of them.
     List(Box<str>),
 }
 
 impl Written {
-    /// `None` if that is not the name of a header.
+    /// Returns `None` if `name` is not a valid header name.
     pub(super) fn named(name: &str) -> Option<Self> {
         let name = name.trim().to_ascii_lowercase();
         let is_name = token(&name).is_some_and(|(_, rest)| rest.is_empty());
@@ -48,7 +48,7 @@ impl Written {
         matches!(self, Self::Either)
     }
 
-    /// The nearest address that does not belong to a trusted proxy; if all do, the farthest.
+    /// Returns the nearest address that does not belong to a trusted proxy, or the farthest one if all do.
     pub(super) fn client(
         &self,
         headers: Headers<'_>,
@@ -78,8 +78,8 @@ fn by_list(
     (!lines.is_empty()).then(|| nearest_stranger(hops, trusted)).transpose()
 }
 
-/// Each line is parsed by itself, from the last one on: a proxy may append a line to those of its client, and
-/// a quote that the client leaves open must not swallow it.
+/// Parses each line separately, starting with the last: a proxy may append its own line to those of its client, and a
+/// quote that the client leaves open must not extend into it.
 fn by_standard(headers: Headers<'_>, trusted: &Networks) -> Result<Option<IpAddr>, Unknown> {
     let lines = lines(headers, STANDARD);
     let hops = lines.iter().rev().flat_map(|line| match elements(line) {
@@ -89,13 +89,13 @@ fn by_standard(headers: Headers<'_>, trusted: &Networks) -> Result<Option<IpAddr
     (!lines.is_empty()).then(|| nearest_stranger(hops, trusted)).transpose()
 }
 
-/// Whether there is a header that names somebody else as the client.
+/// Whether a header names another client.
 #[cfg(feature = "throttle")]
 pub(super) fn is_said(headers: Headers<'_>) -> bool {
     [LIST, STANDARD].iter().any(|name| headers.get(name).is_some())
 }
 
-/// What the headers say, for the log.
+/// Returns the content of both headers, for the log.
 pub(super) fn said(headers: Headers<'_>) -> String {
     let mut said = Vec::new();
     for name in [LIST, STANDARD] {
@@ -104,7 +104,7 @@ pub(super) fn said(headers: Headers<'_>) -> String {
     said.join(", ")
 }
 
-/// A line that is not UTF-8 has no address in it, which is for the reader to find.
+/// Returns the header's lines. A line that is not UTF-8 becomes `?`, which is not an address and is refused later.
 fn lines<'a>(headers: Headers<'a>, name: &str) -> Vec<&'a str> {
     let mut lines = Vec::new();
     headers.each(name, |line| lines.push(std::str::from_utf8(line).unwrap_or("?")));
@@ -126,7 +126,7 @@ fn nearest_stranger(
     farthest
 }
 
-/// `192.0.2.1`, `2001:db8::1`, `[2001:db8::1]`, and with a port. Not `unknown`, nor a name.
+/// Parses `192.0.2.1`, `2001:db8::1` or `[2001:db8::1]`, also with a port, but not `unknown` or a name.
 fn address(text: &str) -> Option<IpAddr> {
     let text = text.trim_matches([' ', '\t']);
     let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
@@ -137,8 +137,8 @@ fn address(text: &str) -> Option<IpAddr> {
     address.map(|address| address.to_canonical())
 }
 
-/// The node of `for` in each element. `None` if anything is not as the grammar says: what a proxy puts in
-/// quotes, such as a host, came from the client and may have commas.
+/// Returns the node of `for` in each element, or `None` if the line violates the grammar. Quoted values, such as a
+/// host, come from the client and may contain commas, so the whole grammar is parsed.
 fn elements(list: &str) -> Option<Vec<Option<&str>>> {
     let mut elements = vec![None];
     let mut rest = blank(list);
@@ -171,7 +171,7 @@ fn token(text: &str) -> Option<(&str, &str)> {
     (end > 0).then(|| text.split_at(end))
 }
 
-/// A token, or what is between quotes. Escapes stay as they are: no address has one.
+/// Returns a token or the content of a quoted string. Escapes are kept, because no address has one.
 fn value(text: &str) -> Option<(&str, &str)> {
     let Some(quoted) = text.strip_prefix('"') else { return token(text) };
     let mut escaped = false;

@@ -1,4 +1,4 @@
-//! Which addresses may send, and how an address is found.
+//! Decides which addresses may send, and finds the address of a request.
 
 mod forwarded;
 mod networks;
@@ -25,13 +25,13 @@ use crate::provider::Headers;
 use crate::rejection::{RejectionKind, Reply};
 use crate::warn_once::WarnOnce;
 
-/// Where a request comes from, in its extensions: for servers and middlewares that know it while the
+/// The address that a request comes from, in its extensions: for servers and middlewares that know it when the
 /// framework does not.
 ///
-/// In axum `ConnectInfo<SocketAddr>` is found by itself, and in actix-web the peer's address; this one goes
-/// before both. It is the other end of the connection, not a client behind a proxy: see
-/// [`with_trusted_proxies`](crate::WebhookLayer::with_trusted_proxies). Behind a unix socket it may be the
-/// address that the proxy is trusted by.
+/// The layer finds axum's `ConnectInfo<SocketAddr>` and actix-web's peer address by itself; this type takes
+/// precedence over both. It is the peer of the connection, not a client behind a proxy: see
+/// [`with_trusted_proxies`](crate::WebhookLayer::with_trusted_proxies). Behind a unix socket, use an address that is
+/// configured as a trusted proxy.
 ///
 /// ```
 /// use scrapest_webhook::PeerAddr;
@@ -42,10 +42,10 @@ use crate::warn_once::WarnOnce;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PeerAddr(pub IpAddr);
 
-/// The bytes of one address are counted together. `None`: its address is not known; all of those are one.
+/// The address whose bodies are counted together. `None` for all clients whose address is not known.
 pub(crate) type Account = Option<IpNet>;
 
-/// The settings that ask for an address, and what was logged about a server that does not tell it.
+/// The settings that need an address, and the warnings that were already logged about missing ones.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Access {
     allowed: Option<Networks>,
@@ -102,7 +102,7 @@ impl Access {
         Ok(())
     }
 
-    /// The settings that do not do what they are most likely meant to do, each as a sentence.
+    /// Returns a sentence for each setting that probably does not do what it is meant to do.
     pub(crate) fn without_effect(&self) -> impl Iterator<Item = &'static str> {
         let is_trusting = !self.trusted.is_empty();
         let alone = (is_trusting && self.is_open()).then_some(
@@ -115,7 +115,7 @@ impl Access {
         alone.into_iter().chain(unused)
     }
 
-    /// Whether any address may send at any time, so that none is needed.
+    /// Whether any address may send at any time, so that no address is needed.
     pub(crate) fn is_open(&self) -> bool {
         #[cfg(feature = "throttle")]
         if self.failures.is_some() {
@@ -124,7 +124,7 @@ impl Access {
         self.allowed.is_none()
     }
 
-    /// Whether this request may be sent from its address, and the address under which a failure counts.
+    /// Checks the allow-list, and returns the address to which a failure is charged.
     pub(crate) fn counted(
         &self,
         peer: Option<IpAddr>,
@@ -140,7 +140,7 @@ impl Access {
         if self.failures.is_some() {
             return match client {
                 Ok(client) if self.is_undeclared_proxy(client, headers) => Ok(None),
-                // Anyone can send such a header: it must not lift the limit.
+                // Anyone can send such a header, so it must not lift the limit.
                 Err(Unfound::Unreadable) => Err(RejectionKind::UnreadableForwarding.into()),
                 client => Ok(client.ok()),
             };
@@ -148,19 +148,19 @@ impl Access {
         Ok(None)
     }
 
-    /// Whether `address` may send now. It may have to wait until `patience` for other requests of its own.
+    /// Admits a request of `address`. It may have to wait until `patience` for other requests from the same address.
     #[cfg(feature = "throttle")]
     pub(crate) async fn admit(&self, address: IpAddr, patience: Instant) -> Result<Client, Reply> {
         let Some(failures) = &self.failures else { return Ok(Client::default()) };
         Ok(Client { attempt: Some(failures.admit(address, patience).await?) })
     }
 
-    /// The account of this request for the bytes that it holds.
+    /// Returns the account to which the bytes of this request are charged.
     pub(crate) fn account(&self, peer: Option<IpAddr>, headers: Headers<'_>) -> Account {
         self.find(peer, headers).ok().map(block)
     }
 
-    /// The peer's address, or behind a trusted proxy the client's.
+    /// Returns the peer's address, or the client's if the peer is a trusted proxy.
     fn find(&self, peer: Option<IpAddr>, headers: Headers<'_>) -> Result<IpAddr, Unfound> {
         let peer = peer.ok_or(Unfound::NoPeer)?.to_canonical();
         if !self.trusted.contain(peer) {
@@ -172,7 +172,7 @@ impl Access {
         })
     }
 
-    /// The same, with a line in the log about what is wrong.
+    /// Returns the same as [`find`](Self::find), and logs what is wrong.
     fn client(&self, peer: Option<IpAddr>, headers: Headers<'_>) -> Result<IpAddr, Unfound> {
         let found = self.find(peer, headers);
         match found {
@@ -203,8 +203,8 @@ impl Access {
         found
     }
 
-    /// A private address that names somebody else as the client and is not trusted is a proxy that the
-    /// settings forgot. Failures behind it must not shut out the sender behind it.
+    /// A private address that names another client and is not trusted is probably a proxy that the settings forgot.
+    /// Failures of other clients behind it must not block the sender.
     #[cfg(feature = "throttle")]
     fn is_undeclared_proxy(&self, client: IpAddr, headers: Headers<'_>) -> bool {
         let is_one = networks::is_neighbour(client) && forwarded::is_said(headers);
@@ -223,11 +223,11 @@ impl Access {
 /// Why the address of a request is not known.
 #[derive(Clone, Copy, Debug)]
 enum Unfound {
-    /// The server does not tell.
+    /// The server does not provide the peer's address.
     NoPeer,
-    /// A trusted proxy does not tell.
+    /// A trusted proxy does not name its client.
     Unsaid,
-    /// A trusted proxy does not tell readably.
+    /// A trusted proxy names its client in an unreadable form.
     Unreadable,
 }
 
@@ -240,8 +240,7 @@ impl From<Unfound> for Reply {
     }
 }
 
-/// The client of a request that was let in. Unless it is forgiven, it counts as one that failed to
-/// authenticate.
+/// The client of an admitted request. Unless it is forgiven, the request counts as a failed authentication.
 #[derive(Debug, Default)]
 pub(crate) struct Client {
     #[cfg(feature = "throttle")]
@@ -249,7 +248,7 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// The request was authentic, or was refused for a reason that is no failure of its client.
+    /// Does not count the request as a failure: it was authentic, or its refusal was not the client's fault.
     pub(crate) fn forgive(&mut self) {
         #[cfg(feature = "throttle")]
         if let Some(attempt) = &mut self.attempt {
@@ -257,8 +256,8 @@ impl Client {
         }
     }
 
-    /// A delivery of this client was claimed and handled. Nothing less shows that the sender is there: replays
-    /// and test events can be sent by anyone who captured one.
+    /// Exempts the client's address, because a delivery from it was claimed and handled. Nothing less identifies the
+    /// sender: anyone who captured a replay or a test event can send it.
     pub(crate) fn exempt(&self) {
         #[cfg(feature = "throttle")]
         if let Some(attempt) = &self.attempt {

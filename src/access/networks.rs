@@ -6,7 +6,7 @@ use ipnet::{IpNet, Ipv4Net};
 
 use crate::config_error::ConfigError;
 
-/// A list of networks; a single address is a network of one.
+/// A list of networks. A single address is a network with one member.
 #[derive(Clone, Default)]
 pub(super) struct Networks(Arc<[IpNet]>);
 
@@ -30,7 +30,7 @@ impl Networks {
         }
     }
 
-    /// Of an address in its canonical form.
+    /// Whether `address`, in its canonical form, is in one of the networks.
     pub(super) fn contain(&self, address: IpAddr) -> bool {
         self.0.iter().any(|network| network.contains(&address))
     }
@@ -57,7 +57,7 @@ fn parse(text: &str) -> Option<IpNet> {
     Some(network)
 }
 
-/// What counts as one address: a client that has one of IPv6 has 2⁶⁴ of them.
+/// Returns the network that counts as one address: for IPv6 a /64, because a client usually has all of it.
 pub(super) fn block(address: IpAddr) -> IpNet {
     let network = IpNet::from(address);
     let block = match network {
@@ -67,7 +67,7 @@ pub(super) fn block(address: IpAddr) -> IpNet {
     block.unwrap_or(network).trunc()
 }
 
-/// Whether an address belongs to this machine or to a private network, so that nobody on the internet has it.
+/// Whether an address belongs to this machine or to a private network, so that no client on the internet can have it.
 #[cfg(feature = "throttle")]
 pub(super) fn is_neighbour(address: IpAddr) -> bool {
     match address {

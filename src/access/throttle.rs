@@ -1,4 +1,4 @@
-//! A limit on the failures of an address. An address whose delivery was handled is exempt.
+//! Limits the failed authentications of an address. An address whose delivery was handled is exempt.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -20,10 +20,11 @@ use super::networks::block;
 use crate::config_error::ConfigError;
 use crate::rejection::{RejectionKind, Reply};
 
-/// The addresses that failed last, some 100 bytes each. A client with more addresses than this is not held up.
+/// The number of recently failed addresses that are remembered, about 100 bytes each. A client with more addresses
+/// than this is not limited.
 const FAILING: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
 
-/// The addresses whose deliveries were handled last; more than senders have addresses.
+/// The number of recently exempt addresses that are remembered: more than senders have.
 const PROVEN: NonZeroUsize = NonZeroUsize::new(1_024).unwrap();
 
 #[derive(Debug)]
@@ -34,27 +35,27 @@ pub(crate) struct Failures {
     open: Mutex<HashMap<IpNet, Open>>,
 }
 
-/// The requests of one address that were let in and have not yet proved to be authentic.
+/// The admitted requests of one address that have not yet proved to be authentic.
 #[derive(Debug, Default)]
 struct Open {
     count: u32,
-    /// Wakes those that wait because each of these may fail.
+    /// Wakes the requests that wait because each of these may fail.
     closed: Arc<Notify>,
 }
 
-/// One request of an address that has proved nothing so far. Dropped, it counts as a failure.
+/// An admitted request that has not been authenticated yet. If it is dropped in this state, it counts as a failure.
 #[derive(Debug)]
 pub(super) struct Attempt {
     failures: Arc<Failures>,
     of: IpNet,
-    /// Whether it is among those that count against the limit.
+    /// Whether it still counts against the limit.
     is_open: bool,
 }
 
-/// What becomes of a request that asks to be let in.
+/// The result for a request that asks for admission.
 enum Asked {
     Admitted(Attempt),
-    /// Until one of those that are open is closed.
+    /// The request must wait until an open one is closed.
     Waits(Arc<Notify>),
     Refused(Reply),
 }
@@ -78,8 +79,9 @@ impl Failures {
         }
     }
 
-    /// Lets a request of this address in, unless there were too many failures. Where as many are open as may
-    /// fail, it waits for one of those: a crowd of genuine ones passes, a crowd of forged ones does not.
+    /// Admits a request of this address, unless there were too many failures. If as many requests are open as may
+    /// fail, it waits for one of them to close. A crowd of genuine requests is then admitted, and a crowd of forged
+    /// ones is not.
     pub(super) async fn admit(
         self: &Arc<Self>,
         address: IpAddr,
@@ -93,7 +95,7 @@ impl Failures {
                 Asked::Waits(closed) => closed,
             };
             let notified = closed.notified();
-            // One may have been closed in between.
+            // A request may have closed in between.
             match self.ask_to_open(of) {
                 Asked::Admitted(attempt) => return Ok(attempt),
                 Asked::Refused(reply) => return Err(reply),
@@ -126,7 +128,7 @@ impl Failures {
         }
     }
 
-    /// How long to wait until `of` may fail so many times more; not known if that is never.
+    /// Whether `of` may fail `times` more times. The error is the time to wait, or zero if it never may.
     fn may_fail(&self, of: IpNet, times: u32) -> Result<(), Duration> {
         let (Some(limiter), Some(times)) = (&self.limiter, NonZeroU32::new(times)) else {
             return Ok(());
@@ -160,7 +162,7 @@ impl Failures {
             open.remove(&of);
         }
         drop(open);
-        // After a failure, or once nobody else will wake them, all look again.
+        // After a failure, or if no open request is left to wake the others, all waiters check again.
         match failed || was_last {
             true => closed.notify_waiters(),
             false => closed.notify_one(),
@@ -169,14 +171,14 @@ impl Failures {
 }
 
 impl Attempt {
-    /// It was authentic, or is not to count for another reason.
+    /// Does not count this request as a failure.
     pub(super) fn forgive(&mut self) {
         if std::mem::take(&mut self.is_open) {
             self.failures.close(self.of, false);
         }
     }
 
-    /// A delivery from there was claimed and handled: its address is not held up any more.
+    /// Exempts the address from the limit, because a delivery from it was claimed and handled.
     pub(super) fn exempt(&self) {
         self.failures.exempt(self.of);
     }
@@ -190,15 +192,15 @@ impl Drop for Attempt {
     }
 }
 
-/// Of the limiter: whether `of` may fail once more.
+/// A query to the limiter: whether `of` may fail once more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Question {
     of: IpNet,
-    /// Whether it has, or would.
+    /// `true` counts a failure; `false` only asks.
     counts: bool,
 }
 
-/// The limiter's memory: bounded, so that no number of addresses fills ours.
+/// The limiter's memory. It is bounded, so that no number of addresses can fill the process's memory.
 #[derive(Debug)]
 struct Table(Mutex<LruCache<IpNet, Nanos>>);
 
@@ -218,12 +220,12 @@ impl StateStore for Table {
     }
 }
 
-/// Nothing under the locks can panic half-way, so a poisoned one is as good.
+/// No code panics while it holds a lock, so a poisoned lock is still valid.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Time since the layer was made, by the runtime's clock.
+/// The time since the layer was made, by the runtime's clock.
 #[derive(Clone, Debug)]
 struct Uptime(Instant);
 
@@ -253,7 +255,7 @@ mod tests {
         let is_held_up =
             |number| matches!(failures.ask_to_open(address(number)), Asked::Refused(_));
         assert!(is_held_up(1), "the second one is remembered");
-        // In this order: a request that is let in and comes to nothing is a failure, and takes a place.
+        // Checked second, because an admitted request that is dropped is a failure and takes a place.
         assert!(!is_held_up(0), "the first one is forgotten, and no other");
         let exempt = FAILING.get() - PROVEN.get();
         assert!(is_held_up(exempt) && !is_held_up(exempt + 1), "so many are exempt");

@@ -1,4 +1,4 @@
-//! What a handler takes as its arguments.
+//! The arguments that a handler can take.
 
 use std::future::{Ready, ready};
 
@@ -13,7 +13,7 @@ use crate::event::extract::{delivered, typed};
 use crate::layer::WebhookLayer;
 use crate::{scrapebadger, scrapest};
 
-/// 500 if the handler does not sit behind a [`WebhookLayer`].
+/// Answers 500 if the handler is not behind a [`WebhookLayer`].
 impl FromRequest for Delivery {
     type Error = EventError;
     type Future = Ready<Result<Self, EventError>>;
@@ -23,9 +23,8 @@ impl FromRequest for Delivery {
     }
 }
 
-/// 422 if the event is of a known kind with a broken payload; take `Result<Event, EventError>` to decide
-/// otherwise. 500 if the handler does not sit behind a
-/// [`ScrapestWebhookLayer`](crate::ScrapestWebhookLayer).
+/// Answers 422 if the event is of a known kind with a broken payload; take `Result<Event, EventError>` to handle
+/// that case. Answers 500 if the handler is not behind a [`ScrapestWebhookLayer`](crate::ScrapestWebhookLayer).
 impl FromRequest for scrapest::Event {
     type Error = EventError;
     type Future = Ready<Result<Self, EventError>>;
@@ -35,9 +34,8 @@ impl FromRequest for scrapest::Event {
     }
 }
 
-/// 422 if the event is of a known kind with a broken payload; take `Result<Event, EventError>` to decide
-/// otherwise. 500 if the handler does not sit behind a
-/// [`ScrapeBadgerWebhookLayer`](crate::ScrapeBadgerWebhookLayer).
+/// Answers 422 if the event is of a known kind with a broken payload; take `Result<Event, EventError>` to handle
+/// that case. Answers 500 if the handler is not behind a [`ScrapeBadgerWebhookLayer`](crate::ScrapeBadgerWebhookLayer).
 impl FromRequest for scrapebadger::Event {
     type Error = EventError;
     type Future = Ready<Result<Self, EventError>>;
@@ -47,7 +45,7 @@ impl FromRequest for scrapebadger::Event {
     }
 }
 
-/// The status and a word on it; what exactly is wrong stands in the log, not in the answer.
+/// Answers with the status and a short text; the details are in the log, not in the answer.
 impl ResponseError for EventError {
     fn status_code(&self) -> StatusCode {
         StatusCode::from_u16(self.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)

@@ -1,4 +1,4 @@
-//! The limits of actix's extractors, lifted for what the layer has accepted.
+//! Lifts the limits of actix's extractors for a body that the layer has accepted.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
@@ -6,11 +6,11 @@ use std::rc::Rc;
 use actix_web::dev::{Extensions, ServiceRequest};
 use actix_web::web::{Data, FormConfig, JsonConfig, PayloadConfig};
 
-/// The least of the limits that extractors have by default.
+/// The lowest of the extractors' default limits.
 const LEAST_LIMIT: usize = 16 * 1024;
 
-/// The layer has bounded the body already: no extractor shall refuse what was accepted. The rest of what the
-/// application has configured stays as it is.
+/// Lifts the limits: the layer has already limited the body, and no extractor may refuse a body that it accepted. The
+/// application's other settings stay.
 pub(super) fn lift(request: &mut ServiceRequest, length: usize) {
     let (bytes, json, form) = (
         configured::<PayloadConfig>(request),
@@ -21,7 +21,7 @@ pub(super) fn lift(request: &mut ServiceRequest, length: usize) {
     if !is_long && bytes.is_none() && json.is_none() && form.is_none() {
         return;
     }
-    // Only what could refuse this body: each limit is an allocation.
+    // Only the limits that could refuse this body, because each one is an allocation.
     let mut lifted = Extensions::new();
     if is_long || bytes.is_some() {
         lifted.insert(bytes.unwrap_or_default().limit(usize::MAX));
@@ -32,7 +32,7 @@ pub(super) fn lift(request: &mut ServiceRequest, length: usize) {
     if is_long || form.is_some() {
         lifted.insert(form.unwrap_or_default().limit(usize::MAX));
     }
-    // actix panics here if a middleware around this one has kept a clone of the request. The limits then stay.
+    // actix panics here if an outer middleware has kept a clone of the request. The limits then stay.
     let add = AssertUnwindSafe(|| request.add_data_container(Rc::new(lifted)));
     _ = catch_unwind(add);
 }

@@ -1,4 +1,4 @@
-//! The settings about addresses.
+//! The settings for client addresses.
 
 use std::sync::Arc;
 
@@ -7,14 +7,14 @@ use crate::config_error::ConfigError;
 use crate::provider::Provider;
 
 impl<P: Provider> WebhookLayer<P> {
-    /// The addresses and networks that may send: text like `192.0.2.7` or `2001:db8::/32`, or anything that
-    /// prints so, like [`IpAddr`](std::net::IpAddr). Every other address gets 403, and nothing of its body is kept.
+    /// The addresses and networks that may send: text like `192.0.2.7` or `2001:db8::/32`, or any type with this text
+    /// form, like [`IpAddr`](std::net::IpAddr). Every other address gets 403, and nothing of its body is kept.
     /// Default: any address.
     ///
-    /// The address is that of the connection: behind a proxy set
-    /// [`with_trusted_proxies`](Self::with_trusted_proxies) too. axum knows it only if the router is served with
-    /// `into_make_service_with_connect_info::<SocketAddr>()`; other servers say it with
-    /// [`PeerAddr`](crate::PeerAddr). Without an address every request gets 500, and one line in the log says why.
+    /// The address is that of the connection: behind a proxy set [`with_trusted_proxies`](Self::with_trusted_proxies)
+    /// too. axum knows it only if the router is served with `into_make_service_with_connect_info::<SocketAddr>()`;
+    /// for other servers, provide it with [`PeerAddr`](crate::PeerAddr). Without an address every request gets 500,
+    /// and one log line explains why.
     ///
     /// # Errors
     ///
@@ -33,8 +33,8 @@ impl<P: Provider> WebhookLayer<P> {
         Ok(self)
     }
 
-    /// The proxies whose `X-Forwarded-For` or `Forwarded` names the client: written as in
-    /// [`with_allowed_ips`](Self::with_allowed_ips). Default: none, and both headers are ignored.
+    /// The proxies whose `X-Forwarded-For` or `Forwarded` header names the client, in the form that
+    /// [`with_allowed_ips`](Self::with_allowed_ips) takes. Default: none, and both headers are ignored.
     ///
     /// The layer reads each list from its end, across trusted proxies, to the first address that is not one of them.
     /// Each proxy has to write one of the headers itself. If all of them write the same header, name it with
@@ -62,12 +62,12 @@ impl<P: Provider> WebhookLayer<P> {
         Ok(self)
     }
 
-    /// The header in which the trusted proxies name their client. Only this one is read. Default:
-    /// `X-Forwarded-For` and `Forwarded`, and where a request has both, they must agree.
+    /// The header in which the trusted proxies name their client. Only this one is read. Default: `X-Forwarded-For`
+    /// and `Forwarded`; if a request has both, they must agree.
     ///
-    /// `forwarded` is read as RFC 7239 says. Any other is read as `X-Forwarded-For` is: a list of addresses, or
-    /// one address, as in `X-Real-IP` or `CF-Connecting-IP`. Set it if the proxy passes the other header on as its
-    /// clients wrote it. Otherwise a client's own header that contradicts the proxy's gets 403.
+    /// `forwarded` is parsed according to RFC 7239. Any other header is parsed like `X-Forwarded-For`: a list of
+    /// addresses, or one address, as in `X-Real-IP` or `CF-Connecting-IP`. Set it if the proxy passes the other
+    /// header on as its clients wrote it. Otherwise a client's own header that contradicts the proxy's gets 403.
     ///
     /// # Errors
     ///
@@ -84,14 +84,13 @@ impl<P: Provider> WebhookLayer<P> {
     }
 
     /// How many requests per minute from one address, or one IPv6 network of 64 bits, may fail authentication
-    /// (feature `throttle`). Above it that address gets 429 with `Retry-After`, and nothing of its bodies is kept,
-    /// until there is room for one more failure. Default: no limit.
+    /// (feature `throttle`). Above it, that address gets 429 with `Retry-After` until one more failure is allowed,
+    /// and nothing of its bodies is kept. Default: no limit.
     ///
-    /// A failure is a request that is not authenticated: its signature is wrong, its body comes too slowly, breaks
-    /// off or is too large, or its connection ends first. A request that has begun counts as a failure until it turns
-    /// out to be authentic. So many requests at once get no further than one after the other: while as many are open
-    /// as may fail, the next one waits for one of them, up to the [body deadline](Self::with_body_deadline); then it
-    /// gets 429.
+    /// A failure is a request that is not authenticated: its signature is wrong, its body arrives too slowly, is
+    /// incomplete or too large, or its connection ends first. A request that has begun counts as a failure until it
+    /// turns out to be authentic. So while as many requests are open as may fail, the next one waits until one of
+    /// them ends, up to the [body deadline](Self::with_body_deadline); then it gets 429.
     ///
     /// An address is exempt once a delivery from it was claimed and handled. The last 1,024 such addresses are
     /// remembered until the process ends. So the sender's deliveries pass, even if other clients share its address. A
@@ -101,9 +100,9 @@ impl<P: Provider> WebhookLayer<P> {
     ///
     /// Behind a proxy, set [`with_trusted_proxies`](Self::with_trusted_proxies), or all clients count under the
     /// proxy's address. (If you forget a proxy on a private address, the layer notices it by its header, logs a
-    /// warning, and limits nobody behind it.) If a trusted proxy's header cannot be read, or contradicts the other
-    /// one, the request gets 403. If the peer's address is not known, or a trusted proxy names no client, nobody is
-    /// limited; either is logged once, as an error.
+    /// warning, and limits no client behind it.) If a trusted proxy's header cannot be read, or contradicts the other
+    /// one, the request gets 403. If the peer's address is not known, or a trusted proxy names no client, no client
+    /// is limited; either case is logged once, as an error.
     ///
     /// ```
     /// # let layer = scrapest_webhook::ScrapestWebhookLayer::new("a-secret-of-some-24-bytes");
@@ -115,7 +114,7 @@ impl<P: Provider> WebhookLayer<P> {
         self.set(|receiver| receiver.access.limit(crate::access::Failures::new(per_minute)))
     }
 
-    /// Needs the feature `throttle`, which is off: a call does not compile.
+    /// Needs the feature `throttle`, which is off, so a call does not compile.
     #[cfg(not(feature = "throttle"))]
     #[must_use]
     pub fn with_failed_auth_limit<N: super::needs::Throttle>(self, _per_minute: N) -> Self {

@@ -1,4 +1,4 @@
-//! Warnings about settings that probably do not do what they are meant to do; once per layer, at WARN.
+//! Warnings about settings that probably do not do what they are meant to do: once per layer, at WARN.
 
 use super::WebhookLayer;
 use crate::provider::Provider;
@@ -9,7 +9,7 @@ impl<P: Provider> WebhookLayer<P> {
         receiver.notices.settings.then(|| {
             let sender = receiver.provider.name();
             let (deadline, usual) = (receiver.answer_deadline(), receiver.provider.answer_deadline());
-            // The dialects leave the network a fifth of the time that their senders wait.
+            // The default deadline leaves a fifth of the sender's waiting time to the network.
             if deadline > usual * 5 / 4 {
                 tracing::warn!(
                     sender,

@@ -1,4 +1,4 @@
-//! The settings that bound what a request may cost.
+//! The settings that limit the cost of a request.
 
 use std::time::Duration;
 
@@ -30,8 +30,9 @@ impl<P: Provider> WebhookLayer<P> {
         self.set(|receiver| receiver.body_deadline = deadline)
     }
 
-    /// The lowest rate at which a body may come, in bytes per second, measured over each 2 s from the arrival of the
-    /// request. A slower body gets 408. With 0 only the [deadline](Self::with_body_deadline) counts. Default: 1,024.
+    /// The lowest rate at which a body may arrive, in bytes per second, measured over each 2 s from the arrival of
+    /// the request. A slower body gets 408. With 0 only the [deadline](Self::with_body_deadline) counts. Default:
+    /// 1,024.
     ///
     /// ```
     /// # let layer = scrapest_webhook::ScrapestWebhookLayer::new("a-secret-of-some-24-bytes");
@@ -42,15 +43,15 @@ impl<P: Provider> WebhookLayer<P> {
         self.set(|receiver| receiver.minimum_body_rate = bytes_per_second)
     }
 
-    /// How many bytes of bodies all requests of this layer may hold at one time, complete or incomplete. Above it
+    /// How many bytes of bodies all requests of this layer may hold at a time, complete or incomplete. Above it
     /// requests get 503. Default: 64 MiB.
     ///
     /// An eighth of it is reserved for bodies of up to 64 KiB, if the rest has room for one body of the [body
     /// limit](Self::with_body_limit). If there is no room for a new body, an incomplete body gets 503, because its
     /// client is not authenticated. The layer chooses the address that holds the most (a /64 of IPv6 is one address),
-    /// and of its bodies the one that has held the most for the longest. The new body gets 503 only if every body is
-    /// complete. The address is found as for [`with_allowed_ips`](Self::with_allowed_ips); if it is not known, all
-    /// clients count as one.
+    /// and of its bodies the one with the largest product of bytes and waiting time. The new body gets 503 only if
+    /// every body is complete. The address is found as for [`with_allowed_ips`](Self::with_allowed_ips); if it is not
+    /// known, all clients count as one.
     ///
     /// ```
     /// # let layer = scrapest_webhook::ScrapestWebhookLayer::new("a-secret-of-some-24-bytes");
@@ -74,8 +75,8 @@ impl<P: Provider> WebhookLayer<P> {
         self.set(|receiver| receiver.set_max_concurrent_runs(runs))
     }
 
-    /// How many duplicates may wait for the running attempt, per delivery and in all. Above it a duplicate gets 503 at
-    /// once. With 0 none waits. Default: 16 and 1,024.
+    /// How many duplicates may wait for the running attempt, per delivery and in all. Above it a duplicate gets 503
+    /// at once. With 0, none waits. Default: 16 and 1,024.
     ///
     /// ```
     /// # let layer = scrapest_webhook::ScrapestWebhookLayer::new("a-secret-of-some-24-bytes");
@@ -89,10 +90,9 @@ impl<P: Provider> WebhookLayer<P> {
     /// How often the same test event may run if it has no timestamp: per minute, and in all while the store remembers
     /// it. Beyond that it is answered with 200, as a replay, and leaves no record. Default: 5 and 20.
     ///
-    /// The sender's test button sends the same bytes each time it is pressed, so the same bytes under a new id
-    /// have to run again. But anyone who captured such a request can send it for ever, so there is a limit. The
-    /// number per minute is counted in this process, the number in all by the store. With 0 such events
-    /// do not run at all.
+    /// The sender's test button sends the same bytes each time it is pressed, so the same bytes under a new id have
+    /// to run again. But anyone who captured such a request can send it forever, so there is a limit. The number per
+    /// minute is counted in this process, the number in all by the store. With 0 such events do not run at all.
     ///
     /// ```
     /// # let layer = scrapest_webhook::ScrapestWebhookLayer::new("a-secret-of-some-24-bytes");

@@ -1,6 +1,7 @@
-//! The features that a setting needs: the compiler names a feature that is off.
+//! Marker traits that make the compiler name the feature that a setting needs.
 
-/// No type implements it, so a call of a setting that asks for it does not compile, and the error names the feature.
+/// No type implements this trait, so a call of a setting that needs it does not compile, and the error names the
+/// feature.
 #[diagnostic::on_unimplemented(
     message = "`with_failed_auth_limit` needs the feature `throttle` of scrapest-webhook",
     label = "the feature `throttle` is off",

@@ -1,5 +1,5 @@
-//! The other layers of this process. Two cases are probably a mistake that no answer shows: one webhook with a memory
-//! store in each worker, and two webhooks whose ids are the same to one store.
+//! Compares the layers of this process. Two combinations are probably mistakes that show in no answer: one webhook
+//! with a memory store in each worker, and two webhooks whose ids collide in one store.
 
 use std::any::Any;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -14,7 +14,7 @@ static LAYERS: Mutex<Vec<Neighbour>> = Mutex::new(Vec::new());
 
 struct Neighbour {
     namespace: Namespace,
-    /// None: the secrets are looked up for each request.
+    /// Empty if the secrets are looked up for each request.
     secrets: Vec<Fingerprint>,
     store: StorePlace,
     layer: Weak<dyn Any + Send + Sync>,
@@ -68,7 +68,8 @@ impl<P: Provider> WebhookLayer<P> {
 }
 
 impl Neighbour {
-    /// Whether it is the second layer of a split webhook, and whether it is the second that may be confused.
+    /// Adds this layer. Returns whether it is the second layer of a split webhook, and whether it is the second one
+    /// that may be confused with another.
     fn join(self) -> (bool, bool) {
         let mut layers = LAYERS.lock().unwrap_or_else(PoisonError::into_inner);
         layers.retain(|layer| layer.layer.strong_count() > 0);

@@ -1,4 +1,4 @@
-//! Which secrets a request is checked with: one, several, the current ones, or those of its webhook.
+//! Constructors that choose the secrets for a request: fixed, several, replaceable, or per webhook.
 
 use std::sync::Arc;
 
@@ -7,8 +7,8 @@ use crate::provider::Provider;
 use crate::secret::{Secrets, Source, Webhook, WebhookRef};
 
 impl<P: Provider + Default> WebhookLayer<P> {
-    /// A receiver whose secrets can be replaced while it runs: `secrets` is a handle, and its clones replace them.
-    /// Every request is checked with all of them.
+    /// Makes a receiver whose secrets can be replaced while it runs: `secrets` is a handle, and its clones replace
+    /// them. Every request is checked with all of them.
     ///
     /// ```
     /// use scrapest_webhook::{ScrapestWebhookLayer, Secrets};
@@ -25,20 +25,20 @@ impl<P: Provider + Default> WebhookLayer<P> {
         Self::of(Source::Changing(secrets))
     }
 
-    /// A receiver for several webhooks on one route, each with secrets of its own. `resolve` finds the webhook of a
-    /// request, by the id in the sender's header or by the path.
+    /// Makes a receiver for several webhooks on one route, each with its own secrets. `resolve` finds the webhook of
+    /// a request, by the id in the sender's header or by the path.
     ///
     /// The layer calls `resolve` for every request with a well-formed signature, **before anything is
-    /// authenticated**. It has to answer at once and from memory, such as from a `HashMap`, never from a database,
-    /// which anyone could keep busy. For an unknown webhook, the layer checks the request with a random key of its
-    /// own and gives the same 401 as for a wrong signature, at the same cost. So that the time does not tell them
-    /// apart either, every request is checked with as many keys as the webhook with the most secrets has had. One
-    /// difference is left, the time of `resolve` itself: a `HashMap` takes some nanoseconds more for an id that it
-    /// contains.
+    /// authenticated**. It has to answer at once and from memory, for example from a `HashMap`, never from a
+    /// database, which anyone could keep busy. For an unknown webhook, the layer checks the request with a random key
+    /// of its own and gives the same 401 as for a wrong signature, at the same cost. So that the time does not reveal
+    /// the difference either, every request is checked with as many keys as the webhook with the most secrets has
+    /// had. One difference remains, the time of `resolve` itself: a `HashMap` takes a few nanoseconds more for an id
+    /// that it contains.
     ///
     /// Give **each webhook its own secrets**. The id is not signed: if two webhooks shared a secret, a captured
-    /// request could be sent once more under the id of the other. Deliveries of different webhooks are never taken
-    /// for each other. An idle webhook costs nothing.
+    /// request could be sent once more under the id of the other. Deliveries of different webhooks are never
+    /// confused. An idle webhook costs nothing.
     ///
     /// ```
     /// use std::collections::HashMap;

@@ -9,7 +9,7 @@ use crate::provider::Provider;
 const RELEASES: Duration = Duration::from_secs(2);
 
 impl<P: Provider> WebhookLayer<P> {
-    /// Whether a delivery could be taken now, for a readiness endpoint: the store can be written to, and
+    /// Whether a delivery could be accepted now, for a readiness endpoint: the store can be written to, and
     /// [`shutdown`](Self::shutdown) was not called. Takes 1 s at most.
     ///
     /// ```
@@ -24,15 +24,15 @@ impl<P: Provider> WebhookLayer<P> {
         !self.receiver.limits.is_closed() && self.receiver.store.ready().await.is_ok()
     }
 
-    /// Ends the receiver in order. From now on it is not ready, and a delivery that has not begun to run gets 503,
-    /// also if it waits for another attempt; the sender repeats it later. Running handlers have `grace` to end and to
-    /// be recorded. A handler that has not ended by then is dropped, as at the run limit, and its delivery is
-    /// released, so that the retry need not wait for the lease; the store has 2 s for that. Returns whether
+    /// Shuts the receiver down gracefully. From now on it is not ready, and a delivery that has not started to run
+    /// gets 503, even if it waits for another attempt; the sender retries later. Running handlers have `grace` to end
+    /// and to be recorded. A handler that has not ended by then is dropped, as at the run limit, and its delivery is
+    /// released, so that the retry does not have to wait for the lease; the store has 2 s for that. Returns whether
     /// everything ended within `grace`.
     ///
-    /// Await it when the process is told to stop, before the server stops, as in the example. A handler that blocks
-    /// its thread cannot be dropped; its delivery is free for a retry when its lease ends. All clones of the layer
-    /// end together, and cannot be started again.
+    /// Await it when the process receives the signal to stop, before the server stops, as in the example. A handler
+    /// that blocks its thread cannot be dropped; its delivery can be retried when its lease ends. All clones of the
+    /// layer shut down together and cannot be restarted.
     ///
     /// ```no_run
     /// # #[tokio::main] async fn main() -> std::io::Result<()> {
@@ -61,8 +61,8 @@ impl<P: Provider> WebhookLayer<P> {
         false
     }
 
-    /// Waits until no handler of this layer runs any more and every success is recorded, at most for `grace`. Returns
-    /// whether that is so. It ends nothing: new deliveries still run meanwhile. To end a process, use
+    /// Waits for at most `grace` until no handler of this layer runs and every success is recorded. Returns whether
+    /// that happened. It stops nothing: new deliveries still run in the meantime. To end a process, use
     /// [`shutdown`](Self::shutdown).
     ///
     /// ```

@@ -1,4 +1,4 @@
-//! The receiver of a sender that signs nothing.
+//! Constructors for a sender that does not sign.
 
 use super::WebhookLayer;
 use crate::config_error::ConfigError;
@@ -6,22 +6,21 @@ use crate::provider::Provider;
 use crate::secret::{Secret, Secrets, Source, TokenIn};
 
 impl<P: Provider + Default> WebhookLayer<P> {
-    /// A receiver for a sender that signs nothing and only sends a shared token. **Insecure**: use it only if the
-    /// sender cannot sign.
+    /// Makes a receiver for a sender that does not sign and only sends a shared token. **Insecure**: use it only if
+    /// the sender cannot sign.
     ///
     /// The token is compared in constant time, and appears in no log, span, error or `Debug`. A request with a wrong
-    /// token, without one, or with two is answered with the same 401 as a wrong signature. But a token is not a
-    /// signature:
+    /// token, without one, or with two gets the same 401 as a wrong signature. But a token is not a signature:
     ///
     /// * **The body is not protected.** Anyone who has seen one request can send any event.
-    /// * **Freshness depends on an unsigned timestamp.** The layer believes the timestamp in the body. So it refuses
-    ///   only an old request that is sent again unchanged.
+    /// * **Freshness depends on an unsigned timestamp.** The layer trusts the timestamp in the body. So it refuses an
+    ///   old request only if it is sent again unchanged.
     /// * **A replay is recognised only if it is byte for byte the same.** A delivery has a digest of its body in
     ///   place of the HMAC.
     ///
-    /// Therefore put HTTPS in front, so that nobody on the way sees the token, and allow only the sender's addresses
-    /// ([`with_allowed_ips`](Self::with_allowed_ips)). A token in the query is written into the logs of proxies and
-    /// servers: prefer a header.
+    /// Therefore put HTTPS in front, so that nobody on the network path sees the token, and allow only the sender's
+    /// addresses ([`with_allowed_ips`](Self::with_allowed_ips)). A token in the query is written into the logs of
+    /// proxies and servers: prefer a header.
     ///
     /// For several tokens, while one is being replaced, see [`insecure_with_tokens`](Self::insecure_with_tokens). Every
     /// other setting is the same.
@@ -49,7 +48,7 @@ impl<P: Provider + Default> WebhookLayer<P> {
         Ok(layer.set(|receiver| receiver.token = Some(place)))
     }
 
-    /// The same for several tokens, which can be replaced while the receiver runs. It is as insecure as
+    /// Makes a receiver for several tokens, which can be replaced while it runs. It is as insecure as
     /// [`insecure_with_token`](Self::insecure_with_token).
     ///
     /// # Errors

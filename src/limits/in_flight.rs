@@ -1,10 +1,10 @@
-//! The bytes of bodies that are held at one time, and which body gives way when there is no room for another.
+//! Counts the bytes of all bodies in memory, and chooses the body to evict when there is no room for a new one.
 //!
-//! A body that is whole is authenticated at once and keeps its bytes. A body that **waits** for its next piece
-//! is held for somebody who has proved nothing, so it is registered here, under its client's address. When a
-//! newcomer finds no room, one of these gives way: of the address that holds the most, the body that has cost
-//! the most, which is its bytes times the time it has waited. So an address gets no more than its share while
-//! others need theirs, and a body that arrives quickly is never the one to go.
+//! A complete body is authenticated at once and keeps its bytes. A body that **waits** for its next piece belongs to
+//! a client that is not authenticated, so it is registered here under its client's address. When a new body finds no
+//! room, a waiting body is evicted: of the address that holds the most bytes, the body that has cost the most, which
+//! is its bytes times its waiting time. So an address gets no more than its share while others need theirs, and a
+//! body that arrives quickly is not evicted.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,17 +16,17 @@ use tokio::time::Instant;
 use crate::access::Account;
 use crate::observe::GaugeGuard;
 
-/// Bodies of up to this many bytes have a part of the cap to themselves: deliveries have about 2,000.
+/// Bodies of up to this many bytes have a part of the cap reserved for them: a typical delivery has about 2,000.
 const SMALL: usize = 64 * 1024;
 
-/// The part of the cap that only small bodies may use is one in this many.
+/// Only small bodies may use one part in this many of the cap.
 const PART_FOR_SMALL: usize = 8;
 
 #[derive(Debug)]
 pub(super) struct BytesInFlight {
     limit: usize,
     held: AtomicUsize,
-    /// How many of them belong to bodies that are not small.
+    /// How many of these bytes belong to bodies that are not small.
     held_by_large: AtomicUsize,
     waiting: Mutex<Waiting>,
 }
@@ -44,29 +44,29 @@ struct WaitingBody {
     waker: Waker,
 }
 
-/// Where a waiting body is registered.
+/// The registration of a waiting body.
 #[derive(Clone, Copy, Debug)]
 struct Ticket {
     account: Account,
     number: u64,
 }
 
-/// Why a body may not hold more bytes.
+/// Why a body cannot hold more bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NoRoom {
-    /// Everything is held by bodies that are whole.
+    /// All bytes belong to complete bodies.
     Full,
-    /// It was the one that had to give way.
+    /// This body was evicted.
     GaveWay,
 }
 
-/// The bytes that one body holds, until it is dropped.
+/// The bytes that one body holds, given back on drop.
 #[derive(Debug)]
 pub(crate) struct Share {
-    /// `None` while it holds nothing.
+    /// `None` while the body holds no bytes.
     of: Option<Arc<BytesInFlight>>,
     bytes: usize,
-    /// Once it has waited. From then on its bytes are counted there.
+    /// Set once the body has waited. From then on its bytes are counted in its registration.
     ticket: Option<Ticket>,
     level: GaugeGuard,
 }
@@ -80,8 +80,7 @@ impl Share {
         self.bytes
     }
 
-    /// To be called when the body has to wait for its next piece: from now on it may have to give way, and is
-    /// then woken.
+    /// Registers the body, which has to wait for its next piece. From now on it may be evicted, and is then woken.
     pub(crate) fn wait(
         &mut self,
         waker: &Waker,
@@ -105,7 +104,7 @@ impl Share {
         Ok(())
     }
 
-    /// The body is whole: it does not give way any more.
+    /// Marks the body as complete: it can no longer be evicted.
     pub(crate) fn settle(&mut self) -> Result<(), NoRoom> {
         let (Some(of), Some(ticket)) = (&self.of, self.ticket.take()) else { return Ok(()) };
         if of.lock().remove(ticket).is_none() {
@@ -163,10 +162,10 @@ impl BytesInFlight {
         Ok(())
     }
 
-    /// `Err(true)` if only large bodies are in the way.
+    /// Returns `Err(true)` if only the limit for large bodies is reached.
     fn try_take(&self, before: usize, count: usize, body_limit: usize) -> Result<(), bool> {
         let of_large = large_part(before, count);
-        // The largest body must fit in any case.
+        // The largest allowed body must always fit.
         let for_small = (self.limit / PART_FOR_SMALL).min(self.limit.saturating_sub(body_limit));
         if of_large > 0 && !add(&self.held_by_large, of_large, self.limit - for_small) {
             return Err(true);
@@ -178,7 +177,7 @@ impl BytesInFlight {
         Ok(())
     }
 
-    /// The last `count` bytes of a body that has `before` others.
+    /// Gives back the last `count` bytes of a body that keeps `before` bytes.
     fn give_back(&self, before: usize, count: usize) {
         self.held.fetch_sub(count, Ordering::Relaxed);
         let of_large = large_part(before, count);
@@ -187,7 +186,7 @@ impl BytesInFlight {
         }
     }
 
-    /// Makes one waiting body give way. `false` if there is none.
+    /// Evicts one waiting body. Returns `false` if there is none.
     fn make_room(&self, only_large: bool) -> bool {
         let gone = self.lock().take_costliest(only_large);
         let Some(gone) = gone else { return false };
@@ -196,7 +195,7 @@ impl BytesInFlight {
         true
     }
 
-    /// Nothing under the lock can panic half-way, so a poisoned one is as good.
+    /// No code panics while it holds the lock, so a poisoned lock is still valid.
     fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -233,7 +232,7 @@ impl Waiting {
     }
 }
 
-/// How many more bytes belong to large bodies, if a body of `before` bytes gets `count` more.
+/// Returns how many more bytes belong to large bodies if a body of `before` bytes gets `count` more.
 fn large_part(before: usize, count: usize) -> usize {
     match (before > SMALL, before.saturating_add(count) > SMALL) {
         (true, _) => count,

@@ -1,4 +1,4 @@
-//! What all requests of a layer, and of its clones, have in common: their limits and their end.
+//! State shared by all requests of a layer and of its clones: limits, and shutdown.
 
 mod in_flight;
 mod runs;
@@ -20,16 +20,16 @@ use self::waiters::Waiters;
 use crate::rejection::RejectionKind;
 use crate::store::Key;
 
-/// What waits in the background for a store that is down: so many completions, and as many releases, which must not
-/// take the place of a completion. Each is some 200 bytes.
+/// The maximum number of completions that wait in the background for a store that is down, and the same number of
+/// releases, which must not take the place of completions. Each takes about 200 bytes.
 const PENDING: usize = 10_000;
 
-/// Cheap to clone; clones are the same.
+/// Cheap to clone; clones share the state.
 #[derive(Clone, Debug)]
 pub(crate) struct Limits {
     bytes_in_flight: Arc<BytesInFlight>,
     waiters: Arc<Waiters>,
-    /// `None`: as many as come.
+    /// `None`: no limit.
     concurrent_runs: Option<Arc<Semaphore>>,
     runs: Arc<Runs>,
     pending_completions: Arc<Semaphore>,
@@ -37,14 +37,14 @@ pub(crate) struct Limits {
     pub(crate) test_events: Arc<TestEvents>,
 }
 
-/// A body that was read whole, and its share of the bytes in flight until it is dropped.
+/// A complete body, and its share of the bytes in flight until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Body {
     pub(crate) bytes: Bytes,
     _share: Share,
 }
 
-/// A body that is shared once it has to wait, and not before: most never do.
+/// A body that becomes shared only when its request has to wait, because most never do.
 #[derive(Debug)]
 pub(crate) enum HeldBody {
     Alone(Body),
@@ -67,10 +67,10 @@ impl HeldBody {
     }
 }
 
-/// A place among the handlers that may run at one time, until it is dropped.
+/// The right to run one handler, given back on drop.
 #[derive(Debug)]
 pub(crate) struct RunPermit(
-    #[expect(dead_code, reason = "held for its end")] Option<OwnedSemaphorePermit>,
+    #[expect(dead_code, reason = "its drop returns the permit")] Option<OwnedSemaphorePermit>,
 );
 
 impl Body {
@@ -92,22 +92,22 @@ impl Limits {
         }
     }
 
-    /// For requests that are yet to come.
+    /// Applies to future requests.
     pub(crate) fn set_bytes_in_flight(&mut self, limit: usize) {
         self.bytes_in_flight = BytesInFlight::new(limit);
     }
 
-    /// For requests that are yet to come.
+    /// Applies to future requests.
     pub(crate) fn set_max_concurrent_runs(&mut self, runs: usize) {
         self.concurrent_runs = Some(cap(runs));
     }
 
-    /// For requests that are yet to come.
+    /// Applies to future requests.
     pub(crate) fn set_test_events(&mut self, per_minute: u32, in_all: u16) {
         self.test_events = Arc::new(TestEvents::new(per_minute, in_all));
     }
 
-    /// For requests that are yet to come.
+    /// Applies to future requests.
     pub(crate) fn set_max_waiters(&mut self, per_key: usize, in_all: usize) {
         self.waiters = Arc::new(Waiters::new(per_key, in_all));
     }
@@ -122,8 +122,8 @@ impl Limits {
         self.bytes_in_flight.take(share, count, body_limit)
     }
 
-    /// A place among those who wait for `key`, and the body: the one that is held there already, if the
-    /// bytes are the same.
+    /// Registers a waiter for `key`, and returns the body that it shares with the other waiters if the bytes are the
+    /// same.
     pub(crate) fn wait_for(
         &self,
         key: Key,
@@ -134,39 +134,39 @@ impl Limits {
         Ok((place, HeldBody::Shared(body)))
     }
 
-    /// A place for one more handler, if there is one.
+    /// Returns a permit for one more handler, if one is free.
     pub(crate) fn run_permit(&self) -> Result<RunPermit, RejectionKind> {
         let Some(runs) = &self.concurrent_runs else { return Ok(RunPermit(None)) };
         let permit = Arc::clone(runs).try_acquire_owned();
         permit.map(|permit| RunPermit(Some(permit))).map_err(|_| RejectionKind::TooManyRuns)
     }
 
-    /// A run that a shutdown waits for; refused once there is one.
+    /// Starts a run that a shutdown waits for. Refused after a shutdown has begun.
     pub(crate) fn begin(&self) -> Result<Running<&Runs>, RejectionKind> {
         self.runs.begin_unless_closed().ok_or(RejectionKind::ShuttingDown)
     }
 
-    /// The same for what goes on after a shutdown has begun.
+    /// Starts a run that may begin after a shutdown has begun, and that the shutdown waits for.
     pub(crate) fn run(&self) -> Running<Arc<Runs>> {
         Running::begin(Arc::clone(&self.runs))
     }
 
-    /// A place for a completion that the store is told later, if there is one.
+    /// Returns a permit for a completion in the background, if one is free.
     pub(crate) fn complete_later(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.pending_completions).try_acquire_owned().ok()
     }
 
-    /// The same for a release.
+    /// Returns a permit for a release in the background, if one is free.
     pub(crate) fn release_later(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.pending_releases).try_acquire_owned().ok()
     }
 
-    /// Whether within `grace` nothing runs any more.
+    /// Waits until nothing runs, for at most `grace`, and returns whether that happened.
     pub(crate) async fn drained(&self, grace: Duration) -> bool {
         self.runs.drained(grace).await
     }
 
-    /// From now on nothing begins.
+    /// Refuses new runs from now on.
     pub(crate) fn close(&self) {
         self.runs.close();
     }
@@ -175,7 +175,7 @@ impl Limits {
         self.runs.is_closed()
     }
 
-    /// What still runs is ended, and released.
+    /// Ends the runs that are left; their deliveries are released.
     pub(crate) fn end_runs(&self) {
         self.runs.end();
     }

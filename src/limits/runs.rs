@@ -1,4 +1,4 @@
-//! What runs, and the end of it when the process is to stop.
+//! Counts running handlers and background work, and waits for them at shutdown.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -9,20 +9,20 @@ use tokio::sync::Notify;
 
 #[derive(Debug)]
 pub(crate) struct Runs {
-    /// How many run, or wait in the background for the store.
+    /// The number of runs, including those that wait in the background for the store.
     running: AtomicUsize,
-    /// How many wait for the last of them: usually 0, and then nobody is told of it.
+    /// The number of callers that wait for the last run to end: usually 0, and then no notification is needed.
     draining: AtomicUsize,
-    /// Whether nothing may begin any more.
+    /// Whether new runs are refused.
     closed: AtomicBool,
-    /// Whether what still runs is to end.
+    /// Whether the runs that are left must end.
     ending: AtomicBool,
-    /// The last run has ended, or what still runs is to end.
+    /// Notified when the last run has ended, or when the runs that are left must end.
     changed: Notify,
 }
 
-/// What [`Runs::drained`] waits for the end of. What runs within a request borrows, what goes on in the background
-/// shares.
+/// One run, which [`Runs::drained`] waits for. A run within a request borrows the counter; a run in the background
+/// shares it.
 #[derive(Debug)]
 pub(crate) struct Running<R: Deref<Target = Runs>>(R);
 
@@ -37,7 +37,7 @@ impl Runs {
         })
     }
 
-    /// Counted first, and asked then: otherwise a shutdown in between would find that nothing runs.
+    /// Counts the run before it checks the flag: otherwise a shutdown in between would find that nothing runs.
     pub(super) fn begin_unless_closed(&self) -> Option<Running<&Self>> {
         let running = Running::begin(self);
         (!self.is_closed()).then_some(running)
@@ -63,7 +63,7 @@ impl Runs {
 
     async fn until(&self, is_so: impl Fn(&Self) -> bool) {
         loop {
-            // It hears of every change from here on, so that none is missed after the question.
+            // This future sees every change from here on, so a change after the check is not missed.
             let changed = self.changed.notified();
             if is_so(self) {
                 return;
@@ -83,7 +83,7 @@ impl<R: Deref<Target = Runs>> Running<R> {
         Self(runs)
     }
 
-    /// Waits until what still runs is to end.
+    /// Waits until the runs that are left must end.
     pub(crate) async fn is_to_end(&self) {
         self.0.until(|runs| runs.ending.load(Ordering::SeqCst)).await;
     }
@@ -98,7 +98,7 @@ impl<R: Deref<Target = Runs>> Drop for Running<R> {
     }
 }
 
-/// Somebody waits for the last end, until this is dropped.
+/// Counts a caller that waits for the last run, until this is dropped.
 struct Draining<'a>(&'a AtomicUsize);
 
 impl<'a> Draining<'a> {
@@ -143,7 +143,7 @@ mod tests {
             for (round, (runs, found_nothing)) in rounds.iter().enumerate() {
                 together(round);
                 if let Some(running) = runs.begin_unless_closed() {
-                    // Long enough for the other thread to look.
+                    // Long enough for the other thread's check.
                     (0..50).for_each(|_| std::hint::spin_loop());
                     assert!(!found_nothing.load(Ordering::SeqCst));
                     drop(running);

@@ -1,9 +1,9 @@
-//! How often the same test event may run, if nothing in it says when it was sent.
+//! Limits how often the same test event may run if it does not contain the time at which it was sent.
 //!
-//! A test event without a timestamp never grows old, so anyone who captured one can send it for ever, each time under
-//! a new id; and the sender's test button sends the same bytes each time it is pressed. So each run takes one
-//! of a few keys of its own in the store, beside that of its id, and within a minute only a handful may run. What
-//! goes beyond that leaves no record.
+//! A test event without a timestamp never becomes too old, so anyone who captured one can send it forever, each time
+//! under a new id. But the sender's test button sends the same bytes each time it is pressed. So each run takes one
+//! of a few extra keys in the store, in addition to the key of its id, and only a few runs are allowed per minute.
+//! Requests beyond that leave no record.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use crate::store::{Key, Keys};
 
-/// Of so many different test events what is known here is kept; the one that was sent the longest ago is forgotten.
+/// The number of different test events that are remembered here; the one that was sent the longest ago is evicted.
 const KEPT: usize = 1_024;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -27,15 +27,15 @@ pub(crate) struct TestEvents {
 
 #[derive(Debug)]
 struct Runs {
-    /// Those of the last minute, the oldest first.
+    /// The starts of the runs of the last minute, the oldest first.
     recent: VecDeque<Instant>,
-    /// So many of its keys, from the first on, are known to be completed.
+    /// How many of its keys, counted from the first, are known to be completed.
     completed: u16,
     since: Instant,
     last: Instant,
 }
 
-/// The keys of an undated test event, of which a run takes one.
+/// The keys of an undated test event. Each run takes one of them.
 #[derive(Debug)]
 pub(crate) struct RunKeys {
     first: Key,
@@ -44,12 +44,12 @@ pub(crate) struct RunKeys {
 }
 
 impl RunKeys {
-    /// `first` is made of the signed bytes.
+    /// `first` is derived from the signed bytes.
     pub(crate) fn new(first: Key) -> Self {
         Self { first, next: 0, any_in_progress: false }
     }
 
-    /// Whether a key that is taken is that of a run that goes on.
+    /// Whether one of the taken keys belongs to a run that has not ended.
     pub(crate) fn any_in_progress(&self) -> bool {
         self.any_in_progress
     }
@@ -68,8 +68,8 @@ impl TestEvents {
         Self { per_minute: per_minute as usize, in_all, known: Mutex::default() }
     }
 
-    /// Takes a place among the runs of this minute, and the first key that may be free. `false` if this may
-    /// not run now. `keep` is how long the store remembers.
+    /// Counts a run in this minute, and sets the first key that may be free. Returns `false` if the event may not run
+    /// now. `keep` is how long the store keeps a record.
     pub(crate) fn begin(&self, run: &mut RunKeys, keys: &mut Keys, keep: Duration) -> bool {
         let now = Instant::now();
         let mut known = self.lock();
@@ -99,7 +99,7 @@ impl TestEvents {
         true
     }
 
-    /// Goes on to the next key, since this one is taken. `false` if there is none.
+    /// Advances to the next key, because this one is taken. Returns `false` if there is none.
     pub(crate) fn next(&self, run: &mut RunKeys, keys: &mut Keys, completed: bool) -> bool {
         run.any_in_progress |= !completed;
         if completed
@@ -116,14 +116,14 @@ impl TestEvents {
         true
     }
 
-    /// It did not run after all.
+    /// Takes back the count of a run that did not start.
     pub(crate) fn give_back(&self, run: &RunKeys) {
         if let Some(runs) = self.lock().get_mut(&run.first) {
             runs.recent.pop_back();
         }
     }
 
-    /// Nothing under the lock can panic half-way, so a poisoned one is as good.
+    /// No code panics while it holds the lock, so a poisoned lock is still valid.
     fn lock(&self) -> MutexGuard<'_, HashMap<Key, Runs>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }

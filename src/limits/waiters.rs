@@ -1,4 +1,4 @@
-//! Duplicates that wait for the attempt that runs: how many, and with one body between them.
+//! Limits the duplicates that wait for a running attempt, and lets them share one body.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -28,7 +28,7 @@ struct Group {
     body: Arc<Body>,
 }
 
-/// A place among the waiting, given up when it is dropped.
+/// Counts one waiter until it is dropped.
 #[derive(Debug)]
 pub(crate) struct WaiterGuard {
     waiters: Arc<Waiters>,
@@ -36,7 +36,7 @@ pub(crate) struct WaiterGuard {
 }
 
 impl Default for Waiters {
-    /// More duplicates of one delivery than this at one time are no retries.
+    /// More simultaneous duplicates of one delivery than this are not genuine retries.
     fn default() -> Self {
         Self::new(16, 1_024)
     }
@@ -47,7 +47,8 @@ impl Waiters {
         Self { per_key, in_all, waiting: Mutex::default() }
     }
 
-    /// Waits for `key`; `body` is exchanged for the one that is held already, if the bytes are the same.
+    /// Registers a waiter for `key`. If the bytes are the same, `body` is replaced by the one that is already in
+    /// memory.
     pub(super) fn join(
         self: &Arc<Self>,
         key: Key,
@@ -77,7 +78,7 @@ impl Waiters {
         Ok(WaiterGuard { waiters: Arc::clone(self), key })
     }
 
-    /// Nothing under the lock can panic half-way, so a poisoned one is as good.
+    /// No code panics while it holds the lock, so a poisoned lock is still valid.
     fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }

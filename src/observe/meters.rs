@@ -1,5 +1,5 @@
-//! The handles of the metrics: asked for once, at a layer's first request, and kept. Where they are many,
-//! each when it is first needed.
+//! The handles of the metrics: registered at a layer's first request, and kept. Large groups of handles are
+//! registered one by one on first use.
 
 mod store;
 
@@ -16,7 +16,7 @@ use crate::metrics as names;
 use crate::provider::Provider;
 use crate::rejection::RejectionKind;
 
-/// The metrics of one layer; clones are the same.
+/// The metrics of one layer. Clones share them.
 #[derive(Clone, Default)]
 pub(crate) struct MetersOfLayer(Arc<OnceLock<Meters>>);
 
@@ -25,14 +25,14 @@ impl MetersOfLayer {
         self.0.get_or_init(|| Meters::new(provider.name(), provider.kinds()))
     }
 
-    /// The sender was answered while its handler runs on.
+    /// Counts a sender that was answered while its handler still runs.
     pub(crate) fn late(&self, kind: RejectionKind) {
         if let Some(meters) = self.0.get() {
             meters.refused(kind);
         }
     }
 
-    /// A handler has succeeded that had lost its lease.
+    /// Counts a handler that succeeded after its lease was lost.
     pub(crate) fn late_success(&self) {
         if let Some(meters) = self.0.get() {
             meters.late_successes.increment(1);
@@ -49,7 +49,7 @@ impl fmt::Debug for MetersOfLayer {
 pub(crate) struct Meters {
     sender: &'static str,
     kinds: &'static [&'static str],
-    /// By kind, and within it by outcome.
+    /// Ordered by kind, then by outcome.
     deliveries: Box<[OnceLock<Counter>]>,
     durations: [OnceLock<Histogram>; Outcome::COUNT],
     refusals: [Counter; RejectionKind::COUNT],
@@ -63,19 +63,19 @@ pub(crate) struct Meters {
     pending: [Gauge; 2],
     late_successes: Counter,
     refreshed: Counter,
-    /// By the labels of secrets, which may change while it runs; few.
+    /// By the labels of secrets: few, but they may change at run time.
     verified: RwLock<Vec<(Arc<str>, Counter)>>,
-    // Without a value until there is one.
+    // Registered only with their first value.
     last_accepted: OnceLock<Gauge>,
     records: OnceLock<[Gauge; 2]>,
 }
 
-/// The place of a kind among the labels; `None` until it is known.
+/// The position of a kind among the labels; `None` until it is known.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct KindLabel(Option<usize>);
 
 impl Meters {
-    /// Whether there is anything to measure for.
+    /// Whether measurements are used.
     pub(crate) const MEASURE: bool = true;
 
     fn new(sender: &'static str, kinds: &'static [&'static str]) -> Self {
@@ -86,7 +86,7 @@ impl Meters {
         };
         let pending =
             |verb: Verb| gauge!(names::PENDING, "sender" => sender, "verb" => verb.as_str());
-        // What the stores count has no sender; from here on it is there, with 0.
+        // The counters of the stores have no sender. Registered here, so that they exist with 0.
         let _ = (counter!(names::TAKEOVERS), counter!(names::EVICTIONS));
         Self {
             sender,
@@ -110,14 +110,14 @@ impl Meters {
         }
     }
 
-    /// The label of a kind that came from outside, and is none itself.
+    /// Returns the label for a kind that came from outside. The kind itself is never a label.
     pub(crate) fn kind(&self, kind: Option<&str>) -> KindLabel {
         let known = |kind| self.kinds.iter().position(|known| *known == kind);
         let other = self.kinds.len();
         KindLabel(Some(kind.map_or(other + 1, |kind| known(kind).unwrap_or(other))))
     }
 
-    /// A request has ended; an authentic, fresh one is a delivery, and a challenge.
+    /// Counts a request that has ended. It also counts as a delivery if it is authentic and fresh, or a challenge.
     pub(crate) fn ended(&self, kind: KindLabel, outcome: Outcome, duration: Duration) {
         let place = outcome.place();
         let histogram = self.durations[place].get_or_init(
@@ -182,7 +182,7 @@ impl Meters {
         gauge.set(unix_seconds(SystemTime::now()));
     }
 
-    /// A delivery that was handled came again with other bytes.
+    /// Counts a handled delivery that came again with other bytes.
     pub(crate) fn refreshed(&self) {
         self.refreshed.increment(1);
     }
@@ -207,7 +207,7 @@ impl Meters {
         }
     }
 
-    /// How full the memory store is, and when its oldest record was claimed.
+    /// Sets the number of records in the memory store, and when the oldest one was claimed.
     pub(crate) fn records(&self, records: usize, oldest: Option<SystemTime>) {
         let [count, age] = self.records.get_or_init(|| {
             [names::RECORDS, names::OLDEST_RECORD].map(|name| gauge!(name, "sender" => self.sender))
@@ -217,7 +217,7 @@ impl Meters {
     }
 }
 
-/// What a gauge stands higher by until this is dropped.
+/// Raises a gauge until it is dropped.
 pub(crate) struct GaugeGuard {
     gauge: Gauge,
     height: f64,
@@ -248,7 +248,7 @@ impl fmt::Debug for GaugeGuard {
     }
 }
 
-/// A run of a handler, until this is dropped.
+/// Measures one run of a handler until it is dropped.
 pub(crate) struct Timed {
     histogram: Histogram,
     began: Instant,

@@ -1,7 +1,7 @@
-//! What is said about a delivery: one span, one event a refusal, and counters.
+//! Logs and metrics of a delivery: one span, one event per refusal, and counters.
 //!
-//! What a client sent before it was authenticated is never written above DEBUG. That such requests come is, in the
-//! notices, a few times per minute. What was authenticated is escaped and cut. Labels of metrics are from fixed sets.
+//! Content of an unauthenticated request is never written above DEBUG. The notices say that such requests arrive, a
+//! few times per minute. Authenticated content is escaped and truncated. Labels of metrics come from fixed sets.
 
 #[cfg(feature = "metrics")]
 mod meters;
@@ -27,7 +27,7 @@ use crate::rejection::{RejectionKind, Reply};
 use crate::run_state::RunState;
 use crate::store::AnyStore;
 
-/// The span of one delivery. Its fields are filled in as they become known.
+/// Makes the span of one delivery. Its fields are filled in as they become known.
 pub(crate) fn span(sender: &'static str) -> Span {
     info_span!(
         "webhook",
@@ -53,11 +53,11 @@ pub(crate) enum Outcome {
     Rejected(RejectionKind),
 }
 
-#[cfg_attr(not(feature = "metrics"), allow(dead_code, reason = "the labels of metrics"))]
+#[cfg_attr(not(feature = "metrics"), allow(dead_code, reason = "used only as metric labels"))]
 impl Outcome {
     pub(crate) const COUNT: usize = 4 + RejectionKind::COUNT;
 
-    /// Below [`COUNT`](Self::COUNT).
+    /// Returns an index below [`COUNT`](Self::COUNT).
     pub(crate) const fn place(self) -> usize {
         match self {
             Self::Completed => 0,
@@ -79,7 +79,7 @@ impl Outcome {
     }
 }
 
-/// What a store is asked.
+/// An operation of a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verb {
     Claim,
@@ -89,7 +89,7 @@ pub(crate) enum Verb {
 }
 
 impl Verb {
-    #[cfg_attr(not(feature = "metrics"), allow(dead_code, reason = "the labels of metrics"))]
+    #[cfg_attr(not(feature = "metrics"), allow(dead_code, reason = "used only as metric labels"))]
     pub(crate) const ALL: [Self; 4] = [Self::Claim, Self::Renew, Self::Complete, Self::Release];
 
     pub(crate) const fn as_str(self) -> &'static str {
@@ -102,14 +102,14 @@ impl Verb {
     }
 }
 
-/// Watches one request from its headers to its end.
+/// Observes one request from its headers to its end.
 pub(crate) struct Observation<'a> {
     run: &'a RunState,
     meters: &'a Meters,
     store: &'a AnyStore,
     notices: &'a Notices,
     kind: KindLabel,
-    /// Whether anybody wants to know.
+    /// Whether the span or the metrics are in use.
     is_measured: bool,
 }
 
@@ -122,7 +122,7 @@ impl<'a> Observation<'a> {
     ) -> Self {
         let is_measured = Meters::MEASURE || !run.span().is_disabled();
         if is_measured {
-            // From here on.
+            // The measured time starts here.
             run.arrived();
         }
         Self { run, meters, store, notices, kind: KindLabel::default(), is_measured }
@@ -135,7 +135,7 @@ impl<'a> Observation<'a> {
         }
     }
 
-    /// By the label of the secret that fitted, which is one of those that were configured.
+    /// Counts a verified request by the label of the matched secret, which was configured.
     pub(crate) fn verified(&self, label: Option<&Arc<str>>, webhook_id: Option<&str>) {
         let Some(label) = label else { return };
         self.meters.verified(label);
@@ -149,7 +149,7 @@ impl<'a> Observation<'a> {
         }
     }
 
-    /// After authentication: the id is not signed, but came with something that is.
+    /// Records the id and the kind. Called after authentication: the id is not signed, but came with signed bytes.
     pub(crate) fn identified(&mut self, id: Option<&DeliveryId>, kind: Option<&str>) {
         self.kind = self.meters.kind(kind);
         let span = self.run.span();
@@ -185,16 +185,17 @@ impl<'a> Observation<'a> {
         self.end(Outcome::Rejected(kind), Some(kind.status()));
     }
 
-    /// The request that is, or was, handed on all the same.
+    /// Reports a request that would have been refused, but is or was passed on.
     pub(crate) fn would_refuse(&self, kind: RejectionKind) {
         self.would_answer_late(kind);
         self.end(Outcome::WouldRefuse, None);
     }
 
-    /// The same where the run has an end of its own to tell.
+    /// Reports a refusal in observe-only mode. The run then reports its own end.
     pub(crate) fn would_answer_late(&self, kind: RejectionKind) {
         let reason = kind.as_str();
-        // Also of what is not authentic, which here is what is looked for. Nothing of it is written.
+        // Also logged for a request that is not authentic, because finding those is the purpose of this mode. None of
+        // its content is written.
         self.run.in_span(|| match is_authenticated(kind) {
             true => warn!(reason, "delivery would have been refused, if not for observe-only"),
             false => info!(reason, "request would have been refused, if not for observe-only"),
@@ -217,7 +218,7 @@ impl<'a> Observation<'a> {
     }
 }
 
-/// The sender was answered while its handler runs on; the run's own end is still to come.
+/// Reports that the sender was answered while its handler still runs. The run reports its own end later.
 pub(crate) fn late(run: &RunState, meters: &MetersOfLayer, reply: &Reply) {
     run.in_span(|| say(reply.kind()));
     meters.late(reply.kind());
@@ -229,7 +230,7 @@ fn say(kind: RejectionKind) {
         RejectionKind::Duplicate | RejectionKind::Challenge | RejectionKind::Filtered => {
             debug!(reason, "answered without the handler");
         }
-        // Said already, where more was known: of a store that is down once, not for every request.
+        // Already logged with more details; for a store that is down, once and not for every request.
         RejectionKind::Stale | RejectionKind::StoreDown => {}
         _ if is_authenticated(kind) => warn!(reason, "delivery refused"),
         _ => debug!(reason, "request refused"),
@@ -250,7 +251,7 @@ fn is_authenticated(kind: RejectionKind) -> bool {
         )
 }
 
-/// Whether it is an authentic request that is refused without a run, so that a captured one repeats it at will.
+/// Whether this refuses an authentic request without a run. An attacker can repeat such a captured request at will.
 fn comes_before_a_run(kind: RejectionKind) -> bool {
     matches!(
         kind,

@@ -1,4 +1,4 @@
-//! The same without the feature `metrics`: nothing, and no reading of a clock.
+//! The metric handles without the feature `metrics`: they do nothing, and read no clock.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};

@@ -1,6 +1,6 @@
-//! What the operator has to know and no answer says: most often that a setting is wrong. Each line names the likely
-//! cause and what to do. A client that has proved nothing, or repeats what it has captured, can cause some of them, so
-//! their number is limited.
+//! Log lines about problems that no answer reveals to the operator, usually a wrong setting. Each line names the
+//! likely cause and what to do. An unauthenticated client, or one that repeats a captured request, can cause some of
+//! them, so their number is limited.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,7 +23,7 @@ pub(crate) struct Notices {
     refreshed: WarnOnce,
     pub(crate) settings: WarnOnce,
     pub(crate) observe_only: WarnOnce,
-    /// Whether any request has proved authentic.
+    /// Whether any request was authentic.
     any_authentic: Arc<AtomicBool>,
 }
 
@@ -46,13 +46,13 @@ impl Default for Notices {
 
 impl Notices {
     pub(crate) fn authentic(&self) {
-        // Read first: the line stays shared.
+        // Read first, so that the cache line stays shared between cores.
         if !self.any_authentic.load(Ordering::Relaxed) {
             self.any_authentic.store(true, Ordering::Relaxed);
         }
     }
 
-    /// A signature or token fits none of these secrets, and none has since they are in use.
+    /// A signature or token matches none of these secrets, and none has matched since they came into use.
     pub(crate) fn never_fitted(&self, webhook_id: Option<&str>) {
         if let Some(lines_left_out) = self.never_fitted.allows() {
             let webhook_id = webhook_id.map(Escaped);
@@ -66,7 +66,7 @@ impl Notices {
         }
     }
 
-    /// No webhook is known by what the request names, and none of the layer's has ever been heard of.
+    /// The request names an unknown webhook, and the layer has received no authentic request yet.
     pub(crate) fn unknown_webhook(&self) {
         if self.any_authentic.load(Ordering::Relaxed) {
             return;
@@ -80,7 +80,7 @@ impl Notices {
         }
     }
 
-    /// A signature does not fit a body that is not as long as its header says.
+    /// A signature does not match, and the body's length differs from its header.
     pub(crate) fn body_changed(&self, content_length: usize, body_bytes: usize) {
         if let Some(lines_left_out) = self.body_changed.allows() {
             warn!(
@@ -93,7 +93,7 @@ impl Notices {
         }
     }
 
-    /// How an authentic request that is too old or too new may be logged; `None` is not at all.
+    /// Returns how many lines were left out if a stale authentic request may be logged now, or `None` if it may not.
     pub(crate) fn stale(&self) -> Option<u64> {
         self.stale.allows()
     }

@@ -1,5 +1,5 @@
-//! Ahead of step 1, where the settings ask for it: which addresses may send. The answer to an address that may not
-//! does not depend on what it sent.
+//! Before step 1, if configured: checks whether the address may send. The answer to a blocked address does not depend
+//! on the request.
 
 use std::net::IpAddr;
 
@@ -9,7 +9,7 @@ use crate::receiver::Receiver;
 use crate::rejection::Reply;
 use crate::run_state::RunState;
 
-/// The address under which a failure of this request counts, if it counts.
+/// Returns the address to which a failure of this request is charged, if failures are counted.
 pub(super) fn check<P>(
     receiver: &Receiver<P>,
     exchange: &impl Exchange,
@@ -28,7 +28,7 @@ pub(super) async fn admit<P>(
     #[cfg(feature = "throttle")]
     if let Some(address) = counted {
         let patience = run.arrived() + receiver.body_deadline;
-        // Boxed: most layers ask for no address, and their deliveries do not carry the room for it.
+        // Boxed: most layers do not check addresses, and their deliveries should not carry its size.
         return Box::pin(receiver.access.admit(address, patience)).await;
     }
     _ = (receiver, counted, run);

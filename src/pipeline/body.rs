@@ -1,4 +1,4 @@
-//! Step 2: the raw body, within its limit, its deadline, and the cap over all requests.
+//! Step 2: reads the raw body, within its limit, its deadline, and the cap on the bytes of all requests.
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -17,31 +17,33 @@ use crate::receiver::Receiver;
 use crate::rejection::{RejectionKind, Reply};
 use crate::run_state::RunState;
 
-/// The least rate is kept over each span of this length, so that a pause of the network is not the end.
+/// The minimum rate is measured over spans of this length, so that a short pause of the network does not end the
+/// request.
 const RATE_SPAN: Duration = Duration::from_secs(2);
 
-/// A server that has time looks at a body at most this much after the end of a span.
+/// A server that is not overloaded checks the rate at most this long after the end of a span.
 const ON_TIME: Duration = Duration::from_millis(50);
 
-/// What has arrived of a body.
+/// The part of a body that has arrived.
 struct Gathered {
-    /// A body in one piece, as most are, is handed on without a copy.
+    /// A body in one piece, which is the usual case, is passed on without a copy.
     first: Bytes,
-    /// Several pieces are copied into one buffer: a piece may be a few bytes of a large buffer of the server,
-    /// which would stay in memory with it. Its capacity is what the share counts.
+    /// Several pieces are copied into one buffer. A piece may be a few bytes of a large buffer of the server, and
+    /// keeping it would keep that buffer in memory. The share counts this buffer's capacity.
     rest: Vec<u8>,
     share: Share,
-    /// The piece that did not fit any more.
+    /// The piece that no longer fitted.
     refused: Option<Bytes>,
 }
 
-/// Why there is no whole body.
+/// Why the body could not be read to its end.
 enum Broken {
     Kind(RejectionKind),
     Room(NoRoom),
 }
 
-/// Reads the body. There is one deadline for all of it: a deadline for each piece is beaten by a byte a second.
+/// Reads the body. The deadline is for the whole body: a client could defeat a deadline per piece with one byte per
+/// second.
 pub(super) async fn collect<P: Provider>(
     receiver: &Receiver<P>,
     exchange: &mut impl Exchange,
@@ -54,7 +56,7 @@ pub(super) async fn collect<P: Provider>(
         let mut reading = pin!(gather(receiver, exchange, &mut gathered, &arrived));
         match poll_fn(|cx| Poll::Ready(reading.as_mut().poll(cx))).await {
             Poll::Ready(read) => read,
-            // Boxed: timers are large, and every delivery would carry the room for them.
+            // Boxed: timers are large, and every delivery would carry their size.
             Poll::Pending => Box::pin(within_time(receiver, run, &arrived, reading)).await,
         }
     };
@@ -67,7 +69,7 @@ pub(super) async fn collect<P: Provider>(
         Ok(()) => Ok(Body::new(bytes, gathered.share)),
         Err(Broken::Kind(kind)) => Err(kind.into()),
         Err(Broken::Room(room)) => {
-            // A newcomer that found everything in use is not at fault.
+            // A new request that found all bytes in use is not at fault.
             if room == NoRoom::Full {
                 client.forgive();
             }
@@ -96,7 +98,7 @@ async fn gather<P: Provider>(
         });
         let Some(piece) = piece.await? else { return Ok(gathered.share.settle()?) };
         if std::mem::replace(&mut has_begun, true) {
-            // A body that is always ready must not keep the deadline from being looked at.
+            // Yields, so that a body that is always ready cannot delay the deadline's check.
             tokio::task::coop::consume_budget().await;
         }
         let piece = piece.map_err(|error| match error {
@@ -108,7 +110,7 @@ async fn gather<P: Provider>(
     }
 }
 
-/// Ends the reading of a body at its deadline, or once it comes more slowly than the least rate.
+/// Stops reading a body at its deadline, or once it arrives below the minimum rate.
 async fn within_time<P: Provider>(
     receiver: &Receiver<P>,
     run: &RunState,
@@ -127,7 +129,7 @@ async fn within_time<P: Provider>(
             return Err(RejectionKind::BodyTooSlow.into());
         }
         let (bytes, now) = (arrived.load(Ordering::Relaxed), Instant::now());
-        // Where this was looked at late, the server has no time: its client may not be the slow one.
+        // If this check is late, the server is overloaded, and the client may not be the slow one.
         if ((bytes - before) as u64) < least && now < end + ON_TIME {
             return Err(RejectionKind::BodyTooSlow.into());
         }
@@ -167,7 +169,7 @@ impl Gathered {
         Ok(())
     }
 
-    /// Room for one more piece: none of our own for the first one.
+    /// Reserves room for one more piece. The first piece needs no buffer of our own.
     fn make_room<P: Provider>(
         &mut self,
         piece: &Bytes,
@@ -178,11 +180,11 @@ impl Gathered {
         let needed = self.len() + piece.len();
         let has = self.share.bytes();
         if needed > has {
-            // What has arrived decides how much is reserved, never more than twice as much because of what a
-            // header promises.
+            // The reservation is at most four times the bytes that have arrived, whatever length a header announces.
+            // Doubling adds a quarter of the HMAC's time to a body of 1 MB (`peers goals G3`).
             let room = match has {
                 0 => needed,
-                _ => needed.max((2 * has).min(announced(exchange).unwrap_or(limit).min(limit))),
+                _ => needed.max((4 * has).min(announced(exchange).unwrap_or(limit).min(limit))),
             };
             receiver.limits.take_bytes(&mut self.share, room - has, limit)?;
         }
@@ -192,13 +194,14 @@ impl Gathered {
         Ok(())
     }
 
-    /// Copies what has arrived into a buffer of our own, of as many bytes as the share counts.
+    /// Copies the pieces so far into a buffer of our own, with as many bytes as the share counts.
     fn own(&mut self) {
         self.rest.reserve_exact(self.share.bytes() - self.rest.len());
         self.rest.extend_from_slice(&std::mem::take(&mut self.first));
     }
 
-    /// The body is held while its client has proved nothing: in no more memory than is counted.
+    /// Waits for the next piece. The client has not been authenticated, so the body must not use more memory than is
+    /// counted.
     fn wait(&mut self, waker: &Waker, account: impl FnOnce() -> Account) -> Result<(), NoRoom> {
         if !self.first.is_empty() {
             self.own();
@@ -214,7 +217,7 @@ impl Gathered {
     }
 }
 
-/// The length that the headers announce, if they do.
+/// Returns the length that the headers announce, if any.
 pub(super) fn announced(exchange: &impl Exchange) -> Option<usize> {
     std::str::from_utf8(exchange.headers().get("content-length")?).ok()?.trim().parse().ok()
 }

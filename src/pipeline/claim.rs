@@ -1,4 +1,4 @@
-//! Step 6: the store says whether this attempt may run.
+//! Step 6: the store decides whether this attempt may run.
 
 use std::cmp::min;
 use std::future::{Future, Ready, ready};
@@ -10,112 +10,108 @@ use tokio::time::{Instant, sleep};
 
 use super::identify::Identified;
 use super::settle::{self, pauses};
-use crate::limits::{Body, HeldBody, RunPermit, Running, Runs};
+use crate::delivery::Verified;
+use crate::limits::{RunPermit, Running, Runs};
 use crate::provider::Provider;
 use crate::receiver::{OnStoreDown, Receiver};
 use crate::rejection::{RejectionKind, Reply};
 use crate::run_state::{Moment, Phase, RunState};
-use crate::store::{Claims, Fence, Keys, ONE_QUESTION, Owner, StoreError};
+use crate::store::{Claims, Fence, Held, ONE_QUESTION, Owner, StoreError};
 
-/// A delivery that this attempt may run, and alone.
+/// The exclusive right of this attempt to run a delivery.
 pub(super) struct Claimed<'a> {
-    pub(super) owner: Owner,
-    pub(super) attempt: u32,
-    /// A time before the store was asked: the lease runs from then or later.
+    /// A time before the claim was sent to the store: the lease starts then or later.
     pub(super) since: Moment,
-    pub(super) body: HeldBody,
-    /// What a shutdown waits for: a claim goes on without its client, and its handler follows.
+    /// Makes a shutdown wait for this run: a claim continues without its client, and so does its handler.
     pub(super) running: Running<&'a Runs>,
-    /// The right to run a handler, of which there are only so many. `None` while this waits.
+    /// The right to run a handler. The number of permits is limited. `None` while this attempt waits.
     permit: Option<RunPermit>,
 }
 
-/// At once, or boxed.
+/// An immediate result, or a boxed future.
 type Acquiring<'a, F> = Either<Ready<Result<Claimed<'a>, Reply>>, Pin<Box<F>>>;
 
-/// Claims every key of the delivery and writes their fences, or says why not. At once, if the store answers at once and
-/// nobody else has a key. The rest is boxed: most deliveries never wait, and need not carry the room for it.
+/// Claims every key of the delivery and writes their fences, or returns the refusal. The result is immediate if the
+/// store answers at once and no other attempt has a key. The waiting part is boxed: most deliveries never wait and
+/// should not carry its size.
 pub(super) fn acquire<'a: 'd, 'd, P: Provider>(
     receiver: &'a Receiver<P>,
-    delivery: &'d mut Identified,
-    body: Body,
+    identified: &'d mut Identified,
     run: &'d RunState,
 ) -> Acquiring<'a, impl Future<Output = Result<Claimed<'a>, Reply>> + use<'a, 'd, P>> {
-    if let Some(run_keys) = &mut delivery.run_keys
-        && !receiver.limits.test_events.begin(run_keys, &mut delivery.keys, receiver.retention())
-    {
-        return Either::Left(ready(Err(RejectionKind::Duplicate.into())));
+    if let Some(run_keys) = &mut identified.run_keys {
+        let Held { keys, keep, .. } = &mut identified.delivery.edit().held;
+        if !receiver.limits.test_events.begin(run_keys, keys, *keep) {
+            return Either::Left(ready(Err(RejectionKind::Duplicate.into())));
+        }
     }
-    let contends = match ask_once(receiver, delivery, body, run) {
+    let contends = match ask_once(receiver, identified, run) {
         Ok((claimed, true)) => return Either::Left(ready(Ok(claimed))),
         Ok((claimed, false)) => claimed,
         Err(reply) => {
-            give_back(receiver, delivery);
+            give_back(receiver, identified);
             return Either::Left(ready(Err(reply)));
         }
     };
     Either::Right(Box::pin(async move {
-        let claimed = contend(receiver, delivery, contends, run).await;
+        let claimed = contend(receiver, identified, contends, run).await;
         if claimed.is_err() {
-            give_back(receiver, delivery);
+            give_back(receiver, identified);
         }
         claimed
     }))
 }
 
-fn give_back<P>(receiver: &Receiver<P>, delivery: &Identified) {
-    if let Some(run_keys) = &delivery.run_keys {
+fn give_back<P>(receiver: &Receiver<P>, identified: &Identified) {
+    if let Some(run_keys) = &identified.run_keys {
         receiver.limits.test_events.give_back(run_keys);
     }
 }
 
-/// Asks a store that takes no waiting, and says whether all keys are claimed. If not, they may be later.
+/// Calls a store that can answer immediately, and returns whether all keys are claimed. If not, a later call may
+/// succeed.
 fn ask_once<'a, P: Provider>(
     receiver: &'a Receiver<P>,
-    delivery: &mut Identified,
-    body: Body,
+    identified: &mut Identified,
     run: &RunState,
 ) -> Result<(Claimed<'a>, bool), Reply> {
-    let keys = &mut delivery.keys;
+    let Held { keys, owner, attempt, keep } = &mut identified.delivery.edit().held;
     let since = Moment::now();
     run.arrived_by(since.instant);
-    let mut claimed = Claimed {
-        owner: Owner::random(),
-        attempt: 0,
+    let claimed = Claimed {
         since,
-        body: HeldBody::Alone(body),
         running: receiver.limits.begin()?,
         permit: Some(receiver.limits.run_permit()?),
     };
-    // From here on something may be held: if the client leaves, this goes on in a task.
+    // From here on a claim may exist: if the client leaves, this run continues in a task.
     run.enter(Phase::Held);
-    let (lease, keep) = (receiver.lease, receiver.retention());
+    let (lease, at) = (receiver.lease, since.instant);
     let is_known = receiver.store.first_unrecorded(keys.all()).is_some();
-    let at = since.instant;
-    let mut now = || receiver.store.claim_now(keys.all_mut(), claimed.owner, lease, keep, at);
+    let mut now = || receiver.store.claim_now(keys.all_mut(), *owner, lease, *keep, at);
     match if is_known { None } else { now() } {
-        Some(Ok(Claims::Acquired { attempt })) => {
-            claimed.attempt = attempt;
+        Some(Ok(Claims::Acquired { attempt: this })) => {
+            *attempt = this;
             Ok((claimed, true))
         }
-        Some(Ok(Claims::Completed { place })) if delivery.run_keys.is_none() => {
+        Some(Ok(Claims::Completed { place })) if identified.run_keys.is_none() => {
             run.enter(Phase::Idle);
-            Err(duplicate(receiver, delivery, place))
+            Err(duplicate(receiver, identified, place))
         }
         _ => Ok((claimed, false)),
     }
 }
 
-/// A request that finds its delivery in progress waits for the end of the running attempt. It takes the delivery
-/// over if the attempt fails, and answers with the attempt's success otherwise.
+/// Waits while another attempt has the delivery. If that attempt fails, this one takes the delivery over; if it
+/// succeeds, this request is answered as a duplicate.
 async fn contend<'a, P: Provider>(
     receiver: &Receiver<P>,
-    delivery: &mut Identified,
+    identified: &mut Identified,
     mut claimed: Claimed<'a>,
     run: &RunState,
 ) -> Result<Claimed<'a>, Reply> {
-    let Identified { keys, run_keys, .. } = delivery;
-    // Whether a question went unanswered, so that it is not known what the owner holds.
+    let Identified { delivery, body, run_keys, .. } = identified;
+    let Verified { held, body: bytes, .. } = delivery.edit();
+    // Whether a claim went unanswered, so that it is unknown which keys the owner has.
     let mut unsure = false;
     let deadline = receiver.answer_by(run);
     let patience = match receiver.on_store_down {
@@ -128,16 +124,16 @@ async fn contend<'a, P: Provider>(
         if receiver.limits.is_closed() {
             run.enter(Phase::Idle);
             if unsure {
-                settle::release_later(receiver, keys, claimed.owner);
+                settle::release_later(receiver, &held.keys, held.owner);
             }
             return Err(RejectionKind::ShuttingDown.into());
         }
         let pause = pauses.next().unwrap_or_default();
-        // Taken while nothing is held, and kept while that is not known.
+        // The permit is taken before a claim, and kept as long as the claim's result is unknown.
         if claimed.permit.is_none() {
             claimed.permit = match receiver.limits.run_permit() {
                 Ok(permit) => Some(permit),
-                // The run that it waits for may go on as well.
+                // All permits are in use, possibly by the run that this request waits for, so it keeps waiting.
                 Err(_) if waiting.is_some() && Instant::now() < deadline => {
                     sleep(min(pause, deadline - Instant::now())).await;
                     continue;
@@ -147,14 +143,14 @@ async fn contend<'a, P: Provider>(
         }
         run.enter(Phase::Held);
         claimed.since = Moment::now();
-        let claims = claim(receiver, keys, &claimed, patience).await;
+        let claims = claim(receiver, held, claimed.since, patience).await;
         if unsure && matches!(claims, Ok(Claims::Completed { .. } | Claims::InProgress { .. })) {
-            // A question that was given up may have taken effect before the one that was answered.
+            // A claim that timed out may have taken effect before the one that was answered.
             let limit = min(patience, Instant::now() + ONE_QUESTION);
-            settle::release(receiver, keys.all(), claimed.owner, limit).await;
-            // The release may reach the store later, in the background: under another owner, it cannot take
-            // away what is claimed from here on.
-            (claimed.owner, unsure) = (Owner::random(), false);
+            settle::release(receiver, held.keys.all(), held.owner, limit).await;
+            // The release may reach the store later, from the background. With a new owner, it cannot release what is
+            // claimed from here on.
+            (held.owner, unsure) = (Owner::random(), false);
         }
         let of_first_key = match claims {
             Ok(Claims::Completed { place: 0 }) => Some(true),
@@ -162,51 +158,57 @@ async fn contend<'a, P: Provider>(
             _ => None,
         };
         if let (Some(is_completed), Some(run_keys)) = (of_first_key, &mut *run_keys)
-            && receiver.limits.test_events.next(run_keys, keys, is_completed)
+            && receiver.limits.test_events.next(run_keys, &mut held.keys, is_completed)
         {
             continue;
         }
         let pause = match claims {
-            Ok(Claims::Acquired { attempt }) => return Ok(Claimed { attempt, ..claimed }),
+            Ok(Claims::Acquired { attempt }) => {
+                held.attempt = attempt;
+                return Ok(claimed);
+            }
             Ok(Claims::Completed { place }) => {
                 run.enter(Phase::Idle);
                 return Err(match run_keys {
-                    // Each key is taken, and one of these runs may yet fail.
+                    // Every key is taken, and one of those runs may still fail.
                     Some(run_keys) if place == 0 && run_keys.any_in_progress() => {
                         RejectionKind::InProgress.into()
                     }
-                    _ => duplicate(receiver, delivery, place),
+                    _ => duplicate(receiver, identified, place),
                 });
             }
             Ok(Claims::InProgress { place, retry_after }) => {
-                // Nothing is held while waiting: a client that leaves leaves nothing behind.
+                // A waiting request has no claim, so a client that leaves needs no cleanup.
                 run.enter(Phase::Idle);
                 claimed.permit = None;
                 let left = deadline.saturating_duration_since(Instant::now());
                 if left.is_zero() || run.is_detached() {
                     return Err(Reply::later(RejectionKind::InProgress, retry_after));
                 }
-                if waiting.is_none() {
-                    // By the key that is taken: replays of one body have an id each.
-                    let taken = keys.all()[place].0;
-                    let joined = receiver.limits.wait_for(taken, claimed.body);
-                    let joined = joined.map_err(|kind| Reply::later(kind, retry_after))?;
-                    waiting = Some((joined.0, receiver.meters().waiting()));
-                    claimed.body = joined.1;
+                if waiting.is_none()
+                    && let Some(alone) = body.take()
+                {
+                    // Waiters are grouped by the taken key, because replays of one body have different ids.
+                    let taken = held.keys.all()[place].0;
+                    let joined = receiver.limits.wait_for(taken, alone);
+                    let (place, shared) = joined.map_err(|kind| Reply::later(kind, retry_after))?;
+                    waiting = Some((place, receiver.meters().waiting()));
+                    *bytes = shared.bytes().clone();
+                    *body = Some(shared);
                 }
-                claimed.owner = Owner::random();
-                // The lease's end may be nearer than the next question. Never ask without a pause.
+                held.owner = Owner::random();
+                // The lease may end before the next regular claim. There is always a pause between two claims.
                 min(min(pause, left), retry_after.max(Duration::from_millis(1)))
             }
             Err(error) => {
                 unsure = true;
                 let left = patience.saturating_duration_since(Instant::now());
                 if left.is_zero() || run.is_detached() {
-                    // The question may still take effect; no other attempt should wait for that lease.
-                    settle::release_later(receiver, keys, claimed.owner);
+                    // The claim may still take effect, and no other attempt should have to wait for its lease.
+                    settle::release_later(receiver, &held.keys, held.owner);
                     give_up(receiver, &error, run)?;
-                    // Fences of an earlier attempt are not this one's.
-                    keys.all_mut().iter_mut().for_each(|(_, fence)| *fence = Fence::new(0));
+                    // This attempt has no fences; those of an earlier claim must not be used.
+                    held.keys.all_mut().iter_mut().for_each(|(_, fence)| *fence = Fence::new(0));
                     return Ok(claimed);
                 }
                 tracing::debug!(%error, "delivery store did not answer a claim, asking again");
@@ -217,31 +219,31 @@ async fn contend<'a, P: Provider>(
     }
 }
 
-/// Asks once; or twice, if the answer took so long that the lease may soon be over: the store then renews it, or
-/// says that another attempt took over. What has succeeded here is completed, whatever the store knows of it.
+/// Claims once, or twice if the answer took so long that the lease may end soon: the store then renews the lease, or
+/// reports that another attempt took over. A success recorded in this process counts as completed, whatever the store
+/// says.
 async fn claim<P: Provider>(
     receiver: &Receiver<P>,
-    keys: &mut Keys,
-    claimed: &Claimed<'_>,
+    Held { keys, owner, keep, .. }: &mut Held,
+    since: Moment,
     patience: Instant,
 ) -> Result<Claims, StoreError> {
     if let Some(place) = receiver.store.first_unrecorded(keys.all()) {
         return Ok(Claims::Completed { place });
     }
-    let (lease, keep) = (receiver.lease, receiver.retention());
-    let mut ask = async || {
-        receiver.store.claim_until(patience, keys.all_mut(), claimed.owner, lease, keep).await
-    };
+    let lease = receiver.lease;
+    let mut ask =
+        async || receiver.store.claim_until(patience, keys.all_mut(), *owner, lease, *keep).await;
     match ask().await? {
-        Claims::Acquired { .. } if claimed.since.instant.elapsed() >= lease / 2 => ask().await,
+        Claims::Acquired { .. } if since.instant.elapsed() >= lease / 2 => ask().await,
         claims => Ok(claims),
     }
 }
 
-/// The key at this place is completed.
-fn duplicate<P: Provider>(receiver: &Receiver<P>, delivery: &Identified, place: usize) -> Reply {
-    // The tags, which come before, were not known: the same id with other bytes.
-    if delivery.id_place == Some(place) {
+/// Answers a duplicate whose key at `place` is completed.
+fn duplicate<P: Provider>(receiver: &Receiver<P>, identified: &Identified, place: usize) -> Reply {
+    // The tags come before the id and were new, so this is a known id with other bytes.
+    if identified.id_place == Some(place) {
         receiver.meters().refreshed();
         receiver.notices.refreshed();
     }

@@ -1,4 +1,4 @@
-//! A run that outlives its client: the future that is being dropped moves itself to a task.
+//! Lets a run outlive its client: when its future is dropped, the run moves to a task.
 
 use std::fmt;
 use std::future::Future;
@@ -15,22 +15,22 @@ use crate::observe::MetersOfLayer;
 use crate::rejection::{RejectionKind, Reply};
 use crate::run_state::{Phase, RunState};
 
-/// The pipeline's future as the client's connection sees it. Dropped, or late, while something is held,
-/// it goes on in a task; there is no task for a delivery whose client stays.
+/// The pipeline's future as the framework polls it. If it is dropped or late while a claim may exist, it continues in
+/// a task. A delivery whose client stays needs no task.
 pub(crate) struct DetachOnDrop<F: ?Sized + Future> {
     future: Option<Pin<Box<F>>>,
     run: Arc<RunState>,
     answer_within: Duration,
     meters: MetersOfLayer,
-    /// Only once a handler has waited for long.
+    /// Created only after a handler has waited for a long time.
     timer: Option<Pin<Box<Sleep>>>,
     spawn: fn(Instrumented<Pin<Box<F>>>) -> bool,
     late: fn(Reply) -> F::Output,
 }
 
 impl<F: ?Sized + Future> DetachOnDrop<F> {
-    /// `spawn` runs the future in a task, and says whether it could. `late` writes the answer of a handler that is
-    /// late. Both are called in the span of the run.
+    /// `spawn` moves the future to a task and returns whether it could. `late` writes the answer for a handler that
+    /// is late. Both are called in the span of the run.
     pub(crate) fn new(
         future: Pin<Box<F>>,
         run: Arc<RunState>,
@@ -65,9 +65,9 @@ impl<F: ?Sized + Future> Future for DetachOnDrop<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.get_mut();
-        // Taken out: one that panics is not to be moved to a task and polled again.
+        // Taken out, so that a future that panics is not moved to a task and polled again.
         let Some(mut future) = this.future.take() else {
-            // Polled again after its end, which `Future` leaves open.
+            // Polled again after its end. `Future` does not define the result.
             return Poll::Pending;
         };
         if let Poll::Ready(output) = this.run.in_span(|| future.as_mut().poll(cx)) {
@@ -75,7 +75,7 @@ impl<F: ?Sized + Future> Future for DetachOnDrop<F> {
             return Poll::Ready(output);
         }
         this.future = Some(future);
-        // Until then the run's own timer wakes this in time.
+        // Before that, the run's own timer wakes this future in time.
         if this.run.phase() != Phase::Running || !this.run.has_outlived_first_timer() {
             return Poll::Pending;
         }

@@ -1,4 +1,4 @@
-//! Step 4: proves that the sender wrote them recently.
+//! Step 4: checks that the sender signed the bytes recently.
 
 use std::time::{Duration, SystemTime};
 
@@ -11,8 +11,8 @@ use crate::provider::{Envelope, Provider, Timestamp};
 use crate::receiver::Receiver;
 use crate::rejection::{RejectionKind, Reply};
 
-/// Checks that every timestamp of the request is fresh, and that at least one of them is signed, unless the
-/// sender's settings or the kind of the request say otherwise. Returns the latest signed one.
+/// Checks that every timestamp of the request is fresh, and that at least one of them is signed, unless the sender's
+/// settings or the kind of the request allow otherwise. Returns the latest signed one.
 pub(super) fn check<P: Provider>(
     receiver: &Receiver<P>,
     envelope: &Envelope<'_>,
@@ -28,7 +28,7 @@ pub(super) fn check<P: Provider>(
         let Some(at) = timestamp.at else {
             return Err(unreadable(receiver, timestamp));
         };
-        // In i128 the difference of two times never overflows.
+        // The difference of two times never overflows an i128.
         let age = now - at.unix_timestamp_nanos();
         if age > limit(past) || -age > limit(receiver.future_tolerance()) {
             return Err(stale(receiver, timestamp, at, age));
@@ -86,7 +86,7 @@ fn limit(tolerance: Duration) -> i128 {
     i128::try_from(tolerance.as_nanos()).unwrap_or(i128::MAX)
 }
 
-/// Since 1970, and negative before.
+/// Returns the nanoseconds since 1970, negative before it.
 fn nanoseconds(time: SystemTime) -> i128 {
     match time.duration_since(SystemTime::UNIX_EPOCH) {
         Ok(since) => limit(since),

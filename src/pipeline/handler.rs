@@ -1,10 +1,9 @@
-//! Step 7: the handler runs, under its lease and its limit, and what it says is settled.
+//! Step 7: runs the handler under its lease and its limit, and settles the delivery by its answer.
 
 use std::convert::Infallible;
 use std::future::{Future, pending, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -15,57 +14,35 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use super::claim::Claimed;
 use super::identify::Identified;
 use super::settle;
-use crate::access::Client;
-use crate::delivery::{Delivery, Verified};
+use crate::delivery::Delivery;
 use crate::observe::Verb;
 use crate::provider::Provider;
 use crate::receiver::Receiver;
 use crate::rejection::{RejectionKind, Reply};
 use crate::run_state::{Moment, Phase, RunState};
-use crate::store::{DeliveryStore, Held, Settled};
+use crate::store::{DeliveryStore, Settled};
 
-/// A delivery that is handled under its claim.
+/// A delivery with its claim, ready for the handler.
 pub(super) struct Handled<'a> {
-    delivery: Delivery,
-    claimed: Claimed<'a>,
-    client: Client,
+    pub(super) identified: Identified,
+    pub(super) claimed: Claimed<'a>,
 }
 
 impl Handled<'_> {
-    pub(super) fn attempt(&self) -> u32 {
-        self.claimed.attempt
+    pub(super) fn delivery(&self) -> &Delivery {
+        &self.identified.delivery
     }
 
-    /// From the claim on, and not from the first wait: the handler may have computed for long before it.
+    /// Counts from the claim, not from the handler's first wait: the handler may have computed for a long time before
+    /// it.
     fn renewal_due<P: Provider>(&self, receiver: &Receiver<P>) -> Instant {
         self.claimed.since.instant + receiver.renewal()
     }
 }
 
-/// What the handler is shown, and what is held while it runs.
-pub(super) fn delivery<'a, P: Provider>(
-    receiver: &Receiver<P>,
-    message: Identified,
-    claimed: Claimed<'a>,
-    run: &Arc<RunState>,
-) -> (Delivery, Option<Handled<'a>>) {
-    let keep = receiver.retention();
-    let delivery = Delivery::new(Verified {
-        sender: receiver.provider.name(),
-        webhook: message.webhook,
-        id: message.id,
-        kind: message.kind,
-        timestamp: message.timestamp,
-        held: Held { keys: message.keys, owner: claimed.owner, attempt: claimed.attempt, keep },
-        body: claimed.body.bytes().clone(),
-        reconciled: false,
-        run: Arc::clone(run),
-    });
-    (delivery.clone(), Some(Handled { delivery, claimed, client: message.client }))
-}
-
-/// `handler` is the call that has yet to begin, `status` what it has answered, if it has. It enters [`Phase::Running`]
-/// once its service is ready. With nothing held, the run of a layer around this one watches over it.
+/// Runs the handler and settles the delivery. `handler` is the call, not yet polled; it enters [`Phase::Running`]
+/// once its service is ready. `status` returns the status of its output, if there is one. If `handled` is `None`, an
+/// outer layer watches over the run.
 pub(super) async fn run<P: Provider, H: Future>(
     receiver: &Receiver<P>,
     mut handler: Pin<&mut Option<H>>,
@@ -80,84 +57,74 @@ pub(super) async fn run<P: Provider, H: Future>(
         })
         .await);
     };
-    if handled.claimed.attempt > 0 {
+    let delivery = handled.delivery();
+    if delivery.attempt() > 0 {
         run.hold_lease(handled.claimed.since, receiver.lease);
     }
-    let (ended, has_waited) = guarded(receiver, handler, handled, run).await;
-    // From here on the handler has spoken: the answer is its own, however long the record takes.
+    // Created at the handler's first wait: a handler that never waits needs no timer.
+    let mut overseer = None;
+    let ended = {
+        let _running = receiver.meters().running();
+        poll_fn(|cx| {
+            if let Some(handler) = handler.as_mut().as_pin_mut() {
+                match catch_unwind(AssertUnwindSafe(|| handler.poll(cx))) {
+                    Ok(Poll::Ready(output)) => return Poll::Ready(Ok(output)),
+                    Ok(Poll::Pending) => {}
+                    Err(payload) => {
+                        dispose(|| drop(payload));
+                        return Poll::Ready(Err(RejectionKind::HandlerPanicked.into()));
+                    }
+                }
+            }
+            let overseer =
+                overseer.get_or_insert_with(|| Box::pin(oversee(receiver, handled, run)));
+            overseer.as_mut().poll(cx).map(|kind| Err(Reply::from(kind)))
+        })
+        .await
+    };
+    // The handler's resources are dropped before the delivery is settled and may run again.
+    if !dispose(|| handler.set(None)) {
+        tracing::warn!("handler panicked while it was dropped");
+    }
+    // From here on the answer is the handler's own, however long the record takes.
     run.enter(Phase::Held);
     let status = ended.as_ref().ok().and_then(status);
-    let (held, patience) = (handled.delivery.held(), receiver.answer_by(run));
+    let (held, patience) = (delivery.held(), receiver.answer_by(run));
     match status {
         Some(200..300) if run.is_completed_in() => {
-            // Boxed, as most have no such transaction: a future of more than 1 kB costs 2,000 instructions to allocate.
+            // Boxed, because most deliveries have no such transaction: a future above 1 kB costs 2,000 instructions
+            // to allocate.
             if let Err(kind) = Box::pin(settle::committed(receiver, held, patience)).await {
                 run.lose_lease();
                 return Err(kind.into());
             }
-            handled.client.exempt();
+            handled.identified.client.exempt();
         }
         Some(200..300) => {
-            // A record counts from the claim, whose time is known, if nothing has waited since.
-            let at = (!has_waited).then_some(handled.claimed.since.instant);
+            // If nothing has waited since the claim, the record counts from the claim, whose time is known.
+            let at = overseer.is_none().then_some(handled.claimed.since.instant);
             settle::complete(receiver, held, patience, at).await;
-            if handled.delivery.fence().get() > 0 {
-                handled.client.exempt();
+            if delivery.fence().get() > 0 {
+                handled.identified.client.exempt();
             }
         }
         _ => {
-            // What the handler has left behind on another thread must know before the retry may run.
+            // Work that the handler left on another thread must see the loss before the retry may run.
             run.lose_lease();
             settle::release(receiver, held.keys.all(), held.owner, patience).await;
         }
     }
-    ended.map_err(Reply::from)
+    ended
 }
 
-/// The handler's answer, or why there is none, and whether it has waited for something: only then is there a timer.
-async fn guarded<P: Provider, H: Future>(
-    receiver: &Receiver<P>,
-    mut handler: Pin<&mut Option<H>>,
-    handled: &Handled<'_>,
-    run: &RunState,
-) -> (Result<H::Output, RejectionKind>, bool) {
-    let _running = receiver.meters().running();
-    let mut overseer = None;
-    let ended = poll_fn(|cx| {
-        if let Some(handler) = handler.as_mut().as_pin_mut() {
-            match catch_unwind(AssertUnwindSafe(|| handler.poll(cx))) {
-                Ok(Poll::Ready(output)) => return Poll::Ready(Ok(Ok(output))),
-                Ok(Poll::Pending) => {}
-                Err(payload) => return Poll::Ready(Ok(Err(payload))),
-            }
-        }
-        let overseer = overseer.get_or_insert_with(|| Box::pin(oversee(receiver, handled, run)));
-        overseer.as_mut().poll(cx).map(Err)
-    })
-    .await;
-    // Whatever it holds goes before the delivery is settled and may run again.
-    if !dispose(|| handler.set(None)) {
-        tracing::warn!("handler panicked while it was dropped");
-    }
-    let output = match ended {
-        Ok(Ok(output)) => Ok(output),
-        Ok(Err(payload)) => {
-            dispose(|| drop(payload));
-            Err(RejectionKind::HandlerPanicked)
-        }
-        Err(kind) => Err(kind),
-    };
-    (output, overseer.is_some())
-}
-
-/// Watches over a handler that waits, until it has to end.
+/// Watches over a handler that waits, and returns the reason once the handler must end.
 async fn oversee<P: Provider>(
     receiver: &Receiver<P>,
     handled: &Handled<'_>,
     run: &RunState,
 ) -> RejectionKind {
     let limit = Instant::now() + receiver.run_limit;
-    // One timer until the first of the three is due, because most handlers end before that.
+    // One timer for the earliest of the three times, because most handlers end before it.
     let first = limit.min(receiver.answer_by(run)).min(handled.renewal_due(receiver));
     let mut ending = pin!(handled.claimed.running.is_to_end());
     if let Either::Right(_) = select(pin!(sleep_until(first)), ending.as_mut()).await {
@@ -168,7 +135,7 @@ async fn oversee<P: Provider>(
     Box::pin(oversee_long(receiver, handled, run, limit, ending)).await
 }
 
-/// The same once something is due: keeps the lease, with a timer for each of the three.
+/// Continues [`oversee`] after its first timer: keeps the lease, with one timer for each of the three times.
 async fn oversee_long<P: Provider>(
     receiver: &Receiver<P>,
     handled: &Handled<'_>,
@@ -190,30 +157,30 @@ async fn oversee_long<P: Provider>(
     select(pin!(ended), pin!(unready)).await.factor_first().0
 }
 
-/// Drops what is the handler's, which may panic as well; the delivery is to be settled all the same.
+/// Drops a value of the handler, and returns whether it did so without a panic: the delivery is settled in any case.
 fn dispose(of: impl FnOnce()) -> bool {
-    // The payload of that second panic is left where it is: it might be a third.
+    // The payload of this second panic is never dropped, because its drop might panic too.
     catch_unwind(AssertUnwindSafe(of)).map_err(std::mem::forget).is_ok()
 }
 
-/// Between two questions for a renewal, while the store does not answer.
+/// The shortest and the longest pause between two renewals while the store does not answer.
 const LEAST_PAUSE: Duration = Duration::from_millis(50);
 const MOST_PAUSE: Duration = Duration::from_secs(1);
 
-/// Renews the lease at each third of it, and tells the handler when it is surely lost.
+/// Renews the lease after each third of it, and informs the handler when the lease is certainly lost.
 async fn keep_lease<P: Provider>(
     receiver: &Receiver<P>,
     handled: &Handled<'_>,
     run: &RunState,
 ) -> Infallible {
-    let held = handled.delivery.held();
+    let held = handled.delivery().held();
     let mut held_until = handled.claimed.since.instant + receiver.lease;
     let mut due = handled.renewal_due(receiver);
     loop {
         sleep_until(due).await;
         let since = Moment::now();
         let asked = since.instant;
-        // An answer that was lost leaves the time to ask once more.
+        // If the answer is lost, there is still time for another renewal.
         let limit = held_until.min(asked + receiver.renewal());
         let renewed = receiver.store.renew_all(held.keys.all(), held.owner, receiver.lease);
         let lost = match timeout_at(limit, renewed).await {
@@ -224,7 +191,7 @@ async fn keep_lease<P: Provider>(
                 continue;
             }
             Ok(Ok(Settled::Lost)) => true,
-            // The store may be back before the lease ends: ask more often.
+            // The store may recover before the lease ends, so the renewal is repeated sooner.
             Ok(Err(_)) => Instant::now() >= held_until,
             Err(_) => {
                 receiver.store.unanswered(Verb::Renew);
@@ -236,7 +203,7 @@ async fn keep_lease<P: Provider>(
             run.lose_lease();
             return pending().await;
         }
-        // Soon enough to be answered before the lease ends, however short that is.
+        // Soon enough for an answer before the lease ends, however short the rest of it is.
         let now = Instant::now();
         due = now + ((held_until - now) / 4).clamp(LEAST_PAUSE, MOST_PAUSE);
     }

@@ -1,4 +1,4 @@
-//! Step 5: an authentic challenge is answered here and goes no further.
+//! Step 5: answers an authentic challenge, which does not reach the handler.
 
 use hmac::Mac;
 
@@ -21,14 +21,14 @@ pub(super) fn answer(
             Err(Reply::challenge(challenge.clone()))
         }
         None if signed.authentic => Ok(()),
-        // It came this far only because it might have been a challenge.
+        // The request passed step 3 only because it might have been a challenge.
         None => Err(RejectionKind::MissingSignature.into()),
     }
 }
 
-/// Answers a GET in which the sender asks to have a text signed. Any other GET is left to be refused.
+/// Answers a GET in which the sender asks for the signature of a text. Later steps refuse any other GET.
 ///
-/// Everyone can ask, so the text must not be able to be the body of an event.
+/// Anyone can send such a GET, so the text must not be a possible body of an event.
 pub(super) fn answer_get<P: Provider>(
     receiver: &Receiver<P>,
     exchange: &impl Exchange,

@@ -1,4 +1,4 @@
-//! Step 1: what the headers alone can refuse, before the first byte of the body is asked for.
+//! Step 1: checks the headers, before the body is read.
 
 use super::Exchange;
 use super::signature::{self, Presented};
@@ -7,7 +7,7 @@ use crate::provider::{Headers, Provider};
 use crate::receiver::Receiver;
 use crate::rejection::{RejectionKind, Reply};
 
-/// What the request carries to prove its sender.
+/// Returns the signatures or the token that the request carries.
 pub(super) fn check<P: Provider>(
     receiver: &Receiver<P>,
     exchange: &impl Exchange,
@@ -16,21 +16,21 @@ pub(super) fn check<P: Provider>(
     let mut signature = Repeated::default();
     let shape = shape(receiver, exchange.method(), exchange.headers(), &mut signature);
     if let Err(kind) = shape {
-        // Not a failure to authenticate: nothing was claimed, and nothing was read.
+        // This is not an authentication failure: the request presented no signature, and no body was read.
         client.forgive();
         return Err(kind.into());
     }
     signature::presented(receiver, exchange, signature)
 }
 
-/// The values of headers of which there must be one.
+/// A header that must occur exactly once: its last value, and how often it occurred.
 #[derive(Default)]
 pub(super) struct Repeated<'a> {
     pub(super) last: Option<&'a [u8]>,
     pub(super) count: usize,
 }
 
-/// Finds the signature's headers in the same pass.
+/// Checks the method and the other headers, and collects the signature headers in the same pass.
 fn shape<'a, P: Provider>(
     receiver: &Receiver<P>,
     method: &str,
@@ -61,8 +61,8 @@ fn shape<'a, P: Provider>(
     }
 }
 
-/// A length that is not a number is left to the framework, which counts the bytes anyway. A length with more
-/// digits than fit into a number is too long.
+/// A length that is not a number is left to the framework, and the bytes are counted anyway. A length with too many
+/// digits for a `usize` is too long.
 fn exceeds(length: &[u8], limit: usize) -> bool {
     let digits = length.trim_ascii();
     !digits.is_empty()

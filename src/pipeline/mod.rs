@@ -1,5 +1,5 @@
-//! From a request to a settled delivery, in seven steps. The same code for every framework: it names
-//! none, and no `Send`, so a future is as `Send` as what the framework puts in.
+//! Takes a request to a settled delivery in seven steps. All frameworks share this code: it names no framework and no
+//! `Send`, so its future is `Send` if the framework's types are.
 
 mod access;
 mod body;
@@ -26,26 +26,26 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 
-use self::claim::Claimed;
+use self::handler::Handled;
 use self::identify::Identified;
 
 pub(crate) use self::detach_on_drop::DetachOnDrop;
 pub(crate) use self::read_ahead::{ReadAhead, Remainder};
 pub(crate) use self::unread::Unread;
 use crate::delivery::Delivery;
-use crate::limits::Body;
+use crate::limits::HeldBody;
 use crate::observe::Observation;
 use crate::provider::{Headers, Provider};
 use crate::receiver::Receiver;
 use crate::rejection::{RejectionKind, Reply};
 use crate::run_state::RunState;
 
-/// What the pipeline asks of a framework: a request that came in, and the handler behind it.
+/// What a framework provides to the pipeline: an incoming request, and the handler that receives it.
 pub(crate) trait Exchange {
-    /// What the framework is given in the end.
+    /// The result that the framework receives.
     type Output;
 
-    /// The address at the other end of the connection, if the server tells.
+    /// Returns the peer's address, if the server provides it.
     fn peer(&self) -> Option<IpAddr>;
 
     fn method(&self) -> &str;
@@ -53,46 +53,46 @@ pub(crate) trait Exchange {
     fn query(&self) -> &str;
     fn headers(&self) -> Headers<'_>;
 
-    /// The next piece of the body as it came, never decoded. Not called again after its end or an error.
+    /// Returns the next piece of the body as received, without decoding it. The pipeline does not call it again after
+    /// the end or an error.
     fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>>;
 
-    /// What a layer around this one has handed in with the request.
+    /// Returns the delivery that an outer layer has put into the request.
     fn outer(&self) -> Option<Delivery>;
 
-    /// Gives the request with its body put back to the handler, which is called once it is ready. From then on the run
-    /// of the delivery is in [`Phase::Running`](crate::run_state::Phase::Running).
+    /// Restores the request's body and calls the handler once it is ready. From then on the run of the delivery is in
+    /// [`Phase::Running`](crate::run_state::Phase::Running).
     fn call(self, delivery: Delivery) -> impl Future<Output = Self::Output>;
 
-    /// Takes back what was read of the body, for [`pass`](Self::pass).
+    /// Returns a piece that was read to the body, for [`pass`](Self::pass).
     fn put_back(&mut self, bytes: Bytes);
 
-    /// Gives the request to the handler as it came, however much of its body was read, and without a
-    /// delivery.
+    /// Passes the request to the handler as received and without a delivery, even if part of its body has been read.
     fn pass(self) -> impl Future<Output = Self::Output>;
 
-    /// The status of the handler's answer; `None` if it failed without one.
+    /// Returns the status of the handler's answer, or `None` if the handler failed without one.
     fn status(output: &Self::Output) -> Option<u16>;
 
-    /// Writes one of our own answers. Where the framework would close the connection on a client that is still
+    /// Writes one of the layer's own answers. If the framework would close the connection while the client is still
     /// writing, the rest of the body is read and dropped.
     fn answer(self, reply: Reply, unread: Unread) -> Self::Output;
 
-    /// The same after the request was given to the handler, which did not give it back.
+    /// Writes one of the layer's own answers after the request was passed to the handler and is no longer available.
     fn answer_late(reply: Reply) -> Self::Output;
 }
 
-/// Why a body ended early. What the framework says beyond that is the sender's doing, and not kept.
+/// Why a body ended early. Further details in the framework's error depend on the sender and are not kept.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum BodyError {
     Incomplete,
-    /// A limit that the application has set around the layer.
+    /// The body exceeds a limit that the application has set outside the layer.
     TooLarge,
 }
 
-/// The receiver, from the request to the answer: what is admitted is given to the handler.
+/// Runs all steps for one request and returns the answer.
 #[expect(
     clippy::manual_async_fn,
-    reason = "an `async fn` keeps its arguments twice, and these are large"
+    reason = "an `async fn` stores its arguments twice, and these are large"
 )]
 pub(crate) fn receive<P: Provider, X: Exchange>(
     receiver: Arc<Receiver<P>>,
@@ -101,15 +101,13 @@ pub(crate) fn receive<P: Provider, X: Exchange>(
 ) -> impl Future<Output = X::Output> {
     async move {
         if receiver.observe_only {
-            // Boxed: the usual way is not to carry its size.
+            // Boxed, so that the usual path does not carry its size.
             return Box::pin(observe_only::receive(receiver, exchange, run)).await;
         }
         let mut seen =
             Observation::new(receiver.meters(), &receiver.store, &receiver.notices, &run);
         let (delivery, held) = match admit(&receiver, &mut exchange, &run, &mut seen).await {
-            Ok(Admitted::Now(message, claimed)) => {
-                handler::delivery(&receiver, message, claimed, &run)
-            }
+            Ok(Admitted::Now(handled)) => (handled.delivery().clone(), Some(handled)),
             Ok(Admitted::Before(delivery)) => (delivery, None),
             Err(reply) => {
                 seen.rejected(&reply);
@@ -121,7 +119,7 @@ pub(crate) fn receive<P: Provider, X: Exchange>(
             Ok(output) => {
                 let status = X::status(&output);
                 if let Some(held) = &held {
-                    receiver.notices.answered(status, held.attempt());
+                    receiver.notices.answered(status, held.delivery().attempt());
                 }
                 seen.answered(status);
                 output
@@ -134,36 +132,38 @@ pub(crate) fn receive<P: Provider, X: Exchange>(
     }
 }
 
-#[expect(clippy::large_enum_variant, reason = "moved once, and the small one is rare")]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "with metrics; moved once, and the small variant is rare"
+)]
 enum Admitted<'a> {
-    Now(Identified, Claimed<'a>),
-    /// By a layer around this one, which holds what this one would wait for.
+    Now(Handled<'a>),
+    /// An outer layer has admitted the same delivery and holds its claim.
     Before(Delivery),
 }
 
-/// Steps 1 to 6, in their order. Nothing unauthenticated gets beyond the third.
+/// Runs steps 1 to 6 in order. Nothing unauthenticated gets beyond step 3.
 async fn admit<'a, P: Provider, X: Exchange>(
     receiver: &'a Receiver<P>,
     exchange: &mut X,
-    run: &RunState,
+    run: &Arc<RunState>,
     seen: &mut Observation<'_>,
 ) -> Result<Admitted<'a>, Reply> {
-    let (mut delivery, body) = authenticate(receiver, exchange, run, seen).await?;
-    if let Some(outer) = exchange.outer().filter(|outer| outer.key() == delivery.keys.delivery().0)
-    {
+    let mut identified = authenticate(receiver, exchange, run, seen).await?;
+    if let Some(outer) = exchange.outer().filter(|outer| outer.key() == identified.delivery.key()) {
         return Ok(Admitted::Before(outer));
     }
-    let claimed = claim::acquire(receiver, &mut delivery, body, run).await?;
-    Ok(Admitted::Now(delivery, claimed))
+    let claimed = claim::acquire(receiver, &mut identified, run).await?;
+    Ok(Admitted::Now(Handled { identified, claimed }))
 }
 
-/// Steps 1 to 5: an authentic, fresh delivery, that may have come before.
+/// Runs steps 1 to 5. The result is an authentic, fresh delivery, which may be a duplicate.
 async fn authenticate<P: Provider, X: Exchange>(
     receiver: &Receiver<P>,
     exchange: &mut X,
-    run: &RunState,
+    run: &Arc<RunState>,
     seen: &mut Observation<'_>,
-) -> Result<(Identified, Body), Reply> {
+) -> Result<Identified, Reply> {
     let counted = access::check(receiver, exchange)?;
     let mut client = access::admit(receiver, counted, run).await?;
     handshake::answer_get(receiver, exchange, &mut client)?;
@@ -178,10 +178,13 @@ async fn authenticate<P: Provider, X: Exchange>(
     let timestamp = freshness::check(receiver, &envelope, &signed)?;
     handshake::answer(&envelope, &signed, &mut client)?;
     let filtered = envelope.filtered;
-    let delivery = identify::identify(receiver, envelope, signed, timestamp, client);
-    seen.identified(delivery.id.as_ref(), delivery.kind.as_deref());
+    let bytes = body.bytes.clone();
+    let mut identified =
+        identify::identify(receiver, envelope, signed, timestamp, client, bytes, run);
+    identified.body = Some(HeldBody::Alone(body));
+    seen.identified(identified.delivery.raw_id(), identified.delivery.kind());
     if filtered {
         return Err(RejectionKind::Filtered.into());
     }
-    Ok((delivery, body))
+    Ok(identified)
 }

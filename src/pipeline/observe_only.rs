@@ -1,5 +1,5 @@
-//! The receiver that refuses nothing: every request reaches the handler, and beside it the steps are taken
-//! as they would be, to say what would have been refused.
+//! Receives requests without refusing any: every request reaches the handler. In parallel, the steps run as usual, to
+//! report what would have been refused.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -8,16 +8,17 @@ use futures_util::FutureExt;
 use tokio::sync::oneshot;
 use tracing::Instrument;
 
+use super::handler::{self, Handled};
 use super::identify::Identified;
-use super::{Exchange, authenticate, claim, handler};
-use crate::limits::Body;
+use super::{Exchange, authenticate, claim};
 use crate::observe::Observation;
 use crate::provider::Provider;
 use crate::receiver::Receiver;
 use crate::rejection::RejectionKind;
 use crate::run_state::{Phase, RunState};
 
-/// Steps 1 to 5 come before the handler, since they read the body; the store is asked beside it.
+/// Runs steps 1 to 5 before the handler, because they read the body. The delivery is claimed in parallel with the
+/// handler.
 pub(super) async fn receive<P: Provider, X: Exchange>(
     receiver: Arc<Receiver<P>>,
     mut exchange: X,
@@ -28,38 +29,39 @@ pub(super) async fn receive<P: Provider, X: Exchange>(
     let (tell, told) = oneshot::channel();
     match authenticated {
         Err(reply) => seen.would_refuse(reply.kind()),
-        Ok((delivery, body)) => {
-            let rehearsed = rehearse(Arc::clone(&receiver), delivery, body, run.beside(), told);
+        Ok(mut identified) => {
+            let beside = run.beside();
+            identified.delivery.edit().run = Arc::clone(&beside);
+            let rehearsed = rehearse(Arc::clone(&receiver), identified, beside, told);
             let running = receiver.limits.run();
             let span = run.span().clone();
             tokio::spawn(rehearsed.map(|()| drop(running)).instrument(span));
         }
     }
     let output = exchange.pass().await;
-    // Nobody listens where nothing was authentic.
+    // If the request was not authentic, there is no receiver.
     _ = tell.send(X::status(&output));
     output
 }
 
-/// Steps 6 and 7, with what the handler has said, once it has, in the handler's place.
+/// Runs steps 6 and 7. In place of the handler, a future waits for the status that the real handler returns.
 async fn rehearse<P: Provider>(
     receiver: Arc<Receiver<P>>,
-    mut delivery: Identified,
-    body: Body,
+    mut identified: Identified,
     run: Arc<RunState>,
     told: oneshot::Receiver<Option<u16>>,
 ) {
     let mut seen = Observation::new(receiver.meters(), &receiver.store, &receiver.notices, &run);
-    seen.identified(delivery.id.as_ref(), delivery.kind.as_deref());
-    let claimed = claim::acquire(&receiver, &mut delivery, body, &run).await;
+    seen.identified(identified.delivery.raw_id(), identified.delivery.kind());
+    let claimed = claim::acquire(&receiver, &mut identified, &run).await;
     let handled = match claimed {
         Err(reply) => Err(reply),
         Ok(claimed) => {
-            // A handler that is dropped with its client, or panics, says nothing.
+            // A handler that panics, or is dropped with its client, sends no status.
             let said = pin!(Some(async { told.await.unwrap_or_default() }));
-            let (_, held) = handler::delivery(&receiver, delivery, claimed, &run);
+            let held = Handled { identified, claimed };
             run.enter(Phase::Running);
-            handler::run(&receiver, said, |status| *status, held.as_ref(), &run).await
+            handler::run(&receiver, said, |status| *status, Some(&held), &run).await
         }
     };
     match handled {

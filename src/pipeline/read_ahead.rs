@@ -1,18 +1,19 @@
-//! What the pipeline has read of a body that the handler still wants whole.
+//! Keeps the part of a body that the pipeline has read, for a handler that needs the whole body.
 
 use bytes::Bytes;
 
 use super::BodyError;
 
-/// What the pipeline has read and given back, so that the body can be handed on as it came. It is the pipeline's
-/// own buffer: nothing is kept twice.
+/// The part of a body that the pipeline has read and put back, so that the handler gets the body as received. It
+/// shares the pipeline's buffer: nothing is stored twice.
 #[derive(Debug)]
 pub(crate) struct ReadAhead<E> {
     read: Vec<Bytes>,
     end: Option<Result<(), E>>,
 }
 
-/// The body behind the layer: whole, or what was read of it and what is to follow.
+/// The body that the handler gets: complete, broken off with an error, or the part that was read with the rest still
+/// to come.
 pub(crate) enum Remainder<E> {
     Whole(Bytes),
     Broken(Vec<Bytes>, E),
@@ -24,7 +25,7 @@ impl<E> ReadAhead<E> {
         Self { read: Vec::new(), end: None }
     }
 
-    /// A piece of the body, for the pipeline, which does not look into errors.
+    /// Records the end of the body, and returns the piece for the pipeline, which gets only the kind of an error.
     pub(crate) fn next(
         &mut self,
         piece: Option<Result<Bytes, E>>,
@@ -44,13 +45,13 @@ impl<E> ReadAhead<E> {
         }
     }
 
-    /// Whether the body has ended, or broken off.
-    #[cfg_attr(not(feature = "tower"), allow(dead_code, reason = "actix reads on by itself"))]
+    /// Whether the body has ended or failed.
+    #[cfg_attr(not(feature = "tower"), allow(dead_code, reason = "actix reads the rest itself"))]
     pub(crate) fn is_at_end(&self) -> bool {
         self.end.is_some()
     }
 
-    /// To be called with what was read, in its order.
+    /// Stores a piece that was read. Call it in the order of the body.
     pub(crate) fn put_back(&mut self, bytes: Bytes) {
         if !bytes.is_empty() {
             self.read.push(bytes);

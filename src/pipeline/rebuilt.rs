@@ -1,4 +1,4 @@
-//! A delivery that was rebuilt from what the sender's API says. It was never signed, so it enters at step 6: it is
+//! Handles a delivery that was rebuilt from the sender's API. It was never signed, so it enters at step 6: it is
 //! claimed, handled and settled as if the sender had delivered it.
 
 use std::future::Future;
@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{claim, handler, identify};
+use super::handler::{self, Handled};
+use super::{claim, identify};
 use crate::delivery::Delivery;
 use crate::limits::{Body, Share};
 use crate::observe;
@@ -16,27 +17,27 @@ use crate::receiver::Receiver;
 use crate::rejection::RejectionKind;
 use crate::run_state::{Phase, RunState};
 
-/// What became of it.
+/// The result for a rebuilt delivery.
 #[derive(Debug)]
 pub(crate) enum Outcome<E> {
-    /// The handler has succeeded.
+    /// The handler succeeded.
     Handled,
-    /// It is unknown here; nothing was done, as asked.
+    /// The delivery is unknown here. Nothing was done, as requested.
     Unknown,
-    /// It was handled before.
+    /// The delivery was handled before.
     Known,
-    /// It has no key that a delivery of the sender would have too.
+    /// The delivery has no key that the sender's own delivery would have too.
     WithoutKey,
-    /// It cannot be handled now: the reason of the refusal that the sender would have had.
+    /// The delivery cannot be handled now: the reason with which the sender would be refused.
     NotNow(RejectionKind),
-    /// Its body could not be had.
+    /// The body could not be fetched.
     Unfetched(E),
-    /// The handler has failed.
+    /// The handler failed.
     Failed,
 }
 
-/// `fetch` gives the body, once the delivery is claimed; `None` only claims it and gives it back. `work` is the
-/// handler, and says whether it has succeeded.
+/// Claims a rebuilt delivery and handles it. `fetch` returns the body once the delivery is claimed; with `None`, the
+/// delivery is only claimed and released. `work` is the handler, and returns whether it succeeded.
 pub(crate) async fn receive<P, E, Fetch, Work>(
     receiver: &Arc<Receiver<P>>,
     envelope: Envelope<'_>,
@@ -48,17 +49,18 @@ where
     Fetch: Future<Output = Result<Bytes, E>>,
     Work: Future<Output = bool>,
 {
-    let Some(mut message) = identify::rebuilt(receiver, envelope) else {
-        return Outcome::WithoutKey;
-    };
     let run = RunState::new(observe::span(receiver.provider.name()));
     let nothing = Body::new(Bytes::new(), Share::none(receiver.meters().bytes_in_flight()));
-    let claimed = match claim::acquire(receiver, &mut message, nothing, &run).await {
+    let Some(mut identified) = identify::rebuilt(receiver, envelope, nothing, &run) else {
+        return Outcome::WithoutKey;
+    };
+    let claimed = match claim::acquire(receiver, &mut identified, &run).await {
         Ok(claimed) => claimed,
         Err(reply) if reply.kind() == RejectionKind::Duplicate => return Outcome::Known,
         Err(reply) => return Outcome::NotNow(reply.kind()),
     };
-    let (delivery, held) = handler::delivery(receiver, message, claimed, &run);
+    let delivery = identified.delivery.clone();
+    let held = Handled { identified, claimed };
     let step = async {
         let Some(fetch) = fetch else { return Outcome::Unknown };
         match fetch.await {
@@ -69,13 +71,13 @@ where
             },
         }
     };
-    // Anything but a success is released, so that the next pass, or the sender, finds it free.
+    // Anything but a success is released, so that the next pass, or the sender, can claim it.
     let status = |outcome: &Outcome<E>| match outcome {
         Outcome::Handled => Some(200),
         _ => None,
     };
     run.enter(Phase::Running);
-    let ended = handler::run(receiver, pin!(Some(step)), status, held.as_ref(), &run).await;
+    let ended = handler::run(receiver, pin!(Some(step)), status, Some(&held), &run).await;
     ended.unwrap_or_else(|reply| match reply.kind() {
         RejectionKind::HandlerPanicked | RejectionKind::NotCommitted => Outcome::Failed,
         kind => Outcome::NotNow(kind),

@@ -1,4 +1,4 @@
-//! The end of step 7: a success is recorded, a failure releases the delivery for the retry.
+//! The end of step 7: records a success, or releases a failed delivery for the retry.
 
 use std::pin::{Pin, pin};
 use std::slice;
@@ -20,21 +20,21 @@ use crate::store::{
 };
 use crate::timer::timeout_at;
 
-/// How long one question in the background may take: at first, and at most, for a store that is slow.
+/// The time limit of one request to the store in the background: at first, and the longest for a slow store.
 const ONE_QUESTION: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(10)];
 
-/// The rest of it, to be awaited, if the store did not take it at once. Boxed: most deliveries never wait, and need not
-/// carry the room for it.
+/// The remaining work to await, if the store did not settle at once. Boxed: most deliveries never wait and should not
+/// carry its size.
 type Settling<F> = OptionFuture<Pin<Box<F>>>;
 
-/// What is still to be told to the store.
+/// An update that the store has not received yet.
 struct Unsettled {
     keys: Vec<(Key, Fence)>,
     owner: Owner,
     how: Settlement,
 }
 
-/// Records a success, as of `at` where the store can do so at once, and as of now otherwise.
+/// Records a success. It counts from `at` if the store can record it at once, and from now otherwise.
 pub(super) fn complete<'a, P: Provider>(
     receiver: &'a Receiver<P>,
     held: &Held,
@@ -45,7 +45,7 @@ pub(super) fn complete<'a, P: Provider>(
     settle(receiver, held.keys.all(), held.owner, how, patience, at)
 }
 
-/// Lets the next attempt run.
+/// Releases the delivery, so that the next attempt may run.
 pub(super) fn release<'a, P: Provider>(
     receiver: &'a Receiver<P>,
     keys: &[(Key, Fence)],
@@ -55,8 +55,8 @@ pub(super) fn release<'a, P: Provider>(
     settle(receiver, keys, owner, Settlement::Release, patience, None)
 }
 
-/// Whether the handler has committed the transaction in which it completed the delivery. If not, the next attempt may
-/// run.
+/// Checks that the handler has committed the transaction in which it completed the delivery. If not, the delivery is
+/// released for the next attempt.
 pub(super) async fn committed<P: Provider>(
     receiver: &Receiver<P>,
     held: &Held,
@@ -65,7 +65,7 @@ pub(super) async fn committed<P: Provider>(
     let (mut keys, patience) = (held.keys.clone(), patience.max(Instant::now() + ONE_QUESTION[0]));
     let (lease, keep) = (receiver.lease, held.keep);
     for pause in pauses() {
-        // Free by contract while the keys are ours, and then they were not completed.
+        // By contract, a claim succeeds while this owner has the keys; then they were not completed.
         let claims = receiver.store.claim_until(patience, keys.all_mut(), held.owner, lease, keep);
         match claims.await {
             Ok(Claims::Completed { .. }) => return Ok(()),
@@ -77,7 +77,7 @@ pub(super) async fn committed<P: Provider>(
                 release(receiver, held.keys.all(), held.owner, patience).await;
                 return Err(RejectionKind::NotCommitted);
             }
-            // The retry finds out.
+            // The retry will find out whether it was committed.
             Err(_) if Instant::now() + pause >= patience => break,
             Err(_) => sleep(pause).await,
         }
@@ -86,7 +86,7 @@ pub(super) async fn committed<P: Provider>(
     Err(RejectionKind::StoreDown)
 }
 
-/// Releases a claim whose fate is not known; without waiting.
+/// Releases, in the background, a claim that may or may not exist.
 pub(super) fn release_later<P: Provider>(receiver: &Receiver<P>, keys: &Keys, owner: Owner) {
     Unsettled::new(keys.all(), owner, Settlement::Release).go_on(receiver);
 }
@@ -121,9 +121,9 @@ impl Unsettled {
         Self { keys: keys.into(), owner, how }
     }
 
-    /// Tells the store once; what it does not take by `patience` goes on in the background.
+    /// Calls the store once. If it does not answer by `patience`, settling continues in the background.
     async fn settle<P: Provider>(self, receiver: &Receiver<P>, patience: Instant) {
-        // The answer waits for the record, so that a retry finds it; but not for ever.
+        // The answer waits for the record, so that a retry finds it, but not indefinitely.
         let patience = || patience.max(Instant::now() + Duration::from_millis(250));
         let told = receiver.store.settle_all(&self.keys, self.owner, self.how);
         let told = async { timeout_at(patience, pin!(told)).await };
@@ -136,8 +136,8 @@ impl Unsettled {
         self.go_on(receiver);
     }
 
-    /// Until the store has taken it, or it has no meaning any more: a release when the lease is over
-    /// anyway, a completion when it would no longer be remembered.
+    /// Continues in the background until the store has accepted the update or it has lost its meaning: for a release,
+    /// when the lease has ended; for a completion, when its record would have expired.
     fn go_on<P: Provider>(self, receiver: &Receiver<P>) {
         let (place, meaningful, known) = match self.how {
             Settlement::Complete { keep } => {
@@ -158,7 +158,7 @@ impl Unsettled {
             return;
         };
         let running = receiver.limits.run();
-        // Without a runtime there is no store to reach either: the lease's end does it.
+        // Without a runtime the store cannot be reached; the delivery is released when its lease ends.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             let pending = (place, receiver.meters().pending(self.how.verb()), running, known);
             runtime.spawn(self.persist(receiver.store.clone(), meaningful, pending));
@@ -180,11 +180,11 @@ impl Unsettled {
             while let Some(key) = self.next() {
                 let told = store.settle_all(slice::from_ref(&key), self.owner, self.how);
                 match timeout(limit, told).await {
-                    // Not taken for late if it was lost: the question before may have taken effect, and its
-                    // repetition then finds a key that this very owner has settled.
+                    // A `Lost` is not a late success here: an earlier call may have taken effect, and its repetition
+                    // then finds a key that this owner has already settled.
                     Ok(Ok(_)) => self.keys.retain(|waiting| *waiting != key),
                     Ok(Err(error)) => {
-                        // Of a store that is down the log says so once, and not for each delivery.
+                        // The failure of the whole store is logged elsewhere, once and not for each delivery.
                         if error.is_of_one_record() && !is_said {
                             tracing::warn!(%error, verb = verb.as_str(), "not recorded yet");
                             is_said = true;
@@ -212,8 +212,8 @@ impl Unsettled {
         }
     }
 
-    /// The next key to tell. In the background it is one after the other: what a store has taken is not asked again,
-    /// however often it fails in between.
+    /// Returns the next key to settle. In the background, keys are settled one by one, so that an accepted key is not
+    /// sent again, however often the store fails in between.
     fn next(&self) -> Option<(Key, Fence)> {
         match self.how {
             Settlement::Complete { .. } => self.keys.first().copied(),
@@ -222,7 +222,7 @@ impl Unsettled {
     }
 }
 
-/// Between two questions: short at first, because most handlers are quick, then half a second.
+/// The pauses between two requests to the store: short at first, because most handlers are quick, then half a second.
 pub(super) fn pauses() -> impl Iterator<Item = Duration> {
     (0..).map(|asked: u32| Duration::from_millis(500.min(50 << asked.min(4))))
 }

@@ -1,4 +1,4 @@
-//! Step 3: proves that the sender wrote these bytes.
+//! Step 3: checks that the sender signed these bytes.
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
@@ -12,28 +12,28 @@ use crate::receiver::Receiver;
 use crate::rejection::{RejectionKind, Reply};
 use crate::secret::{Candidates, MOST_SECRETS, Token, TokenIn, Webhook, WebhookRef};
 
-/// What a request carries to prove its sender.
+/// The proof of the sender that a request carries.
 pub(super) enum Presented {
     Signatures(Signatures),
     Token(Token),
-    /// Only if the sender's settings answer an unsigned challenge.
+    /// No proof. Allowed only if the sender's settings answer an unsigned challenge.
     Nothing,
 }
 
-/// What the signature proves.
+/// The result of the signature check.
 #[derive(Clone, Debug)]
 pub(super) struct Signed {
     tags: [[u8; 32]; MOST_SECRETS],
     /// The number of tags.
     count: usize,
-    /// The webhook whose secret was right, in a layer of several.
+    /// The webhook whose secret matched, in a layer with several webhooks.
     pub(super) webhook: Option<Webhook>,
     prefix_signed: bool,
-    /// `false` only for a request that may turn out to be a challenge that the settings answer unsigned.
+    /// `false` only for a request that may be a challenge which the settings answer unsigned.
     pub(super) authentic: bool,
 }
 
-/// Exactly one header with signatures of the right shape, or exactly one token.
+/// Returns the signatures of exactly one well-formed header, or exactly one token.
 pub(super) fn presented<P: Provider>(
     receiver: &Receiver<P>,
     exchange: &impl Exchange,
@@ -75,15 +75,15 @@ fn presented_token(
     });
     match token {
         Some(_) if count > 1 => Err(RejectionKind::RepeatedSignature),
-        // HMAC could not tell it from the same key without these bytes.
+        // HMAC pads a key with zero bytes, so a token that ends with them would equal the same token without them.
         Some(token) if token.contains(&0) => Err(RejectionKind::MalformedSignature),
         token => Ok(token),
     }
 }
 
-/// Every active secret is tried with every signature, without an early exit, so that neither time nor answer tells
-/// which one was right; its label is looked up only once one was. Which bytes are signed is not secret: the next
-/// prefix is tried only if the one before fails.
+/// Tries every active secret with every signature, without an early exit, so that neither the time nor the answer
+/// reveals which one matched. Its label is looked up only after a match. The signed bytes are not secret: the next
+/// prefix is tried only if the previous one fails.
 pub(super) fn verify<P: Provider>(
     receiver: &Receiver<P>,
     exchange: &impl Exchange,
@@ -121,7 +121,7 @@ pub(super) fn verify<P: Provider>(
             fits |= fit;
         }
         if fits.into() {
-            // The tags of decoys are not tags of the delivery.
+            // The tags of decoy keys do not belong to the delivery.
             let count = candidates.len();
             candidates.fit();
             receiver.notices.authentic();
@@ -131,7 +131,7 @@ pub(super) fn verify<P: Provider>(
             return Ok(Signed { tags, count, webhook, prefix_signed, authentic: true });
         }
     }
-    // A server does not let that happen.
+    // A server never passes on a body whose length differs from the announced one, so a middleware has changed it.
     let announced = super::body::announced(exchange).filter(|length| *length != body.len());
     match announced {
         Some(announced) => receiver.notices.body_changed(announced, body.len()),
@@ -140,8 +140,8 @@ pub(super) fn verify<P: Provider>(
     Err(wrong(&candidates).into())
 }
 
-/// A token is right if it makes the same HMAC as a secret, which tells nothing about where they differ, or how long
-/// the secret is. The delivery's tag is a digest of its body.
+/// Compares the HMACs of the token and of each secret, which reveals neither where they differ nor how long the
+/// secret is. The delivery's tag is a digest of its body.
 fn verify_token<P>(
     receiver: &Receiver<P>,
     candidates: Candidates<'_>,
@@ -172,7 +172,7 @@ fn verify_token<P>(
     Ok(Signed { tags, count: 1, webhook, prefix_signed: false, authentic: true })
 }
 
-/// Whether it looks as if no request could fit.
+/// Logs a notice if it seems that no request could ever match.
 fn notice<P>(receiver: &Receiver<P>, candidates: &Candidates<'_>) {
     if !candidates.are_known() {
         receiver.notices.unknown_webhook();
@@ -188,20 +188,21 @@ fn wrong(candidates: &Candidates<'_>) -> RejectionKind {
     }
 }
 
-/// A tag in as few pieces as can be compared at once.
+/// Splits a tag into words, to compare eight bytes at once.
 fn lanes(tag: &[u8; 32]) -> [u64; 4] {
     let (lanes, _) = tag.as_chunks();
     std::array::from_fn(|place| u64::from_ne_bytes(lanes[place]))
 }
 
 impl Signed {
-    /// The tags that the receiver computed of the signed bytes, one per active secret: they do not depend on the secret
-    /// that an attempt was signed with, nor on how its header spells the signature.
+    /// The tags that the receiver computed from the signed bytes, one per active secret. They depend neither on the
+    /// secret that signed this attempt nor on how its header writes the signature.
     pub(super) fn tags(&self) -> &[[u8; 32]] {
         &self.tags[..self.count]
     }
 
-    /// What the request says about itself: the first look at anything in the body.
+    /// Parses the id, the kind and the timestamps of the request. This is the first time that anything in the body is
+    /// parsed.
     pub(super) fn envelope<'a, P: Provider>(
         &self,
         receiver: &Receiver<P>,

@@ -1,18 +1,18 @@
-//! What a refused request has not sent yet.
+//! The part of a refused request's body that has not been read yet.
 
 use tokio::time::Instant;
 
 use crate::receiver::Receiver;
 use crate::run_state::RunState;
 
-/// How much of a refused body is read at least, whatever the body limit: a body somewhat above the limit is to hear its
-/// 413.
+/// How many bytes of a refused body are read in any case, whatever the body limit, so that the sender of a body
+/// somewhat above the limit receives its 413.
 const LEAST: usize = 8 * 1024 * 1024;
 
-/// How far the rest of a refused body is read and dropped. A client that writes its whole request before it reads
-/// would otherwise meet a closed connection, and never see the answer.
+/// How much of a refused body is read and dropped, and until when. Otherwise a client that writes its whole request
+/// before it reads would find the connection closed and never see the answer.
 #[derive(Clone, Copy, Debug)]
-#[cfg_attr(not(feature = "tower"), allow(dead_code, reason = "actix reads on by itself"))]
+#[cfg_attr(not(feature = "tower"), allow(dead_code, reason = "actix reads the rest itself"))]
 pub(crate) struct Unread {
     pub(crate) at_most: usize,
     pub(crate) until: Instant,

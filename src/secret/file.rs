@@ -1,4 +1,4 @@
-//! Secrets in files: read with care, and followed as they change.
+//! Reads secrets from files, and follows changes of the files.
 
 use std::fs::{self, File};
 use std::future::Future;
@@ -15,26 +15,26 @@ use super::handle::{Inner, put};
 use super::{Secret, SecretSet, Secrets, drop_line_feed, mistakes};
 use crate::config_error::ConfigError;
 
-/// More bytes than this in a file are not a secret, but a mistake.
+/// A file with more bytes than this is a mistake, not a secret.
 const LONGEST: usize = 4_096;
-/// A program that writes a file in pieces does not pause for longer between them.
+/// A program that writes a file in pieces pauses between them for less time than this.
 const SETTLED: Duration = Duration::from_secs(1);
 
 type Content = Zeroizing<Vec<u8>>;
 
-/// The handle, and what follows the file.
+/// The handle, and the future that follows the file.
 type Watched = (Secrets, Pin<Box<dyn Future<Output = ()> + Send>>);
 
 impl Secrets {
-    /// The secrets in the file at `path`, one a line, and a future that follows it: it looks `every` so
-    /// often, and takes over what has changed. To be spawned; it ends when nobody has a clone of the
-    /// handle any more.
+    /// Returns the secrets in the file at `path`, one per line, and a future that follows the file: it reads the file
+    /// at the interval `every` and applies changes. Spawn the future; it ends when the last clone of the handle is
+    /// dropped.
     ///
-    /// The file may be replaced, written over, or be a link that is changed, as Kubernetes does it. A change counts
-    /// once it was read twice alike, a second apart (or `every`, if that is less), so that no half of it
-    /// is. While what is there cannot be read or is no good (no file, empty, a blank line, too short), the
-    /// secrets from before stay, and one line at WARN says so and why. Needs a tokio runtime with
-    /// time enabled. What is not a regular file, such as a named pipe, is never opened.
+    /// The file may be replaced, overwritten, or be a symbolic link that is changed, as in Kubernetes. A change takes
+    /// effect once two reads, one second apart (or `every`, if that is shorter), agree, so that a half-written file
+    /// is never used. While the file cannot be read or is not valid (missing, empty, a blank line, a secret that is
+    /// too short), the previous secrets stay in use, and one log line at WARN gives the reason. A file that is not
+    /// regular, such as a named pipe, is never opened. Needs a tokio runtime with time enabled.
     ///
     /// ```no_run
     /// # fn main() -> Result<(), scrapest_webhook::ConfigError> {
@@ -51,9 +51,8 @@ impl Secrets {
     ///
     /// # Errors
     ///
-    /// When the file cannot be read, is longer than 4,096 bytes, is written as UTF-16, begins with a byte order
-    /// mark, has a comment or a `NAME=value` line, or holds secrets that [`new`](Self::new) refuses; when `every`
-    /// is 0.
+    /// If the file cannot be read, is longer than 4,096 bytes, is UTF-16, begins with a byte order mark, has a
+    /// comment or a `NAME=value` line, or has secrets that [`new`](Self::new) refuses; or if `every` is 0.
     pub fn from_watched_file(
         path: impl Into<PathBuf>,
         every: Duration,
@@ -70,8 +69,8 @@ impl Secrets {
     }
 }
 
-/// The content of a file that is read again and again. What is not a regular file is not opened: a named pipe
-/// would keep the reader waiting for a writer, and with it the end of the runtime.
+/// Reads a file that is read repeatedly. A file that is not regular is not opened: opening a named pipe would block
+/// until a writer appears, and would also block the end of the runtime.
 pub(super) fn read_regular(path: &Path) -> Result<Content, ConfigError> {
     match fs::metadata(path) {
         Ok(found) if found.is_file() => read(path),
@@ -83,7 +82,7 @@ pub(super) fn read_regular(path: &Path) -> Result<Content, ConfigError> {
     }
 }
 
-/// The file's secret, if it is not clearly something else.
+/// Reads the file's secret, and refuses a content that is clearly not a secret.
 pub(super) fn secret(path: &Path) -> Result<Content, ConfigError> {
     let content = read(path)?;
     for line in content.split(|byte| *byte == b'\n') {
@@ -99,9 +98,9 @@ fn refuse_mistakes(path: &Path, line: &[u8]) -> Result<(), ConfigError> {
     }
 }
 
-/// The content, less exactly one final line feed.
+/// Reads the content, without exactly one final line feed.
 fn read(path: &Path) -> Result<Content, ConfigError> {
-    // Of its final size at once: what is moved leaves a copy behind.
+    // Allocated with its final size, because a reallocation would leave a copy behind.
     let mut bytes = Zeroizing::new(Vec::with_capacity(LONGEST + 1));
     let read =
         File::open(path).and_then(|file| file.take(LONGEST as u64 + 1).read_to_end(&mut bytes));
@@ -120,7 +119,7 @@ fn unreadable(path: &Path, error: impl std::fmt::Display) -> ConfigError {
     ConfigError::new("secret", format!("file {path:?} cannot be read: {error}"))
 }
 
-/// One a line.
+/// Parses the secrets, one per line.
 pub(super) fn secrets(path: &Path, content: &[u8]) -> Result<SecretSet, ConfigError> {
     let lines = content.split(|byte| *byte == b'\n');
     let lines = lines.map(|line| line.strip_suffix(b"\r").unwrap_or(line));
@@ -128,9 +127,9 @@ pub(super) fn secrets(path: &Path, content: &[u8]) -> Result<SecretSet, ConfigEr
     SecretSet::new(lines.map(Secret::from)).map_err(|error| error.of_file(path))
 }
 
-/// Follows the file until nobody has a handle any more. `first` is what the handle was made of.
+/// Follows the file until the last handle is dropped. `first` is the content that the handle was made from.
 pub(super) async fn watch(shared: Weak<Inner>, path: PathBuf, every: Duration, first: Content) {
-    // What the last look found, so that nothing is said twice.
+    // The last content, so that no change is logged twice.
     let (mut last, mut in_use) = (Ok(first.clone()), first);
     while shared.strong_count() > 0 {
         sleep(every).await;
@@ -165,7 +164,7 @@ fn refuse(error: &ConfigError) {
     tracing::warn!(%error, "the webhook's secrets stay as they are: their file is no good");
 }
 
-/// A disk may be slow, and a network drive hang.
+/// Reads the file on a blocking thread, because a disk may be slow and a network drive may hang.
 async fn look(path: &Path) -> Result<Content, ConfigError> {
     let of = path.to_owned();
     let read = tokio::task::spawn_blocking(move || read_regular(&of));

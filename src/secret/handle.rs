@@ -1,4 +1,4 @@
-//! Secrets that are exchanged while the receiver runs.
+//! Secrets that can be replaced while the receiver runs.
 
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -6,15 +6,14 @@ use std::sync::{Arc, PoisonError, RwLock};
 use super::{Secret, SecretSet};
 use crate::config_error::ConfigError;
 
-/// The active secrets of a layer, or of one [`Webhook`](crate::Webhook), one to four, to be exchanged at
-/// run time. Clones are one and the same; so are the layers that were built
-/// [from it](crate::WebhookLayer::from_secrets).
+/// The one to four active secrets of a layer or of one [`Webhook`](crate::Webhook), which can be replaced at run
+/// time. Clones share the secrets, and so do all layers that were built [from
+/// them](crate::WebhookLayer::from_secrets).
 ///
-/// An exchange is one atomic step, without a restart and without a pause: a request is held against the
-/// set from before or the set from after it, whole, until it is settled. **Keep the old secret beside the
-/// new one** until the sender has changed over and its last retry is over: what is signed with a
-/// secret that is gone gets 401. Which one a request was signed with stands in the span and in a metric, by
-/// its [label](Secret::with_label).
+/// A replacement is one atomic step, without a restart or a pause: a request is checked with either the old set or
+/// the new set, and keeps it until it is settled. **Keep the old secret beside the new one** until the sender has
+/// switched and its last retry is over: a request signed with a removed secret gets 401. The span and a metric show
+/// the secret of a request by its [label](Secret::with_label).
 ///
 /// ```
 /// use scrapest_webhook::{ScrapestWebhookLayer, Secret, Secrets};
@@ -34,25 +33,25 @@ use crate::config_error::ConfigError;
 #[derive(Clone)]
 pub struct Secrets(pub(super) Arc<Inner>);
 
-/// The lock is held to take the set or to put another there, never while anything is computed.
+/// The lock is held only to read or replace the set, never during a computation.
 pub(super) type Inner = RwLock<Arc<SecretSet>>;
 
 impl Secrets {
-    /// One to four secrets, all valid, in any order.
+    /// Makes a set of one to four secrets, which are all valid, in any order.
     ///
     /// # Errors
     ///
-    /// If one is empty, blank, or shorter than 8 bytes, if there is none or a fifth, or if two have one
-    /// label.
+    /// If a secret is empty, blank, or shorter than 8 bytes, if there are none or more than four, or if two have the
+    /// same label.
     pub fn new<S: Into<Secret>>(secrets: impl IntoIterator<Item = S>) -> Result<Self, ConfigError> {
         Ok(Self::of(SecretSet::new(secrets)?))
     }
 
-    /// From now on these, all of them and no other; as for [`new`](Self::new).
+    /// Replaces all secrets with these. The same rules as for [`new`](Self::new) apply.
     ///
     /// # Errors
     ///
-    /// As for [`new`](Self::new). The secrets from before then stay as they were.
+    /// As for [`new`](Self::new). The previous secrets then stay in use.
     pub fn replace<S: Into<Secret>>(
         &self,
         secrets: impl IntoIterator<Item = S>,
@@ -66,7 +65,7 @@ impl Secrets {
     }
 
     pub(super) fn current(&self) -> Arc<SecretSet> {
-        // Nothing can panic while it is locked.
+        // No code panics while it holds the lock.
         Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -75,11 +74,11 @@ pub(super) fn put(shared: &Inner, set: SecretSet) {
     let mut place = shared.write().unwrap_or_else(PoisonError::into_inner);
     let old = std::mem::replace(&mut *place, Arc::new(set));
     drop(place);
-    // Zeroized here, or by the last request that is held against it.
+    // Zeroized here, or by the last request that still uses it.
     drop(old);
 }
 
-/// The labels alone.
+/// Shows only the labels.
 impl fmt::Debug for Secrets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Secrets({:?})", self.current())

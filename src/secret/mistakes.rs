@@ -1,8 +1,8 @@
-//! What people put in a secret's place by mistake.
+//! Detects common mistakes in secrets and secret files.
 
 use super::is_blank;
 
-/// Why this line of a file is not a secret, if it is clear that it is not.
+/// Returns why this line of a file is clearly not a secret.
 pub(super) fn in_file(line: &[u8]) -> Option<&'static str> {
     if line.starts_with(b"\xef\xbb\xbf") {
         return Some("begins with a byte order mark, expected UTF-8 without one");
@@ -19,9 +19,9 @@ pub(super) fn in_file(line: &[u8]) -> Option<&'static str> {
     is_assignment(text).then_some("is of the form NAME=value, expected the value alone")
 }
 
-/// What is unusual about a secret, and most often a mistake.
+/// Returns an unusual property of a secret that is probably a mistake.
 pub(super) fn in_secret(secret: &[u8]) -> Option<&'static str> {
-    // Random bytes may begin and end with anything.
+    // A secret of random bytes may begin and end with any byte.
     let text = std::str::from_utf8(secret).ok()?;
     let quoted = |quote| text.len() > 1 && text.starts_with(quote) && text.ends_with(quote);
     if text.starts_with('\u{feff}') {
@@ -37,7 +37,7 @@ pub(super) fn in_secret(secret: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// With its byte order mark, or with a zero in each second byte, as ASCII text has it.
+/// Whether the line has a UTF-16 byte order mark, or a zero in every second byte, as ASCII text in UTF-16 has.
 fn is_utf_16(line: &[u8]) -> bool {
     let (pairs, _) = line.as_chunks::<2>();
     let zero_in = |place: usize| pairs.len() > 1 && pairs.iter().all(|pair| pair[place] == 0);
@@ -45,7 +45,7 @@ fn is_utf_16(line: &[u8]) -> bool {
     (marked || zero_in(0) || zero_in(1)) && !is_blank(line)
 }
 
-/// The name of a variable, `=`, and a value. Base64 has `=` at its end alone.
+/// Whether the line is a variable name, `=` and a value. Base64 has `=` only at its end.
 fn is_assignment(line: &[u8]) -> bool {
     let line = line.strip_prefix(b"export ").unwrap_or(line).trim_ascii_start();
     let Some(end) = line.iter().position(|byte| *byte == b'=') else { return false };

@@ -1,4 +1,4 @@
-//! The secrets that are valid at one moment: each with its key state and its label.
+//! The secrets that are valid at a time: each with its key state and its label.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,16 +11,16 @@ use zeroize::{Zeroizing, zeroize_stack};
 use super::Secret;
 use crate::config_error::ConfigError;
 
-/// More secrets than this at one time are no rotation; each is one HMAC and one record a delivery.
+/// A rotation needs no more secrets than this at a time. Each costs one HMAC and one record per delivery.
 pub(crate) const MOST_SECRETS: usize = 4;
 
-/// More than the computation of a key state takes, in a debug build too.
+/// More than the computation of a key state uses, also in a debug build.
 const STACK: usize = 16 * 1_024;
 
-/// One to [`MOST_SECRETS`] of them. What is changed at run time is which set is looked at, never a set.
+/// A set of one to [`MOST_SECRETS`] secrets, which never change: a rotation replaces the whole set.
 pub(crate) struct SecretSet {
     active: Vec<Active>,
-    /// Whether a request has fitted one of them.
+    /// Whether a request has matched one of them.
     has_fitted: AtomicBool,
 }
 
@@ -35,7 +35,7 @@ impl SecretSet {
     pub(crate) fn new<S: Into<Secret>>(
         secrets: impl IntoIterator<Item = S>,
     ) -> Result<Self, ConfigError> {
-        // Of its final size at once: what is moved leaves a copy behind.
+        // Allocated with its final size, because a reallocation would leave a copy behind.
         let mut set = Self::of(Vec::with_capacity(MOST_SECRETS));
         for secret in secrets {
             set.add(&secret.into())?;
@@ -51,7 +51,7 @@ impl SecretSet {
     }
 
     pub(super) fn fits(&self) {
-        // Read first: the line stays shared.
+        // Read first, so that the cache line stays shared between cores.
         if !self.has_fitted() {
             self.has_fitted.store(true, Ordering::Relaxed);
         }
@@ -61,10 +61,11 @@ impl SecretSet {
         self.has_fitted.load(Ordering::Relaxed)
     }
 
-    /// Of one key that nobody knows.
+    /// Makes a set of one random key that nobody knows.
     pub(super) fn decoy() -> Self {
         let bytes = Zeroizing::new(rand::random::<[u8; 64]>());
-        // In memory like any other, down to where in its lines it lies.
+        // Laid out in memory like any other set, down to its alignment to cache lines, so that the timing is the
+        // same.
         let mut set = Vec::with_capacity(MOST_SECRETS);
         set.push(Active { key: Hmac::new((&*bytes).into()), label: "0".into() });
         Self::of(set)
@@ -72,8 +73,8 @@ impl SecretSet {
 
     fn add(&mut self, secret: &Secret) -> Result<(), ConfigError> {
         let added = self.push(secret);
-        // HMAC leaves the key on the stack, and a move of something that is partly uninitialized, such as a future, takes
-        // it from there to the heap.
+        // HMAC leaves the key on the stack. A later move of a value that is partly uninitialized, such as a future,
+        // could copy it from there to the heap.
         zeroize_stack::<STACK>();
         added
     }
@@ -94,7 +95,7 @@ impl SecretSet {
         Ok(())
     }
 
-    /// What tells, in this process alone, whether two layers have a secret in common.
+    /// Returns fingerprints that reveal, only within this process, whether two layers have a secret in common.
     pub(super) fn fingerprints(&self) -> Vec<Fingerprint> {
         static NONCE: LazyLock<[u8; 32]> = LazyLock::new(rand::random);
         let of_key = |key: &Hmac<Sha256>| key.clone().chain_update(*NONCE).finalize().into_bytes();
@@ -114,7 +115,7 @@ impl SecretSet {
     }
 }
 
-/// The labels alone.
+/// Shows only the labels.
 impl fmt::Debug for SecretSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?} <redacted>", self.labels().collect::<Vec<_>>())

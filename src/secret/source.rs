@@ -1,4 +1,4 @@
-//! Which secrets a request is held against.
+//! Chooses the secrets that a request is checked with.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -13,26 +13,26 @@ use super::set::Fingerprint;
 use super::{Secret, SecretSet, Secrets, Webhook, WebhookRef};
 use crate::config_error::ConfigError;
 
-/// Where a layer has its secrets from.
+/// The source of a layer's secrets.
 #[derive(Clone, Debug)]
 pub(crate) enum Source {
-    /// Those that it was built with: no lock, and nothing to count.
+    /// The secrets that the layer was built with. Needs no lock and no reference count.
     Fixed(Arc<SecretSet>),
     Changing(Secrets),
     PerWebhook(PerWebhook),
 }
 
-/// What is asked for a webhook's secrets.
+/// The function that finds the webhook of a request.
 pub(crate) type Resolve = dyn Fn(WebhookRef<'_>) -> Option<Webhook> + Send + Sync;
 
 #[derive(Clone)]
 pub(crate) struct PerWebhook {
     resolve: Arc<Resolve>,
-    /// Takes the place of one that is unknown.
+    /// Used in place of an unknown webhook.
     decoy: Webhook,
     decoy_key: Arc<SecretSet>,
-    /// As many secrets as a webhook has had so far; so many are tried for each, or the time would tell one
-    /// that has two from one that is unknown.
+    /// The largest number of secrets that any webhook has had so far. Every request is checked with so many keys:
+    /// otherwise the time would distinguish a webhook with two secrets from an unknown one.
     most: Arc<AtomicUsize>,
 }
 
@@ -47,7 +47,7 @@ impl Source {
         Self::PerWebhook(PerWebhook { resolve, decoy, decoy_key, most: Arc::default() })
     }
 
-    /// Of the secrets of this moment. None if each request has its own.
+    /// Returns the fingerprints of the current secrets. Empty if each request has its own.
     pub(crate) fn fingerprints(&self) -> Vec<Fingerprint> {
         match self {
             Self::Fixed(set) => set.fingerprints(),
@@ -56,7 +56,7 @@ impl Source {
         }
     }
 
-    /// The secrets of this moment, for a request to keep until its end.
+    /// Returns the current secrets, which the request keeps until its end.
     pub(crate) fn now<'a>(&'a self, asked: impl FnOnce() -> WebhookRef<'a>) -> Candidates<'a> {
         let all = |set| Candidates { set, fill: None, webhook: None, known: true };
         match self {
@@ -71,7 +71,7 @@ impl PerWebhook {
     fn now(&self, asked: WebhookRef<'_>) -> Candidates<'_> {
         let found = (self.resolve)(asked);
         let known = found.is_some();
-        // From here on it is the same work for both.
+        // From here on, known and unknown webhooks cause the same work.
         let webhook = found.unwrap_or_else(|| self.decoy.clone());
         let set = webhook.current();
         let mut most = self.most.load(Ordering::Relaxed);
@@ -83,48 +83,48 @@ impl PerWebhook {
     }
 }
 
-/// What a signature is held against.
+/// The keys that a signature is checked with.
 pub(crate) struct Candidates<'a> {
     set: Cow<'a, Arc<SecretSet>>,
-    /// A key that fits nothing, so many times.
+    /// A key that matches nothing, and how often it is tried.
     fill: Option<(&'a Hmac<Sha256>, usize)>,
     webhook: Option<Webhook>,
     known: bool,
 }
 
 impl Candidates<'_> {
-    /// Each key, and whether it counts. They are at most [`MOST_SECRETS`](super::MOST_SECRETS).
+    /// Returns each key, and whether a match with it counts. There are at most [`MOST_SECRETS`](super::MOST_SECRETS).
     pub(crate) fn keys(&self) -> impl Iterator<Item = (&Hmac<Sha256>, bool)> {
         let fill = self.fill.into_iter().flat_map(|(key, count)| repeat_n((key, false), count));
         self.set.keys().map(|key| (key, self.known)).chain(fill)
     }
 
-    /// How many of the keys count, the first ones, if they do.
+    /// Returns the number of keys of the webhook, which come first in [`keys`](Self::keys).
     pub(crate) fn len(&self) -> usize {
         self.set.len()
     }
 
-    /// Of the one in this place of [`keys`](Self::keys).
+    /// Returns the label of the key at this position in [`keys`](Self::keys).
     pub(crate) fn label(&self, place: u8) -> Option<&Arc<str>> {
         self.set.labels().nth(place.into())
     }
 
-    /// One of them has fitted.
+    /// Records that one of the keys has matched.
     pub(crate) fn fit(&self) {
         self.set.fits();
     }
 
-    /// Whether one of them has ever fitted.
+    /// Whether one of the keys has ever matched.
     pub(crate) fn have_fitted(&self) -> bool {
         self.set.has_fitted()
     }
 
-    /// Whether there are any but decoys.
+    /// Whether the keys belong to a known webhook and are not decoys.
     pub(crate) fn are_known(&self) -> bool {
         self.known
     }
 
-    /// Of the one whose they are, in a layer of several.
+    /// Returns the id of the webhook that the keys belong to, in a layer with several webhooks.
     pub(crate) fn webhook_id(&self) -> Option<&str> {
         self.webhook.as_ref().map(Webhook::id)
     }

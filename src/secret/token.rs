@@ -1,4 +1,4 @@
-//! A shared token that a request carries as it is, for a sender that signs nothing.
+//! A shared token that a request carries in plain text, for a sender that does not sign.
 
 use std::borrow::Cow;
 
@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use crate::config_error::ConfigError;
 use crate::provider::{Headers, Query, is_header_name};
 
-/// Where a request carries a shared token. For
+/// The place where a request carries a shared token. See
 /// [`WebhookLayer::insecure_with_token`](crate::WebhookLayer::insecure_with_token).
 #[derive(Clone, Debug)]
 pub struct TokenIn(Place);
@@ -30,13 +30,13 @@ impl TokenIn {
 
     /// The percent-decoded value of the query parameter `name`, like `token` in `/webhooks/scrapest?token=…`.
     ///
-    /// Proxies and servers write the whole address into their logs. Use a header if the sender can send one.
+    /// Proxies and servers write the whole URL into their logs. Use a header if the sender can send one.
     #[must_use]
     pub fn query(name: impl Into<Cow<'static, str>>) -> Self {
         Self(Place::Query(name.into()))
     }
 
-    /// Every token that the request carries.
+    /// Calls `found` with every token that the request carries.
     pub(crate) fn each(&self, headers: Headers<'_>, query: &str, mut found: impl FnMut(Token)) {
         match &self.0 {
             Place::Header(name) => headers.each(name, |value| found(value.to_vec().into())),

@@ -1,10 +1,10 @@
-//! Several webhooks behind one layer.
+//! The types for several webhooks behind one layer.
 
 use std::sync::Arc;
 
 use super::{SecretSet, Secrets};
 
-/// One of several webhooks behind one layer: its id, and its secrets. Cheap to clone; clones share the secrets.
+/// One of several webhooks behind one layer, with its id and its secrets. Cheap to clone; clones share the secrets.
 /// See [`WebhookLayer::for_webhooks`](crate::WebhookLayer::for_webhooks).
 #[derive(Clone, Debug)]
 pub struct Webhook(Arc<Inner>);
@@ -16,8 +16,8 @@ struct Inner {
 }
 
 impl Webhook {
-    /// `id` keeps it apart from the others in the store, in logs and in
-    /// [`Delivery::webhook_id`](crate::Delivery::webhook_id): one for each, and the same after a restart.
+    /// Makes a webhook. `id` identifies it in the store, in logs and in
+    /// [`Delivery::webhook_id`](crate::Delivery::webhook_id). It must be unique, and the same after a restart.
     pub fn new(id: impl Into<String>, secrets: Secrets) -> Self {
         Self(Arc::new(Inner { id: id.into(), secrets }))
     }
@@ -28,7 +28,7 @@ impl Webhook {
         &self.0.id
     }
 
-    /// Its secrets, to be exchanged.
+    /// The secrets, for rotation.
     #[must_use]
     pub fn secrets(&self) -> &Secrets {
         &self.0.secrets
@@ -39,8 +39,8 @@ impl Webhook {
     }
 }
 
-/// Which webhook a request says it is of. **Nothing here is verified**: it only finds the secrets that the
-/// request is then held against.
+/// The webhook that a request claims to belong to. **Nothing here is verified**: it only selects the secrets that the
+/// request is then checked with.
 #[derive(Clone, Copy, Debug)]
 pub struct WebhookRef<'a> {
     id: Option<&'a str>,
@@ -53,15 +53,16 @@ impl<'a> WebhookRef<'a> {
         Self { id, path }
     }
 
-    /// The id that the sender's header names: ScrapeBadger's `X-Webhook-Id` (its contract 2 alone), or the
-    /// one that is [assumed](crate::scrapest::Scrapest::with_webhook_id_header) of Scrapest. Never one from the
-    /// body, which is not read before it was verified.
+    /// The id in the sender's header: ScrapeBadger's `X-Webhook-Id` (only its contract 2), or the one that is
+    /// [assumed](crate::scrapest::Scrapest::with_webhook_id_header) for Scrapest. It never comes from the body, which
+    /// is not parsed before it is verified.
     #[must_use]
     pub fn id(&self) -> Option<&'a str> {
         self.id
     }
 
-    /// The path of the request as it came, not decoded; behind axum's `nest` without the prefix.
+    /// The path of the request as received, not decoded. With the feature `axum` it is the original path even under
+    /// `Router::nest`.
     #[must_use]
     pub fn path(&self) -> &'a str {
         self.path

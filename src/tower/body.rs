@@ -16,15 +16,15 @@ use crate::pipeline::Remainder;
 
 /// The body of a verified request, byte for byte as it was signed. Reading it never fails.
 ///
-/// In [observe-only mode](crate::WebhookLayer::with_insecure_observe_only) it is not verified, but as it
-/// came: its end, or its error, may be yet to come.
+/// In [observe-only mode](crate::WebhookLayer::with_insecure_observe_only) the body is not verified but passed on as
+/// received: its end, or an error, may still be to come.
 #[derive(Debug, Default)]
 pub struct VerifiedBody(Incoming);
 
 #[derive(Debug)]
 enum Incoming {
     Whole(Full<Bytes>),
-    /// What was read, and what follows. Never locked: it makes the body `Sync`.
+    /// The part that was read, followed by the rest. The mutex is never locked; it makes the body `Sync`.
     Begun(Mutex<UnsyncBoxBody<Bytes, BoxError>>),
 }
 

@@ -1,4 +1,4 @@
-//! What the pipeline asks of a framework, answered with the types of `http`.
+//! Implements [`Exchange`] with the types of `http`.
 
 use std::future::{Future, poll_fn};
 use std::net::IpAddr;
@@ -7,10 +7,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version, header};
 use http_body::{Body, Frame};
-use http_body_util::LengthLimitError;
+use http_body_util::{Empty, LengthLimitError};
 use pin_project_lite::pin_project;
 use tokio::task::coop::consume_budget;
 use tokio::time::{Instant, timeout_at};
@@ -26,12 +25,14 @@ use crate::run_state::{Phase, RunState};
 
 pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Boxed: it is moved about on its way to the handler, and large; and a body that is not `Unpin` is polled.
+/// Boxed: it is large and moved several times on its way to the handler, and a body that is not `Unpin` is polled in
+/// it.
 pub(super) struct HttpExchange<S, B>(Pin<Box<Begun<S, B>>>);
 
 pin_project! {
     struct Begun<S, B> {
-        parts: Parts,
+        // Gets the handler's body once that is known.
+        request: Request<VerifiedBody>,
         #[pin]
         body: B,
         read_ahead: ReadAhead<BoxError>,
@@ -42,7 +43,13 @@ pin_project! {
 impl<S, B> HttpExchange<S, B> {
     pub(super) fn new(request: Request<B>, service: S) -> Self {
         let (parts, body) = request.into_parts();
-        Self(Box::pin(Begun { parts, body, read_ahead: ReadAhead::new(), service: Some(service) }))
+        let request = Request::from_parts(parts, VerifiedBody::default());
+        Self(Box::pin(Begun {
+            request,
+            body,
+            read_ahead: ReadAhead::new(),
+            service: Some(service),
+        }))
     }
 }
 
@@ -51,16 +58,16 @@ where
     S: Send + 'static,
     B: Body<Data = Bytes> + Send + 'static,
 {
-    /// Reads the rest of a refused body and drops it, beside the answer. hyper would close the connection while the
-    /// client is still writing, and a client that reads only then would not hear the answer. Not needed by HTTP/2,
-    /// and not for a client that waits to be told to go on.
+    /// Reads and drops the rest of a refused body, in parallel with the answer. Otherwise hyper would close the
+    /// connection while the client is still writing, and a client that reads only afterwards would not get the
+    /// answer. Not needed for HTTP/2, nor for a client that waits for `100 Continue`.
     fn read_on(mut self, unread: Unread) {
-        let Begun { parts, body, read_ahead, .. } = &*self.0;
+        let Begun { request, body, read_ahead, .. } = &*self.0;
         let over = read_ahead.is_at_end() || body.is_end_stream();
         let too_long = body.size_hint().lower() > unread.at_most as u64;
-        let waits = parts.headers.contains_key(header::EXPECT);
+        let waits = request.headers().contains_key(header::EXPECT);
         let over = over || unread.until <= Instant::now();
-        if over || too_long || waits || parts.version > Version::HTTP_11 {
+        if over || too_long || waits || request.version() > Version::HTTP_11 {
             return;
         }
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
@@ -77,7 +84,7 @@ where
                 {
                     let Some(rest) = left.checked_sub(length) else { return };
                     left = rest;
-                    // A body that is always ready must not keep the deadline from being looked at.
+                    // Yields, so that a body that is always ready cannot delay the deadline's check.
                     consume_budget().await;
                 }
             };
@@ -86,7 +93,7 @@ where
     }
 }
 
-/// What is left of the body.
+/// The rest of the body.
 impl<S, B: Body> Body for Begun<S, B> {
     type Data = B::Data;
     type Error = B::Error;
@@ -99,15 +106,6 @@ impl<S, B: Body> Body for Begun<S, B> {
     }
 }
 
-impl<S, B> Begun<S, B> {
-    /// The request, with another body, and who is to answer it.
-    fn take<T>(self: Pin<&mut Self>, body: T) -> Option<(S, Request<T>)> {
-        let this = self.project();
-        let parts = std::mem::replace(this.parts, Request::new(()).into_parts().0);
-        Some((this.service.take()?, Request::from_parts(parts, body)))
-    }
-}
-
 impl<S, B, ResBody> Exchange for HttpExchange<S, B>
 where
     S: Service<Request<VerifiedBody>, Response = Response<ResBody>> + Send + 'static,
@@ -117,7 +115,7 @@ where
     type Output = Result<Response<ResponseBody<ResBody>>, S::Error>;
 
     fn peer(&self) -> Option<IpAddr> {
-        let extensions = &self.0.parts.extensions;
+        let extensions = self.0.request.extensions();
         let told = extensions.get().map(|PeerAddr(address)| *address);
         #[cfg(feature = "axum")]
         let told = told.or_else(|| crate::axum::peer(extensions));
@@ -125,23 +123,23 @@ where
     }
 
     fn method(&self) -> &str {
-        self.0.parts.method.as_str()
+        self.0.request.method().as_str()
     }
 
     fn path(&self) -> &str {
-        let parts = &self.0.parts;
-        let path = parts.uri.path();
+        let request = &self.0.request;
+        let path = request.uri().path();
         #[cfg(feature = "axum")]
-        let path = crate::axum::original_path(&parts.extensions).unwrap_or(path);
+        let path = crate::axum::original_path(request.extensions()).unwrap_or(path);
         path
     }
 
     fn query(&self) -> &str {
-        self.0.parts.uri.query().unwrap_or_default()
+        self.0.request.uri().query().unwrap_or_default()
     }
 
     fn headers(&self) -> Headers<'_> {
-        Headers::new(&self.0.parts.headers)
+        Headers::new(self.0.request.headers())
     }
 
     fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
@@ -150,7 +148,7 @@ where
             let piece = match ready!(this.body.poll_frame(cx)) {
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(data) => Some(Ok(data)),
-                    // Trailers: not signed, and nobody asked for them.
+                    // Trailers are not signed, and no handler needs them.
                     Err(_) => continue,
                 },
                 Some(Err(error)) => Some(Err(error.into())),
@@ -161,20 +159,17 @@ where
     }
 
     fn outer(&self) -> Option<Delivery> {
-        self.0.parts.extensions.get().cloned()
+        self.0.request.extensions().get().cloned()
     }
 
     fn call(mut self, delivery: Delivery) -> impl Future<Output = Self::Output> {
-        let body = VerifiedBody::new(delivery.body().clone());
         let run = Arc::clone(delivery.run());
-        self.0.as_mut().project().parts.extensions.insert(delivery);
-        #[cfg_attr(not(feature = "axum"), allow(unused_mut))]
-        let mut call = self.0.as_mut().take(body);
+        let request = self.0.as_mut().project().request;
+        *request.body_mut() = VerifiedBody::new(delivery.body().clone());
+        request.extensions_mut().insert(delivery);
         #[cfg(feature = "axum")]
-        if let Some((_, request)) = &mut call {
-            crate::axum::lift_body_limit(request);
-        }
-        Call::Waiting { call, run: Some(run) }
+        crate::axum::lift_body_limit(request);
+        Call::Waiting { begun: self.0, run: Some(run) }
     }
 
     fn put_back(&mut self, bytes: Bytes) {
@@ -182,12 +177,12 @@ where
     }
 
     fn pass(mut self) -> impl Future<Output = Self::Output> {
-        let kept = std::mem::replace(self.0.as_mut().project().read_ahead, ReadAhead::new())
-            .into_remainder();
-        let call = self.0.as_mut().take(());
-        let body = VerifiedBody::unverified(kept, self.0);
-        let call = call.map(|(service, request)| (service, request.map(|()| body)));
-        Call::Waiting { call, run: None }
+        let this = self.0.as_mut().project();
+        let kept = std::mem::replace(this.read_ahead, ReadAhead::new()).into_remainder();
+        let (request, service) = (std::mem::take(this.request), this.service.take());
+        let request = request.map(|_| VerifiedBody::unverified(kept, self.0));
+        let (body, read_ahead) = (Empty::<Bytes>::new(), ReadAhead::new());
+        Call::Waiting { begun: Box::pin(Begun { request, body, read_ahead, service }), run: None }
     }
 
     fn status(output: &Self::Output) -> Option<u16> {
@@ -201,7 +196,7 @@ where
 
     fn answer_late(reply: Reply) -> Self::Output {
         let mut response = Response::new(());
-        // Every status of the table is one.
+        // The statuses of the table are all valid.
         *response.status_mut() = StatusCode::from_u16(reply.rejection.status()).unwrap_or_default();
         reply.headers(|name, value| {
             if let Ok(value) = HeaderValue::from_str(value) {
@@ -214,20 +209,20 @@ where
 }
 
 pin_project! {
-    /// A service that is called once it is ready. An `async` block would keep the room for the request beside that
-    /// for the service's future.
+    /// Calls a service once it is ready. The request stays in its box until then, because moving it costs more than
+    /// the call.
     #[project = CallProjection]
-    enum Call<S: Service<Request<VerifiedBody>>> {
-        Waiting { call: Option<(S, Request<VerifiedBody>)>, run: Option<Arc<RunState>> },
+    enum Call<S: Service<Request<VerifiedBody>>, B> {
+        Waiting { begun: Pin<Box<Begun<S, B>>>, run: Option<Arc<RunState>> },
         Called { #[pin] future: S::Future },
     }
 }
 
-impl<S, B> Future for Call<S>
+impl<S, B, ResBody> Future for Call<S, B>
 where
-    S: Service<Request<VerifiedBody>, Response = Response<B>>,
+    S: Service<Request<VerifiedBody>, Response = Response<ResBody>>,
 {
-    type Output = Result<Response<ResponseBody<B>>, S::Error>;
+    type Output = Result<Response<ResponseBody<ResBody>>, S::Error>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         loop {
@@ -235,17 +230,18 @@ where
                 CallProjection::Called { future } => {
                     return future.poll(cx).map_ok(|response| response.map(ResponseBody::inner));
                 }
-                CallProjection::Waiting { call, run } => {
-                    // Polled again after a panic of the service, which `Future` leaves open.
-                    let Some((service, _)) = call else { return Poll::Pending };
+                CallProjection::Waiting { begun, run } => {
+                    let begun = begun.as_mut().project();
+                    // Polled again after the service panicked. `Future` does not define the result.
+                    let Some(service) = begun.service else { return Poll::Pending };
                     if let Err(error) = ready!(service.poll_ready(cx)) {
                         return Poll::Ready(Err(error));
                     }
                     if let Some(run) = run {
                         run.enter(Phase::Running);
                     }
-                    let Some((mut service, request)) = call.take() else { return Poll::Pending };
-                    let future = service.call(request);
+                    let Some(mut service) = begun.service.take() else { return Poll::Pending };
+                    let future = service.call(std::mem::take(begun.request));
                     self.set(Self::Called { future });
                 }
             }
@@ -253,7 +249,7 @@ where
     }
 }
 
-/// A limit that stands around the layer says so in the error or in one of its causes.
+/// An outer body limit reports itself in the error or in one of its causes.
 fn classify(error: &(dyn std::error::Error + 'static)) -> BodyError {
     let mut causes = std::iter::successors(Some(error), |error| error.source());
     match causes.any(|cause| cause.is::<LengthLimitError>()) {

@@ -21,7 +21,7 @@ use crate::run_state::RunState;
 type Answer<B, E> = Result<Response<ResponseBody<B>>, E>;
 type Run<B, E> = dyn Future<Output = Answer<B, E>> + Send;
 
-/// The answer to come. Dropped while its handler runs, it moves the run to a task.
+/// The future of the response. If it is dropped while its handler runs, the run moves to a task.
 pub struct ResponseFuture<B, E>(DetachOnDrop<Run<B, E>>);
 
 impl<B: Send + 'static, E: Send + 'static> ResponseFuture<B, E> {
@@ -73,8 +73,8 @@ mod tests {
     use super::*;
     use crate::ScrapeBadgerWebhookLayer;
 
-    /// glibc keeps freed blocks of up to 1,032 bytes per thread. Above that an allocation of each delivery costs ten
-    /// times as much.
+    /// glibc keeps freed blocks of up to 1,032 bytes per thread. A larger allocation per delivery costs ten times as
+    /// much.
     #[test]
     fn the_future_of_a_delivery_is_small_enough_for_the_allocators_cache() {
         let layer = ScrapeBadgerWebhookLayer::new("a-secret-of-some-24-bytes");

@@ -1,4 +1,4 @@
-//! The receiver as a `tower_layer::Layer`, for axum, hyper, and anything else that speaks tower.
+//! The receiver as a `tower_layer::Layer`, for axum, hyper and every other user of tower.
 
 mod body;
 mod exchange;

@@ -12,10 +12,10 @@ use super::{ResponseBody, ResponseFuture, VerifiedBody};
 use crate::provider::Provider;
 use crate::receiver::Receiver;
 
-/// A service behind a [`WebhookLayer`](crate::WebhookLayer): it is called only for authentic, fresh
-/// deliveries, one at a time for each, and never again after it succeeded.
+/// A service behind a [`WebhookLayer`](crate::WebhookLayer). It is called only for authentic, fresh deliveries, never
+/// twice at the same time for one delivery, and never again after it succeeded.
 ///
-/// Never answers `Err` for a refusal; errors are those of the inner service alone. A refusal carries a
+/// A refusal is never an `Err`; all errors come from the inner service. A refusal carries a
 /// [`Rejection`](crate::Rejection) in the response's extensions. Needs a tokio runtime with time enabled.
 pub struct WebhookService<S, P> {
     inner: S,
@@ -27,17 +27,17 @@ impl<S, P> WebhookService<S, P> {
         Self { inner, receiver }
     }
 
-    /// The inner service.
+    /// Returns the inner service.
     pub fn get_ref(&self) -> &S {
         &self.inner
     }
 
-    /// The inner service, to be changed.
+    /// Returns the inner service for changes.
     pub fn get_mut(&mut self) -> &mut S {
         &mut self.inner
     }
 
-    /// The inner service, without the receiver around it.
+    /// Returns the inner service without the receiver.
     pub fn into_inner(self) -> S {
         self.inner
     }
@@ -58,7 +58,8 @@ where
     type Future = ResponseFuture<ResBody, S::Error>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        // The inner service is asked once a delivery is claimed: unauthenticated requests must not hold its places.
+        // The inner service's readiness is checked after the claim: unauthenticated requests must not use up its
+        // capacity.
         Poll::Ready(Ok(()))
     }
 

@@ -1,4 +1,4 @@
-//! `listen`: what it prints, what it refuses, and how it ends.
+//! `listen`: its output, its refusals, and its end.
 
 use std::io::BufRead;
 use std::time::{Duration, Instant};
@@ -7,7 +7,8 @@ use scrapest_webhook::testing;
 use tokio::io::AsyncReadExt;
 
 use crate::listening::{
-    LONG, Listening, PATH, SECRET, Unread, client, command, eventually, refused, scrapest,
+    LONG, Listening, PATH, SECRET, Unread, client, command, eventually, larger_than_a_pipe,
+    refused, scrapest,
 };
 use crate::upstream::{Act, Upstream};
 
@@ -22,7 +23,7 @@ async fn an_accepted_event_is_one_line_of_json_and_its_duplicate_none() {
     let request = scrapest().with_body(body.clone()).with_delivery_id("d \"1\"").sign();
     let answer = listening.send(&request).await;
     assert_eq!((answer.status, answer.body.len()), (204, 0));
-    // What was sent, to the digit and the escape; only the breaks between its tokens are spaces.
+    // The event is printed with the digits and escapes that were sent. Line breaks between tokens become spaces.
     let event = body.replace(['\r', '\n'], " ");
     let line = format!(
         "{{\"sender\":\"scrapest\",\"delivery_id\":\"d \\\"1\\\"\",\"kind\":\"tweet.created\",\
@@ -85,7 +86,7 @@ async fn a_refusal_is_said_by_its_reason_and_nothing_that_came_with_it() {
     let elsewhere = get.replacen("GET", "POST", 1).replacen(PATH, "/canary_path?canary_query", 1);
     assert_eq!(client::send(listening.address, elsewhere.as_bytes()).await.status, 404);
     listening.says("another path than --path");
-    // The path is what the URL at the sender is wrong in; its query may be confidential.
+    // The path is logged because it shows the mistake in the sender's URL. The query may be confidential.
     listening.says("path=\"/canary_path\"");
     let stderr = listening.stderr().replace("/canary_path", "");
     assert!(!stderr.contains("canary_"), "{stderr}");
@@ -130,7 +131,7 @@ async fn sigterm_waits_for_the_run_whose_sender_has_left() {
     assert_eq!(listening.send(&scrapest().sign()).await.status, 503);
     listening.signal("TERM");
     listening.says("waiting for answers");
-    // Nobody gets in any more.
+    // New connections are refused.
     eventually(|| std::net::TcpStream::connect(listening.address).is_err(), || "closed".into());
     assert!(listening.is_silent());
     upstream.let_go();
@@ -184,7 +185,7 @@ async fn an_idle_connection_does_not_delay_the_end() {
     assert!(answer.starts_with(b"HTTP/1.1 204 "));
     let since = Instant::now();
     assert_eq!(listening.stop().status.code(), Some(0));
-    // Left alone, it would be closed after ten seconds.
+    // Without the shutdown, the connection would be closed after ten seconds.
     assert!(since.elapsed() < Duration::from_secs(8), "{:?}", since.elapsed());
 }
 
@@ -227,15 +228,12 @@ async fn a_reader_that_falls_behind_costs_time_and_no_event() {
     let mut command = command();
     command.args(["--sender", "scrapest", "--answer-within", "1s"]);
     let (listening, reader) = Unread::start(&mut command);
-    // More than any pipe holds.
-    let now = time::OffsetDateTime::now_utc().unix_timestamp();
-    let text = "a".repeat(900_000);
-    let body = format!("{{\"event\":\"tweet.created\",\"timestamp\":{now},\"text\":\"{text}\"}}");
-    let request = scrapest().with_body(body).sign();
+    let request = larger_than_a_pipe(0);
     assert_eq!(listening.send(&request).await.status, 503);
     let line = std::thread::spawn(move || reader.lines().next().unwrap().unwrap()).join().unwrap();
     let event: serde_json::Value = serde_json::from_str(&line).unwrap();
-    assert_eq!((&event["attempt"], &event["event"]["text"]), (&1.into(), &text.into()));
+    let sent: serde_json::Value = serde_json::from_slice(request.body()).unwrap();
+    assert!(event["attempt"] == 1 && event["event"] == sent, "{line:.200}");
     let status = listening.send(&request).await.status;
     assert!(status == 200, "the retry gets its outcome, not {status}");
 }
@@ -257,7 +255,7 @@ async fn a_port_in_use_is_named_by_its_flag() {
     let listening = Listening::start(&[]);
     let address = listening.address.to_string();
     let mut second = command();
-    // The one of the harness, once more.
+    // The arguments of the test's own command, with the address in use.
     second.args(["--sender", "scrapest"]);
     let arguments: Vec<_> = second
         .get_args()

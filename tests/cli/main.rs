@@ -1,5 +1,6 @@
-//! The built binary, driven as a process.
+//! The built binary, run as a process.
 
+mod access;
 mod attacks;
 mod both;
 mod browser;

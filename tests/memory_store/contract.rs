@@ -1,21 +1,18 @@
 //! The memory store keeps the contract of all stores. A store with a defect that others have shipped does not.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::Mutex;
-use std::time::Duration;
+mod defective;
 
-use scrapest_webhook::store::{
-    Claim, Claims, DeliveryStore, Fence, Key, MemoryStore, Owner, Settled, Settlement, StoreError,
-    contract,
-};
+use scrapest_webhook::store::contract;
+
+use self::defective::{Defect, with};
 
 mod kept {
-    use super::MemoryStore;
+    use scrapest_webhook::store::MemoryStore;
 
     scrapest_webhook::store_contract_tests!(MemoryStore::new());
 }
 
-/// A store that has only the required verbs, as a user's own, behind the pointer that a layer keeps.
+/// A store with only the required verbs, as a user may write it, behind the pointer that a layer keeps.
 mod provided {
     use scrapest_webhook::store::AnyStore;
     use support::scripted::ScriptedStore;
@@ -23,238 +20,14 @@ mod provided {
     scrapest_webhook::store_contract_tests!(AnyStore::new(ScriptedStore::recording()));
 }
 
-const LONG: Duration = Duration::from_secs(3_600);
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Defect {
-    None,
-    UnfencedRelease,
-    CompleteOnlyForTheHolder,
-    UnknownHolder,
-    EndlessLease,
-    ConstantFence,
-    ConstantAttempt,
-    CheckThenAct,
-    RenewalOnPaper,
-    RenewalByAnyone,
-    LeaseWithinTheRetention,
-    EndlessRetention,
-    RetentionOfTheClaim,
-    ReleaseUndoesCompletion,
-    ClaimsHalf,
-    KeepsWhatItTook,
-    RenewsHalf,
-    SettlesHalf,
-    StopsAtTheFirstLost,
-    ForgetsTheFences,
-}
-
-/// A sound store behind a defect.
-#[derive(Debug)]
-struct Defective {
-    defect: Defect,
-    inner: MemoryStore,
-    seen: Mutex<HashMap<Key, Seen>>,
-    deleted: Mutex<HashSet<Key>>,
-}
-
-/// What the defect needs to know of a key.
-#[derive(Clone, Copy, Debug)]
-struct Seen {
-    holder: Owner,
-    keep: Duration,
-}
-
-fn with(defect: Defect) -> Defective {
-    Defective {
-        defect,
-        inner: MemoryStore::new(),
-        seen: Mutex::default(),
-        deleted: Mutex::default(),
-    }
-}
-
-impl Defective {
-    fn seen(&self, key: &Key) -> Option<Seen> {
-        self.seen.lock().unwrap().get(key).copied()
-    }
-
-    fn holder(&self, key: &Key) -> Option<Owner> {
-        self.seen(key).map(|seen| seen.holder)
-    }
-}
-
-impl DeliveryStore for Defective {
-    async fn claim(
-        &self,
-        key: &Key,
-        owner: Owner,
-        lease: Duration,
-        keep: Duration,
-    ) -> Result<Claim, StoreError> {
-        let held_by_caller = self.holder(key) == Some(owner);
-        let lease = match self.defect {
-            Defect::EndlessLease => LONG,
-            Defect::LeaseWithinTheRetention => lease.min(keep),
-            _ => lease,
-        };
-        if self.defect == Defect::CheckThenAct && self.seen(key).is_none() {
-            // As long as a round trip: a claim that comes in between must find the door open.
-            tokio::time::sleep(Duration::from_millis(1)).await;
-            let (fence, seen) = (Fence::new(1), Seen { holder: owner, keep });
-            self.seen.lock().unwrap().insert(*key, seen);
-            self.inner.claim(key, owner, lease, keep).await?;
-            return Ok(Claim::Acquired { fence, attempt: 1 });
-        }
-        if self.deleted.lock().unwrap().remove(key) {
-            let fence = Fence::new(u64::MAX);
-            return Ok(Claim::Acquired { fence, attempt: 1 });
-        }
-        let claim = self.inner.claim(key, owner, lease, keep).await?;
-        let Claim::Acquired { fence, attempt } = claim else {
-            return Ok(claim);
-        };
-        let seen = Seen { holder: owner, keep };
-        self.seen.lock().unwrap().insert(*key, seen);
-        Ok(match self.defect {
-            Defect::UnknownHolder if held_by_caller => Claim::InProgress { retry_after: lease },
-            Defect::ConstantFence => Claim::Acquired { fence: Fence::new(1), attempt },
-            Defect::ConstantAttempt => Claim::Acquired { fence, attempt: 1 },
-            _ => claim,
-        })
-    }
-
-    async fn renew(&self, key: &Key, owner: Owner, lease: Duration) -> Result<Settled, StoreError> {
-        let seen = self.seen(key);
-        match (self.defect, seen) {
-            (Defect::RenewalOnPaper, _) => Ok(Settled::Done),
-            (Defect::RenewalByAnyone, Some(Seen { holder, .. })) => {
-                self.inner.renew(key, holder, lease).await
-            }
-            (Defect::LeaseWithinTheRetention, Some(Seen { keep, .. })) => {
-                self.inner.renew(key, owner, lease.min(keep)).await
-            }
-            _ => self.inner.renew(key, owner, lease).await,
-        }
-    }
-
-    async fn complete(
-        &self,
-        key: &Key,
-        owner: Owner,
-        fence: Fence,
-        keep: Duration,
-    ) -> Result<Settled, StoreError> {
-        let keep = match (self.defect, self.seen(key)) {
-            (Defect::CompleteOnlyForTheHolder, seen) => {
-                if seen.is_none_or(|seen| seen.holder != owner) {
-                    return Ok(Settled::Lost);
-                }
-                keep
-            }
-            (Defect::EndlessRetention, _) => LONG,
-            (Defect::RetentionOfTheClaim, Some(seen)) => seen.keep,
-            _ => keep,
-        };
-        self.inner.complete(key, owner, fence, keep).await
-    }
-
-    async fn release(&self, key: &Key, owner: Owner) -> Result<Settled, StoreError> {
-        match (self.defect, self.holder(key)) {
-            (Defect::UnfencedRelease, Some(holder)) => self.inner.release(key, holder).await,
-            (Defect::ReleaseUndoesCompletion, Some(holder)) if holder == owner => {
-                // Deletes the record, whatever it says.
-                self.deleted.lock().unwrap().insert(*key);
-                Ok(Settled::Done)
-            }
-            _ => self.inner.release(key, owner).await,
-        }
-    }
-
-    async fn claim_all(
-        &self,
-        keys: &mut [(Key, Fence)],
-        owner: Owner,
-        lease: Duration,
-        keep: Duration,
-    ) -> Result<Claims, StoreError> {
-        let half = keys.len().div_ceil(2);
-        match self.defect {
-            Defect::ClaimsHalf => self.inner.claim_all(&mut keys[..half], owner, lease, keep).await,
-            Defect::KeepsWhatItTook => {
-                for (place, (key, of_key)) in keys.iter_mut().enumerate() {
-                    match self.claim(key, owner, lease, keep).await? {
-                        Claim::Acquired { fence, .. } => *of_key = fence,
-                        Claim::InProgress { retry_after } => {
-                            return Ok(Claims::InProgress { place, retry_after });
-                        }
-                        Claim::Completed => return Ok(Claims::Completed { place }),
-                    }
-                }
-                Ok(Claims::Acquired { attempt: 1 })
-            }
-            Defect::ForgetsTheFences => {
-                self.inner.claim_all(&mut keys.to_vec(), owner, lease, keep).await
-            }
-            _ => self.inner.claim_all(keys, owner, lease, keep).await,
-        }
-    }
-
-    async fn renew_all(
-        &self,
-        keys: &[(Key, Fence)],
-        owner: Owner,
-        lease: Duration,
-    ) -> Result<Settled, StoreError> {
-        match self.defect {
-            Defect::RenewsHalf => self.inner.renew_all(&keys[..1], owner, lease).await,
-            Defect::StopsAtTheFirstLost => {
-                for (key, _) in keys {
-                    if self.renew(key, owner, lease).await? == Settled::Lost {
-                        return Ok(Settled::Lost);
-                    }
-                }
-                Ok(Settled::Done)
-            }
-            _ => self.inner.renew_all(keys, owner, lease).await,
-        }
-    }
-
-    async fn settle_all(
-        &self,
-        keys: &[(Key, Fence)],
-        owner: Owner,
-        how: Settlement,
-    ) -> Result<Settled, StoreError> {
-        match self.defect {
-            Defect::SettlesHalf => self.inner.settle_all(&keys[..1], owner, how).await,
-            Defect::StopsAtTheFirstLost => {
-                for (key, fence) in keys {
-                    let settled = match how {
-                        Settlement::Complete { keep } => {
-                            self.complete(key, owner, *fence, keep).await?
-                        }
-                        Settlement::Release => self.release(key, owner).await?,
-                    };
-                    if settled == Settled::Lost {
-                        return Ok(Settled::Lost);
-                    }
-                }
-                Ok(Settled::Done)
-            }
-            _ => self.inner.settle_all(keys, owner, how).await,
-        }
-    }
-}
-
-/// Nothing is caught where nothing is wrong.
+/// A store without a defect passes every clause.
 mod sound {
     use super::{Defect, with};
 
     scrapest_webhook::store_contract_tests!(with(Defect::None));
 }
 
-/// One test for each defect: every clause named must fail.
+/// Defines one test per defect: every named clause must fail.
 macro_rules! caught {
     ($($test:ident: $defect:ident by $($clause:ident),+;)+) => {$(
         #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -323,7 +96,7 @@ caught! {
         a_release_of_several_releases_each;
 }
 
-/// These two take as long as the contract's patience.
+/// These two tests take as long as the contract waits for an event.
 mod slowly {
     use super::{Defect, contract, with};
 

@@ -1,6 +1,7 @@
-//! What the memory store promises over the contract: its size, its order, its clock.
+//! The memory store's promises beyond the contract: its order, its clock, its fences.
 
 mod contract;
+mod full;
 mod log;
 mod model;
 
@@ -15,7 +16,7 @@ const KEEP: Duration = Duration::from_secs(4_200);
 /// How much later than promised a completed record may expire.
 const LATE: Duration = Duration::from_millis(140);
 
-/// A store that holds as many records, which must be even.
+/// A store with room for this number of records, which must be even.
 fn room_for(records: usize) -> MemoryStore {
     MemoryStore::with_capacity((records / 2).try_into().unwrap())
 }
@@ -130,11 +131,11 @@ async fn expired_records_leave_a_few_at_a_time() {
         acquire(&store, number).await;
         let after = store.len();
         let left = before + 1 - after;
-        assert!(left <= 4, "{left} left at once");
+        assert!(left <= 4, "{left} removed at once");
         assert!(left > 1 || after == number as usize - 99);
         before = after;
     }
-    assert_eq!(store.evicted(), 0, "who left had expired");
+    assert_eq!(store.evicted(), 0, "only expired records were removed");
 }
 
 #[tokio::test(start_paused = true)]
@@ -148,92 +149,6 @@ async fn records_of_attempts_that_were_never_settled_leave_too() {
         acquire(&store, number).await;
     }
     assert_eq!(store.len(), 5);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_full_store_pushes_out_what_was_completed_first() {
-    let store = room_for(4);
-    let (held, fence) = acquire(&store, 0).await;
-    for number in 1..4 {
-        complete(&store, number).await;
-    }
-    // Neither being asked for nor being begun earlier counts: 0 is now the youngest.
-    assert_eq!(claim(&store, 1).await, Claim::Completed);
-    store.complete(&key(0), held, fence, KEEP).await.unwrap();
-
-    for (number, gone) in [(10, 1), (11, 2), (12, 3)] {
-        complete(&store, number).await;
-        assert_eq!((store.len(), store.evicted()), (4, gone));
-    }
-    for number in [0, 10, 11, 12] {
-        assert_eq!(claim(&store, number).await, Claim::Completed);
-    }
-    acquire(&store, 1).await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_full_store_never_pushes_out_what_is_in_progress() {
-    let store = room_for(4);
-    let (owner, fence) = acquire(&store, 0).await;
-    for number in 1..1_000 {
-        complete(&store, number).await;
-        assert!(matches!(claim(&store, 0).await, Claim::InProgress { .. }));
-    }
-    assert_eq!((store.len(), store.evicted()), (4, 996));
-    let settled = store.complete(&key(0), owner, fence, KEEP).await;
-    assert_eq!(settled.unwrap(), Settled::Done);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_lease_that_ended_makes_room_before_a_completion_does() {
-    let store = room_for(4);
-    for number in 0..3 {
-        complete(&store, number).await;
-    }
-    acquire(&store, 3).await;
-    advance(LEASE).await;
-    acquire(&store, 4).await;
-    for number in 0..3 {
-        assert_eq!(claim(&store, number).await, Claim::Completed);
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_has_expired_makes_room_before_anything_else() {
-    for completes in [false, true] {
-        let store = room_for(4);
-        let (owner, _) = acquire(&store, 0).await;
-        for number in 1..4 {
-            let settled = store.complete(&key(number), owner, Fence::new(1), LEASE).await;
-            settled.unwrap();
-        }
-        advance(LEASE + LATE).await;
-        match completes {
-            true => _ = store.complete(&key(4), owner, Fence::new(1), KEEP).await.unwrap(),
-            false => _ = acquire(&store, 4).await,
-        }
-        assert_eq!((store.len(), store.evicted()), (2, 0));
-        let settled = store.complete(&key(0), owner, Fence::new(1), KEEP).await;
-        assert_eq!(settled.unwrap(), Settled::Done, "nobody took over");
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_store_full_of_deliveries_in_progress_says_so() {
-    let store = room_for(2);
-    let (owner, _) = acquire(&store, 0).await;
-    acquire(&store, 1).await;
-
-    let claim = store.claim(&key(2), Owner::random(), LEASE, KEEP).await;
-    let text = claim.unwrap_err().to_string();
-    assert!(text.contains("all 1 deliveries of the memory store are in progress"));
-    assert!(text.contains("MemoryStore::with_capacity"));
-    let complete = store.complete(&key(2), owner, Fence::new(1), KEEP).await;
-    complete.unwrap_err();
-
-    store.release(&key(0), owner).await.unwrap();
-    acquire(&store, 2).await;
-    assert_eq!((store.len(), store.evicted()), (2, 1));
 }
 
 #[tokio::test(start_paused = true)]
@@ -251,13 +166,14 @@ async fn the_fence_grows_within_one_millisecond_though_the_record_was_pushed_out
     }
 }
 
-/// They would not if every key began after the last that was forgotten: and then not grow over a restart.
+/// If every key started after the largest forgotten fence, fences would run ahead of the clock, and would not grow
+/// over a restart.
 #[tokio::test(start_paused = true)]
 async fn the_fences_of_a_full_store_do_not_run_ahead_of_its_clock() {
     let store = room_for(1_000);
     let (owner, first) = acquire(&store, 0).await;
     store.complete(&key(0), owner, first, KEEP).await.unwrap();
-    // Within one millisecond.
+    // All within one millisecond.
     for number in 1..20_000 {
         complete(&store, number).await;
     }
@@ -281,58 +197,10 @@ async fn the_largest_fence_of_a_key_is_not_forgotten_with_it() {
     }
 }
 
-/// What ended first stays, and keys come back from behind it.
-#[tokio::test(start_paused = true)]
-async fn what_leaves_from_the_middle_takes_no_room_and_pushes_nothing_out() {
-    let store = room_for(1_000);
-    for number in 0..5 {
-        complete(&store, number).await;
-    }
-    let (owner, _) = acquire(&store, 50).await;
-    store.release(&key(50), owner).await.unwrap();
-    for number in 5..10 {
-        complete(&store, number).await;
-    }
-    for round in 0..20_000 {
-        let (number, owner) = (100 + round % 7, Owner::random());
-        store.complete(&key(number), owner, Fence::new(1), KEEP).await.unwrap();
-        if round % 1_000 == 0 {
-            for number in 0..10 {
-                assert_eq!(claim(&store, number).await, Claim::Completed);
-            }
-        }
-    }
-    assert_eq!((store.len(), store.evicted()), (18, 0));
-
-    for number in 1_000..1_987 {
-        complete(&store, number).await;
-    }
-    assert_eq!((store.len(), store.evicted()), (1_000, 5));
-    let found = claim(&store, 50).await;
-    assert!(matches!(found, Claim::Acquired { attempt: 1, .. }), "it was the oldest: {found:?}");
-    assert_eq!(store.evicted(), 6, "another made room");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_failure_goes_in_its_turn_between_completions() {
-    let store = room_for(4);
-    complete(&store, 1).await;
-    let (owner, _) = acquire(&store, 2).await;
-    store.release(&key(2), owner).await.unwrap();
-    complete(&store, 3).await;
-    complete(&store, 4).await;
-    complete(&store, 5).await;
-    assert!(matches!(claim(&store, 2).await, Claim::Acquired { attempt: 2, .. }), "1 went");
-    let (owner, _) = acquire(&store, 1).await;
-    store.release(&key(1), owner).await.unwrap();
-    assert_eq!(store.evicted(), 2, "3 went");
-    assert_eq!(claim(&store, 4).await, Claim::Completed);
-}
-
 #[tokio::test(start_paused = true)]
 async fn the_fence_grows_over_a_restart() {
     let (_, before) = acquire(&MemoryStore::new(), 0).await;
-    // The system's clock runs, however the runtime's is paused.
+    // The system's clock runs, although the runtime's clock is paused.
     std::thread::sleep(Duration::from_millis(2));
     let (_, after) = acquire(&MemoryStore::new(), 0).await;
     assert!(after > before, "{after} came after {before}");

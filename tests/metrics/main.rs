@@ -1,5 +1,6 @@
-//! What is counted, under which names and labels, and that the table of them in the documentation is right.
+//! The metrics, with their names and labels, and the table of them in the documentation.
 
+mod store;
 mod table;
 mod takeovers;
 
@@ -11,21 +12,18 @@ use axum::http::StatusCode;
 use axum::routing::post;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use scrapest_webhook::scrapest::Scrapest;
-use scrapest_webhook::store::{Claim, DeliveryStore, Fence, Key, Owner};
 use scrapest_webhook::testing::SignedRequest;
 use scrapest_webhook::{
-    Delivery, MemoryStore, Provider, RejectionKind, ScrapeBadgerWebhookLayer, ScrapestWebhookLayer,
-    Secret, Secrets, WebhookLayer, scrapebadger, scrapest, testing,
+    Delivery, Provider, RejectionKind, ScrapeBadgerWebhookLayer, ScrapestWebhookLayer, Secret,
+    Secrets, WebhookLayer, scrapebadger, scrapest, testing,
 };
-use support::scripted::{Fault, ScriptedStore, Verb};
 use tokio::time::sleep;
 use tower::ServiceExt;
 
 const SECRET: &str = "whsec_canary_7b1d5f0c93aa4e21";
-const LEASE: Duration = Duration::from_millis(30);
 const KEEP: Duration = Duration::from_secs(4_200);
 
-/// Each name with its labels, and its value; of a histogram how often something was recorded.
+/// Each metric with its labels, and its value. The value of a histogram is the number of its observations.
 type Seen = BTreeMap<String, f64>;
 
 fn seen(snapshotter: &Snapshotter) -> Seen {
@@ -46,7 +44,7 @@ fn seen(snapshotter: &Snapshotter) -> Seen {
         .collect()
 }
 
-/// Runs it with a recorder of its own, on one thread, and gives what was recorded.
+/// Runs a test with its own recorder, on one thread, and returns what was recorded.
 fn recorded<F: Future<Output = ()>>(run: impl FnOnce(Snapshotter) -> F) -> Snapshotter {
     let recorder = DebuggingRecorder::new();
     let snapshotter = recorder.snapshotter();
@@ -100,8 +98,12 @@ fn every_request_is_counted_by_how_it_ended() {
     assert_eq!(seen[&format!("deliveries_total {of} outcome=completed")], 1.0);
     assert_eq!(seen[&format!("deliveries_total {of} outcome=duplicate")], 1.0);
     let deliveries = seen.keys().filter(|name| name.starts_with("deliveries_total"));
-    assert_eq!(deliveries.count(), 2, "what is not authentic and fresh is none: {seen:#?}");
-    // Authentic but stale is told from forged, and what did not happen is there as well.
+    assert_eq!(
+        deliveries.count(),
+        2,
+        "only an authentic and fresh request is a delivery: {seen:#?}"
+    );
+    // A stale request is distinguished from a forged one, and reasons that did not occur are exported as 0.
     for (reason, count) in [("stale", 1.0), ("wrong_signature", 1.0), ("store_down", 0.0)] {
         assert_eq!(seen[&format!("refusals_total sender=scrapest reason={reason}")], count);
     }
@@ -109,7 +111,7 @@ fn every_request_is_counted_by_how_it_ended() {
     assert_eq!(
         refusals.count(),
         RejectionKind::ALL.len() - 3,
-        "a duplicate, a challenge and a filtered event are not"
+        "a duplicate, a challenge and a filtered event are not refusals"
     );
     for outcome in ["completed", "duplicate", "stale", "wrong_signature"] {
         assert_eq!(seen[&format!("duration_seconds sender=scrapest outcome={outcome}")], 1.0);
@@ -164,7 +166,7 @@ fn a_kind_that_a_stranger_made_up_is_no_label() {
         let nameless = testing::scrapebadger(SECRET).with_body(nameless).sign();
         let badger = ScrapeBadgerWebhookLayer::new(SECRET);
         assert_eq!(send(&self::app(badger, async |_| StatusCode::OK), &nameless).await, 200);
-        // An answered challenge is a request that came well, too.
+        // An answered challenge counts as an accepted request too.
         send(&app, &testing::scrapest(SECRET).with_kind("webhook.verification").sign()).await;
     }));
     let count = |kind, outcome| {
@@ -194,7 +196,8 @@ fn what_runs_waits_and_is_held_now_stands_in_gauges() {
         assert_eq!((first, second), (204, 200));
     });
     assert_eq!(midway, [1.0, 1.0, 2.0 * request.body().len() as f64]);
-    // This recorder begins anew with each look: what went up comes down again.
+    // This recorder starts from zero at each snapshot, so a gauge that has returned to zero shows the negative of its
+    // earlier value.
     assert_eq!(of(&seen(&rest)), midway.map(|height| -height));
 }
 
@@ -212,50 +215,6 @@ fn a_handler_past_the_answer_deadline_is_a_refusal_first_and_a_delivery_in_the_e
     assert_eq!(seen["refusals_total sender=scrapest reason=answer_deadline"], 1.0);
     let delivery = "deliveries_total sender=scrapest kind=tweet.created outcome=completed";
     assert_eq!(seen[delivery], 1.0);
-}
-
-#[test]
-fn a_store_that_fails_is_counted_by_verb_and_so_is_what_waits_for_it() {
-    let pending = "pending_settlements sender=scrapest verb=complete";
-    let mut first = Seen::new();
-    let seen = seen(&recorded(async |snapshotter| {
-        let store = ScriptedStore::new(|call| match (call.verb, call.nth) {
-            (Verb::Complete, 0..2) => Fault::Error,
-            _ => Fault::None,
-        });
-        let layer = layer().with_store(store);
-        let app = app(layer.clone(), async |_| StatusCode::NO_CONTENT);
-        assert_eq!(send(&app, &genuine()).await, 204);
-        first = seen(&snapshotter);
-        assert!(layer.drain(Duration::from_secs(10)).await);
-    }));
-    // This recorder begins anew with each look.
-    let errors = "store_errors_total verb=complete";
-    assert_eq!((first[errors], first[pending]), (1.0, 1.0));
-    assert_eq!((seen[errors], seen[pending]), (1.0, -1.0));
-    assert_eq!(seen["store_errors_total verb=claim"], 0.0);
-    assert!(!seen.contains_key("records sender=scrapest"), "not of a store that is not in memory");
-}
-
-#[test]
-fn a_success_after_the_lease_was_lost_is_counted_once() {
-    let seen = seen(&recorded(async |_| {
-        let store = MemoryStore::new();
-        let layer = layer().with_lease(LEASE).with_store(store.clone());
-        let app = app(layer, move |delivery: Delivery| {
-            let store = store.clone();
-            async move {
-                // It blocks its thread, so that nobody renews; another takes over meanwhile.
-                std::thread::sleep(2 * LEASE);
-                let other = store.claim(&delivery.key(), Owner::random(), LEASE, KEEP).await;
-                assert!(matches!(other.unwrap(), Claim::Acquired { attempt: 2, .. }));
-                StatusCode::NO_CONTENT
-            }
-        });
-        assert_eq!(send(&app, &genuine()).await, 204);
-    }));
-    assert_eq!(seen["late_successes_total sender=scrapest"], 1.0);
-    assert_eq!(seen["takeovers_total"], 1.0);
 }
 
 #[test]
@@ -293,22 +252,6 @@ fn a_post_that_is_filtered_out_is_counted_under_its_source() {
     let of = "deliveries_total sender=scrapest";
     assert_eq!(seen[&format!("{of} kind=fast-x outcome=filtered")], 1.0);
     assert_eq!(seen[&format!("{of} kind=x outcome=completed")], 1.0);
-}
-
-#[test]
-fn what_a_full_store_pushes_out_is_counted() {
-    let seen = seen(&recorded(async |_| push_out().await));
-    // Two records are one delivery.
-    assert_eq!(seen, Seen::from([("evictions_total".to_owned(), 3.0)]));
-}
-
-async fn push_out() {
-    let store = MemoryStore::with_capacity(1.try_into().unwrap());
-    for byte in 0..5 {
-        let (key, owner) = (Key::from_bytes([byte; 32]), Owner::random());
-        store.claim(&key, owner, LEASE, KEEP).await.unwrap();
-        store.complete(&key, owner, Fence::new(1), KEEP).await.unwrap();
-    }
 }
 
 #[test]

@@ -1,13 +1,18 @@
-//! Timestamps that are none, in every place where one can stand: the 401, and never a panic.
+//! Values that are not timestamps, in every place where a timestamp is expected: each gets a 401, and none causes a
+//! panic.
+
+mod hostile;
 
 use scrapest_webhook::{MemoryStore, Provider, WebhookLayer};
 use support::{Framework, Handler, Raw, Server, badger_layer, layer, nonce};
 use time::OffsetDateTime;
 use time::macros::datetime;
 
+use self::hostile::hostile_texts;
+
 const NOON: OffsetDateTime = datetime!(2026-03-04 12:00:00 UTC);
 
-/// Always at noon, with a store that can be looked into.
+/// Serves a layer whose clock always shows noon, with a store that the test can inspect.
 async fn serve<F: Framework, P: Provider>(
     layer: WebhookLayer<P>,
     store: &MemoryStore,
@@ -16,134 +21,9 @@ async fn serve<F: Framework, P: Provider>(
     F::serve(layer.with_store(store.clone()).with_clock(|| NOON.into()), handler.clone()).await
 }
 
-/// `{"timestamp": <value>, "detected_at": <value>}` and something new.
+/// `{"timestamp": <value>, "detected_at": <value>}` with a new number.
 fn body(value: &str) -> String {
     format!(r#"{{"type":"e","n":{},"timestamp":{value},"detected_at":{value}}}"#, nonce())
-}
-
-/// No time, or one that is long past or far ahead.
-fn hostile_texts() -> Vec<String> {
-    let mut texts: Vec<String> = [
-        "",
-        " ",
-        "0",
-        "1",
-        "-1",
-        "-0",
-        "+0",
-        "+5",
-        "+1772625600",
-        "-1772625600",
-        "1e9",
-        "1772625600e0",
-        "1772625600.0",
-        "1772625600.",
-        "1.772625600",
-        "1,772,625,600",
-        "1_772_625_600",
-        "0x69a81dc0",
-        "1772625600s",
-        "1772625600 ",
-        "1772625600;",
-        "1772625600,1772625600",
-        "1772625600\t1772625600",
-        "0001",
-        "00000000000000000000000000000000000000000000000000",
-        "NaN",
-        "inf",
-        "-inf",
-        "Infinity",
-        "null",
-        "true",
-        "now",
-        "-9223372036854775808",
-        "9223372036854775807",
-        "9223372036854775808",
-        "18446744073709551615",
-        "18446744073709551616",
-        "-170141183460469231731687303715884105728",
-        "170141183460469231731687303715884105727",
-        "340282366920938463463374607431768211455",
-        "340282366920938463463374607431768211456",
-        // As seconds in 1970.
-        "1772625",
-        // The edges between the units, and of the calendar.
-        "99999999999",
-        "100000000000",
-        "253402300799",
-        "253402300800",
-        "253402300799999",
-        "253402300800000",
-        "99999999999999999",
-        "100000000000000000",
-        "-62167219200",
-        "-62167219201",
-        "１７７２６２５６００",
-        "٢٠٢٦-٠٣-٠٤T12:00:00Z",
-        "２０２６-03-04T12:00:00Z",
-        // Not RFC 3339, though one might guess what is meant.
-        "2026-03-04",
-        "2026-03-04T12:00:00",
-        "2026-03-04 12:00:00Z",
-        "2026-03-04_12:00:00Z",
-        "2026-03-04T12:00Z",
-        "2026-03-04T12Z",
-        "20260304T120000Z",
-        "2026-063T12:00:00Z",
-        "2026-W10-3T12:00:00Z",
-        "26-03-04T12:00:00Z",
-        "2026-3-4T12:00:00Z",
-        "2026-03-04T12:00:00+00",
-        "2026-03-04T12:00:00+000",
-        "2026-03-04T12:00:00+2400",
-        "2026-03-04T12:00:00 Z",
-        "2026-03-04T12:00:00ZZ",
-        "2026-03-04T12:00:00Z ",
-        " 2026-03-04T12:00:00Z",
-        "2026-03-04T12:00:00.Z",
-        "2026-03-04T12:00:00,5Z",
-        "2026-03-04T12:00:00UTC",
-        "2026-03-04T12:00:00 +00:00",
-        "2026-03-04T12:00:00+24:00",
-        "2026-03-04T12:00:00+00:60",
-        "2026-03-04T12:00:00+99:99",
-        "2026-03-04T12:00:00−00:00",
-        "2026-03-04T24:00:00Z",
-        "2026-03-04T12:60:00Z",
-        "2026-03-04T12:00:61Z",
-        "2026-02-29T12:00:00Z",
-        "2026-13-04T12:00:00Z",
-        "2026-00-04T12:00:00Z",
-        "2026-03-00T12:00:00Z",
-        "2026-03-32T12:00:00Z",
-        "Wed Mar 04 12:00:00 +0000 2026",
-        "Wed, 04 Mar 2026 12:00:00 GMT",
-        // Times, and of no use.
-        "0000-01-01T00:00:00Z",
-        "0000-01-01T00:00:00+23:59",
-        "-0001-01-01T00:00:00Z",
-        "+10000-01-01T00:00:00Z",
-        "10000-01-01T00:00:00Z",
-        "9999-12-31T23:59:59.999999999Z",
-        "9999-12-31T23:59:59-23:59",
-        "1970-01-01T00:00:00Z",
-        "2016-12-31T23:59:60Z",
-        "2026-03-04T11:59:60Z",
-        "2026-03-04T12:00:60Z",
-        "\u{1b}[31m",
-        "\u{202e}",
-        "<script>",
-        "%s%n",
-    ]
-    .map(str::to_owned)
-    .into();
-    for digit in ["0", "1", "9"] {
-        texts.extend([20, 39, 40, 400, 10_000].map(|length| digit.repeat(length)));
-    }
-    texts.push(format!("-{}", "9".repeat(400)));
-    texts.push(format!("1772625600.{}", "0".repeat(400)));
-    texts.push(format!("1970-01-01T00:00:00.{}Z", "9".repeat(400)));
-    texts
 }
 
 async fn a_header_that_is_no_time_is_refused_signed_or_not<F: Framework>() {
@@ -151,7 +31,7 @@ async fn a_header_that_is_no_time_is_refused_signed_or_not<F: Framework>() {
     let server = serve::<F, _>(layer(), &store, &handler).await;
     let mut values: Vec<Vec<u8>> = hostile_texts()
         .into_iter()
-        // A header cannot carry them, and blanks around its value are not part of it.
+        // A header cannot contain an escape character, and blanks around its value are not part of it.
         .filter(|text| !text.contains('\u{1b}') && text.trim() == text)
         .map(String::into_bytes)
         .collect();
@@ -199,7 +79,7 @@ async fn a_field_that_is_no_time_is_refused<F: Framework>() {
         "1772625600E0".into(),
         "17726256e2".into(),
         "0.5".into(),
-        // Of two the first counts, or none.
+        // If a field occurs twice, the first one counts, or neither.
         format!("0,\"timestamp\":{good}"),
         format!("0,\"timest\\u0061mp\":{good}"),
         "0,\"timestamp\":null".into(),
@@ -213,7 +93,7 @@ async fn a_field_that_is_no_time_is_refused<F: Framework>() {
     ];
     for text in hostile_texts() {
         values.push(serde_json::Value::from(text.as_str()).to_string());
-        // And as a number, if it is one; what is no JSON at all is refused as well.
+        // Also without quotes, as a number if it is one. A value that makes the body invalid JSON is refused as well.
         values.push(text);
     }
     values.retain(|value| !value.trim().is_empty() && value != "null" && value.trim() != good);
@@ -233,7 +113,7 @@ async fn a_field_that_is_no_time_is_refused<F: Framework>() {
     }
 }
 
-/// Whatever its numbers and surrogates are.
+/// Accepts any numbers and surrogates.
 fn is_json(body: &[u8]) -> bool {
     serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok()
 }
@@ -296,7 +176,7 @@ async fn the_same_moment_may_be_written_in_many_ways<F: Framework>() {
             assert_eq!(handler.deliveries().pop().unwrap().timestamp(), Some(NOON), "{text}");
         }
     }
-    // Without leading zeros it is a number, and in any case a string.
+    // As a JSON number if it has no leading zeros, and always as a string.
     for value in numbers[..4]
         .iter()
         .map(|&number| number.to_owned())

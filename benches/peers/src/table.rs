@@ -1,14 +1,13 @@
-//! The tables, and how each contender does against the others.
+//! The tables, in which each contender is compared with the others.
 
 use std::collections::HashMap;
-use std::process::Command;
 
 use peers::cpu::{self, Cpu};
 use peers::{Contender, all};
 
-use crate::callgrind;
+use crate::{beside, callgrind};
 
-/// The sender's sample, 64 kB, and the limit of the body.
+/// The sender's sample, 64 kB, and the body limit.
 const SIZES: [usize; 3] = [476, 65_536, 1_048_576];
 
 struct Row {
@@ -19,7 +18,7 @@ struct Row {
 }
 
 pub fn write(rounds: usize) {
-    // The time of one turn is about the same for each.
+    // Keeps the time of a turn about the same for each size.
     for (bytes, share) in SIZES.into_iter().zip([1, 20, 100]) {
         let contenders = all();
         let deliveries = (crate::DELIVERIES / share).max(8);
@@ -27,7 +26,8 @@ pub fn write(rounds: usize) {
         let allocations = allocations(bytes);
         let rows = contenders.into_iter().zip(cpu).map(|(contender, cpu)| Row {
             cpu,
-            // To fill a large store takes callgrind minutes, and the instructions are those of a small one.
+            // Filling a large store takes minutes in callgrind, and its instructions are those of a small
+            // store.
             instructions: (!contender.name.contains("250,000"))
                 .then(|| callgrind::count(contender.name, deliveries, bytes))
                 .flatten(),
@@ -38,23 +38,9 @@ pub fn write(rounds: usize) {
     }
 }
 
-/// By the binary beside this one, which is built where it is not.
+/// Runs the binary `allocations`.
 pub fn allocations(bytes: usize) -> HashMap<String, f64> {
-    let counter = std::env::current_exe().unwrap().with_file_name("allocations");
-    let target = counter.ancestors().nth(2).unwrap();
-    let mut build = Command::new("cargo");
-    build.args(["build", "--quiet", "--release", "--bin", "allocations", "--target-dir"]);
-    build.arg(target).current_dir(env!("CARGO_MANIFEST_DIR"));
-    // What `cargo run` has set would have a dependency built anew.
-    for (name, _) in std::env::vars() {
-        if name.starts_with("CARGO_MANIFEST_") || name.starts_with("CARGO_PKG_") {
-            build.env_remove(name);
-        }
-    }
-    assert!(build.status().unwrap().success());
-    let output = Command::new(counter).arg(bytes.to_string()).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let lines = String::from_utf8(output.stdout).unwrap();
+    let lines = beside::output(beside::binary("allocations").arg(bytes.to_string())).unwrap();
     let line = |line: &str| {
         let (name, number) = line.split_once('\t').unwrap();
         (name.to_owned(), number.parse().unwrap())

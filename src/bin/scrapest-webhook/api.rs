@@ -1,4 +1,4 @@
-//! The flags of every command that asks the sender's API.
+//! The flags of all commands that call the sender's API.
 
 use std::path::PathBuf;
 
@@ -9,19 +9,19 @@ use crate::flag;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct ApiArgs {
-    /// The environment variable that has the API key
+    /// The environment variable that contains the API key
     #[arg(long, value_name = "NAME", conflicts_with = "api_key_file")]
     api_key_env: Option<String>,
 
-    /// A file that has the API key; one final line feed is not part of it
+    /// A file that contains the API key; one final line feed is not part of it
     #[arg(long, value_name = "FILE")]
     api_key_file: Option<PathBuf>,
 
-    /// Where the sender's API is, if not where it is published: a proxy, or a stand-in for tests
+    /// The URL of the sender's API, if not the published one: a proxy, or a test server
     #[arg(long, value_name = "URL")]
     api_url: Option<String>,
 
-    /// How many requests to the API this command may make, repetitions included
+    /// How many requests to the API this command may make, including repetitions
     #[arg(long, value_name = "N", default_value_t = 1_000)]
     max_calls: u64,
 }

@@ -1,4 +1,4 @@
-//! What stores are asked, and what becomes of their records. A store has no sender: several layers may share it.
+//! Metrics of the stores' operations and records. They have no sender, because several layers may share a store.
 
 use std::fmt;
 use std::sync::OnceLock;
@@ -9,11 +9,11 @@ use tokio::time::Instant;
 use crate::metrics as names;
 use crate::observe::Verb;
 
-/// What one store is asked, whichever layer asks it.
+/// The operations of one store, for all layers.
 #[derive(Default)]
 pub(crate) struct StoreMeters(OnceLock<[(Histogram, Counter); Verb::ALL.len()]>);
 
-/// When a question was put.
+/// When an operation was started.
 #[derive(Clone, Copy)]
 pub(crate) struct Asked(Instant);
 
@@ -50,7 +50,7 @@ impl fmt::Debug for StoreMeters {
     }
 }
 
-/// Records that were taken over, or that were evicted. What is rare is asked for each time.
+/// Counts records that were taken over. Rare counters are looked up each time.
 pub(crate) fn taken_over(records: u64) {
     if records > 0 {
         counter!(names::TAKEOVERS).increment(records);

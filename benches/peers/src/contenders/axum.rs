@@ -1,4 +1,4 @@
-//! axum: handlers of the body's bytes, and of the event.
+//! axum contenders. Their handlers take the body as bytes, or the event.
 
 use std::convert::Infallible;
 use std::num::NonZero;
@@ -84,16 +84,27 @@ pub(super) fn all() -> Vec<Contender> {
     ]
 }
 
-/// One behind axum's router; `signature` is the header that it looks at.
+/// A contender behind axum's router. `signature` is the header that it reads.
 pub fn contender(name: &'static str, router: Router, signature: &'static str) -> Contender {
-    // As `axum::serve` does: a router that waits for its state layers its routes for each request anew.
+    // As `axum::serve` does: a router without its state applies the layers anew for each request.
     let router = router.with_state(());
-    tower(name, router, move |bytes| sample::request::<Body>(sample::signed(bytes), signature, &[]))
+    tower(name, StatusCode::OK, router, move |bytes| {
+        sample::request::<Body>(sample::signed(bytes), signature, &[])
+    })
 }
 
-/// Its layer is no `Clone` for axum's `Body`, and its error is one that axum does not take: this is the least
-/// that makes it fit.
-pub fn webhook_verify(handler: MethodRouter) -> Router {
+/// Our layer, with a request that has no signature.
+pub fn refused() -> Contender {
+    let layer = ScrapeBadgerWebhookLayer::new(sample::SECRET);
+    let router = Router::new().route("/", post(bytes).route_layer(layer)).with_state(());
+    tower("ours, refused by its headers", StatusCode::UNAUTHORIZED, router, |bytes| {
+        sample::request::<Body>(sample::signed(bytes), GITHUB, &[])
+    })
+}
+
+/// The minimum that adapts webhook-verify to axum: its layer is not `Clone` for axum's `Body`, and axum does
+/// not accept its error type.
+fn webhook_verify(handler: MethodRouter) -> Router {
     let layer = VerifyLayer::<Bytes>::new(Provider::GitHub, Secret::new(sample::SECRET));
     let layers = ServiceBuilder::new()
         .map_err(|error: BoxError| -> Infallible { panic!("{error}") })
@@ -106,7 +117,7 @@ async fn bytes(body: Bytes) -> StatusCode {
     seen(body.len())
 }
 
-/// As any handler does that asks a database.
+/// A handler that yields once, like one that queries a database.
 async fn waiting(body: Bytes) -> StatusCode {
     tokio::task::yield_now().await;
     seen(body.len())
@@ -129,7 +140,7 @@ fn seen(length: usize) -> StatusCode {
     if length == 0 { StatusCode::BAD_REQUEST } else { StatusCode::OK }
 }
 
-/// As it stands in many a tutorial: the key anew for each request, the signature decoded to a `Vec`.
+/// The code of many tutorials: it sets up the key for each request and decodes the signature to a `Vec`.
 struct Verified(Bytes);
 
 impl<S: Send + Sync> FromRequest<S> for Verified {
@@ -158,7 +169,7 @@ async fn by_hand(Verified(body): Verified) -> StatusCode {
 fn standardwebhooks() -> Contender {
     let webhook = Arc::new(Webhook::from_bytes(sample::SECRET.into()).unwrap());
     let router = Router::new().route("/", post(in_the_handler)).with_state(Arc::clone(&webhook));
-    tower("standardwebhooks", router, move |bytes| {
+    tower("standardwebhooks", StatusCode::OK, router, move |bytes| {
         let signed = sample::signed(bytes);
         let (id, now) = (format!("msg_{:p}", signed.body()), OffsetDateTime::now_utc());
         let signature = webhook.sign(&id, now.unix_timestamp(), signed.body()).unwrap();

@@ -1,4 +1,4 @@
-//! webhooksmith's own layer and extractor, on the axum that they are for.
+//! webhooksmith's own layer and extractor, on the axum version that they support.
 
 use axum_07::body::Body;
 use axum_07::http::StatusCode;
@@ -18,7 +18,7 @@ pub(super) fn webhooksmith() -> Contender {
     };
     let layer = WebhookSecretLayer::new(sample::SECRET);
     let router = Router::new().route("/", post(handler).route_layer(layer)).with_state(());
-    tower("webhooksmith, `TypedWebhook<T>`", router, |bytes| {
+    tower("webhooksmith, `TypedWebhook<T>`", http::StatusCode::OK, router, |bytes| {
         let signed = sample::signed(bytes);
         let now = OffsetDateTime::now_utc().unix_timestamp();
         let signature = sign(sample::SECRET, now, signed.body()).unwrap();

@@ -1,4 +1,5 @@
-//! For actix-web. It does not drop a handler whose client has left, so nothing is moved to a task then.
+//! The floor on actix-web. actix-web does not drop a handler whose client has left, so nothing has to move to a
+//! task.
 
 use std::future::{Ready, ready};
 use std::panic::AssertUnwindSafe;
@@ -11,11 +12,9 @@ use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{Payload, Service, ServiceRequest, ServiceResponse, Transform};
 use actix_web::http::StatusCode;
 use actix_web::{Error, HttpMessage, HttpResponse};
-use futures_util::future::{Either, select};
 use futures_util::{FutureExt, StreamExt};
-use tokio::time::sleep;
 
-use super::{ANSWER_DEADLINE, Floor, Gathering, ID, SIGNATURE, signature};
+use super::{Floor, Gathering, ID, SIGNATURE, signature};
 
 pub struct FloorMiddleware(pub Arc<Floor>);
 
@@ -84,13 +83,7 @@ where
     request.extensions_mut().insert(delivery);
     let of_request = request.request().clone();
     let mut handler = Box::pin(AssertUnwindSafe(inner.call(request)).catch_unwind());
-    let ended = match (&mut handler).now_or_never() {
-        Some(ended) => Some(ended),
-        None => match select(&mut handler, Box::pin(sleep(ANSWER_DEADLINE))).await {
-            Either::Left((ended, _)) => Some(ended),
-            Either::Right(_) => None,
-        },
-    };
+    let ended = super::in_time(&mut handler).await;
     let late = |status| ServiceResponse::new(of_request, answer(status)).map_into_right_body();
     let Some(ended) = ended else {
         actix_web::rt::spawn(async move {

@@ -1,9 +1,9 @@
-//! For axum.
+//! The floor on axum.
 
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
@@ -14,10 +14,9 @@ use axum::response::Response;
 use futures_util::FutureExt;
 use http::StatusCode;
 use http_body::Body as _;
-use tokio::time::sleep;
 use tower::{Layer, Service};
 
-use super::{ANSWER_DEADLINE, Floor, Gathering, ID, SIGNATURE, signature};
+use super::{Floor, Gathering, ID, SIGNATURE, signature};
 
 #[derive(Clone)]
 pub struct FloorLayer(pub Arc<Floor>);
@@ -60,7 +59,7 @@ where
 
 type Run = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
 
-/// Goes on in a task if it is dropped while a claim is held.
+/// A run that continues in a task if it is dropped while it holds a claim.
 pub struct Detaching {
     run: Option<Run>,
     holds: Arc<AtomicBool>,
@@ -117,15 +116,7 @@ where
     let mut inner = inner;
     let handler = inner.call(Request::from_parts(parts, Body::from(body)));
     let mut handler = Box::pin(AssertUnwindSafe(handler).catch_unwind());
-    // Most handlers are ready before any time has passed.
-    let ended = match (&mut handler).now_or_never() {
-        Some(ended) => Some(ended),
-        None => {
-            let deadline = pin!(sleep(ANSWER_DEADLINE));
-            futures_util::future::select(&mut handler, deadline).await.into_output()
-        }
-    };
-    let Some(ended) = ended else {
+    let Some(ended) = super::in_time(&mut handler).await else {
         holds.store(false, Ordering::Relaxed);
         tokio::spawn(async move {
             let ended = handler.await.ok().and_then(Result::ok);
@@ -140,20 +131,6 @@ where
     floor.settle(&claimed, Some(response.status().as_u16()));
     holds.store(false, Ordering::Relaxed);
     Ok(response)
-}
-
-/// The handler's output, if it came first.
-trait IntoOutput<T> {
-    fn into_output(self) -> Option<T>;
-}
-
-impl<T, F, D> IntoOutput<T> for futures_util::future::Either<(T, D), ((), F)> {
-    fn into_output(self) -> Option<T> {
-        match self {
-            Self::Left((output, _)) => Some(output),
-            Self::Right(_) => None,
-        }
-    }
 }
 
 fn answer(status: u16) -> Response {

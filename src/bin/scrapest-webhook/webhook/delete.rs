@@ -8,7 +8,7 @@ use crate::api::ApiArgs;
 use crate::output;
 use scrapest_webhook::scrapebadger::ScrapeBadger;
 
-/// Delete the webhook of a monitor: nothing is delivered any more
+/// Delete the webhook of a monitor, which ends its deliveries
 ///
 /// Example: scrapest-webhook webhook delete --api-key-env KEY --monitor mon-123 --yes
 #[derive(Debug, clap::Args)]
@@ -16,11 +16,11 @@ pub(super) struct Delete {
     #[command(flatten)]
     api: ApiArgs,
 
-    /// Whose webhook
+    /// The monitor of the webhook
     #[arg(long, value_name = "ID")]
     monitor: String,
 
-    /// Really do it
+    /// Confirm the deletion
     #[arg(long)]
     yes: bool,
 }

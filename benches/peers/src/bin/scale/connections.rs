@@ -1,21 +1,21 @@
-//! Connections that have delivered once and stay open, while another one goes on delivering: a real server in a
-//! process of its own, and its memory.
+//! Measures connections that have delivered once and stay open while another connection keeps delivering. The
+//! server is a separate process, whose memory is measured.
 
 use axum::Router;
 use peers::client::{Client, on_the_wire};
+use peers::cpu::{Cpu, on_one_core, summary};
 use peers::server::{self, Server};
 use peers::{SHORTEST, request, signed};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use crate::{Axis, Point, SIGNATURE, ours, route, store};
 
 const POINTS: [usize; 4] = [0, 100, 1_000, 10_000];
-/// Of each server, in turns.
+/// Runs per server. The servers take turns.
 const RUNS: usize = 2;
 const ROUNDS: usize = 15;
 const DELIVERIES: usize = 200;
-/// Of the store. Smaller than the default, so that it is soon full and takes no more.
+/// The capacity of the store. It is smaller than the default, so that the store is soon full and stops growing.
 const RECORDS: usize = 2_000;
 
 pub(crate) fn serve(with: &str) {
@@ -25,28 +25,21 @@ pub(crate) fn serve(with: &str) {
 
 pub(crate) fn axis() -> Axis {
     allow_files(POINTS[POINTS.len() - 1] + 100);
-    // On one core, which nobody has to wake for each delivery: where that is to be done costs more than a delivery.
-    let anywhere = sched_getaffinity(None).expect("the cores of this process");
-    let first = (0..CpuSet::MAX_CPU).find(|core| anywhere.is_set(*core)).expect("a core");
-    let mut one = CpuSet::new();
-    one.set(first);
-    sched_setaffinity(None, &one).expect("one core of those");
     let mut points = POINTS.map(|at| Point { at, cpu: [None; 2], memory: [None; 2] });
     for _ in 0..RUNS {
         for (place, with) in ["nothing", "ours"].into_iter().enumerate() {
-            for (point, (cpu, memory)) in points.iter_mut().zip(measure(with)) {
-                let before = point.cpu[place].unwrap_or(cpu);
-                point.cpu[place] = Some(cpu.min(before));
+            for (point, (cpu, memory)) in points.iter_mut().zip(on_one_core(|| measure(with))) {
+                let before = point.cpu[place].filter(|before| before.least < cpu.least);
+                point.cpu[place] = before.or(Some(cpu));
                 point.memory[place] = memory;
             }
         }
     }
-    sched_setaffinity(None, &anywhere).expect("the cores of before");
     Axis { name: "idle connections", each: "connection", points: points.into() }
 }
 
-/// Nanoseconds a delivery, and the bytes that each idle connection has added.
-fn measure(with: &str) -> Vec<(f64, Option<f64>)> {
+/// Nanoseconds per delivery, and the bytes that each idle connection has added.
+fn measure(with: &str) -> Vec<(Cpu, Option<f64>)> {
     let server = Server::this(&["serve", with]);
     let mut busy = Client::connect(server.port);
     (0..2 * RECORDS).for_each(|_| busy.deliver(&delivery()));
@@ -64,10 +57,10 @@ fn measure(with: &str) -> Vec<(f64, Option<f64>)> {
             deliveries.iter().for_each(|delivery| busy.deliver(delivery));
             (server.cpu_time() - began).as_nanos() as f64 / DELIVERIES as f64
         });
-        let least = rounds.fold(f64::INFINITY, f64::min);
-        (least, (connections > 0).then(|| added / connections as f64))
+        let cpu = summary(rounds.collect());
+        (cpu, (connections > 0).then(|| added / connections as f64))
     });
-    // They were open all the time.
+    // This fails unless the connections were open all the time.
     idle.iter_mut().for_each(|client| client.deliver(&delivery()));
     points.into()
 }
@@ -76,7 +69,7 @@ fn delivery() -> Vec<u8> {
     on_the_wire(&request(signed(SHORTEST), SIGNATURE, &[]))
 }
 
-/// For this process and for the servers that it starts.
+/// Sets the limit of open files for this process and for the servers that it starts.
 fn allow_files(files: usize) {
     let (files, limit) = (files as u64, getrlimit(Resource::Nofile));
     if limit.current.is_none_or(|current| current >= files) {

@@ -1,4 +1,5 @@
-//! Requests that wait in their handlers at once: what each holds beyond its body, and what it has cost in the end.
+//! Measures requests that wait in their handlers at the same time: the memory of each beyond its body, and its
+//! CPU time.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,7 +9,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::routing::post;
-use peers::cpu::thread_time;
+use peers::cpu::{summary, thread_time};
 use peers::{SHORTEST, request, signed};
 use stats_alloc::Region;
 use tokio::runtime::{Builder, Runtime};
@@ -18,31 +19,31 @@ use tower::ServiceExt;
 use crate::{ALLOCATOR, Axis, Point, SIGNATURE, handler, held, ours, store};
 
 const POINTS: [usize; 5] = [1, 10, 100, 1_000, 10_000];
-const ROUNDS: usize = 8;
-/// Of a round.
+const ROUNDS: usize = 20;
+/// Requests per round.
 const REQUESTS: usize = 10_000;
 
 pub(crate) fn axis() -> Axis {
     let (bare, ours) = (Gate::new(false), Gate::new(true));
-    // The store is full then, and grows no more.
+    // The store is full after this and stops growing.
     for gate in [&bare, &ours] {
         gate.round(REQUESTS);
     }
     let points = POINTS.into_iter().map(|at| {
-        let (mut cpu, mut memory) = ([f64::INFINITY; 2], [0.; 2]);
+        let (mut cpu, mut memory) = ([const { Vec::new() }; 2], [0.; 2]);
         for _ in 0..ROUNDS {
             for (place, gate) in [&bare, &ours].into_iter().enumerate() {
                 let (time, held) = gate.round(at);
-                cpu[place] = cpu[place].min(time);
+                cpu[place].push(time);
                 memory[place] = held;
             }
         }
-        Point { at, cpu: cpu.map(Some), memory: memory.map(Some) }
+        Point { at, cpu: cpu.map(|times| Some(summary(times))), memory: memory.map(Some) }
     });
     Axis { name: "requests in flight", each: "request", points: points.collect() }
 }
 
-/// A handler that waits until it is told to go on.
+/// A handler that waits until the gate opens.
 struct Gate {
     runtime: Runtime,
     routes: Router,
@@ -72,7 +73,7 @@ impl Gate {
         Self { runtime, routes, open, waiting }
     }
 
-    /// Nanoseconds a request, and its bytes beyond the body, when so many were in flight.
+    /// Nanoseconds per request, and bytes per request beyond the body, with `in_flight` requests at once.
     fn round(&self, in_flight: usize) -> (f64, f64) {
         let (mut requests, region) = (Vec::with_capacity(REQUESTS), Region::new(ALLOCATOR));
         requests.extend((0..REQUESTS).map(|_| request(signed(SHORTEST), SIGNATURE, &[])));
@@ -88,7 +89,7 @@ impl Gate {
         (time, request + waiting)
     }
 
-    /// All at once: nanoseconds, and what came in bytes to what they were before.
+    /// Runs all requests at once. Returns the nanoseconds, and the bytes allocated while all of them wait.
     fn pass(&self, requests: impl ExactSizeIterator<Item = Request<Body>>) -> (f64, f64) {
         let number = requests.len();
         self.waiting.store(0, Ordering::Relaxed);

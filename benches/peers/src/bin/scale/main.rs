@@ -1,12 +1,13 @@
-//! How the time and the memory of a delivery grow with what is remembered, configured, in flight and connected.
-//! Writes tables of Markdown, and draws `scale.svg`.
+//! Measures how the time and the memory of a delivery grow with the number of records, of webhooks, of secrets,
+//! of requests in flight and of connections. Writes Markdown tables and draws `scale.svg`.
 //!
 //! ```sh
 //! cd benches/peers && cargo run --release --bin scale
 //! ```
 //!
-//! Times are the least of many rounds, in which all points of an axis take their turns. The allocator
-//! counts, which costs a delivery a little, the same everywhere.
+//! With `figures` it writes the bare numbers that `peers goals` reads. Each time is the least of many rounds,
+//! in which all points of an axis take turns. The counting allocator costs each delivery a little, equally
+//! everywhere.
 
 use std::alloc::System;
 
@@ -14,15 +15,17 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::http::StatusCode;
 use axum::routing::{MethodRouter, post};
-use peers::{Contender, SECRET, SHORTEST, all, cpu, router};
+use peers::cpu::{self, Cpu};
+use peers::{Contender, SECRET, SHORTEST, router};
+use scrapest_webhook::ScrapeBadgerWebhookLayer;
 use scrapest_webhook::store::MemoryStore;
-use scrapest_webhook::{ScrapeBadgerWebhookLayer, Secrets};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 mod connections;
 mod in_flight;
 mod plot;
 mod records;
+mod secrets;
 mod webhooks;
 
 #[global_allocator]
@@ -30,36 +33,41 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 const SIGNATURE: &str = "x-scrapebadger-signature";
 
-/// What there can be more and more of.
+/// A quantity that is increased from point to point.
 struct Axis {
     name: &'static str,
-    /// One of them.
+    /// The name of one unit.
     each: &'static str,
     points: Vec<Point>,
 }
 
 struct Point {
     at: usize,
-    /// Nanoseconds a delivery.
-    cpu: Pair,
-    /// Bytes for each of them.
-    memory: Pair,
+    /// CPU time per delivery to the same handler: bare, and behind the layer.
+    cpu: [Option<Cpu>; 2],
+    /// Bytes per unit.
+    memory: [Option<f64>; 2],
 }
 
-/// Of the same handler: bare, and behind the layer.
-type Pair = [Option<f64>; 2];
-
 fn main() {
-    if let [_, serve, with] = &*Vec::from_iter(std::env::args())
-        && serve == "serve"
-    {
-        return connections::serve(with);
+    let arguments = Vec::from_iter(std::env::args().skip(1));
+    match Vec::from_iter(arguments.iter().map(String::as_str)).as_slice() {
+        ["serve", with] => connections::serve(with),
+        ["figures"] => figures(),
+        [] => tables(),
+        other => panic!("unknown arguments: {other:?}"),
     }
+}
+
+fn tables() {
     let axes = [records::axis(), webhooks::axis(), in_flight::axis(), connections::axis()];
     for axis in &axes {
         write(axis);
     }
-    secrets();
+    println!("\n| | CPU a delivery, ns |\n|---|---|");
+    for (name, cpu) in secrets::measure() {
+        println!("| {name} | {:.0} |", cpu.least);
+    }
     plot::draw(&axes, concat!(env!("CARGO_MANIFEST_DIR"), "/scale.svg")).unwrap();
 }
 
@@ -67,7 +75,7 @@ fn ours() -> ScrapeBadgerWebhookLayer {
     ScrapeBadgerWebhookLayer::new(SECRET)
 }
 
-/// A store for so many records, two a delivery.
+/// A store for `records` records. Each delivery has two.
 fn store(records: usize) -> MemoryStore {
     MemoryStore::with_capacity((records / 2).try_into().unwrap())
 }
@@ -76,7 +84,7 @@ async fn handler(body: Bytes) -> StatusCode {
     if body.is_empty() { StatusCode::BAD_REQUEST } else { StatusCode::OK }
 }
 
-/// The handler behind the layer, or behind nothing.
+/// The handler, behind the layer if there is one.
 fn route(layer: Option<ScrapeBadgerWebhookLayer>) -> MethodRouter {
     match layer {
         Some(layer) => post(handler).route_layer(layer),
@@ -88,12 +96,12 @@ fn contender(routes: Router) -> Contender {
     router("scale", routes, SIGNATURE)
 }
 
-/// The least nanoseconds of a delivery for each.
-fn least(contenders: &[Contender]) -> impl Iterator<Item = f64> {
-    cpu::measure(contenders, 60, 300, SHORTEST).into_iter().map(|cpu| cpu.least)
+/// CPU time per delivery of each contender.
+fn measure(contenders: &[Contender]) -> Vec<Cpu> {
+    cpu::measure(contenders, 60, 300, SHORTEST)
 }
 
-/// Bytes that were asked for since then, and not given back.
+/// Bytes allocated since then and not yet freed.
 fn held(region: &Region<'_, System>) -> f64 {
     let change = region.change();
     change.bytes_allocated as f64 - change.bytes_deallocated as f64
@@ -105,25 +113,22 @@ fn write(axis: &Axis) {
     println!("|---|---|---|---|---|");
     let number = |number: Option<f64>| number.map_or("–".into(), |number| format!("{number:.0}"));
     for Point { at, cpu, memory } in points {
+        let cpu = cpu.map(|cpu| cpu.map(|cpu| cpu.least));
         let numbers = Vec::from_iter(cpu.iter().chain(memory).copied().map(number));
         println!("| {at} | {} |", numbers.join(" | "));
     }
 }
 
-/// No curve: each secret is another HMAC, and there are four at most.
-fn secrets() {
-    let all_secrets = [SECRET, "whsec_of_the_month_before", "whsec_of_the_month_before_that"];
-    let layers = [1, 2, 3].map(|count| {
-        let secrets = Secrets::new(all_secrets.into_iter().take(count)).unwrap();
-        ScrapeBadgerWebhookLayer::from_secrets(secrets)
-    });
-    let behind = |layer| contender(Router::new().route("/", route(Some(layer))));
-    let mut contenders = Vec::from_iter(layers.map(behind));
-    contenders.extend(all().into_iter().filter(|contender| contender.name == "the HMAC alone"));
-    println!("\n| | CPU a delivery, ns |\n|---|---|");
-    for (name, cpu) in
-        ["1 secret", "2 secrets", "3 secrets", "the HMAC alone"].iter().zip(least(&contenders))
-    {
-        println!("| {name} | {cpu:.0} |");
+/// Writes one line per point, separated by tabs: the axis and the number, median and least nanoseconds, and
+/// bytes.
+fn figures() {
+    for Axis { name, points, .. } in [records::axis(), webhooks::axis(), in_flight::axis()] {
+        for Point { at, cpu: [_, cpu], memory: [_, memory] } in points {
+            let (Some(cpu), Some(memory)) = (cpu, memory) else { continue };
+            println!("{at} {name}\t{}\t{}\t{memory}", cpu.median, cpu.least);
+        }
+    }
+    for (name, cpu) in secrets::measure() {
+        println!("{name}\t{}\t{}\t0", cpu.median, cpu.least);
     }
 }
