@@ -180,7 +180,7 @@ async fn a_claim_that_finds_only_the_second_key_taken_gives_the_first_back() {
 
 #[tokio::test]
 async fn in_a_cluster_each_key_is_asked_for_where_it_is() {
-    let Some(nodes) = topologies::cluster().await else { return };
+    let Some(nodes) = topologies::cluster(FORGETFUL).await else { return };
     let handler = Handler::ok();
     let store = RedisStore::cluster([&*nodes[0].url()]).unwrap();
     let server = receiver(store, &handler).await;
