@@ -82,7 +82,7 @@ async fn a_success_that_the_store_could_not_be_told_is_no_clean_end() {
     assert_eq!(listening.event()["attempt"], 1);
     let ended = listening.stop();
     assert_eq!(ended.status.code(), Some(1), "{}", ended.stderr);
-    assert!(ended.stderr.contains("not everything has ended"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("stopped before every run had ended"), "{}", ended.stderr);
 }
 
 #[tokio::test(flavor = "multi_thread")]

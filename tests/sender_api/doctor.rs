@@ -145,7 +145,7 @@ async fn doctor_says_what_was_seen_here_and_what_to_do_about_the_rest() {
         }
         assert_eq!(mock.calls("GET /v1/twitter/tweets"), usize::try_from(handled).unwrap());
         let (_, out, _) = run(&mock, &["doctor", "--monitor", "mon-1"]).await;
-        assert!(out.contains("ok       store was not looked into: --store"), "{out}");
+        assert!(out.contains("ok       store was not checked: give"), "{out}");
         mock.assert_as_published();
     }
 }

@@ -17,14 +17,14 @@ use crate::sender::{Contract, Sender};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct RequestArgs {
-    /// Which sender's requests
+    /// The sender whose requests to make
     #[arg(long)]
     pub(crate) sender: Sender,
 
     #[command(flatten)]
     secret: SecretArgs,
 
-    /// The kind of the event: a sample of it is sent, or, with --file, the event's header says it
+    /// The kind of the event: a sample of it is sent, or, with --file, the event header is set to it
     #[arg(long, value_name = "KIND", value_parser = header_text, long_help = event_help())]
     #[arg(add = ArgValueCandidates::new(kind::candidates))]
     event: Option<String>,
@@ -33,7 +33,7 @@ pub(crate) struct RequestArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
 
-    /// The delivery id [default: a new one for each]
+    /// The delivery id [default: a new one for each delivery]
     #[arg(long, value_parser = header_text)]
     pub(crate) id: Option<String>,
 
@@ -52,7 +52,7 @@ pub(crate) struct RequestArgs {
 
 fn event_help() -> String {
     format!(
-        "The kind of the event: a sample of it is sent, or, with --file, the event's header says it\n\n{}",
+        "The kind of the event: a sample of it is sent, or, with --file, the event header is set to it\n\n{}",
         kind::help()
     )
 }
@@ -87,12 +87,12 @@ impl RequestArgs {
         let scrapest = self.sender == Sender::Scrapest;
         ensure!(
             scrapest || !self.signed_timestamp,
-            "--signed-timestamp: is for --sender scrapest, scrapebadger signs the body alone"
+            "--signed-timestamp: is for --sender scrapest, scrapebadger signs only the body"
         );
         ensure!(!scrapest || self.contract.is_none(), "--contract: is for --sender scrapebadger");
         ensure!(
             scrapest || self.file.is_none() || self.timestamp.is_none(),
-            "--timestamp: the time of a scrapebadger request stands in its body, change it in --file"
+            "--timestamp: the time of a scrapebadger request is in its body, change it in --file"
         );
         // Of the two formats only the second knows this kind.
         let contract = match (self.contract, self.event.as_deref()) {

@@ -18,7 +18,7 @@ const VARIABLE: &str = "COMPLETE";
 
 /// Print the completion script for a shell
 ///
-/// The script asks the installed scrapest-webhook what may come next, so it stays right after an update.
+/// The script asks the installed scrapest-webhook what may come next, so it stays correct after an update.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

@@ -13,15 +13,15 @@ use crate::{flag, moment};
 pub(crate) struct StoreArgs {
     /// Where deliveries are remembered: `memory:` (the default of `listen`), `sqlite:FILE`, `redis://…`, `postgres://…`
     ///
-    /// Memory forgets when the process ends. A URL with a password belongs in --store-env.
+    /// The memory store is lost when the process ends. A URL with a password belongs in --store-env.
     #[arg(long, value_name = "URL", conflicts_with = "store_env")]
     store: Option<String>,
 
-    /// The environment variable that has the URL of the store, if it has a password in it
+    /// The environment variable with the URL of the store, for a URL with a password
     #[arg(long, value_name = "NAME")]
     store_env: Option<String>,
 
-    /// Keeps webhooks apart that share a store: give each its own [default: the sender's name]
+    /// Separates webhooks that share a store: give each its own [default: the sender's name]
     #[arg(long, value_name = "NAME")]
     namespace: Option<String>,
 

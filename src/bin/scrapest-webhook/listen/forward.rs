@@ -31,24 +31,24 @@ const THREADS: usize = 2;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct ForwardArgs {
-    /// Post each accepted delivery to this URL: a 2xx completes it, any other status goes to the sender, which tries
-    /// again
+    /// Post each accepted delivery to this URL; a 2xx completes it, any other status is passed to the sender, which
+    /// retries
     ///
-    /// Body and content type are as they came. Added are the headers Webhook-Delivery-Id, Webhook-Event, Webhook-Attempt,
-    /// Webhook-Timestamp, Webhook-Fence and Idempotency-Key; what a delivery does not have, or what cannot be
-    /// a header's value, is left out. The sender gets the status, or 502 if there is none, or 504 if there is
-    /// none in time. Redirects are not followed, and proxies in the environment are ignored.
+    /// The body and the content type are passed on unchanged. The headers Webhook-Delivery-Id, Webhook-Event,
+    /// Webhook-Attempt, Webhook-Timestamp, Webhook-Fence and Idempotency-Key are added; a value that is missing, or
+    /// that no header can carry, is left out. The sender gets the service's status, 502 if there is no answer, or
+    /// 504 if there is none in time. Redirects are not followed, and proxies in the environment are ignored.
     #[arg(long, value_name = "URL", conflicts_with = "forward_env")]
     forward: Option<String>,
 
-    /// The environment variable that has the URL, if it has a password in it
+    /// The environment variable with the URL, for a URL with a password
     #[arg(long, value_name = "NAME")]
     forward_env: Option<String>,
 
     /// How long to wait for the answer to a forwarded delivery [default: nine tenths of --answer-within]
     ///
-    /// A service that needs more than --answer-within may be given more here, up to --run-limit: then the
-    /// sender gets 503 in time, the POST goes on, and the retry gets its outcome.
+    /// A service that needs longer than --answer-within may get more time here, up to --run-limit: the sender then
+    /// gets 503 in time, the POST continues, and the retry gets its outcome.
     #[arg(long, value_name = "DURATION", value_parser = moment::span)]
     forward_timeout: Option<Duration>,
 }
@@ -79,7 +79,7 @@ impl ForwardArgs {
             // So that the sender hears of a service that hangs before it is told that the run goes on.
             return Ok(limits.answer_within.min(limits.run_limit) * 9 / 10);
         };
-        ensure!(!timeout.is_zero(), "--forward-timeout: is 0, expected more");
+        ensure!(!timeout.is_zero(), "--forward-timeout: is 0, expected more than 0");
         ensure!(
             timeout <= limits.run_limit,
             "--forward-timeout: is {timeout:?}, expected at most --run-limit, which is {:?}",
@@ -96,7 +96,7 @@ fn threads() -> Result<Handle> {
         .thread_name("forward")
         .enable_all()
         .build()
-        .context("--forward: no threads for it")?;
+        .context("--forward: cannot start its threads")?;
     let handle = runtime.handle().clone();
     // Dropping it would wait for its threads.
     std::mem::forget(runtime);
@@ -173,7 +173,7 @@ impl Forward {
             Err(_) => {
                 tracing::warn!(
                     status = 504,
-                    "delivery not forwarded in time, the sender has to try again"
+                    "the service did not answer in time, so the sender has to retry"
                 );
                 return StatusCode::GATEWAY_TIMEOUT.into();
             }
@@ -189,7 +189,7 @@ impl Forward {
                 tracing::warn!(
                     status = status.as_u16(),
                     error = format!("{error:#}"),
-                    "delivery not forwarded, the sender has to try again"
+                    "forwarding failed, so the sender has to retry"
                 );
                 status.into()
             }
@@ -204,7 +204,10 @@ fn answered(response: reqwest::Response) -> Answer {
         status => status,
     };
     if !status.is_success() {
-        tracing::warn!(status = status.as_u16(), "forwarded, but not accepted there");
+        tracing::warn!(
+            status = status.as_u16(),
+            "the service did not accept the forwarded delivery"
+        );
     }
     let retry_after = passed_on::retry_after(response.headers());
     tokio::spawn(client::drain(response));
@@ -236,7 +239,10 @@ pub(crate) fn headers<const N: usize>(texts: [(&'static str, Option<String>); N]
                 headers.insert(HeaderName::from_static(name), value);
             }
             _ => {
-                tracing::warn!(name, "left out of what is forwarded: it cannot be a header's value")
+                tracing::warn!(
+                    name,
+                    "header left out of the forwarded request: no header can carry its value"
+                )
             }
         }
     }

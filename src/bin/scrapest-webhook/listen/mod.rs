@@ -53,7 +53,7 @@ Examples:
   Does my secret work, and what does the sender really send?
     WEBHOOK_SECRET=whsec_… scrapest-webhook listen --sender scrapest --secret-env WEBHOOK_SECRET
 
-  Every request in the browser, with the likely cause of each refusal:
+  Show every request in the browser, with the likely cause of each refusal:
     scrapest-webhook listen --sender scrapest --secret-env WEBHOOK_SECRET --ui \\
       --forward http://127.0.0.1:5000/events
 
@@ -62,27 +62,29 @@ Examples:
       --listen 0.0.0.0:8443 --tls-cert chain.pem --tls-key key.pem \\
       --store sqlite:deliveries.db --forward http://127.0.0.1:5000/events
 
-  In front of a service that is slow or sometimes away: store, and answer at once (see `work`):
+  In front of a service that is slow or sometimes down: store each delivery, and answer at once (see `work`):
     scrapest-webhook listen --sender scrapest --secret-env WEBHOOK_SECRET --queue sqlite:queue.db
 
 Standard output: first one line `listening on http://ADDR/PATH`. Then, on a terminal, one line for each request; in a
 pipe, one line of JSON for each accepted event (--output).
-Standard error: what is refused and why, unless standard output says it (RUST_LOG=warn for less, RUST_LOG=debug for more).
-SIGTERM, Ctrl-C and the end of the terminal stop it once every run has ended; a second signal stops it at once.
-Exit status: 0 when every run has ended, 1 when not or when standard output is gone, 2 when it could not start.";
+Standard error: each refusal and its reason, unless standard output shows it (RUST_LOG=warn for less,
+RUST_LOG=debug for more).
+SIGTERM, Ctrl-C or closing the terminal stops it after every run has ended; a second signal stops it at once.
+Exit status: 0 when every run has ended, 1 when a run was cut off or standard output was closed,
+2 when it could not start.";
 
-/// Receive webhooks: verified, fresh and only once, as lines on the terminal or posted to your service
+/// Receive webhooks, verified, fresh and only once, and print them or post them to your service
 ///
-/// It speaks HTTP/1.1. A connection is closed when a request's headers take more than 10 s, or after 10 s without a
-/// request. A --secret-file is followed: a new secret takes effect without a restart.
+/// It serves HTTP/1.1. A connection is closed when a request's headers take more than 10 s, or after 10 s without a
+/// request. Each --secret-file is watched: a new secret takes effect without a restart.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Listen {
-    /// Which sender's webhooks
+    /// The sender of the webhooks
     #[arg(long, value_enum)]
     sender: Sender,
 
-    /// Where to listen, host and port; with port 0 on any free one
+    /// The host and port to listen on; port 0 picks a free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:3000")]
     listen: String,
 
@@ -106,7 +108,7 @@ pub(crate) struct Listen {
     #[arg(long, value_name = "URL", conflicts_with_all = ["queue_env", "forward", "forward_env"])]
     queue: Option<String>,
 
-    /// The environment variable that has the URL of the queue, if it has a password in it
+    /// The environment variable with the URL of the queue, for a URL with a password
     #[arg(long, value_name = "NAME", conflicts_with_all = ["forward", "forward_env"])]
     queue_env: Option<String>,
 
@@ -116,11 +118,11 @@ pub(crate) struct Listen {
     #[command(flatten)]
     ui: inspector::UiArgs,
 
-    /// What standard output gets [default: pretty on a terminal, else json]
+    /// What to print on standard output [default: pretty on a terminal, else json]
     #[arg(long, value_enum)]
     output: Option<Output>,
 
-    /// The certificate chain, in PEM; with it, and with --tls-key, it listens on https
+    /// The certificate chain, in PEM; together with --tls-key it makes `listen` serve https
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     tls_cert: Option<PathBuf>,
 
@@ -128,7 +130,7 @@ pub(crate) struct Listen {
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     tls_key: Option<PathBuf>,
 
-    /// How the log on standard error is written
+    /// The format of the log on standard error
     #[arg(long, value_enum, default_value = "text")]
     log_format: log::Format,
 }

@@ -13,9 +13,9 @@ use crate::terminal;
 /// What goes to standard output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Output {
-    /// One aligned line for each request, refused ones with their likely cause
+    /// One aligned line per request, with the likely cause of each refusal
     Pretty,
-    /// One line of JSON for each accepted event
+    /// One line of JSON per accepted event
     Json,
     /// Nothing after the first line
     Quiet,

@@ -16,8 +16,8 @@ pub(crate) struct Settings {
     #[command(flatten)]
     store: StoreArgs,
 
-    /// The addresses and networks that may send, like 192.0.2.0/24; others get 403. Repeat it, or separate them by
-    /// commas [default: everyone]
+    /// The addresses and networks that may send, like 192.0.2.0/24; others get 403. Repeat the flag, or separate
+    /// values by commas [default: everyone]
     #[arg(long, value_name = "NETWORK", value_delimiter = ',')]
     allow_ip: Vec<String>,
 
@@ -25,21 +25,21 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "NETWORK", value_delimiter = ',')]
     trusted_proxy: Vec<String>,
 
-    /// What the service gets once: each delivery, or also each tweet, whichever monitor or log reports it. `reconcile`
-    /// needs the second
+    /// What the service gets only once: each delivery, or also each tweet, whichever monitor or log reports it;
+    /// `reconcile` needs `tweet`
     #[arg(long, value_enum, default_value = "delivery")]
     once_per: OncePer,
 
-    /// How soon the sender gets an answer: after that it gets 503, and the run goes on
-    /// [default: 4s for Scrapest, 8s for ScrapeBadger]
+    /// How soon the sender must get an answer: after that it gets 503, and the run continues [default: 4s for
+    /// Scrapest, 8s for ScrapeBadger]
     #[arg(long, value_name = "DURATION", value_parser = moment::span)]
     answer_within: Option<Duration>,
 
-    /// How long one attempt at a delivery may run; then it is ended, and the retry may run
+    /// How long one attempt at a delivery may run; then it is stopped, and a retry may run
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = moment::span)]
     run_limit: Duration,
 
-    /// How long a retry has to wait after a crash in the middle of an attempt [default: 15s]
+    /// How long a retry has to wait after a crash during an attempt [default: 15s]
     #[arg(long, value_name = "DURATION", value_parser = moment::span)]
     lease: Option<Duration>,
 }

@@ -14,20 +14,20 @@ struct Which {
     #[command(flatten)]
     queue: QueueArgs,
 
-    /// The ids of the jobs, as `queue list` says them
+    /// The ids of the jobs, as shown by `queue list`
     #[arg(value_name = "ID", conflicts_with = "all_dead")]
     ids: Vec<i64>,
 
-    /// Every job that is dead
+    /// All dead jobs
     #[arg(long)]
     all_dead: bool,
 
-    /// One line of JSON for each job
+    /// Print one line of JSON per job
     #[arg(long)]
     json: bool,
 }
 
-/// Make jobs due now, with all their attempts anew: dead ones, or ones that wait
+/// Make dead or waiting jobs due now, with all their attempts again
 ///
 /// Example: scrapest-webhook queue retry --queue sqlite:queue.db 7 8
 #[derive(Debug, clap::Args)]
@@ -36,7 +36,7 @@ pub(super) struct Retry {
     which: Which,
 }
 
-/// Give jobs up: dead ones, or ones that wait. Their bodies are erased
+/// Give up dead or waiting jobs, and erase their bodies
 ///
 /// Example: scrapest-webhook queue drop --queue sqlite:queue.db 7
 #[derive(Debug, clap::Args)]
@@ -84,7 +84,7 @@ impl Which {
                     true => output::print(format!("{}\n", json!({"id": id, "outcome": what})))?,
                     false if is_changed => output::print(format!("{id} {done}\n"))?,
                     false => output::say(format_args!(
-                        "{id} is unchanged: it is not there, or it is running or done"
+                        "{id} is unchanged: it does not exist, or it is running or done"
                     )),
                 }
             }

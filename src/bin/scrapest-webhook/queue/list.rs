@@ -22,15 +22,15 @@ pub(super) struct List {
     #[command(flatten)]
     queue: QueueArgs,
 
-    /// Only the jobs of this state
+    /// Only jobs in this state
     #[arg(long, value_enum)]
     state: Option<State>,
 
-    /// At most so many
+    /// The largest number of jobs to list
     #[arg(long, default_value_t = 100)]
     limit: u32,
 
-    /// One line of JSON for each job
+    /// Print one line of JSON per job
     #[arg(long)]
     json: bool,
 }

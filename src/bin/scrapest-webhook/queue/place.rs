@@ -10,11 +10,11 @@ use crate::flag;
 pub(crate) struct QueueArgs {
     /// The queue: `sqlite:FILE` or `postgres://…`
     ///
-    /// A URL with a password belongs into --queue-env.
+    /// A URL with a password belongs in --queue-env.
     #[arg(long, value_name = "URL")]
     queue: Option<String>,
 
-    /// The environment variable that has the URL of the queue, if it has a password in it
+    /// The environment variable with the URL of the queue, for a URL with a password
     #[arg(long, value_name = "NAME")]
     queue_env: Option<String>,
 }

@@ -16,11 +16,11 @@ pub(super) struct Show {
     #[command(flatten)]
     queue: QueueArgs,
 
-    /// The id of the job, as `queue list` says it
+    /// The id of the job, as shown by `queue list`
     #[arg(value_name = "ID")]
     id: i64,
 
-    /// On one line, for programs
+    /// Print it on one line, for programs
     #[arg(long)]
     json: bool,
 }

@@ -25,7 +25,7 @@ use crate::{client, flag, moment, output};
 ///
 /// A delivery that is answered with anything but 2xx, or not in time, is sent again after the next pause of
 /// --backoff, with the same id and the same bytes. A Retry-After is ignored: neither sender is known to follow it.
-/// Exit status 1 says that a delivery was given up, or an attack not refused.
+/// Exit status 1 means that a delivery was given up, or that an attack was not refused.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -33,7 +33,7 @@ Examples:
   scrapest-webhook send --sender scrapest --secret-env SECRET \\
     --to http://127.0.0.1:3000/webhooks
 
-  # Load: 10,000 deliveries, 500 of them begun each second, whatever the receiver's pace
+  # Load: 10,000 deliveries, 500 started per second, however fast the receiver is
   scrapest-webhook send --sender scrapebadger --secret-env SECRET \\
     --to http://127.0.0.1:3000/webhooks --count 10000 --rate 500
 
@@ -44,7 +44,7 @@ pub(crate) struct Send {
     #[command(flatten)]
     request: RequestArgs,
 
-    /// The receiver
+    /// The URL of the receiver
     #[arg(long, value_name = "URL")]
     to: String,
 
@@ -52,12 +52,13 @@ pub(crate) struct Send {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     count: u32,
 
-    /// Begin this many deliveries per second, even while earlier ones wait for their answer; each latency counts from
-    /// when its delivery was due
+    /// Start this many deliveries per second, even while earlier ones wait for their answer; latency is measured
+    /// from when a delivery was due
     #[arg(long, value_name = "PER_SECOND", value_parser = rate)]
     rate: Option<f64>,
 
-    /// The most deliveries at a time, those that wait for their retry included [default: 10; with --rate 512]
+    /// The largest number of deliveries at a time, including those that wait for a retry [default: 10; with --rate
+    /// 512]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     concurrency: Option<u16>,
 
@@ -65,7 +66,7 @@ pub(crate) struct Send {
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=1_000), conflicts_with = "AttackArgs")]
     duplicates: u16,
 
-    /// How often to try again [default: 5 for scrapest, 3 for scrapebadger, as they do]
+    /// How often to retry [default: 5 for scrapest, 3 for scrapebadger, like the senders]
     #[arg(long, value_name = "N", conflicts_with = "AttackArgs")]
     retries: Option<usize>,
 
@@ -80,11 +81,11 @@ pub(crate) struct Send {
     )]
     backoff: Vec<Duration>,
 
-    /// How long to wait for an answer [default: 5s for scrapest, 10s for scrapebadger, as they do]
+    /// How long to wait for an answer [default: 5s for scrapest, 10s for scrapebadger, like the senders]
     #[arg(long, value_name = "DURATION", value_parser = moment::span)]
     timeout: Option<Duration>,
 
-    /// Trust the certificates in this PEM file too, beside those that the system trusts
+    /// Trust the certificates in this PEM file, in addition to the system's
     #[arg(long, value_name = "FILE")]
     ca_cert: Option<PathBuf>,
 
@@ -147,7 +148,7 @@ impl Send {
             (None, false) => return,
         };
         output::say(format_args!(
-            "note: all {} deliveries have the same {what}; a receiver that tells deliveries apart by it handles one",
+            "note: all {} deliveries have the same {what}; a receiver that deduplicates by it handles only one",
             self.count
         ));
     }

@@ -25,14 +25,14 @@ pub(crate) struct Trigger {
     #[arg(value_parser = crate::request::header_text, add = ArgValueCandidates::new(kind::candidates))]
     kind: String,
 
-    /// Which sender's event
+    /// The sender of the event
     #[arg(long)]
     sender: Sender,
 
     #[command(flatten)]
     secret: SecretArgs,
 
-    /// The receiver
+    /// The URL of the receiver
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:3000/webhooks")]
     to: String,
 }

@@ -26,7 +26,7 @@ use crate::{moment, output};
 
 /// Say whether a request is valid, or which check fails and why
 ///
-/// Exit status: 0 when it is valid, 1 when not, 2 when the command was wrong.
+/// Exit status: 0 when it is valid, 1 when not, 2 on any error.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -39,7 +39,7 @@ Examples:
     --file body.json --at 2026-03-04T12:00:01Z \\
     --header 'X-ScrapeBadger-Signature: sha256=2ce13bdc…'")]
 pub(crate) struct Verify {
-    /// Whose request it is
+    /// The sender of the request
     #[arg(long)]
     sender: Sender,
 
@@ -50,8 +50,8 @@ pub(crate) struct Verify {
     #[arg(long, value_name = "FILE")]
     file: PathBuf,
 
-    /// A header of the request, as `name: value`, or a file of them as @FILE; takes the place of a
-    /// recording's of the same name
+    /// A header of the request, as `name: value`, or a file of them as @FILE; replaces a recording's header of the
+    /// same name
     #[arg(long, value_name = "HEADER")]
     header: Vec<String>,
 

@@ -13,8 +13,8 @@ use scrapest_webhook::scrapebadger::ScrapeBadger;
 
 /// Create the webhook of a monitor
 ///
-/// Where the secret's file does not exist, a new secret is made and written to it first, so that no
-/// delivery comes before the receiver can know it.
+/// If the secret file does not exist, a new secret is generated and written to it first, so that no delivery arrives
+/// before the receiver can know the secret.
 ///
 /// Example: scrapest-webhook webhook create --api-key-env KEY --monitor mon-123
 /// --url https://example.com/webhooks --secret-file webhook.secret
@@ -23,15 +23,15 @@ pub(super) struct Create {
     #[command(flatten)]
     api: ApiArgs,
 
-    /// Whose webhook it is to be; a monitor has at most one
+    /// The monitor to create the webhook for; a monitor has at most one
     #[arg(long, value_name = "ID")]
     monitor: String,
 
-    /// Where deliveries are to be posted
+    /// The URL that deliveries are posted to
     #[arg(long)]
     url: String,
 
-    /// The file that has the secret, or that a new one is written to (mode 0600)
+    /// The file with the secret; a new secret is written to it if it does not exist (mode 0600)
     #[arg(long, value_name = "FILE")]
     secret_file: PathBuf,
 }

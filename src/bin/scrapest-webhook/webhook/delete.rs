@@ -8,7 +8,7 @@ use crate::api::ApiArgs;
 use crate::output;
 use scrapest_webhook::scrapebadger::ScrapeBadger;
 
-/// Delete the webhook of a monitor: nothing is delivered any more
+/// Delete the webhook of a monitor, which stops its deliveries
 ///
 /// Example: scrapest-webhook webhook delete --api-key-env KEY --monitor mon-123 --yes
 #[derive(Debug, clap::Args)]
@@ -16,11 +16,11 @@ pub(super) struct Delete {
     #[command(flatten)]
     api: ApiArgs,
 
-    /// Whose webhook
+    /// The monitor that the webhook belongs to
     #[arg(long, value_name = "ID")]
     monitor: String,
 
-    /// Really do it
+    /// Confirm the deletion
     #[arg(long)]
     yes: bool,
 }
@@ -29,7 +29,8 @@ impl Delete {
     pub(super) async fn run(self) -> Result<ExitCode> {
         ensure!(
             self.yes,
-            "--yes: is missing; without the webhook nothing is delivered, and what is detected meanwhile is lost"
+            "--yes: is missing; without the webhook nothing is delivered, and tweets detected in the meantime \
+             are lost"
         );
         self.api.client::<ScrapeBadger>()?.delete_webhook(&self.monitor).await?;
         output::say(format_args!("deleted the webhook of monitor {:?}", self.monitor));

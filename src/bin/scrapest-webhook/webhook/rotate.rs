@@ -14,12 +14,12 @@ use crate::api::ApiArgs;
 use crate::{moment, output};
 use scrapest_webhook::scrapebadger::ScrapeBadger;
 
-/// Change the secret of a monitor's webhook while deliveries go on
+/// Change the secret of a monitor's webhook while deliveries continue
 ///
-/// The receivers must follow the secret's file (`Secrets::from_watched_file`, or `listen`). Four steps: a new secret is
-/// written into the file beside the old one; once the receivers know it, the sender is told; once nothing that the
-/// old one has signed can be fresh, the old one leaves the file. It may be stopped or killed at any time: run the same
-/// command again, and it goes on from where it was, which FILE.rotation says.
+/// The receivers must watch the secret file (`Secrets::from_watched_file`, or `listen`). The command writes a new
+/// secret to the file beside the old one, waits until the receivers have read it, gives it to the sender, waits
+/// until nothing signed with the old secret is fresh, and removes the old secret. It may be stopped or killed at any
+/// time: run the same command again, and it continues where it stopped, as recorded in FILE.rotation.
 ///
 /// Example: scrapest-webhook webhook rotate --api-key-env KEY --monitor mon-123 --secret-file webhook.secret
 #[derive(Debug, clap::Args)]
@@ -27,11 +27,11 @@ pub(super) struct Rotate {
     #[command(flatten)]
     api: ApiArgs,
 
-    /// Whose webhook
+    /// The monitor that the webhook belongs to
     #[arg(long, value_name = "ID")]
     monitor: String,
 
-    /// The file that the receivers follow
+    /// The file that the receivers watch
     #[arg(long, value_name = "FILE")]
     secret_file: PathBuf,
 
@@ -39,8 +39,8 @@ pub(super) struct Rotate {
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = moment::span)]
     follow: Duration,
 
-    /// How long the old secret stays valid once the sender has the new one: the receivers' past tolerance, and a
-    /// minute for clocks that differ
+    /// How long the old secret stays valid once the sender has the new one: the receivers' past tolerance, plus a
+    /// minute for clock differences
     #[arg(long, value_name = "DURATION", default_value = "61m", value_parser = moment::span)]
     keep_old: Duration,
 }
@@ -104,7 +104,7 @@ impl Rotate {
         };
         api.change_monitor(&self.monitor, &change)
             .await
-            .context("both secrets stay valid here: run the command again to go on")?;
+            .context("both secrets stay valid here: run the command again to continue")?;
         let journal = Journal::write(&self.secret_file, &self.monitor, Step::Changed)?;
         output::say(format_args!("2 of 3: the sender signs with the new secret"));
         Ok(journal)
@@ -117,7 +117,7 @@ impl Rotate {
             secret_file::write(&self.secret_file, &self.both()?[..1])?;
         }
         Journal::remove(&self.secret_file)?;
-        output::say(format_args!("3 of 3: the old secret is gone; the rotation is done"));
+        output::say(format_args!("3 of 3: the old secret is removed; the rotation is done"));
         Ok(())
     }
 
@@ -126,8 +126,8 @@ impl Rotate {
         let secrets = secret_file::read(&self.secret_file)?;
         ensure!(
             secrets.len() == 2,
-            "--secret-file {}: has {} secrets in the middle of a rotation, expected the new one and the old one: \
-             something else has changed it",
+            "--secret-file {}: has {} secrets during a rotation, expected the new one and the old one: something \
+             else has changed the file",
             self.secret_file.display(),
             secrets.len()
         );

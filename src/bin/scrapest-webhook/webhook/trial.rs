@@ -27,10 +27,10 @@ use crate::output;
 /// What arrives later than the sender's own answer was on its way beside it.
 const ON_ITS_WAY: Duration = Duration::from_secs(2);
 
-/// Have the sender post a test event, and show what it says beside what arrived
+/// Have the sender post a test event, and show its report beside what arrived
 ///
-/// With --listen a receiver is started for as long as the test takes, where the webhook's URL must lead (by a tunnel,
-/// say); without, only the sender's word is shown, and the event goes to the receiver in use.
+/// With --listen, a receiver runs during the test; the webhook's URL must lead to it, for example through a tunnel.
+/// Without --listen, only the sender's report is shown, and the event goes to the receiver in use.
 ///
 /// Example: scrapest-webhook webhook test --api-key-env KEY --monitor mon-123
 #[derive(Debug, clap::Args)]
@@ -38,15 +38,15 @@ pub(super) struct Test {
     #[command(flatten)]
     api: ApiArgs,
 
-    /// Whose webhook
+    /// The monitor that the webhook belongs to
     #[arg(long, value_name = "ID")]
     monitor: String,
 
-    /// Receive the event here, host and port
+    /// The host and port to receive the event on
     #[arg(long, value_name = "ADDR", requires = "secret_file")]
     listen: Option<String>,
 
-    /// A file that has the webhook's secret, one in each line; with --listen
+    /// A file with the webhook's secrets, one per line; needed with --listen
     #[arg(long, value_name = "FILE")]
     secret_file: Option<PathBuf>,
 }

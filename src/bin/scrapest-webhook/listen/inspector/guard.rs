@@ -35,7 +35,7 @@ impl Guard {
         let is_foreign = !is_same(header::ORIGIN)
             || (*request.method() != Method::GET && !headers.contains_key(header::ORIGIN));
         if is_foreign {
-            return Err((StatusCode::FORBIDDEN, "expected a request of the page itself\n"));
+            return Err((StatusCode::FORBIDDEN, "expected a request from the page itself\n"));
         }
         let path = request.uri().path();
         let rest = path.strip_prefix('/').and_then(|path| path.split_once('/'));
@@ -48,7 +48,7 @@ impl Guard {
         // A link to the page may be anywhere, in a terminal in the browser for one; what the page loads is its own.
         let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
         if !rest.is_empty() && !matches!(site, None | Some(b"same-origin" | b"none")) {
-            return Err((StatusCode::FORBIDDEN, "expected a request of the page itself\n"));
+            return Err((StatusCode::FORBIDDEN, "expected a request from the page itself\n"));
         }
         let uri = format!("/{rest}").parse::<Uri>();
         *request.uri_mut() = uri.map_err(|_| (StatusCode::NOT_FOUND, "not found\n"))?;
