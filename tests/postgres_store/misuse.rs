@@ -48,7 +48,7 @@ async fn a_wrong_password_and_a_missing_database_are_said() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_only_reads_is_said() {
     let server = server!("default_transaction_read_only=on");
-    is_said(&server.url(), "only reads").await;
+    is_said(&server.url(), "is it a standby?").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -58,7 +58,7 @@ async fn a_right_that_is_missing_is_said_before_it_is_needed() {
     let role = format!("CREATE ROLE guest LOGIN PASSWORD '{PASSWORD}'");
     execute(&server, role).await;
     let url = server.url().replace("app:", "guest:");
-    let expected = "a right is missing (expected SELECT, INSERT, UPDATE and DELETE";
+    let expected = "a permission is missing (expected SELECT, INSERT, UPDATE and DELETE";
     is_said(&url, expected).await;
     let rights = ["SELECT", "INSERT", "UPDATE", "DELETE"];
     for missing in rights {

@@ -164,7 +164,10 @@ async fn doctor_says_that_the_store_does_not_answer_instead_of_waiting_for_it() 
 async fn a_store_that_doctor_cannot_look_into_is_refused() {
     let mock = with_monitor().await;
     for (words, said) in [
-        (&["doctor", "--store", "memory:"][..], "--store: is memory:, expected the store that"),
+        (
+            &["doctor", "--store", "memory:"][..],
+            "--store: is memory:, expected the receiver's store",
+        ),
         (&["doctor", "--namespace", "orders"], "--namespace, --retention: need --store"),
     ] {
         let (code, _, err) = run(&mock, words).await;

@@ -40,7 +40,7 @@ pub(super) async fn work(mut connection: Connection, mut batches: Batches) {
                 && most > 0
             {
                 // The next claims bring the next chance.
-                stay.then(|| tracing::warn!(%error, "expired records stay in the table for now"));
+                stay.then(|| tracing::warn!(%error, "expired records cannot be deleted for now"));
             }
             tell_all(vec![asked], forgot);
         }

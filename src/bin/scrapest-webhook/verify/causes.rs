@@ -20,7 +20,7 @@ pub(super) async fn find(
         RejectionKind::MalformedSignature => malformed_signature(trial).await?,
         RejectionKind::WrongSignature if trial.received.is_cut => (
             format!(
-                "only the first {} bytes of its body were recorded, so its signature cannot be checked",
+                "its body is incomplete in the recording ({} bytes), so its signature cannot be checked",
                 trial.received.body.len()
             ),
             vec!["the receiver refused it before it had read the body: the answer in the name of \
