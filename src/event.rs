@@ -116,9 +116,7 @@ impl EventError {
     pub(crate) fn wrong_sender(found: &str, wanted: &str) -> Self {
         Self {
             kind: EventErrorKind::WrongSender,
-            message: format!(
-                "{found}: the delivery's sender, but the handler takes events of {wanted}"
-            ),
+            message: format!("sender: is {found}, but the handler takes events of {wanted}"),
         }
     }
 
