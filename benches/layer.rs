@@ -1,6 +1,6 @@
-//! The layer in process: what it adds to a handler, alone and with the event in it, and what it costs to come only as
-//! far as each step, which is to be refused there. The stores are in `benches/stores.rs`, the events in
-//! `benches/decoding.rs`; who does the same otherwise is compared in `benches/peers`.
+//! Measures the layer in process: what it adds to a handler, with and without decoding the event, and what a
+//! request costs that is refused at each step. The stores are in `benches/stores.rs`, the events in
+//! `benches/decoding.rs`; `benches/peers` compares the layer with other libraries.
 //!
 //! ```sh
 //! cargo bench --bench layer
@@ -37,7 +37,7 @@ async fn event(event: scrapebadger::Event) -> StatusCode {
     if event.tweet().is_some() { StatusCode::OK } else { StatusCode::BAD_REQUEST }
 }
 
-/// ScrapeBadger as it would be if all that it says of a delivery stood in headers.
+/// ScrapeBadger as it would be if it sent all metadata of a delivery in headers.
 #[derive(Clone, Debug, Default)]
 struct Incurious;
 
@@ -58,7 +58,7 @@ impl Provider for Incurious {
     }
 }
 
-/// So many bytes that are an event of this time, and new each time.
+/// A new signed event of `bytes` bytes, dated `time`.
 fn signed_at(bytes: usize, time: SystemTime) -> SignedRequest {
     let request = testing::scrapebadger(SECRET).with_time(time);
     let mut body = request.clone().sign().body().to_vec();
@@ -93,7 +93,7 @@ fn requests(
     });
 }
 
-/// Finished beforehand, as `axum::serve` does. PUT comes as far as the layer, too.
+/// The state is set in advance, as `axum::serve` does. PUT requests also reach the layer.
 fn router(routes: impl FnOnce(MethodFilter) -> MethodRouter) -> Router {
     Router::new().route("/", routes(MethodFilter::POST.or(MethodFilter::PUT))).with_state(())
 }

@@ -1,12 +1,12 @@
-//! The memory store, full, so that each new record is one that leaves: a claim and a completion of a fresh key, by so
-//! many threads at so many live records. Beside it, in the same run, the least that would remember a key: a bare
-//! `LruCache` behind a mutex, one lock to find out and one to update.
+//! Measures the memory store when it is full, so that each new record evicts one: a claim and a completion of a
+//! fresh key, by number of threads and of live records. The baseline in the same run is the minimum that can
+//! remember a key: a bare `LruCache` behind a mutex, locked once to check and once to update.
 //!
 //! ```sh
 //! cargo bench --bench memory_store
 //! ```
 //!
-//! What a record takes of memory is a test: `tests/memory_store_size.rs`.
+//! `tests/memory_store_size.rs` tests how much memory a record takes.
 
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex};
@@ -25,7 +25,7 @@ const LIVE: [usize; 3] = [1_000, 100_000, 1_000_000];
 
 fn memory_store(criterion: &mut Criterion) {
     for live in LIVE {
-        // A delivery is two records.
+        // Each delivery has two records.
         let store = MemoryStore::with_capacity(NonZeroUsize::new(live / 2).unwrap());
         bench(criterion, "claim+complete", live, move |key| {
             let owner = Owner::random();
@@ -36,7 +36,7 @@ fn memory_store(criterion: &mut Criterion) {
         let cache = Mutex::new(LruCache::new(NonZeroUsize::new(live).unwrap()));
         bench(criterion, "bare LruCache", live, move |key| {
             assert!(!*cache.lock().unwrap().get_or_insert(*key, || false));
-            // Gone already, if the other threads had so many keys in between.
+            // The other threads may have evicted the key in between.
             if let Some(done) = cache.lock().unwrap().get_mut(key) {
                 *done = true;
             }
@@ -44,7 +44,7 @@ fn memory_store(criterion: &mut Criterion) {
     }
 }
 
-/// `work` on fresh keys, after it was done on as many as are to be live.
+/// Measures `work` on fresh keys after it has run on `live` keys.
 fn bench(
     criterion: &mut Criterion,
     name: &str,
@@ -76,7 +76,7 @@ fn bench(
     group.finish();
 }
 
-/// Of one webhook, which the last 8 bytes name.
+/// Random keys of one webhook, which the last 8 bytes identify.
 fn fresh(keys: usize) -> Vec<Key> {
     let key = || std::array::from_fn(|at| if at < 24 { rand::random() } else { 0 });
     (0..keys).map(|_| Key::from_bytes(key())).collect()

@@ -1,7 +1,7 @@
-//! A delivery is a claim and a completion of two keys. Beside it, in the same run, what the database needs to insert one
-//! row.
+//! Measures claiming and completing the two keys of a delivery. The baseline in the same run is the insertion
+//! of one row.
 //!
-//! `cargo bench --bench sql_stores`; the folder for temporary files should be on the disk that is meant.
+//! `cargo bench --bench sql_stores`; put the folder for temporary files on the disk to measure.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -21,7 +21,7 @@ use tokio::runtime::Runtime;
 const ROW: &str = "INSERT INTO row VALUES ($1)";
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS row (key BLOB PRIMARY KEY)";
 
-/// Does `work` as often as asked, so many at once.
+/// Runs `work` `times` times, with `at_once` in flight.
 async fn in_flight<F, W>(at_once: usize, times: u64, work: W) -> Duration
 where
     F: Future<Output = ()> + Send,
@@ -48,7 +48,7 @@ where
     since.elapsed()
 }
 
-/// `stores[client % stores.len()]` for each client.
+/// Each client uses `stores[client % stores.len()]`.
 fn deliveries(
     c: &mut Criterion,
     runtime: &Runtime,
@@ -133,7 +133,7 @@ fn postgres(c: &mut Criterion) {
 
     let store = AnyStore::new(PostgresStore::new(&server.url()).unwrap());
     deliveries(c, &runtime, "postgres, claim and complete", vec![store], &[1, 64]);
-    // A store for each client: none has anything to share a statement with.
+    // One store per client, so that no two can share a statement.
     for connections in [4, 64] {
         let pool = pool(connections);
         let alone = || AnyStore::new(PostgresStore::from_pool(pool.clone()));

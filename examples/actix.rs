@@ -1,5 +1,5 @@
-//! What an actix-web application needs: a secret, the layer around the resource, a handler that takes the
-//! event; and what it needs in production: a store, a health check, an end in order.
+//! A complete actix-web application: a secret, the layer around the resource, and a handler that takes the
+//! event. For production it has a store, a health check and a graceful shutdown.
 //!
 //! ```sh
 //! SCRAPEST_WEBHOOK_SECRET=whsec_… STORE=sqlite:deliveries.db cargo run --example actix --features actix,sqlite
@@ -23,11 +23,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let shared = webhook.clone();
     let stop = async move {
         signals::terminated().await;
-        // Nothing begins any more; what runs has 20 s to end. Then the server stops, and its workers.
+        // Starts no new runs, and gives the current ones 20 s to end. Then the server and its workers stop.
         webhook.shutdown(Duration::from_secs(20)).await;
     };
     let server = HttpServer::new(move || {
-        // A clone for each worker: all share one store and one configuration.
+        // One clone per worker: all share one store and one configuration.
         let resource = web::resource("/webhooks/scrapest")
             .route(web::post().to(on_event))
             .wrap(shared.clone());
@@ -54,7 +54,7 @@ async fn ready(webhook: web::Data<ScrapestWebhookLayer>) -> HttpResponse {
 
 async fn on_event(delivery: Delivery, event: scrapest::Event) -> HttpResponse {
     match event {
-        // File the effect under `delivery.key()`: after a crash it may be asked for once more.
+        // Make the effect idempotent with `delivery.key()`: after a crash the handler may run again.
         scrapest::Event::TweetCreated(created) => {
             println!("{}: {:?}", delivery.key(), created.tweet.text);
         }

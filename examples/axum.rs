@@ -1,5 +1,5 @@
-//! What an axum application needs: a secret, a layer on the route, a handler that takes the event; and what
-//! it needs in production: a store, a health check, an end in order.
+//! A complete axum application: a secret, a layer on the route, and a handler that takes the event. For
+//! production it has a store, a health check and a graceful shutdown.
 //!
 //! ```sh
 //! SCRAPEST_WEBHOOK_SECRET=whsec_… STORE=sqlite:deliveries.db cargo run --example axum --features sqlite
@@ -27,7 +27,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .route("/health", get(|| async { "ok" }))
         .route("/ready", get(ready))
         .with_state(webhook.clone())
-        // For `with_allowed_ips`.
+        // Required by `with_allowed_ips`.
         .into_make_service_with_connect_info::<SocketAddr>();
 
     let address = env::var("LISTEN").unwrap_or("127.0.0.1:3000".into());
@@ -36,11 +36,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (tell, told) = tokio::sync::oneshot::channel();
     let stop = async move {
         signals::terminated().await;
-        // Nothing begins any more; what runs has 20 s to end. Then the server stops.
+        // Starts no new runs, and gives the current ones 20 s to end. Then the server stops.
         webhook.shutdown(Duration::from_secs(20)).await;
         _ = tell.send(());
     };
-    // A client that keeps a connection open does not hold up the process: nothing runs there any more.
+    // A client that keeps its connection open must not delay the exit: nothing runs there any more.
     let late = async move {
         _ = told.await;
         tokio::time::sleep(Duration::from_secs(5)).await;
@@ -58,7 +58,7 @@ async fn ready(State(webhook): State<ScrapestWebhookLayer>) -> StatusCode {
 
 async fn on_event(delivery: Delivery, event: scrapest::Event) -> StatusCode {
     match event {
-        // File the effect under `delivery.key()`: after a crash it may be asked for once more.
+        // Make the effect idempotent with `delivery.key()`: after a crash the handler may run again.
         scrapest::Event::TweetCreated(created) => {
             println!("{}: {:?}", delivery.key(), created.tweet.text)
         }

@@ -1,5 +1,6 @@
-//! Events in batches, by size and by time: one insert for many, and yet each delivery is settled by what became of
-//! its own event. The handler waits for that; the batch that fails is released, event by event, to its retries.
+//! Stores events in batches, limited by size and by time. One insert stores many events, but each delivery
+//! still gets the result of its own event, because its handler waits for the insert. If the insert fails, each
+//! delivery of the batch is released, and its sender retries it.
 //!
 //! ```sh
 //! cargo run --example batch
@@ -16,10 +17,10 @@ use tower::ServiceExt;
 
 const SECRET: &str = "whsec_0123456789abcdef01234567";
 const MOST: usize = 16;
-/// Well below the answer deadline, which the wait is part of.
+/// Well below the answer deadline, which includes this wait.
 const LONGEST: Duration = Duration::from_millis(50);
 
-/// An event, and who waits for what becomes of it.
+/// An event, and the channel to the handler that waits for its result.
 struct Waiting {
     event: scrapest::Event,
     outcome: oneshot::Sender<bool>,
@@ -30,7 +31,7 @@ async fn on_event(
     event: scrapest::Event,
 ) -> StatusCode {
     let (outcome, told) = oneshot::channel();
-    // Full, or its worker is gone: the sender tries again. Never wait here without a bound.
+    // If the channel is full or its worker has stopped, the sender retries. Never wait here without a limit.
     if batches.try_send(Waiting { event, outcome }).is_err() {
         return StatusCode::SERVICE_UNAVAILABLE;
     }
@@ -54,14 +55,14 @@ async fn work(mut events: mpsc::Receiver<Waiting>) -> Vec<usize> {
         let texts: Vec<_> = batch.iter().filter_map(|waiting| waiting.event.tweet()).collect();
         let stored = insert(&texts, is_first).await;
         for waiting in batch {
-            // A handler that no longer waits reached its run limit; its retry comes.
+            // A handler that no longer waits has reached its run limit; its sender retries.
             _ = waiting.outcome.send(stored);
         }
     }
     sizes
 }
 
-/// Instead of a statement with many rows. The first one fails.
+/// Stands in for a statement with many rows. The first call fails.
 async fn insert(tweets: &[&scrapest::Tweet], fails: bool) -> bool {
     println!("{} tweets: {}", tweets.len(), if fails { "failed" } else { "stored" });
     !fails

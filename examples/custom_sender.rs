@@ -1,4 +1,4 @@
-//! A sender of one's own: GitHub's scheme, checked against the vector that GitHub publishes.
+//! A custom sender: GitHub's scheme, checked against the test vector that GitHub publishes.
 //!
 //! ```sh
 //! cargo run --example custom_sender
@@ -9,8 +9,8 @@ use scrapest_webhook::provider::{Envelope, Message, Provider};
 use scrapest_webhook::{Delivery, WebhookLayer};
 use tower::ServiceExt;
 
-/// Signs the raw body alone, under the default shape `sha256=<hex>`; names the delivery and the event in
-/// headers that are not signed, and dates nothing, so that a replay is refused only while it is remembered.
+/// GitHub signs only the raw body, in the default form `sha256=<hex>`. The delivery id and the event name are
+/// in unsigned headers, and there is no timestamp, so a replay is refused only while it is remembered.
 #[derive(Clone, Debug, Default)]
 struct GitHub;
 

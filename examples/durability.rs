@@ -1,12 +1,12 @@
-//! What a Redis server still knows after `kill -9`, by its configuration.
+//! Shows which records a Redis server still has after `kill -9`, by its configuration.
 //!
 //! ```sh
 //! cargo run --release --example durability --features redis
 //! ```
 //!
-//! For each configuration it starts a `redis-server` of its own on the loopback interface, records
-//! completed deliveries from 64 tasks for a second, kills the server while they go on, starts it again and asks
-//! for every record that was acknowledged.
+//! For each configuration it starts a `redis-server` on the loopback interface and records completed deliveries
+//! from 64 tasks for a second. It kills the server while they write, starts it again, and checks every record
+//! that was acknowledged.
 
 use std::error::Error;
 use std::net::TcpListener;
@@ -68,7 +68,7 @@ async fn measure(arguments: &[&str]) -> Result<(usize, usize), Box<dyn Error>> {
         writers.spawn(write_until_refused(store.clone(), Arc::clone(&next)));
     }
     sleep(WRITING).await;
-    // `kill -9`, while records are under way.
+    // `kill -9` while records are being written.
     drop(server);
     let acknowledged: Vec<Key> = writers.join_all().await.into_iter().flatten().collect();
 
@@ -84,7 +84,7 @@ async fn measure(arguments: &[&str]) -> Result<(usize, usize), Box<dyn Error>> {
     Ok((acknowledged.len(), lost))
 }
 
-/// The keys whose completion was acknowledged.
+/// Returns the keys whose completion was acknowledged.
 async fn write_until_refused(store: RedisStore, next: Arc<AtomicU64>) -> Vec<Key> {
     let mut acknowledged = Vec::new();
     loop {
@@ -109,7 +109,7 @@ async fn until_ready(store: &RedisStore) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Killed when it is dropped.
+/// A server that is killed on drop.
 struct Server(Child);
 
 fn start(port: u16, directory: &Path, arguments: &[&str]) -> std::io::Result<Server> {

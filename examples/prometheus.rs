@@ -1,4 +1,4 @@
-//! Metrics for Prometheus: `/metrics` beside the webhooks of both senders and a queue.
+//! Exports metrics to Prometheus: `/metrics` beside the webhooks of both senders and a queue.
 //!
 //! ```sh
 //! SCRAPEST_WEBHOOK_SECRET=whsec_… SCRAPEBADGER_WEBHOOK_SECRET=whsec_… \
@@ -6,8 +6,8 @@
 //! curl http://127.0.0.1:3002/metrics
 //! ```
 //!
-//! Beside this file stand alert rules, `prometheus-rules.yml`, and a dashboard for Grafana to import,
-//! `grafana-dashboard.json`. To whom `/metrics` is open is for the proxy to say.
+//! The alert rules are in `prometheus-rules.yml`, and a dashboard to import into Grafana is in
+//! `grafana-dashboard.json`. Use the proxy to restrict access to `/metrics`.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ use scrapest_webhook::{
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    // Before the first request, and buckets instead of quantiles, which cannot be added up over machines.
+    // Installed before the first request. Buckets, because quantiles cannot be aggregated over machines.
     let metrics = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), SECONDS_BUCKETS)?
         .set_buckets_for_metric(Matcher::Suffix("_bytes".into()), BYTES_BUCKETS)?
@@ -30,7 +30,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let upkeep = metrics.clone();
     tokio::spawn(async move {
         loop {
-            // While nobody scrapes, what was recorded would pile up.
+            // Without this, recorded values would pile up while nobody scrapes.
             tokio::time::sleep(Duration::from_secs(5)).await;
             upkeep.run_upkeep();
         }
@@ -41,7 +41,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let scrapebadger_layer =
         ScrapeBadgerWebhookLayer::try_new(Secret::from_env("SCRAPEBADGER_WEBHOOK_SECRET")?)?
             .check()?;
-    // The same sender once more, stored first and worked on afterwards.
+    // The same sender again, but its deliveries are queued first and processed later.
     let url = std::env::var("QUEUE_URL").unwrap_or_else(|_| "sqlite:queue.db".into());
     let queue = Queue::open(&url).await?;
     let stopped = async { _ = tokio::signal::ctrl_c().await };

@@ -1,4 +1,5 @@
-//! Standard Webhooks (Svix, OpenAI, Resend and others), checked against the vector of its reference libraries.
+//! Standard Webhooks (Svix, OpenAI, Resend and others), checked against the test vector of its reference
+//! libraries.
 //!
 //! ```sh
 //! cargo run --example standard_webhooks
@@ -13,7 +14,7 @@ use scrapest_webhook::provider::{Envelope, Headers, Message, Provider, Signature
 use scrapest_webhook::{DedupBy, Delivery, WebhookLayer};
 use tower::ServiceExt;
 
-/// Signs `<id>.<timestamp>.<body>`, and sends one signature for each active secret in one header.
+/// Signs `<id>.<timestamp>.<body>`. One header contains a signature for each active secret.
 #[derive(Clone, Debug, Default)]
 struct StandardWebhooks;
 
@@ -26,7 +27,7 @@ impl Provider for StandardWebhooks {
         ["webhook-signature"].into_iter()
     }
 
-    /// `v1,<base64> v1,<base64>`.
+    /// Parses `v1,<base64> v1,<base64>`.
     fn signatures(&self, value: &[u8]) -> Option<Signatures> {
         let items = value.split(|byte| *byte == b' ');
         Signatures::list(items, |item| Signatures::base64(item.strip_prefix(b"v1,")?))
@@ -44,7 +45,7 @@ impl Provider for StandardWebhooks {
             .with_timestamp(time.map(|at| Timestamp::signed(at).of_attempt()))
     }
 
-    /// The id is under the signature.
+    /// The id is part of the signed bytes.
     fn dedup_by(&self) -> DedupBy {
         DedupBy::DeliveryId
     }

@@ -1,11 +1,11 @@
-//! TLS without a proxy in front: rustls in the same process. SIGHUP reads the certificate anew, as after a
-//! renewal; one that cannot be used leaves the old one where it is.
+//! Serves TLS without a proxy: rustls runs in the same process. SIGHUP reloads the certificate, for example
+//! after a renewal; if the new one is unusable, the old one stays.
 //!
 //! ```sh
 //! SCRAPEST_WEBHOOK_SECRET=whsec_… TLS_CERT=chain.pem TLS_KEY=key.pem cargo run --example tls --features cli
 //! ```
 //!
-//! Without the two files it signs a certificate of its own, which no sender trusts and `curl -k` takes.
+//! Without the two files it creates a self-signed certificate, which no sender trusts, but `curl -k` accepts.
 
 mod signals;
 
@@ -71,7 +71,7 @@ async fn reload(tls: RustlsConfig, cert: String, key: String) -> std::io::Result
 }
 
 async fn on_event(delivery: Delivery, event: scrapest::Event) -> StatusCode {
-    // File the effect under `delivery.key()`: after a crash it may be asked for once more.
+    // Make the effect idempotent with `delivery.key()`: after a crash the handler may run again.
     println!("{}: {:?}", delivery.key(), event.kind());
     StatusCode::NO_CONTENT
 }

@@ -1,6 +1,6 @@
-//! Exactly once: what the handler writes and the record of its success are one transaction, in one SQLite file.
-//! Half of the transactions here are lost just before their commit; the sender tries again, and in the end each
-//! tweet is there once.
+//! Exactly once: the handler's row and the record of its success are written in one transaction, in one SQLite
+//! file. Half of the transactions here fail just before their commit. The sender retries, and in the end each
+//! tweet is stored once.
 //!
 //! ```sh
 //! cargo run --example transaction
@@ -23,7 +23,7 @@ const SECRET: &str = "whsec_0123456789abcdef01234567";
 struct App {
     pool: SqlitePool,
     store: SqliteStore,
-    /// For the example: how often it got as far as the commit.
+    /// Counts how often a run reached the commit. Only this example needs it.
     commits: Arc<AtomicUsize>,
 }
 
@@ -34,7 +34,7 @@ async fn on_event(
 ) -> StatusCode {
     match record(&app, &delivery, &event).await {
         Ok(()) => StatusCode::NO_CONTENT,
-        // Rolled back: neither the tweet nor the record is there, and the sender tries again.
+        // Rolled back: neither the tweet nor the record exists, and the sender retries.
         Err(error) => {
             println!("attempt {} at {:?}: {error}", delivery.attempt(), delivery.id());
             StatusCode::INTERNAL_SERVER_ERROR
@@ -73,7 +73,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let pool = SqlitePool::connect_with(options).await?;
     sqlx::query("CREATE TABLE tweets (text TEXT)").execute(&pool).await?;
 
-    // The same file.
+    // The same file as the application's tables.
     let store = SqliteStore::new(file.to_str().ok_or("a path that is no text")?)?;
     let layer = ScrapestWebhookLayer::new(SECRET).with_store(store.clone()).check()?;
     let app = App { pool: pool.clone(), store, commits: Arc::default() };

@@ -13,7 +13,7 @@ use scrapest_webhook::provider::{Challenge, Envelope, Message, Provider, Query, 
 use scrapest_webhook::{DedupBy, Delivery, WebhookLayer};
 use tower::ServiceExt;
 
-/// Signs the body alone, without an id or a time: a replay is refused only while it is remembered.
+/// X signs only the body, without an id or a time, so a replay is refused only while it is remembered.
 #[derive(Clone, Debug, Default)]
 struct X;
 

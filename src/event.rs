@@ -1,4 +1,4 @@
-//! Decoding an event, for both senders: what can go wrong, and where in the body it did.
+//! Decoding of events for both senders, with errors that name the field.
 
 use std::error::Error;
 use std::fmt;
@@ -21,12 +21,12 @@ mod tests;
 
 /// An event of a kind that this version of the crate does not know, as it was sent.
 ///
-/// Services add kinds. A handler should log this event, and answer with a success unless it wants the sender
-/// to retry.
+/// Senders add new kinds. A handler should log this event and return a success, unless it wants the sender to
+/// retry.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct UnknownEvent {
-    /// The kind that the body names, like `mention.created`; `None` if it names none.
+    /// The kind that the body names, like `mention.created`. `None` if it names none.
     pub kind: Option<String>,
     /// The body, byte for byte as it was signed.
     #[serde(with = "raw")]
@@ -34,14 +34,14 @@ pub struct UnknownEvent {
 }
 
 impl UnknownEvent {
-    /// The event of a body in which no known kind was found.
+    /// Creates the event for a body in which no known kind was found.
     ///
-    /// A body that is not JSON may be what is left of a known kind, and so may an object that says one thing
-    /// in two ways. Both are errors and not unknown events.
+    /// A body that is not JSON may be a damaged event of a known kind, and so may an object that has a field twice
+    /// with different values. Both are errors and not unknown events.
     pub(crate) fn from_body(kind: Option<&str>, body: &Bytes) -> Result<Self, EventError> {
         match (body.trim_ascii_start().first(), kind) {
             (Some(b'{'), None) => check_object(body)?,
-            // The kind was readable, and a text beside it need not be UTF-8.
+            // The kind was readable, but other strings may contain bytes that are not UTF-8.
             (Some(b'{'), Some(_)) => check_object(String::from_utf8_lossy(body).as_bytes())?,
             (_, Some(_)) => {}
             (_, None) => _ = decode::<IgnoredAny>(body)?,
@@ -49,17 +49,17 @@ impl UnknownEvent {
         Ok(Self { kind: kind.map(str::to_owned), raw: body.clone() })
     }
 
-    /// The body as JSON of a type of your own.
+    /// Parses the body as JSON into a type of your own.
     ///
     /// # Errors
     ///
-    /// [`EventError`], which names the path of the field, when the body is not of this type.
+    /// [`EventError`] with the path of the field, if the body does not match the type.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, EventError> {
         decode(&self.raw)
     }
 }
 
-/// Whether an object is JSON, and says no field in two ways.
+/// Checks that an object is JSON and has no field twice with different values.
 fn check_object(body: &[u8]) -> Result<(), EventError> {
     match (Members::of_body(body), without_lone_surrogates(body)) {
         (Err(_), Some(body)) => Members::of_body(&body).map(drop),
@@ -67,7 +67,7 @@ fn check_object(body: &[u8]) -> Result<(), EventError> {
     }
 }
 
-/// Without the body, which may be long and private. The kind is escaped and cut.
+/// Omits the body, which may be long and private. The kind is escaped and truncated.
 impl fmt::Debug for UnknownEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("UnknownEvent")
@@ -77,10 +77,10 @@ impl fmt::Debug for UnknownEvent {
     }
 }
 
-/// Why the handler's event could not be made. Opaque; see [`kind`](Self::kind).
+/// Why the event for the handler could not be built. Opaque; see [`kind`](Self::kind).
 ///
-/// Its text names the path of the field, like `data.tweet.id: missing field`. It may quote a little of
-/// the payload, and is safe to log: one line of printable ASCII, of bounded length.
+/// The text names the path of the field, like `data.tweet.id: missing field`. It may quote a little of the
+/// payload, and is safe to log: one line of printable ASCII, of bounded length.
 #[derive(Clone, Debug)]
 pub struct EventError {
     kind: EventErrorKind,
@@ -95,19 +95,20 @@ pub enum EventErrorKind {
     Payload,
     /// The route has no layer of this crate: 500.
     MissingLayer,
-    /// The handler takes the event of one sender, and the layer is of another: 500.
+    /// The handler takes events of one sender, and the layer is for another: 500.
     WrongSender,
 }
 
 impl EventError {
-    /// The longest text in bytes. An error quotes the value that it refuses, which may be the whole body.
+    /// The maximum length of the text in bytes. An error quotes the value that it refuses, which may be the whole
+    /// body.
     const LONGEST: usize = 512;
 
     pub(crate) fn payload(message: impl Into<String>) -> Self {
         Self { kind: EventErrorKind::Payload, message: printable(&message.into(), Self::LONGEST) }
     }
 
-    /// A required field that is missing or `null`.
+    /// A required field is missing or `null`.
     pub(crate) fn missing(path: &str) -> Self {
         Self::payload(format!("{path}: missing field"))
     }
@@ -120,7 +121,7 @@ impl EventError {
         }
     }
 
-    /// What went wrong.
+    /// Returns the kind of the error.
     #[must_use]
     pub fn kind(&self) -> EventErrorKind {
         self.kind
@@ -135,8 +136,8 @@ impl fmt::Display for EventError {
 
 impl Error for EventError {}
 
-/// Decodes a body. Only a body that cannot be decoded is looked at again: for lone surrogates, which are
-/// replaced, and to learn where the error is.
+/// Decodes a body. A body that cannot be decoded is read a second time, to replace lone surrogates and to find the
+/// position of the error.
 pub(crate) fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, EventError> {
     decode_seed(PhantomData::<T>, body).or_else(|error| match without_lone_surrogates(body) {
         Some(body) => decode_seed(PhantomData::<T>, &body).map_err(|e| located::<T>(&body, &e)),
@@ -144,7 +145,7 @@ pub(crate) fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, EventError> 
     })
 }
 
-/// Decodes a body as [`decode`] does, into its final place.
+/// Decodes a body like [`decode`], into an existing value.
 pub(crate) fn decode_into<T>(object: &mut T, body: &[u8]) -> Result<(), EventError>
 where
     T: DeserializeOwned + for<'de> Fill<'de>,
@@ -163,9 +164,9 @@ fn decode_seed<'de, S: DeserializeSeed<'de>>(
     body: &'de [u8],
 ) -> serde_json::Result<S::Value> {
     match std::str::from_utf8(body) {
-        // One check of the whole is a tenth of the work of checking every string.
+        // One UTF-8 check of the whole body takes a tenth of the time of checking each string.
         Ok(text) => whole(seed, serde_json::Deserializer::from_str(text)),
-        // A value that is skipped need not be UTF-8.
+        // Skipped values may contain bytes that are not UTF-8.
         Err(_) => whole(seed, serde_json::Deserializer::from_slice(body)),
     }
 }
@@ -179,20 +180,20 @@ fn whole<'de, S: DeserializeSeed<'de>, R: Read<'de>>(
     Ok(value)
 }
 
-/// The error of this body, with where it is.
+/// The error of this body, with its path.
 fn located<T: DeserializeOwned>(body: &[u8], error: &serde_json::Error) -> EventError {
     let deserializer = &mut serde_json::Deserializer::from_slice(body);
     match serde_path_to_error::deserialize::<_, T>(deserializer) {
         Err(found) if found.path().iter().next().is_some() => {
             EventError::payload(format!("{}: {}", found.path(), found.inner()))
         }
-        // Nothing was entered before it failed, or the value was whole and something followed it.
+        // The error came before the first field, or after a complete value.
         _ => EventError::payload(format!("body: {error}")),
     }
 }
 
-/// At most `limit` bytes of `text`, with everything escaped that is not printable ASCII: the values that an
-/// error quotes, and the keys in a path, come from outside.
+/// At most `limit` bytes of `text`, in which everything but printable ASCII is escaped. The values that an error
+/// quotes and the keys in a path come from the request.
 fn printable(text: &str, limit: usize) -> String {
     let mut out = String::new();
     for character in text.chars() {

@@ -1,5 +1,5 @@
-//! No block of memory that held a secret, or a key state made of one, is freed before it was zeroized. Alone in its
-//! file, since its allocator is that of the whole process.
+//! No block of memory that held a secret, or a key state derived from it, is freed before it is zeroized. This
+//! is a separate binary because its allocator applies to the whole process.
 
 use std::fs;
 use std::time::Duration;
@@ -14,17 +14,17 @@ use zeroize::zeroize_stack;
 #[global_allocator]
 static SPY: spy::Spy = spy::Spy;
 
-/// A secret as it may lie in memory: itself, its two blocks of HMAC, and what SHA-256 makes of them.
+/// A secret in the forms that may be in memory: itself, its two HMAC blocks, and their SHA-256 states.
 struct Canary {
     secret: &'static str,
     pieces: Vec<(String, Piece)>,
 }
 
 impl Canary {
-    /// `secret` is of 32 to 64 bytes, and of this test alone.
+    /// `secret` has 32 to 64 bytes and is used by this test only.
     fn new(secret: &'static str) -> Self {
         let canary = Self::watched(secret);
-        // What is left on the stack here is not the crate's.
+        // The copies on this stack are not made by the crate.
         zeroize_stack::<65_536>();
         canary
     }
@@ -64,7 +64,7 @@ impl Canary {
         Self { secret, pieces }
     }
 
-    /// Genuine, and under a new id.
+    /// A genuine request with a new id.
     fn sign(&self) -> SignedRequest {
         let signed = self.signed();
         zeroize_stack::<65_536>();
@@ -87,7 +87,7 @@ impl Canary {
     }
 }
 
-/// Genuine under this secret, and its duplicate.
+/// Sends a genuine request under this secret, and its duplicate.
 async fn delivers(server: &Server, canary: &Canary, status: u16) {
     let request = canary.sign();
     for _ in 0..2 {
@@ -111,14 +111,14 @@ fn the_spy_sees_a_key_that_is_freed_as_it_is() {
     grows.fill(0);
     drop(grows);
 
-    // Beside something else, and at a place that is not aligned.
+    // Beside other bytes, and unaligned.
     let mac = secret.secret.bytes().map(|byte| byte ^ 0x36);
     drop([vec![1, 2, 3], mac.collect()].concat());
     assert_eq!((found(0), found(2), found(3)), (2, 2, 2), "the parts, and the whole");
 }
 
 async fn secrets_that_are_exchanged_while_a_clone_lives<F: Framework>() {
-    // A name of its own for each framework: they run at one time.
+    // A different name per framework, because their tests run at the same time.
     let name = std::any::type_name::<F>();
     let (old, new, third): (&'static str, &'static str, &'static str) = match name.contains("Actix")
     {
@@ -179,7 +179,7 @@ fn secrets_that_are_refused() {
     assert!(Secrets::new(twice).is_err(), "two have one label");
     let good = Secrets::new([canary.secret]).unwrap();
     assert!(good.replace([canary.secret, "short"]).is_err());
-    // From a vector that grows, and from every type.
+    // From a growing vector, and from every type.
     let mut grows = Vec::new();
     for secret in secrets() {
         grows.push(secret.clone());
@@ -206,7 +206,7 @@ async fn secrets_of_a_watched_file() {
     let watch = tokio::spawn(watch);
     let service =
         InProcess::new(&ScrapestWebhookLayer::from_secrets(secrets.clone()), Handler::ok());
-    // Refused, with the second line as it is; then taken over.
+    // Refused while the second line is incomplete, then accepted.
     let half = "short\nwhsec_file_new_a1d5f93e7c0b2846_00002";
     assert!(half.ends_with(NEW));
     for (content, canary) in [(half, &old), (NEW, &new)] {

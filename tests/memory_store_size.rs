@@ -1,4 +1,4 @@
-//! How much memory a full store takes. Alone in its file, since it measures the process.
+//! Tests how much memory a full store takes. This is a separate binary because it measures the whole process.
 #![cfg(target_os = "linux")]
 
 use std::time::Duration;
@@ -7,7 +7,7 @@ use scrapest_webhook::store::{Claim, DeliveryStore, Fence, Key, MemoryStore, Own
 
 const KEEP: Duration = Duration::from_secs(4_200);
 
-/// 1,000,000 ids against the default capacity of 500,000 records.
+/// Stores 1,000,000 ids with the default capacity of 500,000 records.
 #[tokio::test]
 async fn a_completed_record_takes_at_most_48_bytes() {
     let store = MemoryStore::new();
@@ -17,8 +17,8 @@ async fn a_completed_record_takes_at_most_48_bytes() {
     }
     let full = resident_bytes();
     let record = (full - before) / store.len();
-    println!("{record} bytes a record");
-    assert!(record <= 48, "{record} bytes a record");
+    println!("{record} bytes per record");
+    assert!(record <= 48, "{record} bytes per record");
 
     for number in 500_000..1_000_000 {
         complete(&store, number).await;
@@ -27,7 +27,7 @@ async fn a_completed_record_takes_at_most_48_bytes() {
     let growth = resident_bytes().saturating_sub(full);
     assert!(growth < 1 << 20, "a full store grew by {growth} bytes");
 
-    // However often each place in memory is taken by another record.
+    // Replacing all records many times does not make a full store grow.
     let store = MemoryStore::with_capacity(50_000.try_into().unwrap());
     for number in 0..100_000 {
         complete(&store, number).await;
@@ -39,7 +39,7 @@ async fn a_completed_record_takes_at_most_48_bytes() {
     let growth = resident_bytes().saturating_sub(before);
     assert!(growth < 1 << 19, "a store that stays full grew by {growth} bytes");
 
-    // The same few over and over, behind one that stays.
+    // The same few records repeatedly, behind one that stays.
     let (store, before) = (MemoryStore::new(), resident_bytes());
     complete(&store, 0).await;
     let mut key = [1; 32];

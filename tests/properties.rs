@@ -1,5 +1,6 @@
-//! What must hold for every input, over random changes to genuine ones. A few by default; at length:
-//! `PROPTEST_CASES=1000000 cargo test --release --test properties`. The same is fuzzed in `tests/fuzz`.
+//! Properties that hold for every input, checked with random changes to genuine inputs. A few cases run by
+//! default; for a long run use `PROPTEST_CASES=1000000 cargo test --release --test properties`. `tests/fuzz`
+//! fuzzes the same properties.
 
 use checks::Check;
 use proptest::prelude::*;
@@ -13,11 +14,11 @@ enum Change {
     Insert(Index, Vec<u8>),
     Remove(Index, Index),
     Repeat(Index, Index),
-    /// From there on, what stands in another one.
+    /// Replaces everything after this place with the rest of another input.
     Cross(Index, Vec<u8>),
 }
 
-/// What a parser may stumble over.
+/// Tokens that may confuse a parser.
 const TOKENS: [&[u8]; 24] = [
     b"\r\n",
     b"\n",
@@ -123,7 +124,7 @@ properties! {
     nothing_on_a_connection_is_taken_for_signed: stream;
 }
 
-/// Otherwise the above might hold because everything is refused.
+/// Otherwise the tests above might pass because every input is refused.
 #[test]
 fn much_of_what_is_changed_had_run() {
     for Check { name, seeds, check } in checks::ALL {

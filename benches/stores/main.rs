@@ -1,5 +1,6 @@
-//! What a delivery costs in each lasting store, from the request to the answer, beside bare commands: the table of
-//! `ratios.rs`. What a claim costs in PostgreSQL and SQLite is in `benches/sql_stores.rs`.
+//! Measures what a delivery costs in each persistent store, from the request to the answer, beside bare
+//! commands: the table of `ratios.rs`. The cost of a claim in PostgreSQL and SQLite is in
+//! `benches/sql_stores.rs`.
 //!
 //! ```sh
 //! cargo bench --bench stores -- ratios
@@ -24,7 +25,7 @@ const SECRET: &str = "whsec_0123456789abcdef01234567";
 type Job = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 fn main() {
-    // Cargo says so of a benchmark; `cargo test --benches` only wants to know that it builds.
+    // Cargo passes `--bench` to a benchmark; `cargo test --benches` only checks that it builds.
     if std::env::args().any(|argument| argument == "--bench") {
         Runtime::new().unwrap().block_on(ratios::print());
     }

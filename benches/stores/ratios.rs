@@ -1,6 +1,6 @@
-//! What a whole delivery costs in each lasting store, and what it costs the server: rounds in turns, so that what else the
-//! machine does counts for all. Writes a line for each figure: its name, the median of the rounds and the least of them,
-//! with tabs between them. `peers goals` reads these lines.
+//! Measures what a whole delivery costs in each persistent store, and what it costs the server. The rounds take
+//! turns, so that other load on the machine affects all of them. Writes one line per figure, separated by tabs:
+//! its name, the median of the rounds, and the least. `peers goals` reads these lines.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -31,7 +31,7 @@ pub async fn print() {
     sqlite(&folder.file("store.db")).await;
 }
 
-/// In bare commands, too.
+/// The bare commands are measured too.
 async fn redis(server: &RedisServer) {
     let set = Arc::new(set(&server.url()).await);
     let memory = Arc::new(deliver(MemoryStore::new()));
@@ -76,10 +76,10 @@ async fn postgres(server: &Postgres) {
     figure("PostgreSQL: p50 alone, µs", alone);
 }
 
-/// Beside four bare commits to the same file, which are as many as a delivery has operations if none are combined.
+/// The baseline is four bare commits to the same file: a delivery has four operations if none are combined.
 async fn sqlite(file: &str) {
     let delivery = Arc::new(deliver(SqliteStore::new(file).unwrap()));
-    // The store makes the file.
+    // The store creates the file.
     latencies(&*delivery, signed).await;
     let commits = commits(file).await;
     let (mut alone, mut ratios, mut rates) = (Vec::new(), Vec::new(), Vec::new());
@@ -95,7 +95,7 @@ async fn sqlite(file: &str) {
     figure("SQLite: deliveries per second, 64 in flight", rates);
 }
 
-/// Four rows, each committed by itself.
+/// Four rows, each in its own commit.
 async fn commits(file: &str) -> impl Fn(String) -> Job + Sync + use<> {
     let options = SqliteConnectOptions::new()
         .filename(file)
@@ -127,7 +127,7 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-/// One after the other, in seconds.
+/// Runs one job after the other. Times are in seconds.
 async fn latencies<T>(job: &(impl Fn(T) -> Job + Sync), prepare: fn() -> T) -> Vec<f64> {
     let mut latencies = Vec::new();
     for prepared in Vec::from_iter((0..A_ROUND / 16).map(|_| prepare())) {
@@ -138,7 +138,7 @@ async fn latencies<T>(job: &(impl Fn(T) -> Job + Sync), prepare: fn() -> T) -> V
     latencies
 }
 
-/// How many per second, so many in flight.
+/// Jobs per second with a fixed number in flight.
 async fn rate<T: Send + 'static>(
     job: &Arc<impl Fn(T) -> Job + Send + Sync + 'static>,
     prepare: fn() -> T,
@@ -162,7 +162,7 @@ async fn rate<T: Send + 'static>(
     A_ROUND as f64 / began.elapsed().as_secs_f64()
 }
 
-/// Microseconds for each delivery of a round.
+/// Microseconds per delivery of a round.
 fn each(took: Duration) -> f64 {
     took.as_secs_f64() / A_ROUND as f64 * 1e6
 }

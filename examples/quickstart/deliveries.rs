@@ -1,4 +1,4 @@
-//! What is sent, and what is promised for it.
+//! The requests that are sent, and the answers that are promised.
 
 use std::error::Error;
 use std::time::{Duration, SystemTime};
@@ -40,7 +40,7 @@ pub(crate) struct Case {
     pub(crate) promised: Promise,
 }
 
-/// The answers in their order, how often the handler runs, and what the last body is.
+/// The answers in order, the number of runs, and the last body.
 pub(crate) struct Promise {
     pub(crate) answers: Vec<u16>,
     pub(crate) runs: usize,
@@ -96,7 +96,7 @@ impl Case {
     }
 }
 
-/// Every row, in the order of the table.
+/// Returns every row, in the order of the table.
 pub(crate) fn all(secret: &str) -> Vec<Case> {
     let mut cases = documented(secret);
     cases.extend(refused(secret));
@@ -132,7 +132,7 @@ fn documented(secret: &str) -> Vec<Case> {
     ]
 }
 
-/// What must not reach the handler.
+/// Requests that must not reach the handler.
 fn refused(secret: &str) -> Vec<Case> {
     let forged = testing::scrapest("whsec_somebody_else_d41d8cd9").sign();
     let tampered = testing::scrapest(secret).sign();
@@ -152,7 +152,7 @@ fn refused(secret: &str) -> Vec<Case> {
     ]
 }
 
-/// What comes more than once.
+/// Deliveries that arrive more than once.
 fn repeated(secret: &str) -> Vec<Case> {
     let request = || testing::scrapest(secret).sign();
     let (duplicate, replay) = (request(), request());

@@ -1,4 +1,4 @@
-//! What the application does with an event: here it only writes it down.
+//! The handler of the application. It only records each event.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -7,10 +7,10 @@ use scrapest_webhook::Delivery;
 
 /// The delivery whose handler fails the first time.
 pub(crate) const FAILS_FIRST: &str = "dlv-fails-first";
-/// The delivery whose handler takes a moment, so that a duplicate meets it.
+/// The delivery whose handler is slow enough for a duplicate to arrive during the run.
 pub(crate) const SLOW: &str = "dlv-slow";
 
-/// One line for each run of the handler.
+/// One line per run of the handler.
 #[derive(Clone, Default)]
 pub(crate) struct Journal(Arc<Mutex<Vec<String>>>);
 
@@ -28,7 +28,7 @@ impl Journal {
     }
 }
 
-/// Gives the status to answer with, whichever framework asks.
+/// Returns the status to answer with, for either framework.
 pub(crate) async fn handle(
     journal: &Journal,
     delivery: &Delivery,

@@ -1,6 +1,6 @@
-//! A receiver on the loopback interface, and everything that a webhook's receiver has to live with sent
-//! to it over real HTTP. Prints what was sent, what was answered, and how often the handler ran; exits
-//! with 1 if a row is not as promised.
+//! Starts a receiver on the loopback interface and sends it every kind of request that a webhook receiver must
+//! handle, over real HTTP. Prints each request, its answers, and the number of runs; exits with 1 if a row is
+//! not as promised.
 //!
 //! ```sh
 //! cargo run --example quickstart            # axum
@@ -28,7 +28,7 @@ use scrapest_webhook::testing::SignedRequest;
 use crate::deliveries::Sender;
 use crate::handler::Journal;
 
-/// What both webhooks were created with. A real one comes from the environment:
+/// The secret of both webhooks. A real one comes from the environment:
 /// `Secret::from_env("SCRAPEST_WEBHOOK_SECRET")`.
 const SECRET: &str = "whsec_quickstart_0f4d1c7a9be2";
 
@@ -54,7 +54,7 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
     Ok(table.end())
 }
 
-/// A sender: POSTs a request as it is, and gives what was answered.
+/// A sender that POSTs a request unchanged and returns the answer.
 struct Sending {
     client: Client<HttpConnector, Body>,
     address: SocketAddr,

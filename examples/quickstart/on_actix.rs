@@ -1,4 +1,4 @@
-//! The receiver as an actix-web application has it: the same layer, wrapped around a resource.
+//! The receiver in an actix-web application: the same layer, wrapped around a resource.
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,7 +13,7 @@ use crate::deliveries::Sender;
 use crate::handler::{Journal, handle};
 
 pub(crate) async fn start(secret: &str, journal: Journal) -> io::Result<SocketAddr> {
-    // One layer for all workers: they share its store and its limits.
+    // One layer for all workers, so that they share its store and its limits.
     let scrapest = ScrapestWebhookLayer::new(secret);
     let scrapebadger = ScrapeBadgerWebhookLayer::new(secret);
     let server = HttpServer::new(move || {
@@ -33,7 +33,7 @@ pub(crate) async fn start(secret: &str, journal: Journal) -> io::Result<SocketAd
     .workers(2)
     .bind(("127.0.0.1", 0))?;
     let address = server.addrs()[0];
-    // Its workers have threads and runtimes of their own.
+    // The workers have their own threads and runtimes.
     tokio::spawn(server.run());
     Ok(address)
 }

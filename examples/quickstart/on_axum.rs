@@ -1,4 +1,4 @@
-//! The receiver as an axum application has it.
+//! The receiver in an axum application.
 
 use std::net::SocketAddr;
 

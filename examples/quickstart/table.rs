@@ -1,4 +1,4 @@
-//! The table, and whether every row is as promised.
+//! Prints the table, and checks that every row is as promised.
 
 use std::process::ExitCode;
 
@@ -24,7 +24,7 @@ impl Table {
         let answered = statuses.iter().map(u16::to_string).collect::<Vec<_>>().join(", then ");
         let last = answers.last().map(|(_, body)| body.clone()).unwrap_or_default();
         if case.is_at_once() {
-            // Which of the two comes first is nobody's promise.
+            // The order of two simultaneous answers is not promised.
             statuses.sort_unstable();
         }
         let kept = statuses == promised.answers

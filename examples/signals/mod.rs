@@ -1,4 +1,4 @@
-/// Waits for Ctrl-C, or for what systemd, Docker and Kubernetes send.
+/// Waits for Ctrl-C, or for SIGTERM, which systemd, Docker and Kubernetes send.
 pub(crate) async fn terminated() {
     let interrupted = async { _ = tokio::signal::ctrl_c().await };
     #[cfg(unix)]

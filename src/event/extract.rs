@@ -1,14 +1,14 @@
-//! What the extractors of every framework have in common.
+//! Code shared by the extractors of all frameworks.
 
 use super::{EventError, EventErrorKind};
 use crate::delivery::Delivery;
 
-/// What an extractor looks for, in the extensions that it has looked into.
+/// The delivery that the layer has put into the extensions, or an error.
 pub(crate) fn delivered(found: Option<&Delivery>) -> Result<&Delivery, EventError> {
     found.ok_or_else(|| EventError::missing_layer().logged())
 }
 
-/// The same as the event of a sender.
+/// The delivery in the extensions, decoded into the event of a sender.
 pub(crate) fn typed<T>(found: Option<&Delivery>) -> Result<T, EventError>
 where
     T: for<'a> TryFrom<&'a Delivery, Error = EventError>,
@@ -17,7 +17,7 @@ where
 }
 
 impl EventError {
-    /// The handler stands on a route without a layer of this crate.
+    /// The handler's route has no layer of this crate.
     pub(crate) fn missing_layer() -> Self {
         Self {
             kind: EventErrorKind::MissingLayer,
@@ -27,7 +27,7 @@ impl EventError {
         }
     }
 
-    /// Written where it becomes an answer, because the answer itself says nothing that is not public.
+    /// Logs the error when it becomes a response, because the response contains only public information.
     pub(crate) fn logged(self) -> Self {
         match self.kind {
             EventErrorKind::Payload => tracing::warn!(error = %self, "event refused"),
@@ -36,7 +36,7 @@ impl EventError {
         self
     }
 
-    /// The status of the answer.
+    /// The status of the response.
     pub(crate) fn status(&self) -> u16 {
         match self.kind {
             EventErrorKind::Payload => 422,
@@ -44,7 +44,7 @@ impl EventError {
         }
     }
 
-    /// What the sender is told.
+    /// The text that the sender receives.
     pub(crate) fn public_text(&self) -> &'static str {
         match self.kind {
             EventErrorKind::Payload => "event not as documented",

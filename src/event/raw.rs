@@ -1,4 +1,4 @@
-//! A body in a serialized event: the text that it is nearly always, or else its bytes as numbers.
+//! The form of a body in a serialized event: a string if it is UTF-8, otherwise its bytes as numbers.
 
 use std::fmt;
 

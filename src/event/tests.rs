@@ -98,13 +98,13 @@ fn deep_nesting_overflows_no_stack() {
     }
     let ignored = format!(r#"{{"items": [], "unknown": {closed}}}"#);
     assert!(decode::<Order>(ignored.as_bytes()).is_ok());
-    // Where it fails only behind the deep part, the slower second reading goes through it as well.
+    // The error comes after the deeply nested part, so the slower second reading has to skip that as well.
     let ignored = format!(r#"{{"unknown": {closed}, "items": [{nested}]}}"#);
     let error = decode::<Order>(ignored.as_bytes()).unwrap_err().to_string();
     assert!(error.starts_with("items[0]: missing field `count`"), "{error}");
 }
 
-/// The stored form differs from the sent form, and reads back as the same event.
+/// The stored form differs from the sent form, but is read back as the same event.
 #[test]
 fn every_event_comes_back_from_json_as_it_was() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures");
@@ -126,7 +126,7 @@ fn every_event_comes_back_from_json_as_it_was() {
         events += 1;
     }
     assert!(events >= 14, "{events} fixtures");
-    // A text of an unknown event need not be UTF-8.
+    // A string in an unknown event may contain bytes that are not UTF-8.
     let odd = Bytes::from_static(b"{\"event\": \"mention.created\", \"text\": \"\xff\"}");
     comes_back(crate::scrapest::Event::from_body(Some("mention.created"), &odd).unwrap());
     comes_back(crate::scrapebadger::Event::from_body(Some("test"), &odd).unwrap());
@@ -137,7 +137,7 @@ fn comes_back<T: serde::Serialize + serde::de::DeserializeOwned + PartialEq + fm
 ) {
     let stored = serde_json::to_string(&event).unwrap();
     assert_eq!(serde_json::from_str::<T>(&stored).unwrap(), event, "{stored}");
-    // A queue may take it apart.
+    // A queue may parse it into a generic value first.
     let value = serde_json::to_value(&event).unwrap();
     assert_eq!(serde_json::from_value::<T>(value).unwrap(), event);
 }
@@ -148,7 +148,7 @@ fn lone_surrogates_are_replaced_whatever_the_type() {
     let value = decode::<serde_json::Value>(body).unwrap();
     let expected = serde_json::json!({"a\u{fffd}": "b\u{fffd}c", "d": ["\u{1f600}", "\\ud83d"]});
     assert_eq!(value, expected);
-    // An error is still found where it is.
+    // The position of an error is still found.
     let text = error(r#"{"other": "\ud83d", "items": [{"count": 256}]}"#);
     assert!(text.starts_with("items[0].count: invalid value: integer `256`"), "{text}");
     assert!(text.ends_with("column 43"), "{text}");

@@ -1,4 +1,4 @@
-//! A look at a few top-level fields of a JSON object, without building it.
+//! Reads a few top-level fields of a JSON object without building the object.
 
 use std::borrow::Cow;
 
@@ -13,25 +13,25 @@ mod scan;
 #[cfg(test)]
 mod tests;
 
-/// The fields asked for, each in the place of its name.
+/// The requested fields, in the order of their names.
 pub(crate) type Fields<'a, const N: usize> = [Field<'a>; N];
 
 /// The value of a field.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) enum Field<'a> {
-    /// Missing, or `null`.
+    /// The field is missing or `null`.
     #[default]
     Absent,
     Text(Cow<'a, str>),
     Integer(i128),
-    /// Something else, or the field is there twice with different values.
+    /// The value is of another type, or the field occurs twice with different values.
     Unusable,
 }
 
 impl<'a> Field<'a> {
-    /// Reads a value as it is written; `None` if it is not JSON.
+    /// Parses a raw value. Returns `None` if it is not JSON.
     fn of(json: &'a [u8]) -> Option<Self> {
-        // Every byte is looked at in any case, so that the compiler can look at many at once.
+        // Checks every byte without an early exit, so that the compiler can vectorize the loop.
         let is_plain = |text: &[u8]| {
             let plain = |byte: u8| byte >= b' ' && byte != b'"' && byte != b'\\';
             text.iter().fold(true, |all, byte| all & plain(*byte))
@@ -46,7 +46,7 @@ impl<'a> Field<'a> {
             b'n' => (json == b"null").then_some(Self::Absent),
             _ => {
                 let json = serde_json::from_slice::<&RawValue>(json).ok()?.get();
-                // As text a number is never rounded, and never too large.
+                // A number kept as text is never rounded and never too large.
                 let is_integer = json.bytes().all(|byte| byte == b'-' || byte.is_ascii_digit());
                 let integer = is_integer.then(|| json.parse().ok()).flatten();
                 Some(integer.map_or(Self::Unusable, Self::Integer))
@@ -61,13 +61,13 @@ impl<'a> Field<'a> {
         }
     }
 
-    /// Whether there is a value, and it is not a string.
+    /// Whether the field has a value that is not a string.
     pub(crate) fn is_not_text(&self) -> bool {
         !matches!(self, Self::Absent | Self::Text(_))
     }
 
-    /// The value as an id: senders write ids as strings or as integers of up to 64 bits. An empty string is
-    /// not an id.
+    /// The value as an id: senders write ids as strings or as integers of up to 64 bits. An empty string is not an
+    /// id.
     pub(crate) fn id(self) -> Option<Cow<'a, str>> {
         match self {
             Self::Integer(number) => (i64::MIN.into()..=u64::MAX.into())
@@ -77,7 +77,7 @@ impl<'a> Field<'a> {
         }
     }
 
-    /// The value as a time. `Some(None)`: there is a value, but it is not a time.
+    /// The value as a time. `Some(None)` means that there is a value which is not a time.
     pub(crate) fn time(&self) -> Option<Option<OffsetDateTime>> {
         match self {
             Self::Absent => None,
@@ -88,10 +88,10 @@ impl<'a> Field<'a> {
     }
 }
 
-/// The fields of these names, up to where they are `enough`. Senders write them before the event itself, and the
-/// rest is not read: it is most of the body, and reading it twice would cost more than everything else that is
-/// done with a request. To stop early saves 170 to 300 ns of a delivery. All are absent if `json` is not one whole
-/// object, as far as it is read.
+/// Reads the fields with these names, until they are `enough`. Senders write them before the event itself, so the
+/// rest is not read. The rest is most of the body, and reading it twice would cost more than all other work for a
+/// request. Stopping early saves 170 to 300 ns per delivery. All fields are absent if the part that was read is
+/// not valid JSON.
 pub(crate) fn fields<'a, const N: usize>(
     json: &'a [u8],
     names: [&str; N],

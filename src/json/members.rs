@@ -1,4 +1,4 @@
-//! The members of a JSON object, for objects of which some fields are known and the rest is kept.
+//! The members of a JSON object, for types that know some of the fields and keep the rest.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -14,7 +14,7 @@ use time::OffsetDateTime;
 use super::{Count, Flag, Id, RawJson, Time, surrogates};
 use crate::event::EventError;
 
-/// The members that have not been taken yet, each value as it is written, and where the object is.
+/// The members that have not been taken yet, each with its raw value, and the path of the object.
 ///
 /// `null` counts as absent.
 #[derive(Debug)]
@@ -24,14 +24,14 @@ pub(crate) struct Members<'a> {
 }
 
 impl<'a> Members<'a> {
-    /// Of a whole body.
+    /// The members of a whole body.
     pub(crate) fn of_body(body: &'a [u8]) -> Result<Self, EventError> {
         serde_json::from_slice(body)
             .map(|Unlocated(members)| Self { members, path: String::new() })
             .map_err(|error| EventError::payload(format!("body: {error}")))
     }
 
-    /// Of the object that is the value at `path`.
+    /// The members of the object at `path`.
     fn of_value(json: &'a RawValue, path: String) -> Result<Self, EventError> {
         match serde_json::from_str(json.get()) {
             Ok(Unlocated(members)) => Ok(Self { members, path }),
@@ -79,20 +79,21 @@ impl<'a> Members<'a> {
         Time::of(self.raw(name)?.get()).0
     }
 
-    /// Any value. One that does not fit into a [`Value`] (a number beyond its range) stays in the rest.
+    /// Takes any value. A value that does not fit into a [`Value`] (a number beyond its range) stays in the rest.
     pub(crate) fn value(&mut self, name: &str) -> Option<Value> {
         let value = surrogates::parse(self.members.get(name)?.get().as_bytes()).ok()?;
         self.raw(name)?;
         Some(value)
     }
 
-    /// The members of an object.
+    /// Takes an object, as its members.
     pub(crate) fn object(&mut self, name: &str) -> Result<Option<Self>, EventError> {
         let path = self.path_of(name);
         self.raw(name).map(|json| Self::of_value(json, path)).transpose()
     }
 
-    /// What `read` makes of an object. If the value is not an object, or `read` fails, it stays in the rest.
+    /// Takes an object, as the result of `read`. If the value is not an object, or `read` fails, it stays in the
+    /// rest.
     pub(crate) fn object_or_rest<T>(
         &mut self,
         name: &'static str,
@@ -106,7 +107,7 @@ impl<'a> Members<'a> {
         value.ok()
     }
 
-    /// All that has not been taken. `body` is where the members are from.
+    /// All members that have not been taken. `body` is the body that contains them.
     pub(crate) fn rest(self, body: &Bytes) -> BTreeMap<String, RawJson> {
         let members = self.members.into_iter();
         members.map(|(name, json)| (name.into_owned(), RawJson::of(body, json.get()))).collect()
@@ -146,7 +147,7 @@ impl<'de> Visitor<'de> for MembersVisitor {
     }
 }
 
-/// Whether both say the same, however it is written.
+/// Whether both values are equal, apart from how they are written.
 fn is_same(one: &RawValue, other: &RawValue) -> bool {
     let value = |json: &RawValue| serde_json::from_str::<Value>(json.get()).ok();
     one.get() == other.get() || value(one).is_some_and(|one| Some(one) == value(other))

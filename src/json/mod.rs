@@ -1,5 +1,4 @@
-//! JSON as the senders write it: a look at a few fields of a body, and the forms of ids, numbers, times and
-//! objects.
+//! JSON as the senders write it: reads a few fields of a body, and parses ids, numbers, times and objects.
 
 mod fields;
 mod members;

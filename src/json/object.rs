@@ -1,8 +1,8 @@
 //! Objects, read field by field into their final place.
 //!
-//! A derived `Deserialize` collects the fields in variables and moves them from one call to the next, which
-//! for an event costs up to a tenth of all the decoding. It also accepts an array and fills the fields by
-//! position, so that a list of anything could pass for an event.
+//! A derived `Deserialize` collects the fields in variables and moves them from one call to the next, which costs
+//! up to a tenth of the decoding time of an event. It also accepts an array and fills the fields by position, so a
+//! list could be accepted as an event.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, Visitor}
 #[cfg(test)]
 mod tests;
 
-/// What a value is read into. The default stands for a field that is missing or `null`.
+/// A value that is filled from JSON. Its default is used for a field that is missing or `null`.
 pub(crate) trait Fill<'de>: Default {
     fn fill<D: Deserializer<'de>>(&mut self, value: D) -> Result<(), D::Error>;
 }
@@ -34,7 +34,7 @@ impl<'de> Fill<'de> for Skipped {
     }
 }
 
-/// A field with an object of this type.
+/// A field that contains an object of this type.
 #[derive(Default, PartialEq)]
 pub(crate) struct Nested<T>(pub(crate) Option<T>);
 
@@ -64,7 +64,7 @@ impl<'de, T: Fill<'de>> Visitor<'de> for Place<'_, Nested<T>> {
     }
 }
 
-/// The final place of a value.
+/// A reference to the place into which a value is read.
 pub(crate) struct Place<'a, T>(pub(crate) &'a mut T);
 
 impl<'de, T: Fill<'de>> DeserializeSeed<'de> for Place<'_, T> {
@@ -76,15 +76,15 @@ impl<'de, T: Fill<'de>> DeserializeSeed<'de> for Place<'_, T> {
     }
 }
 
-/// `r#type` as `type`.
+/// Converts `r#type` to `type`.
 pub(crate) fn plain_name(field: &'static str) -> &'static str {
     field.trim_start_matches("r#")
 }
 
-/// Declares a struct that is filled from a JSON object, and from nothing else, under the names of its fields.
+/// Declares a struct that is filled from a JSON object only, by the names of its fields.
 ///
-/// A field of another name is skipped. A field that is there twice with the same value is that value; with
-/// different values it is an error.
+/// Other fields are skipped. A field that occurs twice is accepted if both values are equal, otherwise it is an
+/// error.
 macro_rules! object {
     (
         $(#[$attribute:meta])*
@@ -107,7 +107,7 @@ macro_rules! object {
                 #[serde(other)]
                 Unknown,
             }
-            // As bits of `seen`.
+            // The fields are bits of `seen`.
             const _: () = assert!((Field::Unknown as u32) < u32::BITS);
 
             impl<'de $(, $generic: Fill<'de> + PartialEq)?> Visitor<'de> for Place<'_, $name $(<$generic>)?> {

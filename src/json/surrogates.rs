@@ -1,12 +1,12 @@
-//! Lone surrogates, like `"\ud83d"`: half of a character, left by a text that was cut in the middle of an
-//! emoji. JavaScript and Python write and accept them; UTF-8 cannot carry them, and `serde_json` refuses them.
+//! Lone surrogates, like `"\ud83d"`: half of a character, which remains if a text is truncated in the middle of an
+//! emoji. JavaScript and Python write and accept them. UTF-8 cannot represent them, and `serde_json` refuses them.
 
 use memchr::memchr;
 use serde::de::DeserializeOwned;
 
 const REPLACEMENT: &[u8; 6] = b"\\ufffd";
 
-/// Reads a small value, its lone surrogates replaced.
+/// Parses a small value after replacing its lone surrogates.
 pub(super) fn parse<T: DeserializeOwned>(json: &[u8]) -> serde_json::Result<T> {
     serde_json::from_slice(json).or_else(|error| match replaced(json) {
         Some(json) => serde_json::from_slice(&json),
@@ -14,8 +14,8 @@ pub(super) fn parse<T: DeserializeOwned>(json: &[u8]) -> serde_json::Result<T> {
     })
 }
 
-/// A copy of `json` with each lone surrogate replaced by U+FFFD. `None` if there is none. The copy has the
-/// same length, so positions in it are positions in `json`.
+/// A copy of `json` with each lone surrogate replaced by U+FFFD. `None` if there is none. The copy has the same
+/// length, so positions in the copy are valid in `json`.
 pub(crate) fn replaced(json: &[u8]) -> Option<Vec<u8>> {
     let mut copy: Option<Vec<u8>> = None;
     let mut at = 0;
@@ -38,7 +38,7 @@ pub(crate) fn replaced(json: &[u8]) -> Option<Vec<u8>> {
     copy
 }
 
-/// The UTF-16 unit that the escape at the start of `json` stands for.
+/// The UTF-16 code unit of the escape at the start of `json`.
 fn unit(json: &[u8]) -> Option<u16> {
     let digits = json.strip_prefix(b"\\u")?.first_chunk::<4>()?;
     digits.iter().try_fold(0, |unit, digit| {

@@ -1,7 +1,7 @@
-//! Ids, numbers, times and flags in JSON, for the private structs that [`object`](super::object) makes.
+//! Ids, numbers, times and flags in JSON, for the private structs that [`object`](super::object) declares.
 //!
-//! An id is read exactly, or it is an error: a wrong id would be worse than none. A count, a time or a flag
-//! is optional and no reason to lose an event: one that cannot be read is absent.
+//! An id is read exactly, or it is an error, because a wrong id is worse than none. A count, a time or a flag is
+//! optional: one that cannot be read is absent, so that the event is not lost.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -19,8 +19,8 @@ use super::times::{parse_payload_time, unix_time};
 #[cfg(test)]
 mod tests;
 
-/// An id: a string as it is, or an integer of up to 64 bits, exactly. A number that JSON parsers would
-/// round (a float, a longer integer) is an error.
+/// An id: a string, or an integer of up to 64 bits. A number that JSON parsers would round (a float, a longer
+/// integer) is an error.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Id(String);
 
@@ -58,7 +58,7 @@ impl<'de> Deserialize<'de> for Id {
     }
 }
 
-/// Declares a field type that is read from the value as it is written, and is `None` if it cannot be read.
+/// Declares a field type that is parsed from the raw value, and is `None` if it cannot be parsed.
 macro_rules! lenient {
     ($($(#[$doc:meta])* $name:ident($type:ty), $read:ident;)*) => {$(
         $(#[$doc])*
@@ -84,16 +84,16 @@ macro_rules! lenient {
 lenient! {
     /// A count: `12`, `12.0` or `"12"`.
     Count(u64), count;
-    /// A whole number that may be negative, in the same forms.
+    /// A whole number that may be negative, in the same forms as a count.
     Number(i64), number;
-    /// A time in a payload, as UTC: RFC 3339, Twitter's form, or a Unix time.
+    /// A time in a payload, in UTC: RFC 3339, Twitter's format, or a Unix time.
     Time(OffsetDateTime), payload_time;
     /// `true` or `false`.
     Flag(bool), flag;
 }
 
-/// A value that is only compared: with the value of the same field if that is there twice. A short one needs no
-/// allocation.
+/// A value that is only compared with another value of the same field, if the field occurs twice. A short value
+/// needs no allocation.
 #[derive(Default, PartialEq)]
 pub(crate) enum Compared {
     #[default]
@@ -120,7 +120,7 @@ impl Compared {
 impl<'de> Fill<'de> for Compared {
     fn fill<D: Deserializer<'de>>(&mut self, value: D) -> Result<(), D::Error> {
         let json = <&RawValue>::deserialize(value)?.get();
-        // The same text can be written in several ways.
+        // The same string can be written in several ways.
         *self = match memchr(b'\\', json.as_bytes()).and_then(|_| string(json)) {
             Some(text) => Self::of(&serde_json::Value::from(text).to_string()),
             None => Self::of(json),
@@ -159,7 +159,7 @@ fn flag(json: &str) -> Option<bool> {
     json.parse().ok()
 }
 
-/// A number, or the number in a string, if it is nothing but digits.
+/// A number, or the number in a string that has nothing but digits.
 fn digits(json: &str) -> Option<&str> {
     let text = unquoted(json);
     (!text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())).then_some(text)
@@ -169,7 +169,7 @@ fn unquoted(json: &str) -> &str {
     json.strip_prefix('"').and_then(|json| json.strip_suffix('"')).unwrap_or(json)
 }
 
-/// A float without a fraction, up to 2^53: above that it may stand for several integers.
+/// A float without a fraction, up to 2^53. Larger floats may represent several integers.
 fn whole_float(text: &str) -> Option<i64> {
     const LARGEST: f64 = 9_007_199_254_740_992.0;
     if !text.starts_with(|first: char| first.is_ascii_digit()) {
@@ -180,7 +180,7 @@ fn whole_float(text: &str) -> Option<i64> {
     (float.fract() == 0.0 && float <= LARGEST).then_some(float as i64)
 }
 
-/// What a JSON string says.
+/// Decodes a JSON string.
 fn string(json: &str) -> Option<Cow<'_, str>> {
     let text = unquoted(json);
     match memchr(b'\\', text.as_bytes()) {

@@ -70,7 +70,7 @@ impl HeldBody {
 /// The right to run one handler, given back on drop.
 #[derive(Debug)]
 pub(crate) struct RunPermit(
-    #[expect(dead_code, reason = "held for its end")] Option<OwnedSemaphorePermit>,
+    #[expect(dead_code, reason = "its drop returns the permit")] Option<OwnedSemaphorePermit>,
 );
 
 impl Body {

@@ -53,7 +53,7 @@ pub(crate) enum Outcome {
     Rejected(RejectionKind),
 }
 
-#[cfg_attr(not(feature = "metrics"), allow(dead_code, reason = "the labels of metrics"))]
+#[cfg_attr(not(feature = "metrics"), allow(dead_code, reason = "used only as metric labels"))]
 impl Outcome {
     pub(crate) const COUNT: usize = 4 + RejectionKind::COUNT;
 
@@ -89,7 +89,7 @@ pub(crate) enum Verb {
 }
 
 impl Verb {
-    #[cfg_attr(not(feature = "metrics"), allow(dead_code, reason = "the labels of metrics"))]
+    #[cfg_attr(not(feature = "metrics"), allow(dead_code, reason = "used only as metric labels"))]
     pub(crate) const ALL: [Self; 4] = [Self::Claim, Self::Renew, Self::Complete, Self::Release];
 
     pub(crate) const fn as_str(self) -> &'static str {

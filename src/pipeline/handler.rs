@@ -61,29 +61,31 @@ pub(super) async fn run<P: Provider, H: Future>(
     if delivery.attempt() > 0 {
         run.hold_lease(handled.claimed.since, receiver.lease);
     }
-    let running = receiver.meters().running();
     // Created at the handler's first wait: a handler that never waits needs no timer.
     let mut overseer = None;
-    let ended = poll_fn(|cx| {
-        if let Some(handler) = handler.as_mut().as_pin_mut() {
-            match catch_unwind(AssertUnwindSafe(|| handler.poll(cx))) {
-                Ok(Poll::Ready(output)) => return Poll::Ready(Ok(output)),
-                Ok(Poll::Pending) => {}
-                Err(payload) => {
-                    dispose(|| drop(payload));
-                    return Poll::Ready(Err(RejectionKind::HandlerPanicked.into()));
+    let ended = {
+        let _running = receiver.meters().running();
+        poll_fn(|cx| {
+            if let Some(handler) = handler.as_mut().as_pin_mut() {
+                match catch_unwind(AssertUnwindSafe(|| handler.poll(cx))) {
+                    Ok(Poll::Ready(output)) => return Poll::Ready(Ok(output)),
+                    Ok(Poll::Pending) => {}
+                    Err(payload) => {
+                        dispose(|| drop(payload));
+                        return Poll::Ready(Err(RejectionKind::HandlerPanicked.into()));
+                    }
                 }
             }
-        }
-        let overseer = overseer.get_or_insert_with(|| Box::pin(oversee(receiver, handled, run)));
-        overseer.as_mut().poll(cx).map(|kind| Err(Reply::from(kind)))
-    })
-    .await;
+            let overseer =
+                overseer.get_or_insert_with(|| Box::pin(oversee(receiver, handled, run)));
+            overseer.as_mut().poll(cx).map(|kind| Err(Reply::from(kind)))
+        })
+        .await
+    };
     // The handler's resources are dropped before the delivery is settled and may run again.
     if !dispose(|| handler.set(None)) {
         tracing::warn!("handler panicked while it was dropped");
     }
-    drop(running);
     // From here on the answer is the handler's own, however long the record takes.
     run.enter(Phase::Held);
     let status = ended.as_ref().ok().and_then(status);

@@ -92,7 +92,7 @@ pub(crate) enum BodyError {
 /// Runs all steps for one request and returns the answer.
 #[expect(
     clippy::manual_async_fn,
-    reason = "an `async fn` keeps its arguments twice, and these are large"
+    reason = "an `async fn` stores its arguments twice, and these are large"
 )]
 pub(crate) fn receive<P: Provider, X: Exchange>(
     receiver: Arc<Receiver<P>>,
@@ -132,7 +132,10 @@ pub(crate) fn receive<P: Provider, X: Exchange>(
     }
 }
 
-#[expect(clippy::large_enum_variant, reason = "moved once, and the small one is rare")]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "with metrics; moved once, and the small variant is rare"
+)]
 enum Admitted<'a> {
     Now(Handled<'a>),
     /// An outer layer has admitted the same delivery and holds its claim.

@@ -46,7 +46,7 @@ impl<E> ReadAhead<E> {
     }
 
     /// Whether the body has ended or failed.
-    #[cfg_attr(not(feature = "tower"), allow(dead_code, reason = "actix reads on by itself"))]
+    #[cfg_attr(not(feature = "tower"), allow(dead_code, reason = "actix reads the rest itself"))]
     pub(crate) fn is_at_end(&self) -> bool {
         self.end.is_some()
     }

@@ -12,7 +12,7 @@ const LEAST: usize = 8 * 1024 * 1024;
 /// How much of a refused body is read and dropped, and until when. Otherwise a client that writes its whole request
 /// before it reads would find the connection closed and never see the answer.
 #[derive(Clone, Copy, Debug)]
-#[cfg_attr(not(feature = "tower"), allow(dead_code, reason = "actix reads on by itself"))]
+#[cfg_attr(not(feature = "tower"), allow(dead_code, reason = "actix reads the rest itself"))]
 pub(crate) struct Unread {
     pub(crate) at_most: usize,
     pub(crate) until: Instant,

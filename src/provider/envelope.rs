@@ -1,4 +1,4 @@
-//! The description of a request that a sender's rules give.
+//! The description of a request, as a provider returns it.
 
 use std::borrow::Cow;
 
@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 
 use crate::json::{self, Field};
 
-/// What a request says about itself.
+/// The data that a request carries about its delivery.
 #[derive(Clone, Debug, Default)]
 pub struct Envelope<'a> {
     pub(crate) id: Option<Cow<'a, [u8]>>,
@@ -23,41 +23,42 @@ pub struct Envelope<'a> {
 }
 
 impl<'a> Envelope<'a> {
-    /// An empty envelope. Without a signed timestamp, the request is refused.
+    /// Creates an empty envelope. Without a signed timestamp, the request is refused.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The delivery id. An empty one counts as missing.
+    /// Sets the delivery id. An empty id counts as missing.
     #[must_use]
     pub fn with_id(self, id: Option<impl Into<Cow<'a, [u8]>>>) -> Self {
         let id = id.map(Into::into).filter(|id| !id.is_empty());
         Self { id, ..self }
     }
 
-    /// For an id that is not unique by itself: two requests are the same delivery only if the id and these bytes are
-    /// both the same. Default: none, the id alone identifies a delivery.
+    /// Sets the scope of an id that is not unique by itself: two requests are the same delivery only if both the
+    /// id and these bytes are equal. Default: none, the id alone identifies a delivery.
     #[must_use]
     pub fn with_id_scope(self, scope: Option<impl Into<Cow<'a, [u8]>>>) -> Self {
         Self { id_scope: scope.map(Into::into), ..self }
     }
 
-    /// The kind of the event.
+    /// Sets the kind of the event.
     #[must_use]
     pub fn with_kind(self, kind: Option<impl Into<Cow<'a, str>>>) -> Self {
         Self { kind: kind.map(Into::into), ..self }
     }
 
-    /// What the event is about, such as the tweet's id, if the signed body says so. With
-    /// [`Once::Tweet`](crate::Once::Tweet) two deliveries of one subject are one. An empty one counts as absent.
+    /// Sets the subject of the event, for example the tweet's id, if the signed body contains it. With
+    /// [`Once::Tweet`](crate::Once::Tweet) two deliveries with the same subject count as one. An empty subject
+    /// counts as absent.
     #[must_use]
     pub fn with_subject(self, subject: Option<impl Into<Cow<'a, str>>>) -> Self {
         let subject = subject.map(Into::into).filter(|subject| !subject.is_empty());
         Self { subject, ..self }
     }
 
-    /// A timestamp. At most two are kept, and each must be fresh.
+    /// Adds a timestamp. At most two are kept, and each must be fresh.
     #[must_use]
     pub fn with_timestamp(mut self, timestamp: Option<Timestamp>) -> Self {
         if let Some(free) = self.timestamps.iter_mut().find(|slot| slot.is_none()) {
@@ -66,37 +67,38 @@ impl<'a> Envelope<'a> {
         self
     }
 
-    /// A challenge to be answered; the request goes no further. It may lack a timestamp: the answer tells the
-    /// sender nothing new.
+    /// Sets a challenge. The request is answered with it and not processed further. It may lack a timestamp,
+    /// because the answer tells the sender nothing new.
     #[must_use]
     pub fn with_challenge(self, challenge: Option<Challenge>) -> Self {
         let exempt = self.missing_timestamp_will_do || challenge.is_some();
         Self { challenge, missing_timestamp_will_do: exempt, ..self }
     }
 
-    /// A test event. It may lack a timestamp. Without one it counts by its delivery id, and the same bytes may run
-    /// a few times: see [`with_max_undated_tests`](crate::WebhookLayer::with_max_undated_tests).
+    /// Marks a test event. It may lack a timestamp. It is then identified by its delivery id, and the same bytes
+    /// may run a few times: see [`with_max_undated_tests`](crate::WebhookLayer::with_max_undated_tests).
     #[must_use]
     pub fn with_test(self, test: bool) -> Self {
         let exempt = self.missing_timestamp_will_do || test;
         Self { test, missing_timestamp_will_do: exempt, ..self }
     }
 
-    /// An event that the application does not want: the request is answered with 200 once it has proved authentic
-    /// and fresh, and the handler does not run. Default: `false`.
+    /// Marks an event that the application does not want. Once the request has proved authentic and fresh, it is
+    /// answered with 200, and the handler does not run. Default: `false`.
     #[must_use]
     pub fn with_filtered(self, filtered: bool) -> Self {
         Self { filtered, ..self }
     }
 
-    /// Accept the request if no timestamp is signed, as long as the timestamps that it has are fresh. Insecure: an
-    /// attacker who captures a request can give it a new date, so it is refused only while the store remembers it.
+    /// Accepts the request without a signed timestamp, as long as its unsigned timestamps are fresh. Insecure: an
+    /// attacker who captures a request can change its date, so a replay is refused only while the store remembers
+    /// the request.
     #[must_use]
     pub fn with_insecure_unsigned_timestamp(self, insecure: bool) -> Self {
         Self { unsigned_timestamp_will_do: insecure, ..self }
     }
 
-    /// Accept the request without any timestamp, for senders that send none. Insecure: a captured request is
+    /// Accepts the request without any timestamp, for senders that send none. Insecure: a captured request is
     /// refused only while the store remembers it, so keep the retention long.
     #[must_use]
     pub fn with_insecure_missing_timestamp(self, insecure: bool) -> Self {
@@ -104,19 +106,20 @@ impl<'a> Envelope<'a> {
     }
 }
 
-/// A time in a request, and how far it can be trusted.
+/// A time in a request, and whether it is signed.
 #[derive(Clone, Debug)]
 pub struct Timestamp {
     pub(crate) at: Option<OffsetDateTime>,
     pub(crate) signed: bool,
     pub(crate) of_attempt: bool,
     pub(crate) source: SourceName,
-    /// The value, of one that cannot be read.
+    /// The value, if it cannot be parsed.
     pub(crate) unreadable: Option<Box<str>>,
 }
 
 impl Timestamp {
-    /// A time under the signature. `None` is a value that cannot be read, which is never fresh.
+    /// Creates a timestamp that is covered by the signature. `None` means that the value could not be parsed; such
+    /// a timestamp is never fresh.
     #[must_use]
     pub fn signed(at: Option<OffsetDateTime>) -> Self {
         Self {
@@ -128,28 +131,28 @@ impl Timestamp {
         }
     }
 
-    /// A time that is not under the signature, so that an attacker may have changed it.
+    /// Creates a timestamp that is not covered by the signature, so an attacker may have changed it.
     #[must_use]
     pub fn unsigned(at: Option<OffsetDateTime>) -> Self {
         Self { signed: false, ..Self::signed(at) }
     }
 
-    /// Reads the value of a header: RFC 3339 with an offset, or a whole number of seconds, milliseconds,
-    /// microseconds or nanoseconds since 1970, told apart by their magnitude.
+    /// Parses the value of a header: RFC 3339 with an offset, or a whole number of seconds, milliseconds,
+    /// microseconds or nanoseconds since 1970. The magnitude of the number gives the unit.
     #[must_use]
     pub fn parse(value: &[u8]) -> Option<OffsetDateTime> {
         json::parse_time_header(value)
     }
 
-    /// Marks it as the time of this attempt and not of the event. If it is signed as well,
+    /// Marks the timestamp as the time of this attempt instead of the event. If it is also signed,
     /// [`attempt_tolerance`](super::Provider::attempt_tolerance) applies to it.
     #[must_use]
     pub fn of_attempt(self) -> Self {
         Self { of_attempt: true, ..self }
     }
 
-    /// The name and the value of the header or field that it is from. They are logged if the request is refused
-    /// because of it.
+    /// Sets the name and the value of the header or field that contains the timestamp. They are logged if the
+    /// request is refused because of it.
     #[must_use]
     pub fn with_source(mut self, name: &str, value: &[u8]) -> Self {
         self.source = SourceName::new(name);
@@ -160,7 +163,7 @@ impl Timestamp {
         self
     }
 
-    /// The field `name` of a signed body.
+    /// Creates a timestamp from the field `name` of a signed body.
     pub(crate) fn in_body(body: &[u8], name: &str, field: &Field<'_>) -> Option<Self> {
         let at = field.time()?;
         let value = match at {
@@ -171,7 +174,7 @@ impl Timestamp {
     }
 }
 
-/// The name of a header or field, kept without an allocation; a long one is cut.
+/// The name of a header or field, stored without an allocation. A long name is truncated.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct SourceName {
     length: u8,
@@ -187,13 +190,13 @@ impl SourceName {
         Self { length: length as u8, bytes }
     }
 
-    /// Empty if it was not told.
+    /// Empty if the name was not given.
     pub(crate) fn as_str(&self) -> &str {
         std::str::from_utf8(&self.bytes[..self.length.into()]).unwrap_or_default()
     }
 }
 
-/// A value that the sender wants to see again before it activates a webhook.
+/// A value that a sender expects in the response before it activates a webhook.
 #[derive(Clone, Debug)]
 pub struct Challenge {
     pub(crate) content_type: &'static str,
@@ -201,15 +204,16 @@ pub struct Challenge {
 }
 
 impl Challenge {
-    /// Answered as JSON, `{"<field>": "<value>"}`. `None` unless the value is 1 to 1,024 printable ASCII
-    /// characters: the answer repeats it, so it must not be able to carry anything else.
+    /// A JSON response, `{"<field>": "<value>"}`. `None` unless the value is 1 to 1,024 printable ASCII
+    /// characters: the response repeats the value, so it must not be able to carry anything else.
     #[must_use]
     pub fn json(field: &str, value: &str) -> Option<Self> {
         let answer = serde_json::json!({ field: Self::harmless(value)? }).to_string().into();
         Some(Self { content_type: "application/json", answer })
     }
 
-    /// Answered as plain text, the value alone. `None` unless the value is 1 to 1,024 printable ASCII characters.
+    /// A plain-text response with the value only. `None` unless the value is 1 to 1,024 printable ASCII
+    /// characters.
     #[must_use]
     pub fn text(value: &str) -> Option<Self> {
         let answer = Bytes::copy_from_slice(Self::harmless(value)?.as_bytes());

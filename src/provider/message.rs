@@ -1,25 +1,25 @@
-//! The parts of a request that a sender's rules look at: its headers, its query, and its body once it was verified.
+//! The parts of a request that a provider reads: its headers, its query, and its body after verification.
 
 use std::borrow::Cow;
 use std::fmt;
 
 use percent_encoding::percent_decode_str;
 
-/// The headers of a request, whatever the framework.
+/// The headers of a request, in any framework.
 #[derive(Clone, Copy)]
 pub struct Headers<'a>(&'a dyn Lookup);
 
 /// A framework's header map.
 pub(crate) trait Lookup {
-    /// Each value under a name, whatever the name's case.
+    /// Calls `found` with each value of the header `name`, in any case.
     fn each<'a>(&'a self, name: &str, found: &mut dyn FnMut(&'a [u8]));
 
-    /// Each name, in lower case, with each of its values: one pass finds several headers.
+    /// Calls `found` with each name, in lower case, and each of its values. One pass finds several headers.
     fn all<'a>(&'a self, found: &mut dyn FnMut(&str, &'a [u8]));
 }
 
 impl<'a> Headers<'a> {
-    /// Of something that came without headers.
+    /// The headers of something that has none.
     #[cfg(feature = "sender-api")]
     pub(crate) fn none() -> Self {
         struct Empty;
@@ -37,7 +37,7 @@ impl<'a> Headers<'a> {
         Self(lookup)
     }
 
-    /// The value of the header `name` (any case); the first, if it is repeated.
+    /// Returns the value of the header `name` (in any case). If it is repeated, returns the first.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&'a [u8]> {
         let mut first = None;
@@ -45,7 +45,7 @@ impl<'a> Headers<'a> {
         first
     }
 
-    /// Calls `found` with each value of the header `name` (any case), in the order of the request.
+    /// Calls `found` with each value of the header `name` (in any case), in the order of the request.
     pub fn each(&self, name: &str, mut found: impl FnMut(&'a [u8])) {
         self.0.each(name, &mut found);
     }
@@ -55,14 +55,14 @@ impl<'a> Headers<'a> {
     }
 }
 
-/// Without the values: a signature is among them.
+/// Omits the values, because they include a signature.
 impl fmt::Debug for Headers<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Headers(..)")
     }
 }
 
-/// The query of a request, the part of its address after `?`.
+/// The query of a request: the part of its URL after `?`.
 #[derive(Clone, Copy)]
 pub struct Query<'a>(&'a str);
 
@@ -71,7 +71,7 @@ impl<'a> Query<'a> {
         Self(query)
     }
 
-    /// The value of the parameter `name`, percent-decoded; `None` if it is missing, or there more than once.
+    /// Returns the value of the parameter `name`, percent-decoded. `None` if it is missing or repeated.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<Cow<'a, [u8]>> {
         let mut values = self.all(name);
@@ -90,14 +90,14 @@ impl<'a> Query<'a> {
     }
 }
 
-/// Without the values: a token may be among them.
+/// Omits the values, because they may include a token.
 impl fmt::Debug for Query<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Query(..)")
     }
 }
 
-/// A request whose signature was right: its headers (which need not be signed) and its body.
+/// A request whose signature is valid: its body, and its headers, which may be unsigned.
 #[derive(Clone, Copy)]
 pub struct Message<'a> {
     headers: Headers<'a>,
@@ -110,33 +110,33 @@ impl<'a> Message<'a> {
         Self { headers, body, prefix_signed }
     }
 
-    /// The value of a header; the first, if it is repeated.
+    /// Returns the value of a header. If it is repeated, returns the first.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&'a [u8]> {
         self.headers.get(name)
     }
 
-    /// The value of a header as text; `None` if it is not UTF-8.
+    /// Returns the value of a header as text. `None` if it is not UTF-8.
     #[must_use]
     pub fn header_str(&self, name: &str) -> Option<&'a str> {
         std::str::from_utf8(self.header(name)?).ok()
     }
 
-    /// The body as it was signed.
+    /// Returns the body as it was signed.
     #[must_use]
     pub fn body(&self) -> &'a [u8] {
         self.body
     }
 
-    /// Whether the signature was right for one of the [`signed_prefixes`](super::Provider::signed_prefixes) that
-    /// is not empty, so that the content of that prefix is signed too.
+    /// Whether the signature is valid for one of the [`signed_prefixes`](super::Provider::signed_prefixes) that is
+    /// not empty, so that the content of that prefix is signed too.
     #[must_use]
     pub fn is_prefix_signed(&self) -> bool {
         self.prefix_signed
     }
 }
 
-/// Without the values: the content of a request is not for logs.
+/// Omits the values, because the content of a request must not be logged.
 impl fmt::Debug for Message<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Message({} bytes)", self.body.len())

@@ -10,35 +10,35 @@ use crate::delivery::Delivery;
 #[cfg(any(feature = "axum", feature = "actix"))]
 use crate::event::{EventError, extract::delivered};
 
-/// What the ready handler of [`Queue::accept`] takes: the delivery, and the headers that a worker may want
-/// (`content-type`, `traceparent`, `tracestate`). An extractor of axum and of actix-web.
+/// The input of the ready-made handler [`Queue::accept`]: the delivery, and the headers that a worker may need
+/// (`content-type`, `traceparent`, `tracestate`). An extractor for axum and actix-web.
 #[derive(Clone, Debug)]
 pub struct Incoming {
     delivery: Delivery,
     headers: KeptHeaders,
 }
 
-/// What the ready handler answers: 202 once the job is stored, or was stored before; 503 with `Retry-After` if it
-/// is not.
+/// The response of the ready-made handler: 202 if the job is stored now or was stored before, 503 with
+/// `Retry-After` otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Accepted {
     is_stored: bool,
 }
 
-/// The future of the ready handler.
+/// The future of the ready-made handler.
 pub type AcceptFuture = Pin<Box<dyn Future<Output = Accepted> + Send>>;
 
-/// After how many seconds a sender may come again while nothing can be stored.
+/// After how many seconds a sender may retry while jobs cannot be stored.
 #[cfg(any(feature = "axum", feature = "actix"))]
 const RETRY_AFTER: &str = "5";
 
-/// The longest header that is kept, in bytes. A `tracestate` has up to 512 characters.
+/// The maximum length of a header that is kept, in bytes. A `tracestate` has up to 512 characters.
 #[cfg(any(feature = "axum", feature = "actix"))]
 const LONGEST_HEADER: usize = 512;
 
 impl Queue {
-    /// A ready handler: it stores the delivery and answers 202, or 503 with `Retry-After` while nothing can be stored.
-    /// A delivery that was stored before gets 202 and is not a second job.
+    /// Returns a ready-made handler, which stores the delivery and answers 202, or 503 with `Retry-After` while
+    /// deliveries cannot be stored. A delivery that was stored before gets 202 and does not become a second job.
     ///
     /// In axum, behind a layer of this crate:
     ///
@@ -59,7 +59,7 @@ impl Queue {
             let queue = queue.clone();
             Box::pin(async move {
                 let job = NewJob::new(&incoming.delivery, incoming.headers);
-                // The cause was logged, once.
+                // The queue has already logged the cause.
                 Accepted { is_stored: queue.store(Arc::new(job)).await.is_ok() }
             })
         }
@@ -82,7 +82,7 @@ impl Incoming {
     }
 }
 
-/// Of the form of <https://www.w3.org/TR/trace-context/>: version, trace, parent, flags.
+/// Whether `text` has the format of <https://www.w3.org/TR/trace-context/>: version, trace, parent, flags.
 #[cfg(any(feature = "axum", feature = "actix"))]
 fn is_traceparent(text: &str) -> bool {
     let parts: Vec<_> = text.split('-').collect();
@@ -94,7 +94,7 @@ fn is_traceparent(text: &str) -> bool {
 }
 
 impl Accepted {
-    /// Whether the delivery is stored, now or earlier.
+    /// Whether the delivery is stored, by this request or an earlier one.
     #[must_use]
     pub fn is_stored(self) -> bool {
         self.is_stored

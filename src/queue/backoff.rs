@@ -1,11 +1,11 @@
-//! How long a job that failed waits for its next attempt.
+//! How long a failed job waits for its next attempt.
 
 use std::time::Duration;
 
-/// Waits that double from the first to the longest, each with a jitter of ±25 %, so that jobs that failed together do
-/// not come back together.
+/// Waits that double from the first to the longest. Each has a jitter of ±25 %, so that jobs that failed together
+/// do not retry together.
 ///
-/// Default: 2 s at first, 1 h at most. With the default of 50 attempts a job is tried for a day and more.
+/// Default: 2 s at first, at most 1 h. With the default of 50 attempts a job is retried for more than a day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backoff {
     first: Duration,
@@ -13,13 +13,13 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// Waits `first` after the first failed attempt, then twice as long each time, and at most `longest`.
+    /// Waits `first` after the first failed attempt, then twice as long each time, but at most `longest`.
     #[must_use]
     pub const fn new(first: Duration, longest: Duration) -> Self {
         Self { first, longest }
     }
 
-    /// The wait after an attempt, of which `failed` earlier ones failed as well.
+    /// The wait after a failed attempt. `failed` earlier attempts failed as well.
     pub(super) fn after(self, failed: u32) -> Duration {
         let doubled = 2_u32.checked_pow(failed).and_then(|factor| self.first.checked_mul(factor));
         let wait = doubled.map_or(self.longest, |wait| wait.min(self.longest));

@@ -1,4 +1,4 @@
-//! What a database is asked, and how each verb is put to both of them.
+//! The operations of the queue's database, and their implementation for both databases.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -12,10 +12,10 @@ use super::job::{Claimed, NewJob};
 use super::record::{Depth, JobRecord};
 use crate::config_error::ConfigError;
 
-/// The database that the URL names, whether or not it answers.
+/// Returns the database that the URL names, even if it does not answer.
 pub(super) fn of_url(url: &str) -> Result<Arc<dyn Engine>, ConfigError> {
-    // A URL may have a password in it, and one that lacks its scheme may be a password: only a scheme that is known
-    // is repeated.
+    // A URL may contain a password, and a text without a scheme may be a password, so only known schemes are
+    // repeated.
     match url.split_once(':').map_or("", |(scheme, _)| scheme) {
         #[cfg(feature = "queue-sqlite")]
         "sqlite" => Ok(Arc::new(super::sqlite::Sqlite::new(url)?)),
@@ -36,27 +36,27 @@ pub(super) fn of_url(url: &str) -> Result<Arc<dyn Engine>, ConfigError> {
     }
 }
 
-/// How many jobs a claim wants, and on which terms.
+/// How many jobs a claim may take, and under which conditions.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Wanted {
     pub(super) most: usize,
-    /// Nothing else runs: then one may be taken that must run alone.
+    /// No other job is running, so a job that must run alone may be taken.
     pub(super) is_idle: bool,
     pub(super) lease: Duration,
-    /// After so many lost runs a job is dead.
+    /// A job is dead after this many lost runs.
     pub(super) most_lost: u32,
 }
 
 #[derive(Default)]
 pub(super) struct Found {
     pub(super) jobs: Vec<Claimed>,
-    /// The job that was found must run without company.
+    /// The claimed job must run alone.
     pub(super) is_alone: bool,
-    /// The jobs that are dead now, because of their lost runs.
+    /// Jobs that this claim declared dead because of their lost runs.
     pub(super) buried: Vec<i64>,
 }
 
-/// How a run has ended.
+/// The outcome of a run.
 #[derive(Clone, Debug)]
 pub(super) enum Settlement {
     Done { keep_body: bool },
@@ -64,7 +64,7 @@ pub(super) enum Settlement {
     GivenBack,
 }
 
-/// What came of a settlement.
+/// The result of a settlement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Settled {
     Done,
@@ -74,7 +74,7 @@ pub(super) enum Settled {
     Lost,
 }
 
-/// Which run of which job.
+/// Identifies a run of a job.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RunId {
     pub(super) id: i64,
@@ -83,35 +83,35 @@ pub(super) struct RunId {
 
 type Answer<'a, T> = BoxFuture<'a, Result<T, QueueError>>;
 
-/// A database with the table of jobs. Each verb is one transaction, and may be put again.
+/// A database with the table of jobs. Each operation is one transaction, and may be repeated.
 pub(super) trait Engine: Debug + Send + Sync + 'static {
-    /// Stores a job durably. `false` if its key is there already.
+    /// Stores a job durably. `false` if its key exists already.
     fn push(&self, job: Arc<NewJob>) -> Answer<'_, bool>;
-    /// Writes something, durably, and leaves nothing.
+    /// Tests a durable write, which it removes again.
     fn ready(&self) -> Answer<'_, ()>;
     fn claim(&self, wanted: Wanted) -> Answer<'_, Found>;
-    /// Whether the run still has its job.
+    /// Extends the lease. Whether the run still holds its job.
     fn renew(&self, run: RunId, lease: Duration) -> Answer<'_, bool>;
     fn settle(&self, run: RunId, how: Settlement) -> Answer<'_, Settled>;
     fn retry(&self, id: i64) -> Answer<'_, bool>;
     fn drop_job(&self, id: i64) -> Answer<'_, bool>;
-    /// Erases bodies and forgets keys whose time is over.
+    /// Erases bodies and removes keys whose time is over.
     fn tidy(&self, keep_bodies: Duration, retention: Duration) -> Answer<'_, ()>;
-    /// Lets what was erased leave the disk, as far as that is in our hands.
+    /// Removes erased data from the disk, as far as this crate controls it.
     fn scrub(&self) -> Answer<'_, ()>;
     fn depth(&self) -> Answer<'_, Depth>;
-    /// The body of any job, if it is still there.
+    /// The body of a job in any state, unless it was erased.
     fn body(&self, id: i64) -> Answer<'_, Option<Bytes>>;
     fn list(&self, state: i64, after: i64, most: u32) -> Answer<'_, Vec<JobRecord>>;
 }
 
 pub(super) fn millis(duration: Duration) -> i64 {
-    // A thousand years are for ever, and overflow nothing.
+    // A thousand years are long enough, and cause no overflow.
     let longest = 1_000 * 365 * 86_400_000_i64;
     i64::try_from(duration.as_millis()).unwrap_or(longest).min(longest)
 }
 
-/// Implements [`Engine`] by the verbs, for a type that has `run`, which takes what is done on a connection.
+/// Implements [`Engine`] with the operations, for a type whose `run` executes a closure on a connection.
 macro_rules! impl_engine {
     ($engine:ty) => {
         impl Engine for $engine {

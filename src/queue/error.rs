@@ -5,9 +5,10 @@ use std::fmt;
 
 use crate::event::{EventError, EventErrorKind};
 
-/// The database of the queue did not answer, or refused. Opaque; the cause is its [`source`](Error::source).
+/// The database of the queue did not answer, or returned an error. Opaque; the cause is its
+/// [`source`](Error::source).
 ///
-/// The text names the file, or the server and the database, and says what to check. It never has a password in it.
+/// The text names the file, or the server and the database, and says what to check. It never contains a password.
 #[derive(Debug)]
 pub struct QueueError {
     what: String,
@@ -26,7 +27,7 @@ impl QueueError {
         Self { what: what.into(), source: Some(source.into()) }
     }
 
-    /// The same error for another caller that waited for the same transaction.
+    /// The same error, for another caller that waited for the same transaction.
     #[cfg(feature = "queue-sqlite")]
     pub(super) fn shared(error: std::sync::Arc<Self>) -> Self {
         Self { what: String::new(), source: Some(Box::new(error)) }
@@ -49,15 +50,16 @@ impl Error for QueueError {
     }
 }
 
-/// Why a run of a job failed. A handler returns it, mostly by `?`: every error converts into it.
+/// Why a run of a job failed. A handler usually returns it with `?`: every error type converts into it.
 ///
-/// The job runs again after a backoff, until it has failed as often as it may
-/// ([`with_max_attempts`](super::Worker::with_max_attempts)). A job that cannot succeed is dead at once: one of a
-/// known kind with a broken payload, or one of another sender ([`Job::event`](super::Job::event) returned the error),
-/// and one whose handler returned [`JobError::dead`].
+/// The job runs again after a backoff, until it has failed [`with_max_attempts`](super::Worker::with_max_attempts)
+/// times. A job that cannot succeed is dead at once: if a known kind has a broken payload or the job is from
+/// another sender ([`Job::event`](super::Job::event) returned the error), or if the handler returned
+/// [`JobError::dead`].
 ///
-/// It is not an [`Error`] itself, as `anyhow::Error` is not: else it could not be made of every error. An error
-/// that is not an [`Error`] either goes through [`JobError::new`], such as `map_err(JobError::new)` for `anyhow`.
+/// Like `anyhow::Error`, it does not implement [`Error`], because it could not be converted from every error
+/// otherwise. Convert a type that does not implement [`Error`] either with [`JobError::new`], for example
+/// `map_err(JobError::new)` for `anyhow`.
 #[derive(Debug)]
 pub struct JobError {
     text: String,
@@ -65,7 +67,7 @@ pub struct JobError {
 }
 
 impl JobError {
-    /// The run failed. The job runs again, unless this was its last attempt.
+    /// Creates an error for a failed run. The job runs again, unless this was its last attempt.
     ///
     /// ```
     /// # use scrapest_webhook::queue::JobError;
@@ -76,19 +78,19 @@ impl JobError {
         Self { text: with_causes(&*cause), is_dead: cannot_succeed(&*cause) }
     }
 
-    /// The job cannot succeed: it is dead at once, with this reason.
+    /// Creates an error for a job that cannot succeed: the job is dead at once, with this reason.
     pub fn dead(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self { is_dead: true, ..Self::new(cause) }
     }
 
-    /// Whether the job is dead after this run, whatever attempts are left.
+    /// Whether the job is dead after this run, even if attempts are left.
     #[must_use]
     pub fn is_dead(&self) -> bool {
         self.is_dead
     }
 }
 
-/// With every cause: the outermost alone often says little.
+/// The text with all causes, because the outermost error alone often says little.
 fn with_causes(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
@@ -103,7 +105,7 @@ fn with_causes(error: &(dyn Error + 'static)) -> String {
     text
 }
 
-/// Whether the event itself is at fault.
+/// Whether the event itself is the cause.
 fn cannot_succeed(error: &(dyn Error + 'static)) -> bool {
     let mut next = Some(error);
     while let Some(error) = next {

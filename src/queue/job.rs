@@ -1,4 +1,4 @@
-//! A job: a delivery that was stored, as a worker gets it.
+//! A job: a stored delivery, as a worker receives it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,10 +14,10 @@ use crate::event::{self, EventError};
 use crate::store::{Fence, Key};
 use crate::{scrapebadger, scrapest};
 
-/// A delivery that was answered with 202 and is now worked on.
+/// A delivery that was answered with 202 and is processed now.
 ///
-/// It may run more than once: after a failure, and after a process that died between the effect and the record
-/// of it. File the effect under [`key`](Self::key), as in a handler. Cloning is cheap.
+/// A job may run more than once: after a failure, and if the process died between the handler's effect and the
+/// record of the success. Store the effect under [`key`](Self::key), as in a handler. Cloning is cheap.
 #[derive(Clone)]
 pub struct Job(Arc<Claimed>);
 
@@ -32,7 +32,7 @@ pub(super) struct Claimed {
     pub(super) delivery: NewJob,
 }
 
-/// What is stored of a delivery.
+/// The data that is stored for a delivery.
 #[derive(Clone)]
 pub(super) struct NewJob {
     pub(super) key: Key,
@@ -47,7 +47,7 @@ pub(super) struct NewJob {
     pub(super) body: Bytes,
 }
 
-/// The headers of the request that a worker may want. Nothing that the sender authenticates with.
+/// The headers of the request that a worker may need. None of them authenticates the sender.
 #[derive(Clone, Debug, Default)]
 pub(super) struct KeptHeaders {
     pub(super) content_type: Option<String>,
@@ -57,7 +57,7 @@ pub(super) struct KeptHeaders {
 
 impl NewJob {
     pub(super) fn new(delivery: &Delivery, mut headers: KeptHeaders) -> Self {
-        // No request says so of a body that was rebuilt.
+        // A rebuilt body has no request that gives its content type.
         if delivery.is_reconciled() {
             headers.content_type = Some("application/json".to_owned());
         }
@@ -77,7 +77,7 @@ impl NewJob {
 }
 
 impl NewJob {
-    /// What is stored and taken back to see whether that can be done.
+    /// A job that is stored and removed again, to test that storing works.
     pub(super) fn probe() -> Self {
         Self {
             key: Key::from_bytes(rand::random()),
@@ -93,7 +93,7 @@ impl NewJob {
     }
 }
 
-/// PostgreSQL has no text with a NUL in it, which a JSON string may have. The body keeps it.
+/// PostgreSQL text cannot contain NUL, which a JSON string may have. The body keeps it.
 fn text(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
 }
@@ -107,104 +107,106 @@ impl Job {
         &self.0
     }
 
-    /// The number of the job in its queue, for `retry` and `drop`.
+    /// Returns the number of the job in its queue, for `retry` and `drop`.
     #[must_use]
     pub fn id(&self) -> i64 {
         self.0.id
     }
 
-    /// The key of the delivery ([`Delivery::key`]): the same for every run, different for any other delivery.
+    /// Returns the key of the delivery ([`Delivery::key`]): the same for every run, different for any other
+    /// delivery.
     #[must_use]
     pub fn key(&self) -> Key {
         self.0.delivery.key
     }
 
-    /// Which sender it came from: the name of its provider, such as `scrapest`.
+    /// Returns the sender: the name of its provider, for example `scrapest`.
     #[must_use]
     pub fn sender(&self) -> &str {
         &self.0.delivery.sender
     }
 
-    /// The webhook it was sent by, where the layer was made for several ([`Delivery::webhook_id`]).
+    /// Returns the webhook that sent it, if the layer was made for several ([`Delivery::webhook_id`]).
     #[must_use]
     pub fn webhook_id(&self) -> Option<&str> {
         self.0.delivery.webhook.as_deref()
     }
 
-    /// The delivery id as the sender wrote it. It is not signed.
+    /// Returns the delivery id as the sender wrote it. It is not signed.
     #[must_use]
     pub fn delivery_id(&self) -> Option<&str> {
         self.0.delivery.delivery_id.as_deref()
     }
 
-    /// The kind of the event, like `tweet.created`.
+    /// Returns the kind of the event, like `tweet.created`.
     #[must_use]
     pub fn kind(&self) -> Option<&str> {
         self.0.delivery.kind.as_deref()
     }
 
-    /// The signed timestamp of the delivery, to the millisecond.
+    /// Returns the signed timestamp of the delivery, to the millisecond.
     #[must_use]
     pub fn timestamp(&self) -> Option<OffsetDateTime> {
         let millis = self.0.delivery.timestamp?;
         OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000).ok()
     }
 
-    /// Whether it was rebuilt from the sender's log, and so was never signed ([`Delivery::is_reconciled`]).
+    /// Whether the delivery was rebuilt from the sender's log, and so was never signed
+    /// ([`Delivery::is_reconciled`]).
     #[must_use]
     pub fn is_reconciled(&self) -> bool {
         self.0.delivery.is_reconciled
     }
 
-    /// Which attempt this is, from 1: the runs that failed, those that were lost, and this one.
+    /// Returns the number of this attempt, from 1. Failed and lost runs count.
     #[must_use]
     pub fn attempt(&self) -> u32 {
         self.0.failed.saturating_add(self.0.lost).saturating_add(1)
     }
 
-    /// Larger in every later run of this job. See [`Fence`].
+    /// Returns the fence, which is larger in every later run of this job. See [`Fence`].
     #[must_use]
     pub fn fence(&self) -> Fence {
         Fence::new(u64::try_from(self.0.fence).unwrap_or(0))
     }
 
-    /// When it was stored, by the clock of this machine and the age that the database gave.
+    /// Returns when the job was stored, computed from this machine's clock and the age that the database reported.
     #[must_use]
     pub fn stored_at(&self) -> SystemTime {
         SystemTime::now().checked_sub(self.0.created_ago).unwrap_or(SystemTime::UNIX_EPOCH)
     }
 
-    /// The `content-type` of the request.
+    /// Returns the `content-type` of the request.
     #[must_use]
     pub fn content_type(&self) -> Option<&str> {
         self.0.delivery.headers.content_type.as_deref()
     }
 
-    /// The W3C `traceparent` of the request, to continue its trace.
+    /// Returns the W3C `traceparent` of the request, to continue its trace.
     #[must_use]
     pub fn traceparent(&self) -> Option<&str> {
         self.0.delivery.headers.traceparent.as_deref()
     }
 
-    /// The W3C `tracestate` of the request.
+    /// Returns the W3C `tracestate` of the request.
     #[must_use]
     pub fn tracestate(&self) -> Option<&str> {
         self.0.delivery.headers.tracestate.as_deref()
     }
 
-    /// The body, byte for byte as it was signed.
+    /// Returns the body, byte for byte as it was signed.
     #[must_use]
     pub fn body(&self) -> &Bytes {
         &self.0.delivery.body
     }
 
-    /// The typed event: [`scrapest::Event`] or [`scrapebadger::Event`], or a type of one's own that has
+    /// Decodes the typed event: [`scrapest::Event`] or [`scrapebadger::Event`], or a type of your own that has
     /// `TryFrom<&Job, Error = EventError>`.
     ///
     /// # Errors
     ///
-    /// [`EventError`] when a known kind has a broken payload, or when the job is from another sender. Returned by
-    /// the handler, either makes the job dead at once.
+    /// [`EventError`] if a known kind has a broken payload, or if the job is from another sender. If the handler
+    /// returns it, the job is dead at once.
     pub fn event<E>(&self) -> Result<E, EventError>
     where
         E: for<'a> TryFrom<&'a Self, Error = EventError>,
@@ -212,11 +214,11 @@ impl Job {
         E::try_from(self)
     }
 
-    /// The body as JSON of a type of one's own.
+    /// Parses the body as JSON into a type of your own.
     ///
     /// # Errors
     ///
-    /// [`EventError`], which names the path of the field, when the body is not of this type.
+    /// [`EventError`] with the path of the field, if the body does not match the type.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, EventError> {
         event::decode(self.body())
     }
@@ -244,7 +246,7 @@ impl TryFrom<&Job> for scrapebadger::Event {
     }
 }
 
-/// Without the body, which may be long and private.
+/// Omits the body, which may be long and private.
 impl fmt::Debug for Job {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Job")

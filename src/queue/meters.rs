@@ -1,14 +1,14 @@
-//! What is counted of the queue; without the feature `metrics`, nothing.
+//! The metrics of the queue. They do nothing without the feature `metrics`.
 
 use std::time::Duration;
 
 use super::error::QueueError;
 use super::record::Depth;
 
-/// Whether anything is counted.
+/// Whether metrics are recorded.
 pub(super) const MEASURE: bool = cfg!(feature = "metrics");
 
-/// How a run ended, as a label.
+/// The outcome of a run, as a label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ended {
     Done,
@@ -47,7 +47,7 @@ mod counted {
     const JOBS: &str = "scrapest_webhook_queue_jobs";
     const OLDEST: &str = "scrapest_webhook_queue_oldest_seconds";
 
-    /// Describes every metric of the queue to the recorder that is installed. A worker does so by itself when it starts.
+    /// Describes every metric of the queue to the installed recorder. A worker calls it when it starts.
     pub fn describe() {
         use Unit::{Count, Seconds};
 
@@ -70,7 +70,7 @@ mod counted {
         counter!(PUSHES, "outcome" => outcome).increment(1);
     }
 
-    /// A worker has started: what it counts is there from now on, with 0.
+    /// Initializes the metrics of a worker with 0 when it starts.
     pub(in crate::queue) fn worker_started() {
         describe();
         for ended in [Ended::Done, Ended::Failed, Ended::Dead, Ended::Lost, Ended::GivenBack] {

@@ -1,9 +1,9 @@
-//! Answer now, work later: a durable queue of deliveries (features `queue-sqlite`, `queue-postgres`).
+//! A durable queue of deliveries, to answer now and work later (features `queue-sqlite`, `queue-postgres`).
 //!
-//! 1. [`Queue::accept`] stores a delivery and answers 202; while nothing can be stored it answers 503, and the sender
-//!    tries again;
-//! 2. [`Queue::work`] runs a handler for each job, in this process or in others, several at once;
-//! 3. a job that failed runs again after a backoff; after its last attempt it is dead, and stays until it is
+//! 1. [`Queue::accept`] stores a delivery and answers 202. While deliveries cannot be stored it answers 503, and
+//!    the sender retries.
+//! 2. [`Queue::work`] runs a handler for each job, several at once, in this process or in others.
+//! 3. A failed job runs again after a backoff. After its last attempt it is dead, and stays until it is
 //!    [retried](Queue::retry) or [dropped](Queue::drop) by hand.
 //!
 //! ```no_run
@@ -23,28 +23,29 @@
 //! # let _ = app; Ok(()) }
 //! ```
 //!
-//! # What it promises
+//! # Guarantees
 //!
-//! * **A 202 means stored.** The job is on the disk: `synchronous=FULL` on the connection that wrote it in SQLite,
-//!   `synchronous_commit=on` in PostgreSQL.
-//! * **A delivery is one job**, however often it comes: while it is pending, running, done or dead, and until the
-//!   [retention](Worker::with_retention) of a job that is done is over.
-//! * **At least once.** A job runs twice only if its first run did not record its end: the process died between the
-//!   effect and the record, the database was away for longer than the lease, or the clock of the database jumped
-//!   ahead. File the effect under [`Job::key`].
-//! * **Failures are retried** with an exponential backoff that is stored: a restart neither forgets nor hurries it.
-//!   A panic is a failure. A run that hangs is ended at its [limit](Worker::with_run_limit).
-//! * **A run that is lost is not a failure.** If a process dies with its jobs, they are due again when their lease
-//!   ends. Each of them then runs alone in its worker, so that a job that ends its process takes no others with it.
-//!   After [so many](Worker::with_max_lost_runs) lost runs it is dead.
-//! * **Nothing is dropped.** A job that cannot be decoded is dead with its reason and keeps its body.
-//! * **A body is erased when its job succeeds**, unless it is [kept](Worker::with_kept_bodies) for a time.
+//! * **A 202 means stored.** The job is on the disk: SQLite writes with `synchronous=FULL`, PostgreSQL with
+//!   `synchronous_commit=on`.
+//! * **A delivery is one job**, however often it arrives: while the job is pending, running or dead, and after it
+//!   is done until its [retention](Worker::with_retention) is over.
+//! * **At least once.** A job runs twice only if the end of its first run was not recorded: the process died
+//!   between the effect and the record, the database was away for longer than the lease, or the clock of the
+//!   database jumped ahead. Store the effect under [`Job::key`].
+//! * **Failures are retried** with an exponential backoff. It is stored, so a restart neither resets nor shortens
+//!   it. A panic is a failure. A run that hangs is ended at its [limit](Worker::with_run_limit).
+//! * **A lost run is not a failure.** If a process dies, its jobs are due again when their leases end. Each of
+//!   them then runs alone in its worker, so that a job that crashes its process affects no others. After [too
+//!   many](Worker::with_max_lost_runs) lost runs it is dead.
+//! * **Nothing is dropped.** A job that cannot be decoded is dead, with its reason, and keeps its body.
+//! * **A body is erased when its job succeeds**, unless [`with_kept_bodies`](Worker::with_kept_bodies) keeps it
+//!   for a time.
 //!
 //! # Clocks
 //!
-//! The time is the database's: the server's in PostgreSQL, the machine's wall clock in SQLite. A clock that is set
-//! forward ends leases and waits early by as much, so that a running job may run twice at once. One that is set
-//! back lets them last longer. No job is lost by either.
+//! The queue uses the clock of its database: the server's clock for PostgreSQL, the machine's wall clock for
+//! SQLite. If that clock is set forward, leases and waits end early, so a running job may run a second time at
+//! once. If it is set back, they last longer. No job is lost in either case.
 //!
 //! # Metrics
 //!
@@ -90,37 +91,37 @@ use crate::config_error::ConfigError;
 use crate::delivery::Delivery;
 
 const MEASURE_EVERY: Duration = Duration::from_secs(5);
-/// How long storing may take: less than a sender waits for its answer.
+/// How long storing may take. Shorter than the time that a sender waits for a response.
 const STORE_WITHIN: Duration = Duration::from_millis(3_500);
 
-/// A durable queue of deliveries. Clones are the same queue. See the [module](self).
+/// A durable queue of deliveries. Clones share the queue. See the [module](self).
 #[derive(Clone)]
 pub struct Queue(Arc<Inner>);
 
 struct Inner {
     engine: Arc<dyn Engine>,
     outage: Outage,
-    /// Wakes a worker of this process when something was stored.
+    /// Wakes a worker of this process when a job was stored.
     pushed: Notify,
-    /// When the gauges were told how much there is.
+    /// When the gauges were last updated.
     measured: Mutex<Option<Instant>>,
 }
 
 impl Queue {
-    /// The queue at this URL. Its table, `scrapest_webhook_jobs`, is created if it is missing.
+    /// Opens the queue at this URL. Its table, `scrapest_webhook_jobs`, is created if it is missing.
     ///
     /// | URL | feature |
     /// |---|---|
     /// | `sqlite:queue.db`, a file on a disk of this machine | `queue-sqlite` |
     /// | `postgres://user:password@host/database`, PostgreSQL 12 or newer, also through PgBouncer in transaction mode | `queue-postgres` |
     ///
-    /// A database that is down does not make it fail: the queue answers 503 until the database is back, and logs that
-    /// once. [`is_ready`](Self::is_ready) tells.
+    /// A database that is down is not an error: the queue answers 503 until the database is back, and logs the
+    /// outage once. [`is_ready`](Self::is_ready) reports it.
     ///
     /// # Errors
     ///
-    /// If the URL is wrong, or is of a scheme that this build does not have; the text says what would do, and has
-    /// nothing of the URL's password.
+    /// If the URL is invalid, or has a scheme that this build does not support. The text says what is expected,
+    /// and never contains the URL's password.
     pub async fn open(url: &str) -> Result<Self, ConfigError> {
         let queue = Self(Arc::new(Inner {
             engine: engine::of_url(url)?,
@@ -128,17 +129,17 @@ impl Queue {
             pushed: Notify::new(),
             measured: Mutex::default(),
         }));
-        // Only to say at the start what is wrong.
+        // Only logs at the start if the database cannot be used.
         _ = queue.ready().await;
         Ok(queue)
     }
 
-    /// Stores a delivery, for a handler that does something else as well. `true` if it is a job now, `false` if it was
-    /// one before. Answer 2xx only after that.
+    /// Stores a delivery, for a handler that also does something else. Returns `true` if it became a job now,
+    /// `false` if it was a job already. Answer 2xx only after that.
     ///
     /// # Errors
     ///
-    /// When it is not stored, within 3.5 s. Answer 503, so that the sender tries again.
+    /// If the delivery could not be stored within 3.5 s. Answer 503, so that the sender retries.
     pub async fn push(&self, delivery: &Delivery) -> Result<bool, QueueError> {
         self.store(Arc::new(NewJob::new(delivery, KeptHeaders::default()))).await
     }
@@ -159,8 +160,8 @@ impl Queue {
         self.0.outage.note("push", stored)
     }
 
-    /// Tells the gauges how much there is, every 5 s: in each process that works or stores, so that they are right also
-    /// when no worker lives.
+    /// Updates the gauges of the queue's size every 5 s. Every process that works or stores does so, so that they
+    /// are right even if no worker is alive.
     async fn measure(&self) {
         if !meters::MEASURE {
             return;
@@ -177,11 +178,11 @@ impl Queue {
         }
     }
 
-    /// Whether a delivery can be stored now: something is written, and made durable.
+    /// Checks whether a delivery can be stored now, with a durable write.
     ///
     /// # Errors
     ///
-    /// Why not, within 3.5 s.
+    /// The reason why it cannot be stored, within 3.5 s.
     pub async fn ready(&self) -> Result<(), QueueError> {
         let ready = timeout(STORE_WITHIN, self.0.engine.ready()).await;
         let late =
@@ -189,34 +190,35 @@ impl Queue {
         self.0.outage.note("ready", ready.unwrap_or_else(|_| Err(late())))
     }
 
-    /// Whether a delivery can be stored now, for a health endpoint, together with the layer's own `is_ready`.
+    /// Whether a delivery can be stored now. For a health endpoint, together with the layer's own `is_ready`.
     pub async fn is_ready(&self) -> bool {
         self.ready().await.is_ok()
     }
 
-    /// How much is in the queue.
+    /// Returns the number of jobs in the queue.
     ///
     /// # Errors
     ///
-    /// When the database does not answer.
+    /// If the database does not answer.
     pub async fn depth(&self) -> Result<Depth, QueueError> {
         self.0.engine.depth().await
     }
 
-    /// The jobs that are dead, the oldest first, at most 1,000. For more, use [`list`](Self::list).
+    /// Returns the dead jobs, the oldest first, at most 1,000. For more, use [`list`](Self::list).
     ///
     /// # Errors
     ///
-    /// When the database does not answer.
+    /// If the database does not answer.
     pub async fn dead(&self) -> Result<Vec<JobRecord>, QueueError> {
         self.list(Some(JobState::Dead), 0, 1_000).await
     }
 
-    /// The jobs of this state, or all, whose id is larger than `after`: at most `most`, in the order of their ids.
+    /// Returns the jobs in this state, or in any state, whose id is larger than `after`: at most `most`, in the
+    /// order of their ids.
     ///
     /// # Errors
     ///
-    /// When the database does not answer.
+    /// If the database does not answer.
     pub async fn list(
         &self,
         state: Option<JobState>,
@@ -226,31 +228,31 @@ impl Queue {
         self.0.engine.list(state.map_or(-1, JobState::number), after, most).await
     }
 
-    /// The job of this id, as it stands.
+    /// Returns the job with this id.
     ///
     /// # Errors
     ///
-    /// When the database does not answer.
+    /// If the database does not answer.
     pub async fn find(&self, id: i64) -> Result<Option<JobRecord>, QueueError> {
         let found = self.list(None, id.saturating_sub(1), 1).await?.pop();
         Ok(found.filter(|job| job.id == id))
     }
 
-    /// The body of the job of this id; `None` if it is erased, or if there is no such job.
+    /// Returns the body of the job with this id. `None` if it was erased, or if there is no such job.
     ///
     /// # Errors
     ///
-    /// When the database does not answer.
+    /// If the database does not answer.
     pub async fn body(&self, id: i64) -> Result<Option<Bytes>, QueueError> {
         self.0.engine.body(id).await
     }
 
-    /// Makes a job due now, with all its attempts anew: one that is dead, or one that waits. `false` if there is no such
-    /// job, or if it is running or done.
+    /// Makes a dead or waiting job due now, with all its attempts. Returns `false` if there is no such job, or if
+    /// it is running or done.
     ///
     /// # Errors
     ///
-    /// When the database does not answer.
+    /// If the database does not answer.
     pub async fn retry(&self, id: i64) -> Result<bool, QueueError> {
         let is_due = self.0.engine.retry(id).await?;
         if is_due {
@@ -259,12 +261,12 @@ impl Queue {
         Ok(is_due)
     }
 
-    /// Gives a job up by hand: one that is dead, or one that waits. Its body is erased; its key stays for the retention, so
-    /// that the delivery does not become a job again. `false` if there is no such job, or if it is running or done.
+    /// Gives up a dead or waiting job. Its body is erased; its key is kept for the retention, so that the delivery
+    /// does not become a job again. Returns `false` if there is no such job, or if it is running or done.
     ///
     /// # Errors
     ///
-    /// When the database does not answer.
+    /// If the database does not answer.
     pub async fn drop(&self, id: i64) -> Result<bool, QueueError> {
         let is_dropped = self.0.engine.drop_job(id).await?;
         self.0.engine.scrub().await?;
@@ -272,7 +274,7 @@ impl Queue {
     }
 }
 
-/// Where it is, never the password.
+/// Prints the location, never the password.
 impl fmt::Debug for Queue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Queue({:?})", self.0.engine)

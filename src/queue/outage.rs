@@ -1,4 +1,5 @@
-//! One line when the database stops answering and one when it answers again, however many ask meanwhile.
+//! Logs one line when the database stops answering and one when it answers again, however many requests fail in
+//! between.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -6,12 +7,12 @@ use tokio::time::Instant;
 
 use super::error::QueueError;
 
-/// Since when the database does not answer, and how many questions failed.
+/// Since when the database does not answer, and how many requests failed.
 #[derive(Debug, Default)]
 pub(super) struct Outage(Mutex<Option<(Instant, u64)>>);
 
 impl Outage {
-    /// Takes note of an answer, and hands it on.
+    /// Records whether the database answered, and returns its answer.
     pub(super) fn note<T>(
         &self,
         what: &'static str,

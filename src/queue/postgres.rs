@@ -1,5 +1,5 @@
-//! PostgreSQL, also through a pooler in transaction mode: each verb is a transaction of its own, without a prepared
-//! statement that would outlive it.
+//! PostgreSQL, also behind a pooler in transaction mode: each operation is one transaction, and no prepared
+//! statement outlives it.
 
 use std::fmt;
 use std::str::FromStr;
@@ -23,13 +23,14 @@ use crate::config_error::ConfigError;
 use crate::store::PostgresStore;
 
 const CONNECTIONS: u32 = 6;
-/// How long a verb may take, with a connection that has to be made: less than a sender waits for its answer.
+/// How long an operation may take, including a new connection. Shorter than the time that a sender waits for a
+/// response.
 const ANSWER: Duration = Duration::from_secs(3);
-/// How often a verb is put again: after a restart of the server every connection of the pool is broken.
+/// How often an operation is tried: after a restart of the server every connection of the pool is broken.
 const TRIES: u32 = 2 * CONNECTIONS;
 
-/// In one round trip. An answer must outlast a crash, whatever the server, the role or the pool says; a setting
-/// that is stronger stays.
+/// Sent in one round trip. A commit must survive a crash, whatever the server, the role or the pooler sets. A
+/// stronger setting is kept.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED;
     SELECT set_config('synchronous_commit', CASE current_setting('synchronous_commit')
         WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, true),
@@ -49,12 +50,12 @@ struct Inner {
 
 impl Postgres {
     pub(super) fn new(url: &str) -> Result<Self, ConfigError> {
-        // It knows the parameters, and says what is wrong.
+        // The store checks the parameters and reports errors.
         PostgresStore::new(url).map_err(|error| ConfigError::new("queue", text(&error)))?;
         let mut options = PgConnectOptions::from_str(url)
             .map_err(|error| ConfigError::new("queue", format!("is not a URL: {error}")))?
             .statement_cache_capacity(0)
-            // A pooler may refuse parameters of the start that it does not know.
+            // A pooler may refuse startup parameters that it does not know.
             .extra_float_digits(None)
             .disable_statement_logging();
         if options.get_application_name().is_none() {
@@ -63,13 +64,13 @@ impl Postgres {
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(ANSWER)
-            // One that broke is replaced when that is found out.
+            // A broken connection is replaced when a statement fails.
             .test_before_acquire(false)
             .connect_lazy_with(options);
         Ok(Self(Arc::new(Inner { pool, is_migrated: AtomicBool::new(false) })))
     }
 
-    /// Does something in a transaction.
+    /// Runs a closure in a transaction.
     async fn run<T, F>(&self, mut question: F) -> Result<T, QueueError>
     where
         T: Send + 'static,
@@ -98,7 +99,7 @@ impl Postgres {
         answered.unwrap_or_else(|_| Err(QueueError::new("the calling runtime has ended")))
     }
 
-    /// Nothing to do: the row is new without the body, and the old one goes when PostgreSQL vacuums.
+    /// Does nothing: the new row version has no body, and VACUUM removes the old one.
     fn erased(&self) {}
 
     async fn scrub_disk(&self) -> Result<(), QueueError> {
@@ -125,7 +126,7 @@ impl Inner {
         });
         let answered = asked.await.map_err(late).flatten();
         if answered.as_ref().is_err_and(is_broken) {
-            // Not back to the pool, which would wait for what it has to say.
+            // Not returned to the pool, which would wait for the rest of its answer.
             drop(PoolConnection::<PgDatabase>::detach(connection));
         }
         answered
@@ -151,18 +152,18 @@ impl Inner {
     fn may_try_again(&self, error: &sqlx::Error) -> bool {
         let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
         match code.as_deref() {
-            // Somebody dropped the table, or restored a database without it.
+            // The table was dropped, or a backup without it was restored.
             Some("42P01") => {
                 self.is_migrated.store(false, Ordering::Relaxed);
                 true
             }
-            // It could not be done beside what others did.
+            // The transaction conflicted with another one.
             Some("40001" | "40P01") => true,
             _ => is_broken(error),
         }
     }
 
-    /// What PostgreSQL says, and where it is. Of the rest of its options one is the password.
+    /// Builds the error from PostgreSQL's text and the location. The other options include the password.
     fn failure(&self, error: sqlx::Error) -> QueueError {
         let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
         let hint = match code.as_deref() {
@@ -188,12 +189,12 @@ impl Inner {
     }
 }
 
-/// Whether the connection is of no use any more.
+/// Whether the connection can no longer be used.
 fn is_broken(error: &sqlx::Error) -> bool {
     use sqlx::Error::{Io, Protocol, Tls, WorkerCrashed};
     match error.as_database_error().map(|error| error.code()) {
         None => matches!(error, Io(_) | Protocol(_) | Tls(_) | WorkerCrashed),
-        // The server shuts down, crashed, starts, ends this connection, or has become a standby.
+        // The server is shutting down, has crashed, is starting, ends this connection, or has become a standby.
         Some(Some(code)) => {
             matches!(&*code, "57P01" | "57P02" | "57P03" | "57P05" | "08P01" | "25006")
         }
@@ -209,7 +210,7 @@ impl fmt::Debug for Postgres {
     }
 }
 
-/// What is wrong, without the name of the store's setting.
+/// The text of the error, without the name of the store's setting.
 fn text(error: &ConfigError) -> String {
     let text = error.to_string();
     text.strip_prefix("store: ").unwrap_or(&text).to_owned()

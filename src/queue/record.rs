@@ -1,4 +1,4 @@
-//! What is in a queue, without the bodies.
+//! The contents of a queue, without the bodies.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,28 +8,28 @@ use time::OffsetDateTime;
 use crate::escaped::Escaped;
 use crate::store::Key;
 
-/// How a job stands.
+/// The state of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum JobState {
-    /// It is due, or waits for its next attempt.
+    /// The job is due, or waits for its next attempt.
     Waiting,
-    /// A worker runs it, and its lease is good.
+    /// A worker runs the job, and its lease has not ended.
     Running,
-    /// It has succeeded, or was dropped by hand. Its key stays for the retention.
+    /// The job has succeeded, or was dropped by hand. Its key is kept for the retention.
     Done,
-    /// It has used up its attempts, or cannot succeed. It stays until it is retried or dropped by hand.
+    /// The job has used up its attempts, or cannot succeed. It stays until it is retried or dropped by hand.
     Dead,
-    /// It was written by another version of this crate. It is left as it is.
+    /// The job was written by another version of this crate, and is left unchanged.
     Unreadable,
 }
 
 impl JobState {
-    /// All of them, in the order of the numbers that `LIST` in `statements::sqlite` has for them.
+    /// All states, in the order of their numbers in `LIST` in `statements::sqlite`.
     pub const ALL: [Self; 5] =
         [Self::Waiting, Self::Running, Self::Done, Self::Dead, Self::Unreadable];
 
-    /// A word for it: `waiting`, `running`, `done`, `dead`, `unreadable`.
+    /// Returns the name of the state: `waiting`, `running`, `done`, `dead`, `unreadable`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -51,19 +51,19 @@ impl JobState {
     }
 }
 
-/// A job as it stands in the queue: everything but its body.
+/// A job in the queue: everything but its body.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct JobRecord {
     /// Its number, for [`retry`](super::Queue::retry) and [`drop`](super::Queue::drop).
     pub id: i64,
-    /// How it stands.
+    /// Its state.
     pub state: JobState,
     /// The key of the delivery.
     pub key: Key,
-    /// Which sender it came from.
+    /// The sender: the name of its provider.
     pub sender: String,
-    /// The webhook it was sent by, where the layer was made for several.
+    /// The webhook that sent it, if the layer was made for several.
     pub webhook_id: Option<String>,
     /// The delivery id as the sender wrote it.
     pub delivery_id: Option<String>,
@@ -71,17 +71,17 @@ pub struct JobRecord {
     pub kind: Option<String>,
     /// How many runs have failed.
     pub failed: u32,
-    /// How many runs were lost: their process died, or lost its lease.
+    /// How many runs were lost: the process died, or could not renew the lease.
     pub lost: u32,
     /// Why the last run failed, or why the job is dead. It may quote a little of the payload.
     pub reason: Option<String>,
-    /// How long the body is in bytes; `None` once it is erased.
+    /// The length of the body in bytes. `None` once it is erased.
     pub body_bytes: Option<u64>,
     /// When it was stored, by the clock of the database.
     pub stored_at: Option<OffsetDateTime>,
-    /// When it is due; of a running job, when its lease ends.
+    /// When it is due. For a running job, when its lease ends.
     pub run_at: Option<OffsetDateTime>,
-    /// When it was done or dead.
+    /// When it became done or dead.
     pub settled_at: Option<OffsetDateTime>,
 }
 
@@ -99,7 +99,7 @@ impl fmt::Debug for JobRecord {
     }
 }
 
-/// How much is in a queue.
+/// The number of jobs in a queue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Depth {
@@ -109,6 +109,6 @@ pub struct Depth {
     pub running: u64,
     /// Jobs that are dead, until they are retried or dropped by hand.
     pub dead: u64,
-    /// How long ago the oldest job was stored that is not done and not dead. `None` if there is none.
+    /// How long ago the oldest job that is neither done nor dead was stored. `None` if there is none.
     pub oldest: Option<Duration>,
 }

@@ -1,4 +1,4 @@
-//! A file: what is asked while the disk is busy shares the next commit.
+//! SQLite: operations that arrive while the disk is busy share the next commit.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -23,17 +23,17 @@ use super::statements::{INDEXES, TABLE_SQLITE};
 use crate::config_error::ConfigError;
 use crate::store::SqliteStore;
 
-/// How long a transaction may wait for other processes that write: with what waits before it, less than a sender
-/// waits for its answer.
+/// How long a transaction may wait for other processes that write. Together with the wait in the queue, this is
+/// shorter than the time that a sender waits for a response.
 const BUSY: Duration = Duration::from_secs(1);
-/// How many questions share a transaction at most.
+/// The maximum number of operations in a transaction.
 const AT_ONCE: usize = 256;
 
 mod verbs {
     crate::queue::verbs::verbs!(sqlx::sqlite::SqliteConnection, super::SqliteRow, sqlite, true);
 }
 
-/// One connection, on which the transactions follow each other.
+/// One connection, which runs one transaction after another.
 #[derive(Clone)]
 pub(super) struct Sqlite(Arc<Inner>);
 
@@ -42,13 +42,13 @@ struct Inner {
     options: SqliteConnectOptions,
     waiting: StdMutex<Vec<Box<dyn Op>>>,
     connection: Mutex<Option<SqliteConnection>>,
-    /// Whether the write-ahead log may hold a body that was erased: also what an earlier process left.
+    /// Whether the write-ahead log may contain an erased body, possibly from an earlier process.
     has_erased: AtomicBool,
 }
 
 impl Sqlite {
     pub(super) fn new(url: &str) -> Result<Self, ConfigError> {
-        // It knows what a file to write to is, and says what is wrong.
+        // The store checks the path and reports errors.
         SqliteStore::new(url).map_err(|error| ConfigError::new("queue", text(&error)))?;
         let options = match url.starts_with("sqlite:") {
             true => SqliteConnectOptions::from_str(url)
@@ -59,10 +59,10 @@ impl Sqlite {
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
-            // What is erased is overwritten with zeros.
+            // Overwrites erased data with zeros.
             .pragma("secure_delete", "ON")
             .busy_timeout(BUSY)
-            // The caller logs a statement that failed, and knows what that means.
+            // The caller logs failed statements, with their consequences.
             .disable_statement_logging();
         let path = options.get_filename().to_path_buf();
         Ok(Self(Arc::new(Inner {
@@ -74,7 +74,7 @@ impl Sqlite {
         })))
     }
 
-    /// Does something in a transaction, together with what others want meanwhile.
+    /// Runs a closure in a transaction that it shares with other operations.
     async fn run<T, F>(&self, question: F) -> Result<T, QueueError>
     where
         T: Send + 'static,
@@ -85,7 +85,7 @@ impl Sqlite {
         let (to, from) = oneshot::channel();
         self.waiting().push(Box::new(Asked { question, answer: None, to }));
         let inner = Arc::clone(&self.0);
-        // In a task, which a caller that gives up does not end in the middle of others' questions.
+        // In a task, so that a caller that gives up does not end the operations of others.
         tokio::spawn(async move { inner.answer().await });
         from.await.unwrap_or_else(|_| Err(QueueError::new("the calling runtime has ended")))
     }
@@ -98,7 +98,7 @@ impl Sqlite {
         self.0.has_erased.store(true, Ordering::Relaxed);
     }
 
-    /// Empties the write-ahead log, in which an erased body may still be.
+    /// Empties the write-ahead log, which may still contain an erased body.
     async fn scrub_disk(&self) -> Result<(), QueueError> {
         if !self.0.has_erased.swap(false, Ordering::Relaxed) {
             return Ok(());
@@ -111,7 +111,7 @@ impl Sqlite {
             }
             None => Ok((1, 0, 0)),
         };
-        // Not open, or another process reads from it: next time.
+        // If the database is not open, or another process reads it, this is repeated later.
         if !matches!(scrubbed, Ok((0, ..))) {
             self.erased();
         }
@@ -120,7 +120,7 @@ impl Sqlite {
 }
 
 impl Inner {
-    /// Answers what waits. Another task may have done it already.
+    /// Runs the waiting operations, unless another task has done so already.
     async fn answer(&self) {
         let mut connection = self.connection.lock().await;
         let mut ops = {
@@ -135,7 +135,7 @@ impl Inner {
         match self.transact(&mut connection, &mut ops).await {
             Ok(()) => ops.into_iter().for_each(Op::tell),
             Err(error) => {
-                // Whatever it was: the next question finds out with a new connection.
+                // Whatever the cause was, the next operation opens a new connection.
                 *connection = None;
                 let error = Arc::new(self.failure(error));
                 ops.into_iter().for_each(|op| op.fail(&error));
@@ -143,7 +143,7 @@ impl Inner {
         }
     }
 
-    /// Nothing is told before this has returned: then it is on the disk.
+    /// No caller receives its answer before this has returned, because only then is it on the disk.
     async fn transact(
         &self,
         connection: &mut Option<SqliteConnection>,
@@ -162,7 +162,7 @@ impl Inner {
 
     async fn open(&self) -> Result<SqliteConnection, sqlx::Error> {
         let mut connection = SqliteConnection::connect_with(&self.options).await?;
-        // A build of SQLite may ignore a pragma in silence; a promise must not hang on that.
+        // A build of SQLite may silently ignore a pragma, and a guarantee must not depend on that.
         for (pragma, expected) in [("PRAGMA synchronous", 2), ("PRAGMA secure_delete", 1)] {
             let found: i64 = sqlx::query_scalar(pragma).fetch_one(&mut connection).await?;
             if found != expected {
@@ -176,10 +176,10 @@ impl Inner {
         Ok(connection)
     }
 
-    /// What SQLite says, with the file and what to look at.
+    /// Builds the error from SQLite's text, the file, and what to check.
     fn failure(&self, error: sqlx::Error) -> QueueError {
         let code = error.as_database_error().and_then(|error| error.code()?.parse::<u32>().ok());
-        // https://www.sqlite.org/rescode.html; extended codes have the primary one in their low byte.
+        // See https://www.sqlite.org/rescode.html: the low byte of an extended code is the primary code.
         let hint = match code.map(|code| code & 0xff) {
             Some(5 | 6) => ", which another process keeps locked",
             Some(8) => ", which cannot be written to",
@@ -193,15 +193,15 @@ impl Inner {
     }
 }
 
-/// Something to be done in a transaction that others share.
+/// An operation in a shared transaction.
 trait Op: Send {
-    /// Whether nobody waits for it any more: then it need not be done.
+    /// Whether its caller no longer waits, so that it can be skipped.
     fn is_abandoned(&self) -> bool;
     fn put<'c>(
         &'c mut self,
         connection: &'c mut SqliteConnection,
     ) -> BoxFuture<'c, Result<(), sqlx::Error>>;
-    /// The transaction is committed.
+    /// Sends the answer, after the commit.
     fn tell(self: Box<Self>);
     fn fail(self: Box<Self>, error: &Arc<QueueError>);
 }
@@ -233,7 +233,7 @@ where
 
     fn tell(self: Box<Self>) {
         if let Some(answer) = self.answer {
-            // A caller that has given up asks again.
+            // A caller that has given up retries.
             _ = self.to.send(Ok(answer));
         }
     }
@@ -246,14 +246,14 @@ where
 
 crate::queue::engine::impl_engine!(Sqlite);
 
-/// The file, never its contents.
+/// Prints the file, never its contents.
 impl fmt::Debug for Sqlite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "sqlite file {}", self.0.path.display())
     }
 }
 
-/// What is wrong, without the name of the store's setting.
+/// The text of the error, without the name of the store's setting.
 fn text(error: &ConfigError) -> String {
     let text = error.to_string();
     text.strip_prefix("store: ").unwrap_or(&text).to_owned()

@@ -1,13 +1,14 @@
-//! The table and what is asked of it: one text for both databases, which differ in the clock, in the lock and in the
-//! types.
+//! The table and its statements, written once for both databases. The databases differ in the clock, the lock and
+//! the types.
 //!
 //! Times are milliseconds since 1970 by the clock of the database, durations are milliseconds.
 //!
-//! * A claim adds one to `attempt` and moves `run_at` behind the lease. So there is no table of workers and no sweep:
-//!   a job that is `running` and due is one whose run was lost.
-//! * `attempt` is the fence: a run may renew and settle only while it is still the one of the last claim.
-//! * `version` is 1: rows of any other were written by another version of this crate, and are left as they are.
-//! * A job whose run was lost is claimed `alone`, until a run of it has ended.
+//! * A claim adds one to `attempt` and sets `run_at` to the end of the lease. So there is no table of workers and
+//!   no sweep: a job that is `running` and due is one whose run was lost.
+//! * `attempt` is the fence: a run may renew and settle only while its claim is the latest.
+//! * `version` is 1. Rows with any other version were written by another version of this crate, and are left
+//!   unchanged.
+//! * After a lost run, a job is claimed `alone` until one of its runs has ended.
 
 macro_rules! table {
     ($id:literal, $bytes:literal) => {
@@ -66,15 +67,15 @@ pub(super) const INDEXES: [&str; 4] = [
         ON scrapest_webhook_jobs (id) WHERE state = 2",
 ];
 
-/// Whether there is nothing to create. A role that may not create tables can be given one that is there.
+/// Whether the table exists. A role that may not create tables can use an existing one.
 #[cfg(feature = "queue-postgres")]
 pub(super) const MIGRATED: &str = "SELECT to_regclass('scrapest_webhook_jobs') IS NOT NULL";
 
-/// Held to the end of its transaction: `IF NOT EXISTS` alone is not safe to run twice at once.
+/// Held until the end of the transaction: two concurrent `IF NOT EXISTS` can conflict.
 #[cfg(feature = "queue-postgres")]
 pub(super) const MIGRATING: &str = "SELECT pg_advisory_xact_lock(8390876185714271586)";
 
-/// What a run of a job needs to be one that may still settle.
+/// Selects the job only while this run may still settle it.
 macro_rules! of_run {
     () => {
         "WHERE id = $1 AND attempt = $2 AND version = 1"
@@ -113,7 +114,7 @@ macro_rules! claim {
 macro_rules! statements {
     ($name:ident, $now:literal, $lock:literal) => {
         pub(super) mod $name {
-            /// $1 to $10 what is stored, $11 the body. A key that is there already stays as it is.
+            /// $1 to $10 the fields of the job, $11 the body. An existing key is left unchanged.
             pub(in crate::queue) const PUSH: &str = concat!(
                 "INSERT INTO scrapest_webhook_jobs
                     (version, key, sender, webhook, delivery_id, kind, sent_at, content_type,
@@ -126,7 +127,7 @@ macro_rules! statements {
                 ") ON CONFLICT (key) DO NOTHING"
             );
 
-            /// Whether a job is due that must run alone.
+            /// Whether a job that must run alone is due.
             pub(in crate::queue) const LOST_IS_DUE: &str = concat!(
                 "SELECT EXISTS (SELECT 1 FROM scrapest_webhook_jobs
                     WHERE state = 0 AND version = 1 AND run_at <= ",
@@ -134,13 +135,13 @@ macro_rules! statements {
                 " AND (running OR alone))"
             );
 
-            /// $1 how many at most, $2 lease.
+            /// $1 the maximum number of jobs, $2 lease.
             pub(in crate::queue) const CLAIM: &str =
                 claim!($now, $lock, "NOT running AND NOT alone");
             pub(in crate::queue) const CLAIM_LOST: &str =
                 claim!($now, $lock, "(running OR alone)");
 
-            /// $1 how many lost runs make a job dead, $2 the reason.
+            /// $1 the number of lost runs that makes a job dead, $2 the reason.
             pub(in crate::queue) const BURY: &str = concat!(
                 "WITH lost AS MATERIALIZED (
                     SELECT id FROM scrapest_webhook_jobs
@@ -165,7 +166,7 @@ macro_rules! statements {
                 " AND state = 0 AND running"
             );
 
-            /// $1 id, $2 attempt, $3 whether the body stays for now. Told again, it says the same.
+            /// $1 id, $2 attempt, $3 whether the body is kept for now. May be repeated.
             pub(in crate::queue) const DONE: &str = concat!(
                 "UPDATE scrapest_webhook_jobs SET
                     state = 1, running = FALSE, alone = FALSE, reason = NULL,
@@ -176,8 +177,8 @@ macro_rules! statements {
                 " AND (state = 1 OR (state = 0 AND running))"
             );
 
-            /// $1 id, $2 attempt, $3 how long it waits, $4 reason, $5 whether it is dead, $6 after how many failures
-            /// it is. Whether it is dead now.
+            /// $1 id, $2 attempt, $3 the wait, $4 reason, $5 whether it is dead, $6 the number of failures that
+            /// makes it dead. Returns whether it is dead now.
             pub(in crate::queue) const FAIL: &str = concat!(
                 "UPDATE scrapest_webhook_jobs SET
                     failed = failed + 1, running = FALSE, alone = FALSE, reason = $4,
@@ -192,7 +193,7 @@ macro_rules! statements {
                 " AND state = 0 AND running RETURNING state = 2"
             );
 
-            /// $1 id, $2 attempt. The run does not count.
+            /// $1 id, $2 attempt. The run does not count as an attempt.
             pub(in crate::queue) const GIVE_BACK: &str = concat!(
                 "UPDATE scrapest_webhook_jobs SET running = FALSE, run_at = ",
                 $now,
@@ -209,7 +210,7 @@ macro_rules! statements {
                 " WHERE id = $1 AND version = 1 AND NOT running AND state IN (0, 2)"
             );
 
-            /// $1 id. The key stays, so that the delivery is not a job again.
+            /// $1 id. The key is kept, so that the delivery does not become a job again.
             pub(in crate::queue) const DROP: &str = concat!(
                 "UPDATE scrapest_webhook_jobs SET
                     state = 1, body = NULL, reason = 'dropped by hand', settled_at = ",
@@ -217,7 +218,7 @@ macro_rules! statements {
                 " WHERE id = $1 AND version = 1 AND NOT running AND state IN (0, 2)"
             );
 
-            /// $1 how long the bodies of jobs that are done stay.
+            /// $1 how long the bodies of done jobs are kept.
             pub(in crate::queue) const ERASE: &str = concat!(
                 "UPDATE scrapest_webhook_jobs SET body = NULL WHERE id IN (
                     SELECT id FROM scrapest_webhook_jobs
@@ -226,7 +227,7 @@ macro_rules! statements {
                 " - $1 ORDER BY settled_at LIMIT 100)"
             );
 
-            /// $1 how long the keys of jobs that are done stay.
+            /// $1 how long the keys of done jobs are kept.
             pub(in crate::queue) const FORGET: &str = concat!(
                 "DELETE FROM scrapest_webhook_jobs WHERE id IN (
                     SELECT id FROM scrapest_webhook_jobs
@@ -235,7 +236,7 @@ macro_rules! statements {
                 " - $1 ORDER BY settled_at LIMIT 1000)"
             );
 
-            /// Open, running, dead, unreadable; how old the oldest is that is open.
+            /// The number of open, running and dead jobs, and the age of the oldest open one.
             pub(in crate::queue) const DEPTH: &str = concat!(
                 "SELECT
                     (SELECT count(*) FROM scrapest_webhook_jobs WHERE state = 0 AND version = 1),
@@ -249,8 +250,8 @@ macro_rules! statements {
                 " - min(created_at) FROM scrapest_webhook_jobs WHERE state = 0 AND version = 1)"
             );
 
-            /// $1 the state: 0 waiting, 1 running, 2 done, 3 dead, 4 unreadable, or -1 for all; $2 after which id,
-            /// $3 how many.
+            /// $1 the state: 0 waiting, 1 running, 2 done, 3 dead, 4 unreadable, or -1 for all; $2 the id to start
+            /// after, $3 the maximum number of jobs.
             pub(in crate::queue) const LIST: &str = concat!(
                 "SELECT * FROM (
                     SELECT id, key, sender, webhook, delivery_id, kind, attempt, failed, lost, reason,
@@ -269,7 +270,7 @@ macro_rules! statements {
 
 #[cfg(feature = "queue-sqlite")]
 statements!(sqlite, "CAST(unixepoch('subsec') * 1000 AS INTEGER)", "");
-// Not `clock_timestamp()`: an index is of no use for a time that may change from row to row.
+// Not `clock_timestamp()`, which may change from row to row, so that no index can be used.
 #[cfg(feature = "queue-postgres")]
 statements!(
     postgres,
@@ -280,5 +281,5 @@ statements!(
 /// $1 id.
 pub(super) const BODY: &str = "SELECT body FROM scrapest_webhook_jobs WHERE id = $1";
 
-/// $1 a key. What a probe has stored, in the same transaction.
+/// $1 key. Removes the row of a probe, in the same transaction.
 pub(super) const TAKE_BACK: &str = "DELETE FROM scrapest_webhook_jobs WHERE key = $1";

@@ -1,7 +1,7 @@
-//! The verbs, as statements on a connection: written once, for both databases.
+//! The operations, as statements on a connection, written once for both databases.
 
-/// Makes the verbs for the connection `$connection`, whose rows are `$row`, in the statements of `$sql`.
-/// `$persistent` is whether a statement may outlive its transaction.
+/// Defines the operations for the connection type `$connection`, with rows `$row` and statements from `$sql`.
+/// `$persistent` is whether a prepared statement may outlive its transaction.
 macro_rules! verbs {
     ($connection:ty, $row:ty, $sql:ident, $persistent:literal) => {
         use std::time::Duration;
@@ -68,14 +68,14 @@ macro_rules! verbs {
             } else {
                 let is_due = ask!(sql::LOST_IS_DUE).fetch_one(&mut *connection).await?;
                 if is_due.try_get(0)? {
-                    // Nothing new begins, so that it gets its turn.
+                    // Starts no new jobs, so that the worker becomes idle and can run it.
                     return Ok(found);
                 }
             }
             let most = i64::try_from(most).unwrap_or(i64::MAX);
             let rows = ask!(sql::CLAIM).bind(most).bind(millis(lease)).fetch_all(connection);
             found.jobs = rows.await?.iter().map(claimed).collect::<Answer<_>>()?;
-            // The rows come in no order.
+            // The rows are returned in no particular order.
             found.jobs.sort_by_key(|job| (std::cmp::Reverse(job.created_ago), job.id));
             Ok(found)
         }
@@ -227,7 +227,7 @@ macro_rules! verbs {
 
         fn key(row: &$row) -> Answer<Key> {
             let bytes: Vec<u8> = row.try_get("key")?;
-            // A foreign row may have any length.
+            // A row from elsewhere may have a key of any length.
             let mut key = [0; 32];
             let length = bytes.len().min(32);
             key[..length].copy_from_slice(&bytes[..length]);

@@ -1,16 +1,16 @@
-//! What the sender has detected and this receiver has not handled, fetched from the sender's API and handled
-//! now (feature `sender-api`).
+//! Fetches events that the sender has detected and this receiver has not handled from the sender's API, and
+//! handles them now (feature `sender-api`).
 //!
-//! Both senders give up after a few attempts; what was lost while the receiver was down is lost for good unless
-//! somebody asks. A pass does:
+//! Both senders give up after a few attempts. Deliveries that were lost while the receiver was down are lost for
+//! good unless they are fetched. A pass does the following:
 //!
-//! 1. read the sender's log back to [`since`](Reconcile::since), the newest entries first, because the log grows
-//!    at that end while it is read;
-//! 2. take them from the oldest on, and claim each in the receiver's own store, as a delivery of the sender's
-//!    is claimed. What was handled before is known by that, and costs no further call;
-//! 3. fetch what is unknown, and give it to the handler as a [`Delivery`] whose
-//!    [`is_reconciled`](Delivery::is_reconciled) says that it was never signed;
-//! 4. record the success. A pass that is killed is simply begun again.
+//! 1. It reads the sender's log back to [`since`](Reconcile::since), the newest entries first, because the log
+//!    grows at that end meanwhile.
+//! 2. It claims each entry in the receiver's own store, from the oldest on, in the same way as a delivery from the
+//!    sender. The store recognizes entries that were handled before, and they cost no further call.
+//! 3. It fetches the unknown entries, and gives each to the handler as a [`Delivery`] whose
+//!    [`is_reconciled`](Delivery::is_reconciled) is `true`, because it was never signed.
+//! 4. It records the success. A pass that was killed can simply be started again.
 
 mod scrapebadger;
 mod scrapest;
@@ -29,7 +29,7 @@ use crate::provider::{Envelope, Provider};
 use crate::receiver::Receiver;
 use crate::sender_api::{ApiError, ApiErrorKind};
 
-/// What a pass is to look at: a monitor of ScrapeBadger's, or a source of Scrapest's.
+/// The settings of a pass: a monitor of ScrapeBadger's or a source of Scrapest's, and a time.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Reconcile {
@@ -40,65 +40,66 @@ pub struct Reconcile {
 }
 
 impl Reconcile {
-    /// The monitor or source with this id, over the last 24 h.
+    /// Creates a pass for the monitor or source with this id, over the last 24 h.
     pub fn new(of: impl Into<String>) -> Self {
         let since = Duration::from_secs(24 * 3_600);
         Self { of: of.into(), since, only_failed: false, dry_run: false }
     }
 
-    /// How far back to look. At most the receiver's retention: what its store has forgotten would run again.
-    /// Default: 24 h.
+    /// Sets how far back the pass reads. At most the receiver's retention: deliveries that its store has forgotten
+    /// would run again. Default: 24 h.
     pub fn since(self, since: Duration) -> Self {
         Self { since, ..self }
     }
 
-    /// Only what the sender has given up on by its own log. For a store that does not know what was handled, such
-    /// as an empty one. ScrapeBadger only. Default: everything that is unknown here.
+    /// Handles only deliveries that the sender has given up on according to its log. For a store that does not
+    /// know what was handled, for example an empty one. ScrapeBadger only. Default: all deliveries that are
+    /// unknown here.
     pub fn only_failed(self) -> Self {
         Self { only_failed: true, ..self }
     }
 
-    /// Only count what would be handled: nothing is fetched and no handler runs. Each unknown entry is claimed
-    /// and given back, so its next attempt counts one more.
+    /// Only counts what would be handled: nothing is fetched and no handler runs. Each unknown entry is claimed
+    /// and released, so its attempt number grows by one.
     pub fn dry_run(self) -> Self {
         Self { dry_run: true, ..self }
     }
 }
 
-/// What a pass has found and done.
+/// The result of a pass.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Reconciled {
-    /// How many entries of the log were looked at.
+    /// How many entries of the log were checked.
     pub looked_at: u64,
     /// How many of them were handled before.
     pub known: u64,
-    /// How many were missing and are handled now; in a dry run, how many would be.
+    /// How many were missing and are handled now. In a dry run, how many would be handled.
     pub missing: u64,
-    /// How many cannot be handled any more, because the sender does not have the tweet any longer.
+    /// How many can no longer be handled, because the sender no longer has the tweet.
     pub gone: u64,
-    /// How many were not handled: the handler failed, another attempt runs, or the store does not answer. The next
-    /// pass takes them.
+    /// How many were not handled because the handler failed, another attempt is running, or the store does not
+    /// answer. The next pass retries them.
     pub left: u64,
-    /// How many requests the sender's API was asked.
+    /// How many requests to the sender's API were made.
     pub calls: u64,
 }
 
 impl Reconciled {
-    /// Whether nothing is left to do.
+    /// Whether no entry is left for the next pass.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.left == 0
     }
 }
 
-/// Why a pass could not be made, or not to its end. What it had handled by then is recorded.
+/// Why a pass did not start or did not finish. The deliveries that it had handled by then are recorded.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ReconcileError {
     /// The receiver's settings do not allow it.
     Config(ConfigError),
-    /// The sender's API could not be asked.
+    /// A call to the sender's API failed.
     Api(ApiError),
 }
 
@@ -147,7 +148,8 @@ impl Reconcile {
         Ok(())
     }
 
-    /// One entry of the log. What the sender no longer has is counted; an API that fails ends the pass.
+    /// Processes one entry of the log. An event that the sender no longer has is counted; a failing API ends the
+    /// pass.
     async fn take<P, Fetch, Work, E>(
         &self,
         receiver: &Arc<Receiver<P>>,
@@ -162,7 +164,7 @@ impl Reconcile {
         Work: Future<Output = Result<(), E>>,
         E: fmt::Display,
     {
-        // The application does not want it: its delivery would not have run either.
+        // The application filters this event, so a regular delivery would not have run either.
         if envelope.filtered {
             return Ok(());
         }

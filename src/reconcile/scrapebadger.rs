@@ -1,4 +1,4 @@
-//! ScrapeBadger: its delivery log has neither the body nor the delivery id, so a tweet is known by its id.
+//! ScrapeBadger: its delivery log has neither the body nor the delivery id, so a tweet is identified by its id.
 
 use std::fmt;
 use std::future::Future;
@@ -19,18 +19,19 @@ use crate::scrapebadger::ScrapeBadger;
 use crate::scrapebadger::api::{Client, LogEntry, LogPage, LogQuery, Order};
 use crate::sender_api::ApiError;
 
-/// A status of the sender's log.
+/// A status in the sender's log.
 const FAILED: &str = "webhook_failed";
 
 impl WebhookLayer<ScrapeBadger> {
-    /// Handles what the log of a monitor has and this receiver has not handled, as far as its store knows. It needs
-    /// [`with_once_per(Once::Tweet)`](Self::with_once_per) here and in the receiver of the sender's
-    /// deliveries, and the same store and namespace.
+    /// Handles the entries in the log of a monitor that this receiver has not handled, according to its store.
+    /// [`with_once_per(Once::Tweet)`](Self::with_once_per) must be set here and in the receiver of the sender's
+    /// deliveries, and both must use the same store and namespace.
     ///
     /// # Errors
     ///
-    /// [`ReconcileError::Config`] where the settings do not allow it, [`ReconcileError::Api`] when the sender's API
-    /// cannot be asked. What was handled by then is recorded; begin again.
+    /// [`ReconcileError::Config`] if the settings do not allow it, [`ReconcileError::Api`] if a call to the
+    /// sender's API fails. The deliveries that were handled by then are recorded, so the pass can be started
+    /// again.
     ///
     /// ```no_run
     /// use scrapest_webhook::scrapebadger::api::{ApiKey, Client};
@@ -100,7 +101,7 @@ async fn entries(client: &Client, what: &Reconcile) -> Result<Vec<LogEntry>, Api
         let LogPage { logs, page_size, .. } = client.log(&query, page).await?;
         let is_full = logs.len() as u64 >= u64::from(page_size);
         let is_last = !is_full || logs.last().is_none_or(|entry| entry.detected_at < since);
-        // An entry that came meanwhile has pushed others to a later page, where they are read again.
+        // New entries push others to a later page, where they are read again.
         let new = logs
             .into_iter()
             .filter(|entry| entry.detected_at >= since && tweets.insert(entry.tweet_id.clone()));
@@ -113,7 +114,7 @@ async fn entries(client: &Client, what: &Reconcile) -> Result<Vec<LogEntry>, Api
     Ok(found)
 }
 
-/// A body in the form of contract 1: what the log says, and the tweet as the API has it.
+/// Builds a body in the form of contract 1 from the log entry and the tweet from the API.
 fn body(entry: &LogEntry, tweet: &RawValue) -> Bytes {
     #[derive(Serialize)]
     struct Body<'a> {
@@ -145,6 +146,6 @@ fn body(entry: &LogEntry, tweet: &RawValue) -> Bytes {
         latency_ms: entry.latency_ms,
         tweet,
     };
-    // Strings, numbers, and times that came from RFC 3339: writing them cannot fail.
+    // It has only strings, numbers, and times that were parsed from RFC 3339, so serialization cannot fail.
     serde_json::to_vec(&body).unwrap_or_default().into()
 }

@@ -1,4 +1,5 @@
-//! Scrapest: its history has the messages of a source as its webhooks post them, known by source and message id.
+//! Scrapest: its history has the messages of a source as its webhooks post them, identified by source and message
+//! id.
 
 use std::fmt;
 use std::future::Future;
@@ -17,14 +18,15 @@ use crate::scrapest::Scrapest;
 use crate::scrapest::api::{Client, HistoryQuery, Message};
 
 impl WebhookLayer<Scrapest> {
-    /// Handles what the history of a source has and this receiver has not handled, as far as its store knows. A message
-    /// is known by its source and its id: that is the delivery id of a `SourceEvent` where no header gives one. Needs the
-    /// same store and namespace as the receiver of the sender's deliveries.
+    /// Handles the messages in the history of a source that this receiver has not handled, according to its store.
+    /// A message is identified by its source and its id, which are the delivery id of a `SourceEvent` that has
+    /// none in a header. The store and namespace must be those of the receiver of the sender's deliveries.
     ///
     /// # Errors
     ///
-    /// [`ReconcileError::Config`] where the settings do not allow it, [`ReconcileError::Api`] when the sender's API
-    /// cannot be asked. What was handled by then is recorded; begin again.
+    /// [`ReconcileError::Config`] if the settings do not allow it, [`ReconcileError::Api`] if a call to the
+    /// sender's API fails. The deliveries that were handled by then are recorded, so the pass can be started
+    /// again.
     pub async fn reconcile<H, F, E>(
         &self,
         client: &Client,
@@ -65,7 +67,7 @@ impl WebhookLayer<Scrapest> {
     }
 }
 
-/// A `SourceEvent`, as a webhook posts it.
+/// Builds a `SourceEvent`, as a webhook posts it.
 fn body(message: &Message) -> Bytes {
     #[derive(Serialize)]
     struct Body<'a> {
@@ -82,6 +84,6 @@ fn body(message: &Message) -> Bytes {
         timestamp: (message.created_at.unix_timestamp_nanos() / 1_000_000) as i64,
         payload: &message.raw_payload,
     };
-    // Strings and a number: writing them cannot fail.
+    // It has only strings and a number, so serialization cannot fail.
     serde_json::to_vec(&body).unwrap_or_default().into()
 }

@@ -3,14 +3,14 @@
 use crate::json::{self, Field};
 use crate::provider::{Envelope, Headers, Message, Provider, Timestamp};
 
-/// ScrapeBadger's two published contracts, both accepted by one layer. It has no settings: the sender documents
-/// everything that is needed.
+/// ScrapeBadger's two published contracts, both accepted by one layer. It has no settings, because the sender's
+/// documentation is complete.
 ///
-/// Contract 1 is from the site's documentation and the official SDKs for Python and Node, contract 2 from the API's
-/// documentation. They differ in the names of the headers and of some fields. The
-/// signature is HMAC-SHA256 over the raw body in both; the ids and the event's header are not signed, so
-/// the kind is read from the body. The timestamp is `detected_at`, of the first detection, which every
-/// retry repeats; a test event may have none.
+/// Contract 1 is from the site's documentation and the official SDKs for Python and Node, contract 2 from the
+/// API's documentation. They differ in the names of the headers and of some fields. In both, the signature is
+/// HMAC-SHA256 over the raw body. The ids and the event header are not signed, so the kind is read from the body.
+/// The timestamp is `detected_at`, the time of the first detection, which every retry repeats. A test event may
+/// lack it.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct ScrapeBadger {}
@@ -28,13 +28,13 @@ impl Provider for ScrapeBadger {
         super::event::KINDS
     }
 
-    /// Only contract 2 has one.
+    /// Only contract 2 has a header with the webhook's id.
     fn webhook_id<'a>(&self, headers: Headers<'a>) -> Option<&'a [u8]> {
         headers.get("x-webhook-id")
     }
 
     fn envelope<'a>(&self, message: &Message<'a>) -> Envelope<'a> {
-        // A body that may lack a time is read to its end.
+        // If the body may have no timestamp, it is read to its end.
         let [kind_1, kind_2, detected_at, tweet_id] = json::fields(
             message.body(),
             ["type", "event", "detected_at", "tweet_id"],

@@ -1,4 +1,4 @@
-//! The events, as a handler gets them.
+//! The events, as a handler receives them.
 
 use std::fmt;
 
@@ -33,7 +33,7 @@ pub(super) const KINDS: &[&str] = &[TWEET, TWEET_DETECTED, TEST];
 ///         // The sender's test button.
 ///         Event::Test(_) => {}
 ///         // A kind that the sender has added since; its bytes are in `unknown.raw`.
-///         Event::Unknown(unknown) => println!("not looked at: {:?}", unknown.kind),
+///         Event::Unknown(unknown) => println!("ignored: {:?}", unknown.kind),
 ///         _ => {}
 ///     }
 ///     StatusCode::NO_CONTENT
@@ -41,13 +41,12 @@ pub(super) const KINDS: &[&str] = &[TWEET, TWEET_DETECTED, TEST];
 /// # let _: axum::routing::MethodRouter = axum::routing::post(on_event);
 /// ```
 ///
-/// It is an extractor. Do not wrap it in `Json`: its `Deserialize` reads the stored form, not what the sender sends.
+/// It is an extractor. Do not wrap it in `Json`: its `Deserialize` reads the stored form, not the sender's form.
 ///
 /// # Stored form
 ///
-/// Serialized, an event has a form of its own, for a queue or a table: `{"tweet": {…}}`, with the fields of the event as
-/// they are named here. It comes back from JSON as it was. To decode a body as it was sent, use
-/// [`from_body`](Self::from_body).
+/// A serialized event has its own form, for a queue or a table: `{"tweet": {…}}`, with the fields named as here.
+/// It is read back from JSON unchanged. To decode a body as it was sent, use [`from_body`](Self::from_body).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 #[expect(
@@ -58,22 +57,22 @@ pub enum Event {
     /// `"type": "tweet"`, or `"event": "tweet.detected"`: a monitor or a filter rule has found a tweet.
     #[serde(rename = "tweet")]
     Tweet(TweetEvent),
-    /// `"type": "test"`: somebody has asked the sender to try the webhook out.
+    /// `"type": "test"`: a user has triggered the sender's test of the webhook.
     #[serde(rename = "test")]
     Test(TestEvent),
-    /// Any other kind. A known kind that cannot be read is an error, never this.
+    /// Any other kind. A known kind that cannot be read is an error, never `Unknown`.
     #[serde(rename = "unknown")]
     Unknown(UnknownEvent),
 }
 
 impl Event {
-    /// The event of a stored body, say in the worker behind a queue, with the kind that
-    /// [`Delivery::kind`] said. Nothing is verified here: that was done before there was a [`Delivery`].
+    /// Decodes the event from a stored body, for example in the worker of a queue, with the kind from
+    /// [`Delivery::kind`]. Nothing is verified here: that was done before the [`Delivery`] was created.
     ///
     /// # Errors
     ///
-    /// [`EventErrorKind::Payload`](crate::EventErrorKind::Payload) when the kind is known and the body
-    /// is not as it should be for it, and when there is no kind and the body is no JSON.
+    /// [`EventErrorKind::Payload`](crate::EventErrorKind::Payload) if the kind is known and the body does not
+    /// match it, and if there is no kind and the body is not JSON.
     pub fn from_body(kind: Option<&str>, body: &Bytes) -> Result<Self, EventError> {
         match kind {
             Some(TWEET | TWEET_DETECTED) => body::tweet(body).map(Self::Tweet),
@@ -82,8 +81,8 @@ impl Event {
         }
     }
 
-    /// The kind: `tweet` for both contracts, `test`, or what an unknown event's body names. What the
-    /// body of a tweet says is in [`Delivery::kind`].
+    /// Returns the kind: `tweet` for both contracts, `test`, or the kind that the body of an unknown event names.
+    /// [`Delivery::kind`] has the kind as the body of a tweet names it.
     #[must_use]
     pub fn kind(&self) -> Option<&str> {
         match self {
@@ -93,7 +92,7 @@ impl Event {
         }
     }
 
-    /// The tweet, if it is one that was found.
+    /// Returns the tweet of a [`TweetEvent`].
     #[must_use]
     pub fn tweet(&self) -> Option<&Tweet> {
         match self {
@@ -108,9 +107,9 @@ impl TryFrom<&Delivery> for Event {
 
     /// # Errors
     ///
-    /// As [`from_body`](Event::from_body), and
-    /// [`EventErrorKind::WrongSender`](crate::EventErrorKind::WrongSender) when the delivery is not
-    /// from ScrapeBadger.
+    /// The errors of [`from_body`](Event::from_body), and
+    /// [`EventErrorKind::WrongSender`](crate::EventErrorKind::WrongSender) if the delivery is not from
+    /// ScrapeBadger.
     fn try_from(delivery: &Delivery) -> Result<Self, EventError> {
         if delivery.sender() != SENDER {
             return Err(EventError::wrong_sender(delivery.sender(), SENDER));
@@ -119,74 +118,73 @@ impl TryFrom<&Delivery> for Event {
     }
 }
 
-/// A monitor or a filter rule has found a tweet. The fields are documented by the sender, except where
-/// it says otherwise.
+/// A monitor or a filter rule has found a tweet. The fields are documented by the sender, except where noted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct TweetEvent {
-    /// The monitor that found it (`monitor_id`).
+    /// The id of the monitor that found it (`monitor_id`).
     pub monitor_id: Option<String>,
-    /// How that monitor is called (`monitor_name`); only in a `tweet.detected`.
+    /// The name of that monitor (`monitor_name`). Only in a `tweet.detected`.
     pub monitor_name: Option<String>,
-    /// The filter rule that found it (`rule_id`), if it was one. Not documented, but in the sender's SDK.
+    /// The filter rule that found it (`rule_id`), if any. Not documented, but in the sender's SDK.
     pub rule_id: Option<String>,
-    /// The tag of the filter rule that found it (`tag`), if it was one.
+    /// The tag of the filter rule that found it (`tag`), if any.
     pub tag: Option<String>,
-    /// The tweet's id as it stands beside the tweet (`tweet_id`); the same as [`Tweet::id`].
+    /// The tweet's id outside the tweet (`tweet_id`). The same as [`Tweet::id`].
     pub tweet_id: Option<String>,
-    /// The tweet's address (`tweet_url`); only in a `tweet.detected`.
+    /// The tweet's URL (`tweet_url`). Only in a `tweet.detected`.
     pub tweet_url: Option<String>,
-    /// The handle of who tweeted it, without `@` (`author_username`).
+    /// The author's handle, without `@` (`author_username`).
     pub author_username: Option<String>,
-    /// When it was tweeted (`tweet_published_at`), in UTC.
+    /// When the tweet was posted (`tweet_published_at`), in UTC.
     #[serde(default, with = "rfc3339::option")]
     pub tweet_published_at: Option<OffsetDateTime>,
-    /// When the sender first saw it (`detected_at`), in UTC; the same in every attempt at the delivery.
+    /// When the sender first saw it (`detected_at`), in UTC. The same in every attempt at the delivery.
     #[serde(default, with = "rfc3339::option")]
     pub detected_at: Option<OffsetDateTime>,
-    /// From the one to the other in milliseconds (`latency_ms`), as the sender measured it.
+    /// The time between posting and detection in milliseconds (`latency_ms`), as the sender measured it.
     pub latency_ms: Option<i64>,
     /// The tweet (`tweet`, or `tweet_data`).
     pub tweet: Tweet,
 }
 
-/// A tweet. The fields are documented by the sender; of those with two sources, which belong to the two
-/// contracts, the first named is taken.
+/// A tweet. The fields are documented by the sender. If a field has two sources (one per contract), the first that
+/// is present is used.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Tweet {
-    /// The tweet's id (`id`), exactly; an integer on the wire is written out in decimal.
+    /// The tweet's id (`id`), exactly. An integer is converted to decimal digits.
     pub id: String,
-    /// The text (`text`, or `tweet_text` beside the tweet).
+    /// The text (`text`, or `tweet_text` outside the tweet).
     pub text: Option<String>,
-    /// When it was tweeted (`created_at`), in UTC.
+    /// When the tweet was posted (`created_at`), in UTC.
     #[serde(default, with = "rfc3339::option")]
     pub created_at: Option<OffsetDateTime>,
-    /// The id of who tweeted it (`user_id`, or `user.id`).
+    /// The author's id (`user_id`, or `user.id`).
     pub user_id: Option<String>,
-    /// The handle of who tweeted it, without `@` (`username`, or `user.username`).
+    /// The author's handle, without `@` (`username`, or `user.username`).
     pub username: Option<String>,
-    /// The displayed name of who tweeted it (`user_name`, or `user.name`).
+    /// The author's displayed name (`user_name`, or `user.name`).
     pub user_name: Option<String>,
-    /// How many likes it has (`favorite_count`).
+    /// The number of likes (`favorite_count`).
     pub favorite_count: Option<u64>,
-    /// How often it was retweeted (`retweet_count`).
+    /// The number of retweets (`retweet_count`).
     pub retweet_count: Option<u64>,
-    /// How many replies it has (`reply_count`).
+    /// The number of replies (`reply_count`).
     pub reply_count: Option<u64>,
-    /// Pictures and videos (`media`), as sent: the shape of an item is not published. An integer beyond
-    /// 64 bits is rounded here; the raw body has it exactly.
+    /// Pictures and videos (`media`), as sent: the schema of an item is not published. An integer beyond 64 bits
+    /// is rounded here; the raw body has it exactly.
     #[serde(default)]
     pub media: Vec<Value>,
-    /// Links (`urls`), as sent: as for [`media`](Self::media).
+    /// Links (`urls`), as sent, like [`media`](Self::media).
     #[serde(default)]
     pub urls: Vec<Value>,
-    /// Hashtags (`hashtags`), as sent: as for [`media`](Self::media).
+    /// Hashtags (`hashtags`), as sent, like [`media`](Self::media).
     #[serde(default)]
     pub hashtags: Vec<Value>,
 }
 
-/// Somebody has asked the sender to try the webhook out. What else is in its body is not published.
+/// A user has triggered the sender's test of the webhook. The other fields of its body are not published.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct TestEvent {
@@ -195,7 +193,7 @@ pub struct TestEvent {
     pub raw: Bytes,
 }
 
-/// Without the body.
+/// Omits the body.
 impl fmt::Debug for TestEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TestEvent").field("raw", &format_args!("{} bytes", self.raw.len())).finish()

@@ -1,13 +1,11 @@
-//! ScrapeBadger: its events, as types.
+//! ScrapeBadger's events, as types.
 //!
-//! The sender documents two contracts, whose bodies differ: one has `"type": "tweet"` and a `tweet`,
-//! the other `"event": "tweet.detected"` and `tweet_data`. Both are read into one [`TweetEvent`] with
-//! one [`Tweet`]. The fields are documented by the sender, but not all of them are in every body (a
-//! delivery made by a filter rule has fewer), so only the tweet's id is required: a field that is
-//! missing or `null` is `None`, a list empty.
+//! The sender documents two contracts, whose bodies differ: one has `"type": "tweet"` and a `tweet`, the other
+//! `"event": "tweet.detected"` and `tweet_data`. Both are read into one [`TweetEvent`] with one [`Tweet`]. The
+//! fields are documented by the sender, but some bodies lack some of them (a delivery from a filter rule has
+//! fewer), so only the tweet's id is required. A field that is missing or `null` is `None`; a list is empty.
 //!
-//! What is not read into a field is not lost: it is in the raw body,
-//! [`Delivery::body`](crate::Delivery::body).
+//! Data that is not read into a field is still in the raw body, [`Delivery::body`](crate::Delivery::body).
 //!
 //! ```
 //! use scrapest_webhook::scrapebadger::Event;
@@ -39,5 +37,5 @@ pub use self::dialect::ScrapeBadger;
 pub use self::event::{Event, TestEvent, Tweet, TweetEvent};
 pub use crate::event::UnknownEvent;
 
-/// How the sender is called in a [`Delivery`](crate::Delivery).
+/// The sender's name in a [`Delivery`](crate::Delivery).
 pub(crate) const SENDER: &str = "scrapebadger";

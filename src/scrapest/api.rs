@@ -1,7 +1,7 @@
-//! A client of Scrapest's history (feature `sender-api`): what a source has sent, to be read again.
+//! A client for Scrapest's history (feature `sender-api`), which returns the past messages of a source.
 //!
-//! The sender documents one call, `GET /account/history/{id}`, with at most 30 requests per minute: the first
-//! pause after a 429 is 2 s, unless the sender names another.
+//! The sender documents one call, `GET /account/history/{id}`, with at most 30 requests per minute. The first
+//! pause after a 429 is therefore 2 s, unless the sender asks for another.
 //!
 //! ```no_run
 //! use scrapest_webhook::scrapest::api::{ApiKey, Client, HistoryQuery};
@@ -28,10 +28,10 @@ use crate::json::Id;
 use crate::sender_api::{Api, Call, Sealed};
 pub use crate::sender_api::{ApiError, ApiErrorKind, ApiKey};
 
-/// A client of Scrapest's API.
+/// A client for Scrapest's API.
 pub type Client = crate::sender_api::Client<Scrapest>;
 
-/// Where the sender has published its API.
+/// The URL of the API, as the sender has published it.
 pub const DEFAULT_URL: &str = Scrapest::URL;
 
 impl Sealed for Scrapest {}
@@ -41,14 +41,14 @@ impl Api for Scrapest {
     const KEY_HEADER: &'static str = "x-api-key";
 }
 
-/// Which part of a source's history is wanted.
+/// Selects a part of a source's history.
 #[derive(Clone, Debug, Default)]
 pub struct HistoryQuery {
     /// Not before this time.
     pub since: Option<OffsetDateTime>,
     /// Not after this time.
     pub until: Option<OffsetDateTime>,
-    /// Where the page before has ended: its [`next_cursor`](HistoryPage::next_cursor).
+    /// The end of the page before: its [`next_cursor`](HistoryPage::next_cursor).
     pub cursor: Option<String>,
 }
 
@@ -58,27 +58,27 @@ pub struct HistoryQuery {
 pub struct HistoryPage {
     /// The messages of this page, at most 100.
     pub data: Vec<Message>,
-    /// Where the next page begins; `None` on the last.
+    /// The start of the next page. `None` on the last page.
     #[serde(rename = "nextCursor")]
     pub next_cursor: Option<String>,
 }
 
-/// A message of a history.
+/// A message in a history.
 #[derive(Clone, Deserialize)]
 #[non_exhaustive]
 pub struct Message {
     /// The entry's id.
     #[serde(deserialize_with = "id")]
     pub id: String,
-    /// The platform: `x`, `fast-x`, `telegram`, `discord`, or one to come.
+    /// The platform: `x`, `fast-x`, `telegram`, `discord`, or a future one.
     pub source: String,
-    /// The message's id, which a delivery has in `mid`.
+    /// The message's id. A delivery has it in `mid`.
     #[serde(rename = "messageId", deserialize_with = "id")]
     pub message_id: String,
-    /// The account's id, which a delivery has in `sid`.
+    /// The account's id. A delivery has it in `sid`.
     #[serde(rename = "sourceId", deserialize_with = "id")]
     pub source_id: String,
-    /// What a delivery has in `payload`, as JSON.
+    /// The payload, as JSON. A delivery has it in `payload`.
     #[serde(rename = "rawPayload")]
     pub raw_payload: Box<RawValue>,
     /// When it was recorded.
@@ -90,7 +90,7 @@ fn id<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Er
     Id::deserialize(deserializer).map(String::from)
 }
 
-/// Without the payload, which may be long and private.
+/// Omits the payload, which may be long and private.
 impl fmt::Debug for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Message")
@@ -103,18 +103,18 @@ impl fmt::Debug for Message {
 }
 
 impl Client {
-    /// A page of the history of a source, the oldest message first; at most 100 messages.
+    /// Returns a page of the history of a source, the oldest message first, with at most 100 messages.
     ///
     /// # Errors
     ///
-    /// When the call fails; see [`ApiErrorKind`].
+    /// If the call fails; see [`ApiErrorKind`].
     pub async fn history(
         &self,
         source_id: &str,
         query: &HistoryQuery,
     ) -> Result<HistoryPage, ApiError> {
         let mut url = self.url.clone();
-        // The client's URL has a path, which was checked when it was made.
+        // The client's URL has a path, which was checked when the client was created.
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().extend(["account", "history", source_id]);
         }

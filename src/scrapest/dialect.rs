@@ -1,4 +1,4 @@
-//! How Scrapest signs and labels its requests, as far as it is documented, and otherwise as the settings say.
+//! How Scrapest signs and labels its requests: as documented, and otherwise as the settings say.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use crate::config_error::ConfigError;
 use crate::json::{self, Field};
 use crate::provider::{Challenge, Envelope, Headers, Message, Provider, Timestamp, is_header_name};
 
-/// The kinds that a challenge may have. An event of any other kind is never taken for one.
+/// The kinds that a challenge may have. An event of any other kind is never treated as a challenge.
 const CHALLENGE_KINDS: [&str; 4] =
     ["webhook.verification", "webhook.verify", "verification", "url_verification"];
 
@@ -52,7 +52,7 @@ impl Provider for Scrapest {
             SignedContent::Body => None,
             _ => headers.get(&self.timestamp_header),
         };
-        // Made only if the signature is not right for the body alone.
+        // Built only if the signature does not match the body alone.
         let prefix = timestamp.into_iter().map(|time| Cow::Owned([time, b"."].concat()));
         body.into_iter().chain(prefix)
     }
@@ -75,7 +75,7 @@ impl Provider for Scrapest {
                 &self.challenge_fields.names[1],
                 &self.challenge_fields.names[2],
             ],
-            // Of a kind that is no challenge, nothing else is asked for.
+            // If the kind is not that of a challenge, no more fields are needed.
             |[time, id, _, kind, ..]| {
                 *time != Field::Absent
                     && (header_id.is_some() || id.clone().id().is_some())
@@ -92,11 +92,11 @@ impl Provider for Scrapest {
             .with_source(&self.timestamp_header, value)
         });
         let body_time = Timestamp::in_body(message.body(), &self.timestamp_field, &time);
-        // A body of the second generation names no kind.
+        // A body of the second generation has no kind.
         let source = (kind_1 == Field::Absent && kind_2 == Field::Absent)
             .then(|| source::identity(message.body()))
             .flatten();
-        // A kind that cannot be read is a kind all the same.
+        // A kind that cannot be read still counts as a kind.
         let unreadable = [&kind_1, &kind_2].into_iter().any(Field::is_not_text);
         let kind = kind_1.text().or_else(|| kind_2.text());
         let (id, scope) = match (header_id, &source) {
@@ -122,7 +122,7 @@ impl Provider for Scrapest {
             Deliver::FastOnly => source.as_deref() == Some(source::X),
         };
         let may_be_challenge = !unreadable && source.is_none();
-        // A body that does not name its kind may have it named by a header, which is not signed.
+        // If the body has no kind, a header may name it, which is not signed.
         let kind = kind
             .or(source.map(Cow::Owned))
             .or_else(|| message.header_str(&self.event_header).map(Cow::Borrowed));
@@ -143,7 +143,7 @@ impl Provider for Scrapest {
         self.insecure_unsigned_challenge
     }
 
-    /// Scrapest asks for an answer in less than 5 s.
+    /// Scrapest requires a response within 5 s.
     fn answer_deadline(&self) -> Duration {
         Duration::from_secs(4)
     }
@@ -167,7 +167,7 @@ impl Provider for Scrapest {
     }
 }
 
-/// The kind, and the signed time: the body's, which a retry repeats, rather than the header's.
+/// The kind and the signed time. The body's time is preferred to the header's, because a retry repeats it.
 fn scope_of_bare_id(
     kind: Option<&str>,
     body_time: Option<&Timestamp>,

@@ -35,7 +35,7 @@ pub(super) const KINDS: &[&str] = &[
 ];
 
 /// An event from Scrapest, of either generation: a named event like `tweet.created`, or a post or message in the
-/// one shape that the sender's streams have. The names and sources are documented by the sender.
+/// format that all of the sender's streams share. The names and sources are documented by the sender.
 ///
 /// ```
 /// use axum::http::StatusCode;
@@ -51,7 +51,7 @@ pub(super) const KINDS: &[&str] = &[
 ///         // The sender gave a delivery up: fetch what is missing.
 ///         Event::DeliveryFailed(failed) => eprintln!("lost: {:?}", failed.webhook.error),
 ///         // A kind that the sender has added since; its bytes are in `unknown.raw`.
-///         Event::Unknown(unknown) => println!("not looked at: {:?}", unknown.kind),
+///         Event::Unknown(unknown) => println!("ignored: {:?}", unknown.kind),
 ///         _ => {}
 ///     }
 ///     StatusCode::NO_CONTENT
@@ -59,13 +59,12 @@ pub(super) const KINDS: &[&str] = &[
 /// # let _: axum::routing::MethodRouter = axum::routing::post(on_event);
 /// ```
 ///
-/// It is an extractor. Do not wrap it in `Json`: its `Deserialize` reads the stored form, not what the sender sends.
+/// It is an extractor. Do not wrap it in `Json`: its `Deserialize` reads the stored form, not the sender's form.
 ///
 /// # Stored form
 ///
-/// Serialized, an event has a form of its own, for a queue or a table: `{"tweet.created": {…}}`, with the fields of the
-/// event as they are named here. It comes back from JSON as it was. To decode a body as it was sent, use
-/// [`from_body`](Self::from_body).
+/// A serialized event has its own form, for a queue or a table: `{"tweet.created": {…}}`, with the fields named as
+/// here. It is read back from JSON unchanged. To decode a body as it was sent, use [`from_body`](Self::from_body).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Event {
@@ -78,7 +77,7 @@ pub enum Event {
     /// `user.updated`: a watched account has changed its profile.
     #[serde(rename = "user.updated")]
     UserUpdated(UserEvent),
-    /// `webhook.delivery_failed`: the sender has given up a delivery to a webhook.
+    /// `webhook.delivery_failed`: the sender has given up on a delivery to a webhook.
     #[serde(rename = "webhook.delivery_failed")]
     DeliveryFailed(WebhookEvent),
     /// `webhook.verified`: a webhook has passed its verification challenge and is active.
@@ -90,19 +89,20 @@ pub enum Event {
     /// A message from any other source, like `telegram` or `discord`.
     #[serde(rename = "message")]
     Message(MessageEvent),
-    /// Any other kind. A known kind that cannot be read is an error, never this.
+    /// Any other kind. A known kind that cannot be read is an error, never `Unknown`.
     #[serde(rename = "unknown")]
     Unknown(UnknownEvent),
 }
 
 impl Event {
-    /// The event of a stored body, for example in the worker of a queue, with the kind from
-    /// [`Delivery::kind`]. Nothing is verified here: that was done before the [`Delivery`] was made.
+    /// Decodes the event from a stored body, for example in the worker of a queue, with the kind from
+    /// [`Delivery::kind`]. Nothing is verified here: that was done before the [`Delivery`] was created.
     ///
     /// # Errors
     ///
     /// [`EventErrorKind::Payload`](crate::EventErrorKind::Payload) if the kind is known and a required field
-    /// cannot be read, if the body says one thing in two ways, and if there is no kind and the body is not JSON.
+    /// cannot be read, if a field occurs twice with different values, and if there is no kind and the body is not
+    /// JSON.
     pub fn from_body(kind: Option<&str>, body: &Bytes) -> Result<Self, EventError> {
         match kind {
             Some(TWEET_CREATED) => body::tweet(body).map(Self::TweetCreated),
@@ -115,8 +115,8 @@ impl Event {
         }
     }
 
-    /// The kind, as the sender writes it: a name like `tweet.created`, or the source of a post or message, like
-    /// `x`. `None` for an unknown event whose body names no kind.
+    /// Returns the kind, as the sender writes it: a name like `tweet.created`, or the source of a post or message,
+    /// like `x`. `None` for an unknown event whose body names no kind.
     #[must_use]
     pub fn kind(&self) -> Option<&str> {
         match self {
@@ -131,7 +131,7 @@ impl Event {
         }
     }
 
-    /// The tweet of `tweet.created` and `tweet.updated`.
+    /// Returns the tweet of `tweet.created` and `tweet.updated`.
     #[must_use]
     pub fn tweet(&self) -> Option<&Tweet> {
         match self {
@@ -140,7 +140,7 @@ impl Event {
         }
     }
 
-    /// The post on X.
+    /// Returns the post on X.
     #[must_use]
     pub fn post(&self) -> Option<&Post> {
         match self {
@@ -165,7 +165,7 @@ impl TryFrom<&Delivery> for Event {
     }
 }
 
-/// A tweet was created or updated. The fields beside the tweet are an assumption, like the tweet's own.
+/// A tweet was created or updated. The fields outside the tweet are an assumption, like those of the tweet.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct TweetEvent {
@@ -180,7 +180,7 @@ pub struct TweetEvent {
     pub tweet: Tweet,
 }
 
-/// A user's profile has changed. The fields beside the user are an assumption, like the user's own.
+/// A user's profile has changed. The fields outside the user are an assumption, like those of the user.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct UserEvent {
@@ -195,7 +195,8 @@ pub struct UserEvent {
     pub user: User,
 }
 
-/// Something happened to a webhook. The fields beside it are an assumption, like its own.
+/// The state of a webhook has changed. The fields outside the webhook are an assumption, like those of the
+/// webhook.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct WebhookEvent {
@@ -204,17 +205,17 @@ pub struct WebhookEvent {
     /// The event's time (`timestamp`), in UTC.
     #[serde(default, with = "rfc3339::option")]
     pub timestamp: Option<OffsetDateTime>,
-    /// The webhook that the event was sent to (`webhook_id`). It can be another one than the event is about.
+    /// The webhook that the event was sent to (`webhook_id`). The event may be about another webhook.
     pub webhook_id: Option<String>,
     /// The webhook that the event is about, from `data`. All fields are `None` if there is no `data`.
     pub webhook: WebhookStatus,
 }
 
-/// A tweet. Which fields there are is an assumption; of those with two names in the body, the first is used.
+/// A tweet. The set of fields is an assumption. If a field has two names, the first that is present is used.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Tweet {
-    /// The tweet's id (`id`), exactly; an integer on the wire is written out in decimal.
+    /// The tweet's id (`id`), exactly. An integer is converted to decimal digits.
     pub id: String,
     /// The text (`text`).
     pub text: Option<String>,
@@ -235,14 +236,14 @@ pub struct Tweet {
     pub quote_count: Option<u64>,
     /// The number of bookmarks (`bookmark_count`).
     pub bookmark_count: Option<u64>,
-    /// What the text refers to (`entities`), as sent: its shape is not published. An integer beyond
+    /// The entities in the text, like links (`entities`), as sent: the schema is not published. An integer beyond
     /// 64 bits is rounded here; the raw body has it exactly.
     pub entities: Option<Value>,
     /// Pictures and videos (`media`), as sent, like [`entities`](Self::entities).
     pub media: Option<Value>,
 }
 
-/// The author of a tweet. Which fields there are is an assumption, and all are optional.
+/// The author of a tweet. The set of fields is an assumption, and all are optional.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Author {
@@ -258,11 +259,11 @@ pub struct Author {
     pub followers_count: Option<u64>,
 }
 
-/// A user. Which fields there are is an assumption, and only the id is required.
+/// A user. The set of fields is an assumption, and only the id is required.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct User {
-    /// The user's id (`id`), exactly; an integer on the wire is written out in decimal.
+    /// The user's id (`id`), exactly. An integer is converted to decimal digits.
     pub id: String,
     /// The handle, without `@` (`username`, or `screen_name`).
     pub username: Option<String>,
@@ -274,8 +275,7 @@ pub struct User {
     pub followers_count: Option<u64>,
 }
 
-/// A webhook, as an event about it describes it. Which fields there are is an assumption, and all are
-/// optional.
+/// A webhook, as described by an event about it. The set of fields is an assumption, and all are optional.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct WebhookStatus {

@@ -1,15 +1,15 @@
-//! Scrapest: its events, as types.
+//! Scrapest's events, as types.
 //!
 //! The sender documents two generations of events, and both are accepted:
 //!
 //! * Named events, like `tweet.created`. The sender documents five names, and that times are ISO 8601, but not the
-//!   shape of the payloads. The names of the fields are an assumption, taken from the two forms in which the same service
-//!   documents a tweet in its websocket feed. Both forms are read into one [`Tweet`].
-//! * One shape for every platform, with a `source` and a `mid`: a [`PostEvent`] from X, or a [`MessageEvent`] from
-//!   anywhere else.
+//!   schema of the payloads. The names of the fields are an assumption, taken from the two forms in which the same
+//!   service documents a tweet in its websocket feed. Both forms are read into one [`Tweet`].
+//! * One format for every platform, with a `source` and a `mid`: a [`PostEvent`] from X, or a [`MessageEvent`]
+//!   from any other platform.
 //!
-//! Only ids are required, and everything else is optional: a field that is missing or `null` is `None`. A field that no
-//! type has is not lost: it is in the raw body, [`Delivery::body`](crate::Delivery::body).
+//! Only ids are required. All other fields are optional: a field that is missing or `null` is `None`. Data that is
+//! not read into a field is still in the raw body, [`Delivery::body`](crate::Delivery::body).
 //!
 //! ```
 //! use scrapest_webhook::scrapest::Event;
@@ -19,7 +19,7 @@
 //!         Event::TweetCreated(created) => created.tweet.text.clone().unwrap_or_default(),
 //!         Event::UserUpdated(updated) => format!("user {} changed", updated.user.id),
 //!         Event::DeliveryFailed(failed) => format!("one was lost: {:?}", failed.webhook.error),
-//!         other => format!("a {} was not looked at", other.kind().unwrap_or("nameless event")),
+//!         other => format!("a {} was ignored", other.kind().unwrap_or("nameless event")),
 //!     }
 //! }
 //!
@@ -47,5 +47,5 @@ pub use self::settings::{Deliver, Scrapest, SignedContent};
 pub use crate::event::UnknownEvent;
 pub use crate::json::RawJson;
 
-/// How the sender is called in a [`Delivery`](crate::Delivery).
+/// The sender's name in a [`Delivery`](crate::Delivery).
 pub(crate) const SENDER: &str = "scrapest";

@@ -1,14 +1,15 @@
-//! The settings for Scrapest: each is an assumption about how the sender signs and labels its requests.
+//! The settings for Scrapest. Each is an assumption about how the sender signs and labels its requests.
 
 use std::borrow::Cow;
 
 use crate::config_error::ConfigError;
 
-/// How Scrapest signs and labels its requests. The sender documents that every request carries an HMAC signature and
-/// a timestamp, and that a new webhook has to answer a challenge, but not the names. **Every name here is an
-/// assumption**, and therefore a setting. Compare it with what arrives before you rely on it.
+/// Describes how Scrapest signs and labels its requests. The sender documents that every request carries an HMAC
+/// signature and a timestamp, and that a new webhook has to answer a challenge, but not the names. **Every name
+/// here is an assumption**, and therefore a setting. Compare it with the requests that arrive before you rely on
+/// it.
 ///
-/// Both generations of the sender's events are accepted, and told apart by the body.
+/// Both generations of the sender's events are accepted, and distinguished by the body.
 #[derive(Clone, Debug)]
 pub struct Scrapest {
     pub(super) signature_header: Cow<'static, str>,
@@ -28,17 +29,17 @@ pub struct Scrapest {
     pub(super) insecure_unsigned_timestamp: bool,
 }
 
-/// Which bytes Scrapest signs.
+/// The bytes that Scrapest signs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SignedContent {
-    /// The raw body; if that is not right and there is a timestamp header, also
-    /// `<timestamp header as sent>.<raw body>`.
+    /// The raw body. If the signature does not match it and there is a timestamp header, also `<timestamp header
+    /// as sent>.<raw body>`.
     #[default]
     Either,
-    /// The raw body and nothing else.
+    /// Only the raw body.
     Body,
-    /// `<timestamp header as sent>.<raw body>` and nothing else.
+    /// Only `<timestamp header as sent>.<raw body>`.
     TimestampAndBody,
 }
 
@@ -46,7 +47,7 @@ pub enum SignedContent {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Deliver {
-    /// Both. A post can come twice, first from `fast-x` and then from `x`.
+    /// Both. A post can arrive twice, first from `fast-x` and then from `x`.
     #[default]
     Both,
     /// `x` only: the whole post, some 200 to 500 ms after posting.
@@ -79,18 +80,18 @@ impl Default for Scrapest {
 
 type Name = Cow<'static, str>;
 
-/// Up to so many names of fields, the first that is there counts.
+/// Up to `N` field names. The first that is present in the body is used.
 #[derive(Clone, Debug)]
 pub(super) struct Names<const N: usize> {
     pub(super) names: [Name; N],
-    /// How many were given, which may be more than there is room for.
+    /// How many names were given, which may be more than `N`.
     given: usize,
 }
 
 impl<const N: usize> Names<N> {
     fn new(names: impl IntoIterator<Item = impl Into<Name>>) -> Self {
         let mut names = names.into_iter().map(Into::into).fuse();
-        // A name that is there twice is looked for once; no sender writes this one.
+        // Missing names repeat the last one, which is then searched only once. No sender uses "\0".
         let mut last = Name::Borrowed("\0");
         let kept = std::array::from_fn(|_| {
             last = names.next().unwrap_or_else(|| last.clone());
@@ -112,62 +113,63 @@ impl<const N: usize> Names<N> {
 }
 
 impl Scrapest {
-    /// The header with the signature. Default: `X-Scrapest-Signature`, `sha256=` and 64 hex digits.
+    /// Sets the header with the signature. Default: `X-Scrapest-Signature`, with `sha256=` and 64 hex digits.
     #[must_use]
     pub fn with_signature_header(self, name: impl Into<Name>) -> Self {
         Self { signature_header: name.into(), ..self }
     }
 
-    /// The header with the time of the attempt. Default: `X-Scrapest-Timestamp`. Its value is read by
-    /// [`Timestamp::parse`](crate::provider::Timestamp::parse); if it is there, it must be fresh.
+    /// Sets the header with the time of the attempt. Default: `X-Scrapest-Timestamp`. Its value is parsed by
+    /// [`Timestamp::parse`](crate::provider::Timestamp::parse). If the header is present, its time must be fresh.
     #[must_use]
     pub fn with_timestamp_header(self, name: impl Into<Name>) -> Self {
         Self { timestamp_header: name.into(), ..self }
     }
 
-    /// The header with the delivery id. Default: `X-Scrapest-Delivery-Id`.
+    /// Sets the header with the delivery id. Default: `X-Scrapest-Delivery-Id`.
     #[must_use]
     pub fn with_delivery_id_header(self, name: impl Into<Name>) -> Self {
         Self { delivery_id_header: name.into(), ..self }
     }
 
-    /// The header with the event's kind, for bodies that do not say it. Default: `X-Scrapest-Event`.
+    /// Sets the header with the event's kind, for bodies without a kind. Default: `X-Scrapest-Event`.
     #[must_use]
     pub fn with_event_header(self, name: impl Into<Name>) -> Self {
         Self { event_header: name.into(), ..self }
     }
 
-    /// The header that finds the secrets in a layer of several webhooks
+    /// Sets the header that selects the secrets in a layer for several webhooks
     /// ([`for_webhooks`](crate::WebhookLayer::for_webhooks)). Default: `X-Scrapest-Webhook-Id`. The body's
-    /// `webhook_id` cannot: it is not read before the body was verified. Without such a header, use the path.
+    /// `webhook_id` cannot be used, because the body is not read before it is verified. Without such a header, use
+    /// the path.
     #[must_use]
     pub fn with_webhook_id_header(self, name: impl Into<Name>) -> Self {
         Self { webhook_id_header: name.into(), ..self }
     }
 
-    /// Which bytes are signed. Default: [`SignedContent::Either`].
+    /// Sets which bytes are signed. Default: [`SignedContent::Either`].
     #[must_use]
     pub fn with_signed_content(self, content: SignedContent) -> Self {
         Self { signed_content: content, ..self }
     }
 
-    /// The field of the body with the event's time: RFC 3339 with an offset, or a whole number of seconds,
+    /// Sets the field of the body with the event's time: RFC 3339 with an offset, or a whole number of seconds,
     /// milliseconds, microseconds or nanoseconds since 1970. Default: `timestamp`.
     #[must_use]
     pub fn with_timestamp_field(self, name: impl Into<Name>) -> Self {
         Self { timestamp_field: name.into(), ..self }
     }
 
-    /// The fields of the body that replace the delivery id's header, the first that is there; at most two.
-    /// Default: `delivery_id`, `id`. See also [`with_body_id_alone`](Self::with_body_id_alone).
+    /// Sets the fields of the body that replace the delivery id's header; at most two. The first that is present
+    /// is used. Default: `delivery_id`, `id`. See also [`with_body_id_alone`](Self::with_body_id_alone).
     #[must_use]
     pub fn with_delivery_id_fields(self, names: impl IntoIterator<Item = impl Into<Name>>) -> Self {
         Self { delivery_id_fields: Names::new(names), ..self }
     }
 
-    /// Whether the body's own `id` is an id of the delivery. Default: `false`, because it may be the tweet's, which
-    /// `tweet.created` and every later `tweet.updated` share: then it counts only together with the kind and the
-    /// signed timestamp, so that no update is lost.
+    /// Sets whether the body's own `id` alone identifies a delivery. Default: `false`, because it may be the
+    /// tweet's id, which `tweet.created` and every later `tweet.updated` share. It then counts only together with
+    /// the kind and the signed timestamp, so that no update is lost.
     ///
     /// Set it to `true` if the sender repeats an event under the same `id` with a new timestamp.
     #[must_use]
@@ -175,8 +177,8 @@ impl Scrapest {
         Self { body_id_alone: alone, ..self }
     }
 
-    /// Which posts on X run the handler, if both feeds are sent to this webhook. Default: [`Deliver::Both`]. A post
-    /// of the other feed is answered with 200 and counted as
+    /// Sets which posts on X run the handler, if both feeds are sent to this webhook. Default: [`Deliver::Both`].
+    /// A post from the other feed is answered with 200 and counted as
     /// [`Filtered`](crate::RejectionKind::Filtered).
     ///
     /// ```
@@ -189,40 +191,40 @@ impl Scrapest {
         Self { deliver, ..self }
     }
 
-    /// The fields of the body with the event's kind, the first that is there; at most two. Default: `event`,
-    /// `type`.
+    /// Sets the fields of the body with the event's kind; at most two. The first that is present is used. Default:
+    /// `event`, `type`.
     #[must_use]
     pub fn with_kind_fields(self, names: impl IntoIterator<Item = impl Into<Name>>) -> Self {
         Self { kind_fields: Names::new(names), ..self }
     }
 
-    /// The fields of the body that may be a challenge, the first that is there; at most three. Default:
-    /// `challenge`, `verification_token`, `token`.
+    /// Sets the fields of the body that may contain a challenge; at most three. The first that is present is used.
+    /// Default: `challenge`, `verification_token`, `token`.
     #[must_use]
     pub fn with_challenge_fields(self, names: impl IntoIterator<Item = impl Into<Name>>) -> Self {
         Self { challenge_fields: Names::new(names), ..self }
     }
 
-    /// Answer a challenge with its value alone, as plain text. Default: as JSON, `{"challenge": "…"}`
-    /// with the name of the field that it came in.
+    /// Sets whether a challenge is answered with its value alone, as plain text. Default: as JSON, `{"challenge":
+    /// "…"}`, with the name of the field that contained it.
     #[must_use]
     pub fn with_plain_challenge(self, plain: bool) -> Self {
         Self { plain_challenge: plain, ..self }
     }
 
-    /// Answer a challenge that is not signed. Default: no, every request has to be signed.
+    /// Sets whether a challenge without a signature is answered. Default: no, every request must be signed.
     ///
-    /// Insecure: anyone can make the application read a body and repeat up to 1,024 characters of it. Switch it on to
-    /// activate a webhook, and off again.
+    /// Insecure: anyone can make the application read a body and repeat up to 1,024 characters of it. Enable it to
+    /// activate a webhook, then disable it again.
     #[must_use]
     pub fn with_insecure_unsigned_challenge(self, insecure: bool) -> Self {
         Self { insecure_unsigned_challenge: insecure, ..self }
     }
 
-    /// Accept events whose only timestamp is not signed. Default: no, they are refused.
+    /// Sets whether events are accepted whose only timestamp is unsigned. Default: no, they are refused.
     ///
-    /// Insecure: an attacker who captures a request can give it a new date, and is refused only while the store
-    /// remembers it. Keep [`with_retention`](crate::WebhookLayer::with_retention) long.
+    /// Insecure: an attacker who captures a request can change its date, so a replay is refused only while the
+    /// store remembers the request. Keep [`with_retention`](crate::WebhookLayer::with_retention) long.
     #[must_use]
     pub fn with_insecure_unsigned_timestamp(self, insecure: bool) -> Self {
         Self { insecure_unsigned_timestamp: insecure, ..self }

@@ -1,4 +1,4 @@
-//! One call: its requests, the pauses between them, and what is made of the answer.
+//! One API call: its requests, the pauses between them, and the processing of the response.
 
 use std::time::Duration;
 
@@ -15,18 +15,18 @@ use zeroize::Zeroizing;
 
 use super::{Api, ApiError, ApiErrorKind, Client};
 
-/// More than a page of 100 entries has by far.
+/// Much more than a page of 100 entries needs.
 const LONGEST_ANSWER: usize = 8 * 1024 * 1024;
-/// A longer pause than this belongs to the caller: a cron job, or a person.
+/// A longer pause is up to the caller: a cron job, or a person.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// A request to be made, once or several times.
+/// An API request, which may be sent several times.
 pub(crate) struct Call {
-    /// How errors call it.
+    /// The name of the call in errors.
     pub(crate) name: &'static str,
     pub(crate) method: Method,
     pub(crate) url: Url,
-    /// JSON; it may have a secret in it.
+    /// JSON, which may contain a secret.
     pub(crate) body: Option<Zeroizing<Vec<u8>>>,
 }
 
@@ -36,29 +36,29 @@ impl Call {
     }
 }
 
-/// Why one request gave nothing, and whether another may.
+/// The failure of one request, and whether it may be repeated.
 struct Failed {
     error: ApiError,
-    /// `None`: another would give the same, or do the same thing twice.
+    /// `None` if a repetition would give the same result, or would carry out the request twice.
     again: Option<Again>,
 }
 
-/// When to ask again.
+/// When to repeat the request.
 enum Again {
     /// After the next pause.
     Later,
-    /// As the sender says.
+    /// After the time that the sender asks for.
     After(Duration),
 }
 
 impl<S: Api> Client<S> {
-    /// An answer with a body.
+    /// Makes the call, and parses the response as JSON.
     pub(crate) async fn json<T: DeserializeOwned>(&self, call: Call) -> Result<T, ApiError> {
         let name = call.name;
         let body = self.bytes(call).await?;
         let mut json = serde_json::Deserializer::from_slice(&body);
         let read = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-            // serde_json's own words may repeat a value, which may be a secret: the path is enough.
+            // The text of serde_json may quote a value, which may be a secret, so only the path is kept.
             let path = error.path().to_string();
             schema(name, &format!("field {path} {}", reason(error.inner())))
         })?;
@@ -66,7 +66,7 @@ impl<S: Api> Client<S> {
         Ok(read)
     }
 
-    /// The body of an answer, whatever it is.
+    /// Makes the call, and returns the body of the response.
     pub(crate) async fn bytes(&self, call: Call) -> Result<Bytes, ApiError> {
         let mut pause = self.first_pause;
         for attempt in 1.. {
@@ -83,7 +83,7 @@ impl<S: Api> Client<S> {
             let Some(again) = failed.again.filter(|_| attempt < self.attempts) else {
                 return Err(failed.error);
             };
-            // Several clients that failed at one moment must not come back at one moment.
+            // Jitter, so that clients that failed together do not retry together.
             let jitter = rand::rng().random_range(0.75..1.25);
             let wait = match again {
                 Again::Later => pause.mul_f64(jitter),
@@ -108,7 +108,7 @@ impl<S: Api> Client<S> {
                 .body(body.to_vec());
         }
         let broken = |error: reqwest::Error| {
-            // The connection was never made: nothing was carried out.
+            // A request whose connection was never made was not carried out.
             let again = (error.is_connect() || is_safe(&call.method)).then_some(Again::Later);
             let mut failed = ApiError::new(
                 ApiErrorKind::Unavailable,
@@ -132,7 +132,7 @@ impl<S: Api> Client<S> {
             return Ok(body);
         }
         let again = match status {
-            // It was refused before it was carried out.
+            // The request was refused, so it was not carried out.
             429 => Some(asked_for.map_or(Again::Later, Again::After)),
             500.. if is_safe(&call.method) => Some(asked_for.map_or(Again::Later, Again::After)),
             _ => None,
@@ -159,9 +159,9 @@ async fn read(call: &'static str, mut response: Response) -> Result<Bytes, Broke
     Ok(body.freeze())
 }
 
-/// Whether doing it twice is the same as doing it once.
+/// Whether carrying out a request twice has the same effect as carrying it out once.
 fn is_safe(method: &Method) -> bool {
-    // A change by PATCH sets the same values again, and a second DELETE finds nothing.
+    // A PATCH sets the same values again, and a second DELETE finds nothing.
     *method != Method::POST
 }
 
@@ -171,7 +171,7 @@ fn pause_asked_for(response: &Response) -> Option<Duration> {
         return Some(Duration::from_secs(seconds));
     }
     let until = http_date(value)? - OffsetDateTime::now_utc();
-    // A time that has passed asks for no pause.
+    // A time in the past means no pause.
     Some(until.try_into().unwrap_or_default())
 }
 
@@ -179,7 +179,7 @@ fn header(response: &Response, name: HeaderName) -> Option<&str> {
     Some(response.headers().get(name)?.to_str().ok()?.trim())
 }
 
-/// The form that HTTP has for a time, which is RFC 2822's with `GMT`.
+/// Parses HTTP's date format, which is RFC 2822's with `GMT`.
 fn http_date(text: &str) -> Option<OffsetDateTime> {
     OffsetDateTime::parse(text, &Rfc2822).ok()
 }
@@ -199,7 +199,7 @@ fn reason(error: &serde_json::Error) -> String {
     }
 }
 
-/// What the sender writes about a refusal: its `detail`, a text or the list of a failed validation.
+/// The sender's explanation of a refusal: its `detail`, which is a text or a list of validation errors.
 fn detail(body: &[u8]) -> Option<String> {
     #[derive(Deserialize)]
     struct Refusal {

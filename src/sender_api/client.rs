@@ -1,4 +1,4 @@
-//! The client: its settings, and what all its calls share.
+//! The API client: its settings, and the state that all its calls share.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -13,20 +13,20 @@ use time::OffsetDateTime;
 use super::{ApiError, ApiErrorKind, ApiKey};
 use crate::config_error::ConfigError;
 
-/// A sender that has an API: where it is, and how it is given the key.
+/// A sender with an API: its URL, and how the key is sent.
 pub trait Api: private::Sealed {
-    /// Where the sender has published it.
+    /// The URL that the sender has published.
     const URL: &'static str;
-    /// The header that takes the key.
+    /// The name of the header that carries the key.
     const KEY_HEADER: &'static str;
 }
 
 pub(crate) mod private {
-    /// The APIs are those that this crate knows.
+    /// Sealed: only the APIs of this crate implement it.
     pub trait Sealed {}
 }
 
-/// A client of a sender's API: [`scrapebadger::api::Client`](crate::scrapebadger::api::Client) or
+/// A client for a sender's API: [`scrapebadger::api::Client`](crate::scrapebadger::api::Client) or
 /// [`scrapest::api::Client`](crate::scrapest::api::Client). Clones share the connections and the budget.
 pub struct Client<S> {
     pub(super) http: reqwest::Client,
@@ -37,7 +37,7 @@ pub struct Client<S> {
     pub(super) first_pause: Duration,
     budget: Arc<Budget>,
     sender: PhantomData<fn() -> S>,
-    /// How far the sender's clock is ahead of ours, in seconds; [`UNKNOWN`] before the first answer.
+    /// How far the sender's clock is ahead of ours, in seconds. [`UNKNOWN`] before the first answer.
     ahead: Arc<AtomicI64>,
 }
 
@@ -50,21 +50,22 @@ struct Budget {
 }
 
 impl<S: Api> Client<S> {
-    /// A client of the published API, with this key.
+    /// Creates a client for the published API, with this key.
     ///
     /// # Errors
     ///
-    /// When the machine has no certificates to trust, which https needs.
+    /// If the machine has no root certificates, which https needs.
     pub fn new(key: ApiKey) -> Result<Self, ConfigError> {
         Self::at(S::URL, key)
     }
 
-    /// The same at another address: a proxy, or a stand-in for tests. The paths of the API are appended to it.
+    /// Creates a client for the API at another URL, for example a proxy or a test server. The paths of the API are
+    /// appended to it.
     ///
     /// # Errors
     ///
-    /// When `url` is not an http or https URL, has a password, a query or a fragment in it, or when https has no
-    /// certificates to trust.
+    /// If `url` is not an http or https URL, if it contains a password, a query or a fragment, or if it is an
+    /// https URL and the machine has no root certificates.
     ///
     /// ```
     /// use scrapest_webhook::scrapebadger::api::{ApiKey, Client};
@@ -75,7 +76,7 @@ impl<S: Api> Client<S> {
     /// ```
     pub fn at(url: &str, key: ApiKey) -> Result<Self, ConfigError> {
         let refused = |what: &str| ConfigError::new("api_url", what);
-        // What was given is never repeated: it may have a password in it.
+        // The given URL is never repeated, because it may contain a password.
         let url = Url::parse(url).map_err(|error| refused(&format!("is not a URL: {error}")))?;
         if !matches!(url.scheme(), "http" | "https") || url.cannot_be_a_base() {
             return Err(refused("expected a URL that begins with https:// or http://"));
@@ -105,33 +106,34 @@ impl<S: Api> Client<S> {
         })
     }
 
-    /// How long one request may take, its answer included. Default: 10 s.
+    /// Sets how long one request may take, including its answer. Default: 10 s.
     #[must_use]
     pub fn with_timeout(self, timeout: Duration) -> Self {
         Self { timeout, ..self }
     }
 
-    /// How often a request is made at most before the call fails, and the pause after the first; each further pause
-    /// is twice as long, up to 30 s, unless the sender names another. Default: 5 attempts, 500 ms.
+    /// Sets how often a request is sent at most before the call fails, and the pause after the first failure. Each
+    /// further pause is twice as long, up to 30 s, unless the sender asks for another. Default: 5 attempts, 500
+    /// ms.
     #[must_use]
     pub fn with_attempts(self, attempts: u32, first_pause: Duration) -> Self {
         Self { attempts: attempts.max(1), first_pause, ..self }
     }
 
-    /// How many requests this client and its clones may make, repetitions included. Default: 10,000.
+    /// Sets how many requests this client and its clones may make, including repetitions. Default: 10,000.
     #[must_use]
     pub fn with_budget(self, calls: u64) -> Self {
         Self { budget: Arc::new(Budget { most: calls, spent: AtomicU64::new(0) }), ..self }
     }
 
-    /// How many requests were made so far, repetitions included.
+    /// Returns the number of requests made so far, including repetitions.
     #[must_use]
     pub fn calls(&self) -> u64 {
         self.budget.spent.load(Ordering::Relaxed).min(self.budget.most)
     }
 
-    /// How far the sender's clock is ahead of ours, in seconds, by the `Date` of its last answer; negative where ours
-    /// is ahead, `None` before the first answer.
+    /// Returns how far the sender's clock is ahead of ours, in seconds, by the `Date` of its last answer. Negative
+    /// if ours is ahead; `None` before the first answer.
     #[must_use]
     pub fn clock_difference(&self) -> Option<i64> {
         Some(self.ahead.load(Ordering::Relaxed)).filter(|seconds| *seconds != UNKNOWN)
@@ -142,7 +144,7 @@ impl<S: Api> Client<S> {
         self.ahead.store(ahead, Ordering::Relaxed);
     }
 
-    /// One request more, if the budget has it.
+    /// Counts one request, if the budget allows it.
     pub(super) fn spend(&self, call: &'static str) -> Result<(), ApiError> {
         let Budget { most, spent } = &*self.budget;
         if spent.fetch_add(1, Ordering::Relaxed) < *most {
@@ -154,16 +156,16 @@ impl<S: Api> Client<S> {
 }
 
 fn http(url: &Url) -> reqwest::Result<reqwest::Client> {
-    // reqwest asks for one; an application that has chosen another keeps it.
+    // reqwest needs a default provider. One that the application has installed is kept.
     if rustls::crypto::CryptoProvider::get_default().is_none() {
         _ = rustls::crypto::ring::default_provider().install_default();
     }
     let builder = reqwest::Client::builder()
-        // A redirect would take the key elsewhere.
+        // A redirect would send the key to another server.
         .redirect(Policy::none())
         .user_agent(concat!("scrapest-webhook/", env!("CARGO_PKG_VERSION")));
     match url.scheme() {
-        // Without TLS there is nobody to trust, so a machine without certificates will do.
+        // Without TLS no certificates are needed, so a machine without root certificates can be used.
         "http" => builder.no_proxy().tls_certs_only([]).build(),
         _ => builder.build(),
     }
@@ -183,7 +185,7 @@ impl<S> Clone for Client<S> {
     }
 }
 
-/// Without the address, which an operator may not want in a log, and without the key.
+/// Omits the URL, which an operator may not want in a log, and the key.
 impl<S> fmt::Debug for Client<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")

@@ -1,35 +1,35 @@
-//! Why a call did not give what was asked for.
+//! Why an API call failed.
 
 use std::error::Error;
 use std::fmt;
 
 use crate::escaped::Escaped;
 
-/// What went wrong with a call, for code that reacts to it.
+/// The kinds of [`ApiError`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ApiErrorKind {
-    /// 401 or 403: the API key is not accepted.
+    /// 401 or 403: the sender does not accept the API key.
     Key,
     /// 402: the account has no credits left.
     Credits,
-    /// 404: there is no such thing in this account.
+    /// 404: the account has no such resource.
     NotFound,
-    /// 409: there is one already.
+    /// 409: the resource exists already.
     Conflict,
-    /// 400 or 422: the sender does not accept what was asked.
+    /// 400 or 422: the sender does not accept the request.
     Request,
-    /// 429, to the last repetition.
+    /// 429, even after the last repetition.
     RateLimited,
-    /// 5xx, or no answer, to the last repetition.
+    /// 5xx or no answer, even after the last repetition.
     Unavailable,
-    /// The answer does not fit the published schema.
+    /// The answer does not match the published schema.
     Schema,
-    /// The budget of calls is spent.
+    /// The budget of calls is used up.
     Budget,
 }
 
-/// A call to the sender's API that failed: which call, which status, what to do. Opaque; see
+/// A call to the sender's API failed. The text names the call and the status, and says what to do. Opaque; see
 /// [`kind`](Self::kind).
 #[derive(Debug)]
 pub struct ApiError {
@@ -45,7 +45,7 @@ impl ApiError {
         Self { kind, call, status: None, what: what.into(), source: None }
     }
 
-    /// By the status of an answer; `detail` is what the sender wrote about it.
+    /// Creates an error from the status of an answer. `detail` is the sender's explanation.
     pub(crate) fn of_status(call: &'static str, status: u16, detail: Option<&str>) -> Self {
         let (kind, what) = match status {
             401 | 403 => (
@@ -82,13 +82,13 @@ impl ApiError {
         Self { kind, call, status: Some(status), what, source: None }
     }
 
-    /// What kind of failure it is.
+    /// Returns the kind of failure.
     #[must_use]
     pub fn kind(&self) -> ApiErrorKind {
         self.kind
     }
 
-    /// The status of the sender's answer, if there was one.
+    /// Returns the status of the sender's answer, if there was one.
     #[must_use]
     pub fn status(&self) -> Option<u16> {
         self.status

@@ -1,4 +1,4 @@
-//! The key of an account at the sender.
+//! The API key of an account at the sender.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -9,25 +9,25 @@ use reqwest::header::HeaderValue;
 use crate::config_error::ConfigError;
 use crate::secret::Secret;
 
-/// The key of an account, sent in a header. It has no `Display`, and its `Debug` is redacted.
+/// The API key of an account, which is sent in a header. It has no `Display`, and its `Debug` is redacted.
 #[derive(Clone)]
 pub struct ApiKey(HeaderValue);
 
 impl ApiKey {
-    /// This key.
+    /// Creates an API key.
     ///
     /// # Errors
     ///
-    /// When it is empty, or has a character other than visible ASCII.
+    /// If the key is empty, or has a character other than visible ASCII.
     pub fn new(key: impl Into<Secret>) -> Result<Self, ConfigError> {
         Self::checked(&key.into(), "is")
     }
 
-    /// The key in the environment variable `name`.
+    /// Reads the key from the environment variable `name`.
     ///
     /// # Errors
     ///
-    /// When the variable is not set, or its value cannot be a key.
+    /// If the variable is not set, or its value is not a valid key.
     pub fn from_env(name: impl AsRef<OsStr>) -> Result<Self, ConfigError> {
         let name = name.as_ref();
         let Some(value) = std::env::var_os(name) else {
@@ -39,11 +39,11 @@ impl ApiKey {
         Self::checked(&value.into(), &format!("in environment variable {name:?} is"))
     }
 
-    /// The content of the file at `path`, without one final newline.
+    /// Reads the key from the file at `path`, without one final newline.
     ///
     /// # Errors
     ///
-    /// When the file cannot be read, or its content cannot be a key.
+    /// If the file cannot be read, or its content is not a valid key.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
         let path = path.as_ref();
         let key = Secret::from_file(path).map_err(|error| {

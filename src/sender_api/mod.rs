@@ -1,11 +1,12 @@
-//! What the clients of the senders' APIs have in common (feature `sender-api`).
+//! Code shared by the clients of the senders' APIs (feature `sender-api`).
 //!
-//! 1. A call has a time limit, and is repeated with growing pauses while the sender answers 429 (after its
-//!    `Retry-After`), or 5xx, or not at all. A POST is repeated only when the sender cannot have carried it out;
-//!    every other call may be made twice.
+//! 1. A call has a time limit. It is repeated with growing pauses if the sender answers 429 (after its
+//!    `Retry-After`) or 5xx, or does not answer. A POST is repeated only if the sender cannot have carried it out;
+//!    every other call may be carried out twice.
 //! 2. Every request counts against a budget, because the sender may bill it.
-//! 3. The API key is sent in a header, and is never part of an error or of a `Debug`.
-//! 4. An answer that does not fit what is published is an error that names the field. Nothing is filled in.
+//! 3. The API key is sent in a header, and never appears in an error or in `Debug`.
+//! 4. An answer that does not match the published schema is an error that names the field. Missing fields are not
+//!    filled in.
 
 mod call;
 mod client;

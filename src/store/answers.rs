@@ -1,4 +1,4 @@
-//! What a store is told, and what it answers.
+//! The arguments and results of a store's operations.
 
 use std::error::Error;
 use std::fmt;
@@ -6,70 +6,70 @@ use std::time::Duration;
 
 use super::Fence;
 
-/// The result of a [`claim`](super::DeliveryStore::claim). Complete: there is no fourth case.
+/// The result of a [`claim`](super::DeliveryStore::claim). No variant will be added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Claim {
-    /// The key is the caller's until the lease ends.
+    /// The caller holds the key until the lease ends.
     Acquired {
         /// Larger than the fence of every earlier acquisition of this key.
         fence: Fence,
-        /// How many times the key was acquired, this one included, as far as the store remembers.
+        /// How many times the key was acquired, including this time, as far as the store remembers.
         attempt: u32,
     },
     /// Another attempt holds the key.
     InProgress {
-        /// What is left of that attempt's lease.
+        /// The rest of that attempt's lease.
         retry_after: Duration,
     },
-    /// A handler has reported success for the key.
+    /// A handler has already reported success for the key.
     Completed,
 }
 
-/// The result of a [`claim_all`](super::DeliveryStore::claim_all). Complete: there is no fourth case.
+/// The result of a [`claim_all`](super::DeliveryStore::claim_all). No variant will be added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Claims {
-    /// All keys are the caller's until the lease ends.
+    /// The caller holds all keys until the lease ends.
     Acquired {
-        /// How many times the last key was acquired, this one included, as far as the store remembers.
+        /// How many times the last key was acquired, including this time, as far as the store remembers.
         attempt: u32,
     },
-    /// Another attempt holds one of the keys. None of them is the caller's.
+    /// Another attempt holds one of the keys. The caller holds none of them.
     InProgress {
         /// The position of that key in the slice.
         place: usize,
-        /// What is left of that attempt's lease.
+        /// The rest of that attempt's lease.
         retry_after: Duration,
     },
-    /// A handler has reported success for one of the keys. None of them is the caller's.
+    /// A handler has already reported success for one of the keys. The caller holds none of them.
     Completed {
         /// The position of that key in the slice.
         place: usize,
     },
 }
 
-/// How [`settle_all`](super::DeliveryStore::settle_all) ends an attempt. Complete: there is no third case.
+/// How [`settle_all`](super::DeliveryStore::settle_all) ends an attempt. No variant will be added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Settlement {
-    /// The handler succeeded, which is remembered for `keep` from now.
+    /// The handler succeeded. The success is remembered for `keep` from now.
     Complete {
         /// The retention of the records.
         keep: Duration,
     },
-    /// The handler failed: the next attempt may run.
+    /// The handler failed. The next attempt may run.
     Release,
 }
 
-/// Whether the caller still held the key. Complete: there is no third case.
+/// Whether the caller still held the key. No variant will be added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Settled {
-    /// The caller held it, and the verb took effect.
+    /// The caller held the key, and the operation took effect.
     Done,
-    /// The caller did not hold it: another attempt took over, the key was completed, or the store forgot it.
+    /// The caller did not hold the key: another attempt took over, the key was completed, or the store forgot it.
     Lost,
 }
 
 impl Settled {
-    /// [`Done`](Self::Done) if both are.
+    /// Returns [`Done`](Self::Done) if both are.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         if self == Self::Done { other } else { Self::Lost }
@@ -81,12 +81,12 @@ impl Settled {
 pub struct StoreError(Box<dyn Error + Send + Sync>);
 
 impl StoreError {
-    /// An error with this cause.
+    /// Creates an error with this cause.
     pub fn new(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self(cause.into())
     }
 
-    /// Whether the store itself is well.
+    /// Whether the error is about one record, so that the store itself works.
     pub(crate) fn is_of_one_record(&self) -> bool {
         self.0.is::<Locked>()
     }
@@ -104,7 +104,7 @@ impl Error for StoreError {
     }
 }
 
-/// A record cannot be changed while another transaction has it.
+/// A record cannot be changed while another transaction has it locked.
 #[derive(Debug)]
 pub(super) struct Locked;
 

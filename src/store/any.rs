@@ -1,4 +1,4 @@
-//! A store of any type, so that a layer has no type parameter for its store.
+//! A type-erased store, so that a layer needs no type parameter for its store.
 
 use std::error::Error;
 use std::fmt;
@@ -19,18 +19,18 @@ use super::{
 use crate::observe::{Asked, StoreMeters, Verb};
 use crate::timer::timeout_at;
 
-/// How long a health endpoint waits for the store.
+/// How long a readiness check waits for the store.
 const READY_LIMIT: Duration = Duration::from_secs(1);
-/// 3,600 s and 300 s of tolerance and a margin. Memory is short.
+/// 3,600 s and 300 s of tolerance, and a margin. Shorter than for the other stores because it uses memory.
 const MEMORY_RETENTION: Duration = Duration::from_secs(4_200);
-/// Covers redelivery by hand on the next day.
+/// Covers a manual redelivery on the next day.
 const LASTING_RETENTION: Duration = Duration::from_secs(24 * 3_600);
 
-/// Any store, behind a pointer. A layer keeps one, and [`store_from_url`](super::store_from_url) returns one. Clones
-/// are the same store. It is itself a [`DeliveryStore`].
+/// Any store, behind a pointer. A layer keeps one, and [`store_from_url`](super::store_from_url) returns one.
+/// Clones share the store. `AnyStore` is itself a [`DeliveryStore`].
 ///
-/// It logs a warning when the store begins to fail, and a line when the store answers again. A store that panics has
-/// failed.
+/// It logs a warning when the store starts to fail, and a line when the store answers again. A panic of the store
+/// counts as a failure.
 ///
 /// ```
 /// use scrapest_webhook::store::{AnyStore, MemoryStore};
@@ -52,23 +52,23 @@ pub struct AnyStore {
 
 #[derive(Clone)]
 enum Kind {
-    /// Answers at once, without a future.
+    /// Answers without a future.
     Memory(MemoryStore),
     Other(Arc<dyn DynStore>),
 }
 
-/// What tells whether two layers share their records.
+/// Identifies the store's data, so that two layers can be compared.
 #[derive(Debug, PartialEq)]
 pub(crate) enum StorePlace {
     Memory(usize),
-    /// The server or the file.
+    /// A server or a file.
     Named(String),
-    /// A store of the application's own, wherever it keeps its records.
+    /// The address of an application's own store. Its data may be anywhere.
     Unnamed(usize),
 }
 
 impl AnyStore {
-    /// This store. An `AnyStore` is returned as it is.
+    /// Wraps this store. An `AnyStore` is returned unchanged.
     pub fn new<S: DeliveryStore>(store: S) -> Self {
         store.into_any()
     }
@@ -85,12 +85,12 @@ impl AnyStore {
         Self { kind, outage: Arc::default(), meters: Arc::default(), unrecorded: Arc::default() }
     }
 
-    /// Whether the store could take a delivery now, for a health endpoint. It takes 1 s at most. Memory is always
-    /// ready.
+    /// Checks whether the store can accept a delivery now, for a health endpoint. It takes at most 1 s. The memory
+    /// store is always ready.
     ///
     /// # Errors
     ///
-    /// Why it could not.
+    /// The reason why the store cannot accept a delivery.
     pub async fn ready(&self) -> Result<(), StoreError> {
         let Kind::Other(other) = &self.kind else { return Ok(()) };
         let asked = self.noted(Verb::Claim, other.dyn_ready());
@@ -107,7 +107,7 @@ impl AnyStore {
         }
     }
 
-    /// What it is one of: two values of one place are one store.
+    /// Identifies the store's data: equal values mean the same data.
     pub(crate) fn place(&self) -> StorePlace {
         match &self.kind {
             Kind::Memory(memory) => StorePlace::Memory(memory.address()),
@@ -118,7 +118,7 @@ impl AnyStore {
         }
     }
 
-    /// How long records are kept unless the layer says so.
+    /// How long records are kept if the layer does not set it.
     pub(crate) fn default_retention(&self) -> Duration {
         match self.kind {
             Kind::Memory(_) => MEMORY_RETENTION,
@@ -126,7 +126,7 @@ impl AnyStore {
         }
     }
 
-    /// The number of records and when the oldest was claimed, of a memory store whose metrics are on.
+    /// The number of records and the time of the oldest claim, for a memory store with metrics enabled.
     pub(crate) fn records(&self) -> Option<(usize, Option<SystemTime>)> {
         match &self.kind {
             #[cfg(feature = "metrics")]
@@ -135,7 +135,7 @@ impl AnyStore {
         }
     }
 
-    /// Claims all keys or none where that takes no waiting, with leases from `since` on.
+    /// Claims all keys or none, if the store can answer without waiting. The leases start at `since`.
     pub(crate) fn claim_now(
         &self,
         keys: &mut [(Key, Fence)],
@@ -158,7 +158,7 @@ impl AnyStore {
         lease: Duration,
         keep: Duration,
     ) -> Result<Claims, StoreError> {
-        // The store may claim one key after the other.
+        // The store may claim one key after another.
         let limit = ONE_QUESTION * u32::try_from(keys.len()).unwrap_or(1);
         let limit = || patience.min(Instant::now() + limit);
         match timeout_at(limit, pin!(self.claim_all(keys, owner, lease, keep))).await {
@@ -167,7 +167,7 @@ impl AnyStore {
         }
     }
 
-    /// Settles all keys where that takes no waiting, as of `at` if the time is known.
+    /// Settles all keys if the store can answer without waiting. `at` is the current time, if known.
     pub(crate) fn settle_now(
         &self,
         keys: &[(Key, Fence)],
@@ -180,17 +180,18 @@ impl AnyStore {
         Some(self.note(how.verb(), asked, memory.settle_keys(keys, owner, how, at)))
     }
 
-    /// The place of the first of these keys whose delivery has succeeded in this process and waits to be recorded.
+    /// The position of the first of these keys whose delivery has succeeded in this process but is not recorded
+    /// yet.
     pub(crate) fn first_unrecorded(&self, keys: &[(Key, Fence)]) -> Option<usize> {
         self.unrecorded.first_of(keys)
     }
 
-    /// From now on these keys are known to be completed, until the guard is dropped.
+    /// Treats these keys as completed until the guard is dropped.
     pub(crate) fn unrecorded(&self, keys: &[(Key, Fence)]) -> UnrecordedGuard {
         self.unrecorded.add(keys)
     }
 
-    /// Notes that a caller stopped waiting for an answer.
+    /// Records that a caller stopped waiting for an answer.
     pub(crate) fn gave_up(
         &self,
         verb: Verb,
@@ -202,12 +203,12 @@ impl AnyStore {
         error
     }
 
-    /// Counts a question that a caller stopped waiting for, where that is logged elsewhere.
+    /// Counts a request that a caller stopped waiting for, where the caller logs it.
     pub(crate) fn unanswered(&self, verb: Verb) {
         self.meters.gave_up(verb);
     }
 
-    /// An answer of the store, noted.
+    /// Records whether the store answered, and returns its answer.
     async fn noted<T>(
         &self,
         verb: Verb,

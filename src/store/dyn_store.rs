@@ -1,4 +1,4 @@
-//! The object-safe twin of [`DeliveryStore`].
+//! The object-safe counterpart of [`DeliveryStore`].
 
 use std::any::TypeId;
 use std::fmt;
@@ -34,7 +34,7 @@ pub(super) trait DynStore: fmt::Debug + Send + Sync {
         how: Settlement,
     ) -> Answer<'a, Settled>;
     fn dyn_ready(&self) -> Answer<'_, ()>;
-    /// The server or the file of one of this crate's stores.
+    /// The server or the file, for the stores of this crate.
     fn dyn_name(&self) -> Option<String>;
 }
 
@@ -76,7 +76,7 @@ impl<S: DeliveryStore> DynStore for S {
     }
 }
 
-/// Whether a store of this type names its server or file in `Debug`. Others may write anything there.
+/// Whether `Debug` of this store type names its server or file. Other types may print anything.
 fn is_shipped(store: TypeId) -> bool {
     let shipped: &[TypeId] = &[
         #[cfg(feature = "postgres")]
@@ -89,7 +89,7 @@ fn is_shipped(store: TypeId) -> bool {
     shipped.contains(&store)
 }
 
-/// Boxed; a panic is an answer too. The handler and the connection have nothing to do with it.
+/// Boxes the future and turns a panic into an error, so that it does not reach the handler or the connection.
 fn answered<'a, T>(
     answer: impl Future<Output = Result<T, StoreError>> + Send + 'a,
 ) -> Answer<'a, T> {

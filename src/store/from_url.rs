@@ -1,24 +1,24 @@
-//! The store that a configuration names.
+//! Opens the store that a URL in the configuration names.
 
 use super::{AnyStore, MemoryStore};
 use crate::config_error::ConfigError;
 
-/// The store of a URL, so that configuration can choose:
+/// Opens the store that a URL names, so that it can be chosen in the configuration:
 ///
 /// | URL | store | feature |
 /// |---|---|---|
 /// | `memory:` | [`MemoryStore`] of the default capacity | |
-/// | `sqlite:deliveries.db` | `SqliteStore::new`, a file | `sqlite` |
+/// | `memory:` | [`MemoryStore`] with the default capacity | |
 /// | `postgres://user:password@host/database` | `PostgresStore::new` | `postgres` |
 /// | `redis://…`, `rediss://…`, `redis+unix://…`, and the same with `valkey` | `RedisStore::new` | `redis` |
 ///
-/// Sentinel and Cluster have no URL of their own, as they take several: see `RedisStore::sentinel` and
+/// Sentinel and Cluster need several URLs and are not available here: see `RedisStore::sentinel` and
 /// `RedisStore::cluster`.
 ///
 /// # Errors
 ///
-/// If the URL is of no store that this build has, or is wrong; the text names those it has, and the feature
-/// that would have the one that was asked for. Nothing is connected.
+/// If the URL is invalid, or names a store that this build does not have. The text lists the stores of this build,
+/// and the feature that enables the requested one. Nothing is connected.
 ///
 /// ```
 /// use scrapest_webhook::store::store_from_url;
@@ -28,15 +28,15 @@ use crate::config_error::ConfigError;
 /// # Ok::<(), scrapest_webhook::ConfigError>(())
 /// ```
 ///
-/// The URL alone is not a store. The compiler says so, and names this function:
+/// A bare URL is not a store. The compiler error names this function:
 ///
 /// ```compile_fail,E0277
 /// # let layer = scrapest_webhook::ScrapestWebhookLayer::new("a-secret-of-some-24-bytes");
 /// let layer = layer.with_store("memory:".to_owned());
 /// ```
 pub fn store_from_url(url: &str) -> Result<AnyStore, ConfigError> {
-    // A URL may have a password in it, and one that lacks its scheme may be a password: only a scheme
-    // that is known is ever said.
+    // A URL may contain a password, and a text without a scheme may be a password, so only known schemes are
+    // repeated.
     let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
     let Some(&(scheme, feature, open)) = STORES.iter().find(|(known, ..)| *known == scheme) else {
         let what = format!("has a URL of an unknown scheme, expected one of: {}", had());
@@ -55,7 +55,7 @@ pub fn store_from_url(url: &str) -> Result<AnyStore, ConfigError> {
 
 type Open = fn(&str) -> Result<AnyStore, ConfigError>;
 
-/// Every scheme with the feature that it needs, and how it is opened where this build has that.
+/// Every scheme with the feature that it needs, and the function that opens it if this build has that feature.
 const STORES: &[(&str, &str, Option<Open>)] = &[
     ("memory", "", Some(|_| Ok(AnyStore::new(MemoryStore::new())))),
     ("sqlite", "sqlite", SQLITE),
@@ -84,7 +84,7 @@ const REDIS: Option<Open> = Some(|url| super::RedisStore::new(url).map(AnyStore:
 #[cfg(not(feature = "redis"))]
 const REDIS: Option<Open> = None;
 
-/// The schemes that this build has.
+/// The schemes that this build supports.
 fn had() -> String {
     let had: Vec<_> =
         STORES.iter().filter(|(.., open)| open.is_some()).map(|(scheme, ..)| *scheme).collect();

@@ -1,23 +1,23 @@
-//! What a record is filed under, who holds it, and for which time.
+//! The key of a record, its owner and its fence.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
-/// What a record is filed under: a hash, so that no id, body or signature reaches a store.
+/// The key of a record: a hash, so that no id, body or signature reaches a store.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Key([u8; 32]);
 
 impl Key {
-    /// A key of these bytes, of which the first 24 should look random. For tests of a store; the layer makes its
-    /// own.
+    /// Creates a key from bytes. The first 24 should look random. For tests of a store; the layer makes its own
+    /// keys.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
-    /// The bytes. The last 8 are the same in all keys of a webhook (of a namespace, where a layer is for one
-    /// webhook), except that its test events have others: a store that has to give up records can see whose they
-    /// are. All others look random.
+    /// Returns the bytes. The last 8 are the same in all keys of a webhook (of a namespace, if the layer is for
+    /// one webhook); its test events have their own 8 bytes. A store that has to evict records can see from them
+    /// which webhook a record belongs to. All other bytes look random.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
@@ -29,7 +29,7 @@ impl Key {
     }
 }
 
-/// As two numbers: hashers take an array by its length and, byte for byte, through a call.
+/// Hashed as two numbers: for an array a hasher also gets the length, and each byte costs a call.
 impl Hash for Key {
     #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
@@ -58,40 +58,40 @@ impl fmt::Display for Key {
 pub struct Owner(u128);
 
 impl Owner {
-    /// A new owner, different from every other.
+    /// Creates a new owner, different from every other.
     #[must_use]
     pub fn random() -> Self {
         Self(rand::random())
     }
 
-    /// The owner of these bytes, as [`to_bytes`](Self::to_bytes) gave them.
+    /// Restores an owner from the bytes that [`to_bytes`](Self::to_bytes) returned.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(u128::from_be_bytes(bytes))
     }
 
-    /// The bytes, for a store to keep.
+    /// Returns the bytes, for a store to keep.
     #[must_use]
     pub const fn to_bytes(self) -> [u8; 16] {
         self.0.to_be_bytes()
     }
 }
 
-/// Grows with every acquisition of a key.
+/// A number that grows with every acquisition of a key.
 ///
-/// Hand it to a system that the handler writes to and let that refuse a smaller one than it has seen:
-/// then a handler whose lease was lost while it hung cannot overwrite what its successor did.
+/// Pass it to a system that the handler writes to, and let that system reject a smaller fence than it has seen. A
+/// handler that hung and lost its lease then cannot overwrite the work of its successor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Fence(u64);
 
 impl Fence {
-    /// A fence of this number.
+    /// Creates a fence with this number.
     #[must_use]
     pub const fn new(number: u64) -> Self {
         Self(number)
     }
 
-    /// The number.
+    /// Returns the number.
     #[must_use]
     pub const fn get(self) -> u64 {
         self.0

@@ -1,4 +1,4 @@
-//! The keys of one delivery, and what the store has given for them.
+//! The keys of one delivery, and the result of claiming them.
 
 use std::time::Duration;
 
@@ -7,9 +7,9 @@ use super::{Fence, Key, Owner};
 /// The keys of one delivery with their fences, in the order in which they are claimed and completed. They are
 /// released in reverse.
 ///
-/// Tag keys come first: one per active secret, which is one except during a rotation. The delivery's key comes
-/// last; its fence and its attempt are the delivery's. The usual two keys are stored inline, because every delivery
-/// moves this about.
+/// Tag keys come first: one per active secret, so usually one. The delivery's key comes last; its fence and
+/// attempt are those of the delivery. The usual two keys are stored inline, because this value is moved for every
+/// delivery.
 #[derive(Clone, Debug)]
 pub(crate) enum Keys {
     One([(Key, Fence); 1]),
@@ -18,7 +18,7 @@ pub(crate) enum Keys {
 }
 
 impl Keys {
-    /// The delivery's key, and the keys that are claimed before it.
+    /// Creates the keys from the delivery's key and the keys that are claimed before it.
     pub(crate) fn new(before: impl IntoIterator<Item = Key>, delivery: Key) -> Self {
         let unclaimed = |key| (key, Fence::new(0));
         let delivery = unclaimed(delivery);
@@ -49,7 +49,7 @@ impl Keys {
         }
     }
 
-    /// The delivery's key, which is its id key if it has an id, and its fence.
+    /// The delivery's key and its fence. If the delivery has an id, this is its id key.
     pub(crate) fn delivery(&self) -> (Key, Fence) {
         match self {
             Self::One([delivery]) | Self::TagAndId([_, delivery]) => *delivery,
@@ -58,19 +58,19 @@ impl Keys {
     }
 }
 
-/// What the store has given to this attempt.
+/// The result of a successful claim.
 #[derive(Clone, Debug)]
 pub(crate) struct Held {
     pub(crate) keys: Keys,
     pub(crate) owner: Owner,
-    /// 0: it runs without a claim.
+    /// 0 if the handler runs without a claim.
     pub(crate) attempt: u32,
-    /// For how long a success is recorded.
+    /// How long a success is remembered.
     pub(crate) keep: Duration,
 }
 
 impl Held {
-    /// The first attempt at a delivery of one key.
+    /// The first attempt at a delivery with one key.
     #[cfg(test)]
     pub(crate) fn first() -> Self {
         let keys = Keys::new([], Key::from_bytes([0; 32]));

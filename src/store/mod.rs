@@ -1,19 +1,20 @@
-//! Where a layer remembers which deliveries are running and which are done.
+//! Stores that remember which deliveries are running and which are done.
 //!
-//! A store keeps one record per [`Key`] and has four verbs, each atomic:
+//! A store keeps one record per [`Key`] and has four operations, each atomic:
 //!
 //! 1. [`claim`](DeliveryStore::claim) takes a key for one attempt;
 //! 2. [`renew`](DeliveryStore::renew) extends that attempt's lease while its handler runs;
 //! 3. [`complete`](DeliveryStore::complete) records that the handler succeeded;
 //! 4. [`release`](DeliveryStore::release) records that it failed, so that the sender's retry may run.
 //!
-//! A delivery has one to five keys, so the layer calls the verbs over several keys: [`DeliveryStore::claim_all`] and
-//! its neighbours. They are provided; a store that can do them in one step overrides them.
+//! A delivery has one to five keys, so the layer calls the operations over several keys, like
+//! [`DeliveryStore::claim_all`]. They have default implementations; a store that can process several keys in one
+//! step overrides them.
 //!
-//! [`MemoryStore`] is the default: one process, forgotten at its end. `SqliteStore` (feature `sqlite`) is for one
-//! machine whose receiver restarts; `RedisStore` and `PostgresStore` (features `redis` and `postgres`) are for
-//! receivers on several machines. Receivers that share a store act as one receiver. Test a store of your own with
-//! `store_contract_tests!` (feature `testing`).
+//! [`MemoryStore`] is the default. It serves one process, and its records end with that process. `SqliteStore`
+//! (feature `sqlite`) is for one machine whose receiver restarts; `RedisStore` and `PostgresStore` (features
+//! `redis` and `postgres`) are for receivers on several machines. Receivers that share a store act as one
+//! receiver. Test a store of your own with `store_contract_tests!` (feature `testing`).
 
 mod answers;
 mod any;
@@ -61,21 +62,22 @@ pub(crate) use self::unrecorded::UnrecordedGuard;
 
 /// Remembers which deliveries are running and which are done.
 ///
-/// The four verbs over one key are required, and each is one atomic step. Implementors write `async fn`. Time is the
-/// store's own (a monotonic clock, a server's clock), never the wall clock of the caller, because two
-/// callers' clocks differ.
+/// The four operations over one key are required, and each is one atomic step. Implementors write `async fn`. A
+/// store uses its own time (a monotonic clock, a server's clock), never the caller's wall clock, because the
+/// clocks of two callers differ.
 ///
-/// The verbs over several keys are provided and call the four, one key after the other. Override them where the
-/// store can do several keys in one step: a layer calls only those, so a delivery then costs two operations.
+/// The operations over several keys have default implementations, which call the four for one key after another.
+/// Override them if the store can process several keys in one step: a layer calls only those, so a delivery then
+/// costs two operations.
 ///
-/// A record is one of *in progress* (an owner holds it until its lease ends), *completed*, or
-/// *retryable* (the last attempt failed). A record that the implementation cannot read (a newer format,
-/// a foreign value under the key) must be an error or *in progress*, never *absent* and never overwritten.
+/// A record is *in progress* (an owner holds it until its lease ends), *completed*, or *retryable* (the last
+/// attempt failed). A record that the implementation cannot read (a newer format, a foreign value under the key)
+/// must be an error or *in progress*. It must never be *absent* and never be overwritten.
 ///
 /// # Example
 ///
-/// The smallest store that keeps the contract is a mutex around a map; it never forgets, so it is not
-/// for production.
+/// The smallest store that fulfils the contract is a mutex around a map. It never forgets, so it is not for
+/// production.
 ///
 /// ```
 /// use std::{collections::HashMap, sync::Mutex, time::{Duration, Instant}};
@@ -118,7 +120,7 @@ pub(crate) use self::unrecorded::UnrecordedGuard;
 ///         let mut map = self.0.lock().unwrap();
 ///         let record = map.entry(*key).or_insert(Record { held: None, completed: false, fence: fence.get(), attempt: 1 });
 ///         let held = record.held.take().is_some_and(|(holder, _)| holder == owner);
-///         record.completed = true; // a success is a fact, also from another owner
+///         record.completed = true; // a success counts, even from another owner
 ///         Ok(if held { Settled::Done } else { Settled::Lost })
 ///     }
 ///
@@ -139,17 +141,17 @@ pub(crate) use self::unrecorded::UnrecordedGuard;
     note = "if it is a URL, open it: `.with_store(store_from_url(url)?)`, from `scrapest_webhook::store`"
 )]
 pub trait DeliveryStore: fmt::Debug + Send + Sync + 'static {
-    /// Takes `key` for `owner`, for the length of `lease`. The record is kept for `keep` from now, also after
-    /// a release, and in any case while this lease or a renewed one is running.
+    /// Takes `key` for `owner` and for the duration of `lease`. The record is kept for `keep` from now, also after
+    /// a release, and at least until this lease or a renewed one ends.
     ///
-    /// Succeeds on an absent key, a retryable one, an expired lease, an expired record, and when `owner`
-    /// already holds the key (a claim whose answer was lost is simply repeated: same fence, same
-    /// attempt, fresh lease).
+    /// Succeeds if the key is absent or retryable, if its lease or its record has expired, and if `owner` already
+    /// holds the key. A claim whose answer was lost is therefore simply repeated: it gets the same fence, the same
+    /// attempt and a fresh lease.
     ///
     /// # Errors
     ///
-    /// When the store cannot answer. Whether the claim took effect is then unknown; the caller asks
-    /// again with the same owner.
+    /// If the store cannot answer. It is then unknown whether the claim took effect. The caller repeats it with
+    /// the same owner.
     fn claim(
         &self,
         key: &Key,
@@ -158,12 +160,12 @@ pub trait DeliveryStore: fmt::Debug + Send + Sync + 'static {
         keep: Duration,
     ) -> impl Future<Output = Result<Claim, StoreError>> + Send;
 
-    /// Extends the lease to `lease` from now. Acts only for the owner that holds the key, also when its
-    /// lease has expired but nobody took over.
+    /// Extends the lease to `lease` from now. Takes effect only for the owner that holds the key, also if its
+    /// lease has expired but no other owner took over.
     ///
     /// # Errors
     ///
-    /// When the store cannot answer.
+    /// If the store cannot answer.
     fn renew(
         &self,
         key: &Key,
@@ -171,13 +173,13 @@ pub trait DeliveryStore: fmt::Debug + Send + Sync + 'static {
         lease: Duration,
     ) -> impl Future<Output = Result<Settled, StoreError>> + Send;
 
-    /// Records a success for `keep` from now. Monotone: the key ends completed,
-    /// also when another owner holds it, or when the store has forgotten it.
-    /// [`Settled::Lost`] then says that `owner` was not the holder; the record is completed all the same.
+    /// Records a success for `keep` from now. A completion always takes effect: the key is completed even if
+    /// another owner holds it, or if the store has forgotten it. [`Settled::Lost`] then means only that `owner`
+    /// was not the holder.
     ///
     /// # Errors
     ///
-    /// When the store cannot answer. Repeating is safe.
+    /// If the store cannot answer. Repeating is safe.
     fn complete(
         &self,
         key: &Key,
@@ -186,27 +188,27 @@ pub trait DeliveryStore: fmt::Debug + Send + Sync + 'static {
         keep: Duration,
     ) -> impl Future<Output = Result<Settled, StoreError>> + Send;
 
-    /// Makes the key retryable: the next claim is the next attempt. Acts only for the owner that holds
-    /// the key, also when its lease has expired but nobody took over; never undoes a completion.
+    /// Makes the key retryable: the next claim starts the next attempt. Takes effect only for the owner that holds
+    /// the key, also if its lease has expired but no other owner took over. It never undoes a completion.
     ///
     /// # Errors
     ///
-    /// When the store cannot answer. Repeating is safe.
+    /// If the store cannot answer. Repeating is safe.
     fn release(
         &self,
         key: &Key,
         owner: Owner,
     ) -> impl Future<Output = Result<Settled, StoreError>> + Send;
 
-    /// Takes all of these keys for `owner`, or none of them. Writes the fence of each, which has a meaning only if all
-    /// were acquired. Each key is taken as by [`claim`](Self::claim).
+    /// Takes all of these keys for `owner`, or none of them. Writes the fence of each key; the fences are valid
+    /// only if all keys were acquired. Each key is taken as by [`claim`](Self::claim).
     ///
-    /// The first key in the slice that is not free decides the answer; what was taken before it is given back.
+    /// The first key in the slice that is not free decides the answer. The keys before it are released again.
     ///
     /// # Errors
     ///
-    /// When the store cannot answer. It is then unknown which of the keys the owner holds; the caller asks again with
-    /// the same owner, or releases all.
+    /// If the store cannot answer. It is then unknown which of the keys the owner holds. The caller repeats the
+    /// claim with the same owner, or releases all keys.
     fn claim_all(
         &self,
         keys: &mut [(Key, Fence)],
@@ -217,12 +219,12 @@ pub trait DeliveryStore: fmt::Debug + Send + Sync + 'static {
         one_by_one::claim_all(self, keys, owner, lease, keep)
     }
 
-    /// Extends the lease of each of these keys, as by [`renew`](Self::renew). [`Settled::Lost`] if one of them was
-    /// lost.
+    /// Extends the lease of each of these keys, as by [`renew`](Self::renew). Returns [`Settled::Lost`] if one of
+    /// them was lost.
     ///
     /// # Errors
     ///
-    /// When the store cannot answer.
+    /// If the store cannot answer.
     fn renew_all(
         &self,
         keys: &[(Key, Fence)],
@@ -232,13 +234,13 @@ pub trait DeliveryStore: fmt::Debug + Send + Sync + 'static {
         one_by_one::renew_all(self, keys, owner, lease)
     }
 
-    /// Completes each of these keys in their order, as by [`complete`](Self::complete), or releases each in reverse
-    /// order, as by [`release`](Self::release). A key that was lost does not spare the others.
+    /// Completes each of these keys in their order, as by [`complete`](Self::complete), or releases each in
+    /// reverse order, as by [`release`](Self::release). All keys are processed even if one was lost. Returns
     /// [`Settled::Lost`] if one of them was lost.
     ///
     /// # Errors
     ///
-    /// When the store cannot answer. Repeating is safe.
+    /// If the store cannot answer. Repeating is safe.
     fn settle_all(
         &self,
         keys: &[(Key, Fence)],
@@ -248,12 +250,12 @@ pub trait DeliveryStore: fmt::Debug + Send + Sync + 'static {
         one_by_one::settle_all(self, keys, owner, how)
     }
 
-    /// Whether the store could take a delivery now, for a health endpoint. By default it completes a key that is
-    /// reserved for this, for 1 ms.
+    /// Checks whether the store can accept a delivery now, for a health endpoint. By default it completes a
+    /// reserved key, with a retention of 1 ms.
     ///
     /// # Errors
     ///
-    /// Why it could not.
+    /// The reason why the store cannot accept a delivery.
     fn ready(&self) -> impl Future<Output = Result<(), StoreError>> + Send {
         async {
             let (probe, keep) = (Key::from_bytes([0; 32]), Duration::from_millis(1));

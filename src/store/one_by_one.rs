@@ -1,4 +1,4 @@
-//! The verbs over several keys by those over one key, and the other way round.
+//! Implements the operations over several keys with those over one key, and the reverse.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::{Claim, Claims, DeliveryStore, Fence, Key, Owner, Settled, Settlement, StoreError};
 use crate::timer::timeout_at;
 
-/// A claim of one key that takes longer was lost.
+/// The answer to a claim of one key that takes longer counts as lost.
 pub(crate) const ONE_QUESTION: Duration = Duration::from_secs(2);
 
 pub(super) async fn claim_all<S: DeliveryStore + ?Sized>(
@@ -64,7 +64,7 @@ pub(super) async fn settle_all<S: DeliveryStore + ?Sized>(
                 all = all.and(store.complete(key, owner, *fence, keep).await?);
             }
         }
-        // The other way round, so that the keys that are claimed first are the last to open.
+        // In reverse, so that the keys that are claimed first are released last.
         Settlement::Release => {
             for (key, _) in keys.iter().rev() {
                 all = all.and(store.release(key, owner).await?);
@@ -74,7 +74,7 @@ pub(super) async fn settle_all<S: DeliveryStore + ?Sized>(
     Ok(all)
 }
 
-/// The four verbs over one key, for a store whose own verbs take several.
+/// Implements the four operations over one key for a store whose own operations take several keys.
 macro_rules! one_key_verbs {
     () => {
         async fn claim(

@@ -1,4 +1,5 @@
-//! One line when a store stops answering and one when it answers again, however many ask meanwhile.
+//! Logs one line when a store stops answering and one when it answers again, however many requests fail in
+//! between.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,14 +9,14 @@ use tokio::time::{Duration, Instant};
 
 use super::StoreError;
 
-/// How long a store must answer without an error to count as back: one that answers every other question
-/// is not two lines a question.
+/// How long a store must answer without an error to count as recovered. A store that fails at every second request
+/// then does not log two lines each time.
 const STEADY: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Default)]
 pub(super) struct Outage {
     failing: Mutex<Option<Failing>>,
-    /// Whether there is one: who answers well, as nearly always, takes no lock that all share.
+    /// Whether an outage is in progress. A successful answer usually reads only this, and takes no shared lock.
     is_failing: AtomicBool,
 }
 
@@ -27,7 +28,7 @@ struct Failing {
 }
 
 impl Outage {
-    /// Takes note of an answer, and hands it on.
+    /// Records whether the store answered, and returns its answer.
     pub(super) fn note<T>(
         &self,
         store: &dyn fmt::Debug,
@@ -35,7 +36,7 @@ impl Outage {
     ) -> Result<T, StoreError> {
         match &answer {
             Ok(_) => self.answered(store),
-            // As while a handler's own transaction completes the delivery. The caller logs what it means.
+            // For example while the handler's own transaction completes the delivery. The caller logs this.
             Err(error) if error.is_of_one_record() => {}
             Err(error) => self.failed(store, error),
         }

@@ -1,4 +1,4 @@
-//! Successes of this process that the store has yet to be told.
+//! Successes of this process that the store has not received yet.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -6,17 +6,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Fence, Key};
 
-/// The keys of deliveries that have succeeded here while the store could not be told. The store still says that they
-/// are free once their leases have ended, so this is asked first.
+/// The keys of deliveries that have succeeded here while the store did not answer. Once their leases have ended,
+/// the store would report these keys as free, so they are looked up here first.
 #[derive(Debug, Default)]
 pub(super) struct Unrecorded {
-    /// A key may wait several times: each attempt reports its own success.
+    /// A key may be in it several times: each attempt reports its own success.
     keys: Mutex<HashMap<Key, usize>>,
-    /// The number of keys: usually 0, and then nothing is locked.
+    /// The number of keys. It is usually 0, and then nothing is locked.
     count: AtomicUsize,
 }
 
-/// Until it is dropped, a claim of one of its keys is a duplicate.
+/// A claim of one of its keys is a duplicate until this is dropped.
 #[derive(Debug)]
 pub(crate) struct UnrecordedGuard {
     unrecorded: Arc<Unrecorded>,
@@ -35,7 +35,7 @@ impl Unrecorded {
         UnrecordedGuard { unrecorded: Arc::clone(self), keys }
     }
 
-    /// The place of the first of these keys that waits.
+    /// The position of the first of these keys that is not recorded yet.
     pub(super) fn first_of(&self, keys: &[(Key, Fence)]) -> Option<usize> {
         if self.count.load(Ordering::Acquire) == 0 {
             return None;
@@ -45,7 +45,7 @@ impl Unrecorded {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Key, usize>> {
-        // Nothing under the lock can panic half-way through a change.
+        // No operation under the lock can panic and leave a partial change.
         self.keys.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,9 +1,10 @@
-//! Sign requests as a sender would, for the tests of your own handlers. Feature `testing`.
+//! Signs requests as a sender would, for the tests of your own handlers (feature `testing`).
 //!
-//! 1. [`scrapest`] or [`scrapebadger`] begins a request with the secret;
-//! 2. [`with_kind`](WebhookRequest::with_kind) or [`with_body`](WebhookRequest::with_body) says what it carries;
-//! 3. [`sign`](WebhookRequest::sign) gives its headers and its body,
-//!    [`into_http`](SignedRequest::into_http) and [`into_actix`](SignedRequest::into_actix) the whole as a request.
+//! 1. [`scrapest`] or [`scrapebadger`] starts a request with the secret;
+//! 2. [`with_kind`](WebhookRequest::with_kind) or [`with_body`](WebhookRequest::with_body) sets its content;
+//! 3. [`sign`](WebhookRequest::sign) returns its headers and its body, which
+//!    [`into_http`](SignedRequest::into_http) and [`into_actix`](SignedRequest::into_actix) convert to a request
+//!    of the framework.
 //!
 //! ```
 //! use axum::{Router, body::Body, http::StatusCode, routing::post};
@@ -45,21 +46,21 @@ pub use self::signed::SignedRequest;
 use crate::json;
 use crate::secret::Secret;
 
-/// A request of Scrapest's, as far as it is documented, and otherwise as the defaults of
-/// [`Scrapest`](crate::scrapest::Scrapest) assume. Unless told otherwise: a `tweet.created` of now, under a
-/// new delivery id, with only the body signed.
+/// Starts a request from Scrapest: as documented, and otherwise as the defaults of
+/// [`Scrapest`](crate::scrapest::Scrapest) assume. Default: a `tweet.created` with the current time and a new
+/// delivery id, with only the body signed.
 pub fn scrapest(secret: impl Into<Secret>) -> WebhookRequest {
     WebhookRequest::new(Sender::Scrapest { timestamp_signed: false }, secret.into())
 }
 
-/// A request of ScrapeBadger's, by its contract 1. Unless told otherwise: a `tweet` of now, under a new
-/// delivery id.
+/// Starts a request from ScrapeBadger in the form of its contract 1. Default: a `tweet` with the current time and
+/// a new delivery id.
 pub fn scrapebadger(secret: impl Into<Secret>) -> WebhookRequest {
     WebhookRequest::new(Sender::ScrapeBadger1, secret.into())
 }
 
-/// A request of ScrapeBadger's, by its contract 2. Unless told otherwise: a `tweet.detected` of now, under
-/// a new delivery id.
+/// Starts a request from ScrapeBadger in the form of its contract 2. Default: a `tweet.detected` with the current
+/// time and a new delivery id.
 pub fn scrapebadger_contract_2(secret: impl Into<Secret>) -> WebhookRequest {
     WebhookRequest::new(Sender::ScrapeBadger2, secret.into())
 }
@@ -71,7 +72,7 @@ enum Sender {
     ScrapeBadger2,
 }
 
-/// A request that is yet to be signed.
+/// A request that is not signed yet.
 #[derive(Clone)]
 pub struct WebhookRequest {
     sender: Sender,
@@ -94,40 +95,41 @@ impl WebhookRequest {
         }
     }
 
-    /// A sample body of this kind, with its time filled in. Known are the kinds that the sender documents (for Scrapest
-    /// those of both generations: `tweet.created` and the like, and the sources `x`, `fast-x`, `telegram` and
-    /// `discord`), and for Scrapest `webhook.verification`, a challenge. Any other kind has an empty payload.
+    /// Sets a sample body of this kind, with its time filled in. There are samples for the kinds that the sender
+    /// documents (for Scrapest those of both generations: names like `tweet.created`, and the sources `x`,
+    /// `fast-x`, `telegram` and `discord`), and for Scrapest's challenge, `webhook.verification`. Any other kind
+    /// has an empty payload.
     #[must_use]
     pub fn with_kind(self, kind: impl Into<String>) -> Self {
         Self { kind: Some(kind.into()), ..self }
     }
 
-    /// This body, byte for byte. Its time and kind are the ones in it. The event header repeats the kind, unless
+    /// Sets this body, byte for byte. It contains its own time and kind. The event header repeats the kind, unless
     /// [`with_kind`](Self::with_kind) sets another one, or a header cannot carry it.
     #[must_use]
     pub fn with_body(self, body: impl Into<Bytes>) -> Self {
         Self { body: Some(body.into()), ..self }
     }
 
-    /// The delivery id. Default: a new one for each request.
+    /// Sets the delivery id. Default: a new one for each request.
     #[must_use]
     pub fn with_delivery_id(self, id: impl Into<String>) -> Self {
         Self { delivery_id: id.into(), ..self }
     }
 
-    /// No delivery id in a header, as from a sender that has none.
+    /// Sends no header with a delivery id, like a sender that has no ids.
     #[must_use]
     pub fn without_delivery_id(self) -> Self {
         Self { delivery_id: String::new(), ..self }
     }
 
-    /// The time of the event and of the attempt. Default: now.
+    /// Sets the time of the event and of the attempt. Default: now.
     #[must_use]
     pub fn with_time(self, time: SystemTime) -> Self {
         Self { time, ..self }
     }
 
-    /// Scrapest: sign `<timestamp header>.<body>` instead of the body alone.
+    /// For Scrapest: signs `<timestamp header>.<body>` instead of the body alone.
     #[must_use]
     pub fn with_signed_timestamp(mut self) -> Self {
         if let Sender::Scrapest { timestamp_signed } = &mut self.sender {
@@ -136,7 +138,7 @@ impl WebhookRequest {
         self
     }
 
-    /// The delivery's, or else one of its own.
+    /// The delivery id, or a new id.
     fn event_id(&self) -> String {
         match self.delivery_id.is_empty() {
             true => format!("{:032x}", rand::random::<u128>()),
@@ -144,7 +146,7 @@ impl WebhookRequest {
         }
     }
 
-    /// Signs it.
+    /// Signs the request.
     #[must_use]
     pub fn sign(self) -> SignedRequest {
         let time = OffsetDateTime::from(self.time);
@@ -211,7 +213,7 @@ impl fmt::Debug for WebhookRequest {
     }
 }
 
-/// The kind that a body names, by the field of either sender and generation.
+/// The kind in a body, from the fields of both senders and generations.
 fn kind_of(body: &[u8]) -> Option<Cow<'_, str>> {
     let found = |[first, ..]: &json::Fields<'_, 3>| *first != json::Field::Absent;
     let fields = json::fields(body, ["event", "type", "source"], found);

@@ -1,10 +1,10 @@
-//! A sample body of each documented kind.
+//! A sample body for each documented kind.
 
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-/// A time that RFC 3339 cannot write (before year 0, after 9999) is written as nothing, and refused.
+/// A time that RFC 3339 cannot represent (before year 0, after 9999) becomes an empty text, and is refused.
 pub(super) fn written(time: OffsetDateTime) -> String {
     time.format(&Rfc3339).unwrap_or_default()
 }
@@ -41,7 +41,8 @@ pub(super) fn scrapest(kind: &str, time: OffsetDateTime, id: &str) -> Value {
     json!({"id": format!("evt_{id}"), "event": kind, "timestamp": time, "webhook_id": "wh_1", "data": data})
 }
 
-/// A post or message of the second generation, under a new id: one id is one delivery if no header has one.
+/// A post or message of the second generation, with a new id, because the id identifies the delivery if no header
+/// does.
 fn source_event(source: &str, time: OffsetDateTime) -> Option<Value> {
     let now = i64::try_from(time.unix_timestamp_nanos() / 1_000_000).unwrap_or_default();
     let id = (1_800_000_000_000_000_000 + (rand::random::<u64>() >> 8)).to_string();
@@ -79,7 +80,7 @@ fn source_event(source: &str, time: OffsetDateTime) -> Option<Value> {
             "author": author,
             "transport": "fcm",
         }),
-        // Not published: the application must take any.
+        // The schema is not published, so the application must accept any payload.
         "telegram" | "discord" => json!({"text": "GM"}),
         _ => return None,
     };

@@ -1,8 +1,8 @@
-//! A request that is signed, for either framework.
+//! A signed request, for either framework.
 
 use bytes::Bytes;
 
-/// A signed request, as the sender sends it: POST it.
+/// A signed request, to be sent with POST.
 ///
 /// ```
 /// use axum::{Router, body::Body, http::StatusCode, routing::post};
@@ -30,18 +30,18 @@ pub struct SignedRequest {
 }
 
 impl SignedRequest {
-    /// The headers, names in lower case.
+    /// Returns the headers, with names in lower case.
     pub fn headers(&self) -> impl Iterator<Item = (&'static str, &str)> {
         self.headers.iter().map(|(name, value)| (*name, value.as_str()))
     }
 
-    /// The body.
+    /// Returns the body.
     #[must_use]
     pub fn body(&self) -> &Bytes {
         &self.body
     }
 
-    /// The same request with one header added, or replaced; for tests of what must be refused.
+    /// Adds or replaces a header, for tests of requests that must be refused.
     #[must_use]
     pub fn with_header(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.retain(|(present, _)| *present != name);
@@ -49,28 +49,28 @@ impl SignedRequest {
         self
     }
 
-    /// The same request with another body, under the old signature.
+    /// Replaces the body but keeps the old signature.
     #[must_use]
     pub fn with_body(self, body: impl Into<Bytes>) -> Self {
         Self { body: body.into(), ..self }
     }
 
-    /// As a POST to `uri`, with any body that is made of bytes, like axum's `Body`.
+    /// Converts it to a POST to `uri`, with any body type that can be made from bytes, like axum's `Body`.
     ///
     /// # Panics
     ///
-    /// If `uri` is not a URI, or a header's value cannot be one (a delivery id with a line feed).
+    /// If `uri` is not a URI, or a header's value is invalid (a delivery id with a line feed).
     #[cfg(feature = "tower")]
     pub fn into_http<B: From<Bytes>>(self, uri: &str) -> http::Request<B> {
         let mut request = http::Request::post(uri);
         for (name, value) in self.headers {
             request = request.header(name, value);
         }
-        // Documented; and in a test there is nobody to hand an error to.
+        // The panic is documented, and a test has no use for an error.
         request.body(self.body.into()).unwrap_or_else(|error| panic!("{error}"))
     }
 
-    /// As a POST to `uri`, for [`call_service`](actix_web::test::call_service) of actix-web.
+    /// Converts it to a POST to `uri`, for [`call_service`](actix_web::test::call_service) of actix-web.
     ///
     /// ```
     /// use actix_web::{App, HttpResponse, test, web};
@@ -93,7 +93,7 @@ impl SignedRequest {
     ///
     /// # Panics
     ///
-    /// If `uri` is not a URI, or a header's value cannot be one (a delivery id with a line feed).
+    /// If `uri` is not a URI, or a header's value is invalid (a delivery id with a line feed).
     #[cfg(feature = "actix")]
     #[must_use]
     pub fn into_actix(self, uri: &str) -> actix_web::test::TestRequest {

@@ -1,10 +1,10 @@
-//! The claim's state machine, searched exhaustively: four attempts at once, each of which may fail, crash, stall
-//! beyond its lease or not hear the store's answer, and an attacker among them.
+//! Searches the claim's state machine exhaustively: four concurrent attempts, each of which may fail, crash,
+//! stall beyond its lease or miss the store's answer, and an attacker among them.
 //!
-//! `model` is the store and `program` the attempt; `real` holds both against the code, and `schedules` runs
-//! the code itself through many random ones. One assumption is made about time: between the store's
-//! answer to the last claim and the beginning of the handler no lease ends. (A process that is stopped
-//! exactly there is what `Fence` is for.)
+//! `model` is the store and `program` the attempt; `real` compares both with the code, and `schedules` runs the
+//! code itself through many random schedules. The search makes one assumption about time: no lease ends between
+//! the store's answer to the last claim and the start of the handler. (`Fence` is for a process that is stopped
+//! exactly there.)
 
 mod model;
 mod places;
@@ -19,7 +19,7 @@ use self::search::search;
 use self::state::Sender::{self, *};
 use self::state::{Request, Scenario};
 
-/// Four requests, each a body, an id and a sender, and the event that each body tells of.
+/// Four requests, each with a body, an id and a sender, and the event that each body reports.
 fn scenario(requests: [(usize, usize, Sender); 4], event_of: [usize; 2]) -> Scenario {
     let requests = requests.map(|(body, id, sender)| Request { body, id, sender });
     Scenario {
@@ -47,27 +47,27 @@ fn replayed() -> Scenario {
     scenario([(0, 0, Genuine), (0, 0, Genuine), (0, 1, Interceptor), (0, 1, Interceptor)], [0, 1])
 }
 
-/// Bytes that were captured, under the id of a genuine delivery with other bytes.
+/// Captured bytes, under the id of a genuine delivery with other bytes.
 fn poisoned(attacker: Sender) -> Scenario {
     scenario([(0, 0, Genuine), (1, 1, Genuine), (1, 1, Genuine), (0, 1, attacker)], [0, 1])
 }
 
-/// A captured test event without a timestamp, under more ids than it has runs.
+/// A captured test event without a timestamp, under more ids than its run limit.
 fn tested() -> Scenario {
     scenario([(1, 0, Tester), (1, 1, Tester), (1, 2, Tester), (1, 2, Nobody)], [0, 1])
 }
 
-/// One of its ids comes twice.
+/// Such a test event with one id sent twice.
 fn tested_twice() -> Scenario {
     scenario([(1, 0, Tester), (1, 0, Tester), (1, 1, Tester), (1, 2, Nobody)], [0, 1])
 }
 
-/// The same under the id of a delivery that is yet to come.
+/// Such a test event under the id of a future delivery.
 fn tested_under_an_id_to_come() -> Scenario {
     scenario([(0, 0, Genuine), (0, 0, Genuine), (1, 0, Tester), (1, 1, Tester)], [0, 1])
 }
 
-/// With a store whose answers may be lost; and so one attempt less.
+/// With a store whose answers may be lost, and so with one attempt less.
 fn unreliable(scenario: Scenario) -> Scenario {
     let mut requests = scenario.requests;
     requests[1].sender = Nobody;
@@ -143,20 +143,20 @@ fn what_is_forgotten_is_stale() {
     holds(Scenario { forgets: true, ..poisoned(Replayer) });
 }
 
-/// Neither sender signs its id, so some things cannot be kept from one who sits on the line.
+/// Neither sender signs its id, so an attacker who can intercept requests has some options.
 #[test]
 fn what_an_attacker_can_do() {
-    // Hold a delivery back and send its bytes first, under an id that the attacker foresees: its handler runs once,
-    // but the genuine delivery with that id is taken for a duplicate.
+    // Hold a delivery back and send its bytes first, under a foreseen id. Its handler runs once, but the
+    // genuine delivery with that id is taken for a duplicate.
     is_broken(poisoned(Interceptor), "an event is lost");
-    // Send a retry with refreshed bytes, which was answered as a duplicate by its id, under another id:
-    // the handler runs once more, and no more.
+    // Send a refreshed retry, which was answered as a duplicate by its id, under another id. The handler runs
+    // once more, but not more often.
     let requests = [(0, 0, Genuine), (1, 0, Genuine), (1, 1, Interceptor), (0, 0, Genuine)];
     is_broken(scenario(requests, [0, 0]), "a run that began after a recorded success");
 }
 
-/// While the store is down, a success is acknowledged all the same. If its lease ends before the store
-/// is back and told, a duplicate that comes in between runs.
+/// While the store is down, a success is still acknowledged. If its lease ends before the store is back and has
+/// recorded the success, a duplicate that arrives in between runs.
 #[test]
 fn what_a_store_that_is_down_can_do() {
     let down = Scenario { acknowledges_first: true, ..retries() };

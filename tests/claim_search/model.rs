@@ -1,9 +1,9 @@
-//! The store's four verbs over one record, without time: a lease holds, or it is over.
+//! The store's four verbs on one record, without time: a lease is either valid or over.
 
-/// Every attempt asks as an owner of its own, and as a second one after it gave something back.
+/// Every attempt has its own owner, and a second one after it gave something back.
 pub type Owner = u8;
 
-/// The crashed process, whichever it was.
+/// The owner of any crashed process.
 pub const DEAD: Owner = Owner::MAX;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -31,16 +31,16 @@ pub enum Settled {
     Lost,
 }
 
-/// What could be wrong, in the store or in those who use it. Each must be found.
+/// A possible defect, in the store or in its users. The search must find each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Defect {
-    // Of the store.
+    // Defects of the store.
     UnfencedRelease,
     CompareAndSetComplete,
     CallersClock,
     EvictionInProgress,
     RetentionOfThePastTolerance,
-    // Of the program.
+    // Defects of the program.
     SuccessWhileInProgress,
     EarlyAcknowledgement,
     IdOnlyKey,
@@ -55,7 +55,7 @@ pub enum Defect {
 
 impl Record {
     pub fn claim(&mut self, owner: Owner, defect: Option<Defect>) -> Claimed {
-        // The clock of every second caller is fast: to it each lease is over.
+        // Every second caller has a fast clock, by which each lease is over.
         let fast = defect == Some(Defect::CallersClock) && owner % 4 >= 2;
         match *self {
             Self::Completed => Claimed::Completed,
@@ -94,7 +94,7 @@ impl Record {
         Settled::Done
     }
 
-    /// The lease is over, without a word from its owner.
+    /// The lease ends without an action of its owner.
     pub fn expire(&mut self) {
         if let Self::Running { leased, .. } = self {
             *leased = false;

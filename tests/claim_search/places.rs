@@ -1,10 +1,10 @@
-//! Which records a request is about: those of its body and its id, or those that a test event has instead.
+//! Maps a request to its records: those of its body and id, or the separate ones of a test event.
 
 use crate::model::{Defect, Record};
 use crate::state::{BODIES, IDS, RUNS, Request, Scenario, Sender, State};
 
 impl State {
-    /// Which tag it claims first: that of its body, or one of the run keys.
+    /// The tag that it claims first: that of its body, or one of the run keys.
     pub fn tag_of(&self, nth: usize, scenario: &Scenario) -> usize {
         match scenario.requests[nth] {
             Request { sender: Sender::Tester, .. } => BODIES + self.attempts[nth].run_key,
@@ -20,7 +20,7 @@ impl State {
         }
     }
 
-    /// Those of the test event, and whether each is completed.
+    /// The run keys of the test event, and whether each is completed.
     pub fn run_keys(&self) -> [bool; RUNS] {
         std::array::from_fn(|key| self.tags[BODIES + key] == Record::Completed)
     }

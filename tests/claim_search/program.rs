@@ -1,4 +1,4 @@
-//! What an attempt does, step by step. Each step may also be its last.
+//! The steps of an attempt. Each step may also be its last.
 
 use crate::model::{Claimed, DEAD, Defect, Record};
 use crate::state::{Attempt, End, Next, RUNS, Request, Scenario, Sender, State, Step};
@@ -54,7 +54,7 @@ impl State {
         captured && !self.stale
     }
 
-    /// A key that another holds may be free by the time that it is asked for.
+    /// A key that another attempt holds may be free by the time of the claim.
     fn claim(&self, nth: usize, kind: usize, key: usize, scenario: &Scenario, steps: Steps<'_>) {
         let over = self.lease_ends(kind, key, self.attempts[nth].owner(nth));
         let told = steps.len();
@@ -68,7 +68,7 @@ impl State {
             }
         }
         if scenario.unreliable {
-            // What may be held is given back.
+            // It releases what it may hold.
             State::go(&mut self.clone(), nth, Next::ReleaseId(End::Busy), "gives up", steps);
         }
     }
@@ -76,7 +76,7 @@ impl State {
     fn claim_tag(&self, nth: usize, scenario: &Scenario, steps: Steps<'_>) {
         let mut state = *self;
         let Request { body, sender, .. } = scenario.requests[nth];
-        // A refreshed retry is not known for what it is, if it comes after a crash in mid-record.
+        // A refreshed retry is not recognized if it comes after a crash between two records.
         let tells_the_same = |other: usize| {
             let event_of = scenario.event_of;
             other == body || (sender != Sender::Genuine && event_of[other] == event_of[body])
@@ -104,7 +104,7 @@ impl State {
                 attempt.met_a_run |= taken == Claimed::InProgress;
                 let end = match (sender, taken) {
                     (Sender::Tester, _) if attempt.run_key + 1 < RUNS => End::NextRunKey,
-                    // One of the runs may yet fail.
+                    // One of the runs may still fail.
                     (Sender::Tester, Claimed::Completed) if attempt.met_a_run => End::Busy,
                     _ => found(taken, scenario),
                 };
@@ -167,7 +167,7 @@ impl State {
             if scenario.defect == Some(Defect::TagCompletedWhereTheIdIsTaken) {
                 state.tags[tag].complete(owner, None);
             } else if scenario.defect == Some(Defect::RunKeyKeptWhereTheIdIsTaken) {
-                // Until its lease ends.
+                // The key stays claimed until its lease ends.
             } else if late && scenario.unreliable && !again {
                 attempt.late_release = true;
             } else {
@@ -178,7 +178,7 @@ impl State {
             } else if !scenario.unreliable || again {
                 state.end(nth, found(Claimed::InProgress, scenario), scenario, steps);
             } else {
-                // It asks again, as another.
+                // It claims again, as another owner.
                 let attempt = &mut state.attempts[nth];
                 attempt.again = scenario.defect != Some(Defect::SameOwnerAfterGivingBack);
                 (attempt.slow, attempt.unsure) = (false, false);
@@ -187,7 +187,7 @@ impl State {
         }
     }
 
-    /// It succeeds or fails. What it renews meanwhile shows in that its leases need not end.
+    /// The run succeeds or fails. Its renewals are modelled by leases that need not end.
     fn run(&self, nth: usize, scenario: &Scenario, steps: Steps<'_>) {
         let Request { body, sender, .. } = scenario.requests[nth];
         let mut state = *self;
@@ -228,7 +228,7 @@ impl State {
         }
     }
 
-    /// Says what is wrong with a run that begins now.
+    /// Returns what is wrong with a run that begins now.
     fn why_not_run(&self, nth: usize, scenario: &Scenario) -> Option<&'static str> {
         let (tag, id) = (self.tag_of(nth, scenario), Self::id_of(nth, scenario));
         let others = || (0..self.attempts.len()).filter(|other| *other != nth);
@@ -261,7 +261,7 @@ impl State {
         attempt.next = next;
         if !matches!(next, Next::ClaimTag | Next::ClaimId) {
             (attempt.slow, attempt.unsure, attempt.belated) = (false, false, false);
-            // Only of a run it is asked whether it is alone.
+            // Only runs are checked for overlap.
             attempt.leases = attempt.leases.map(|leased| leased && next == Next::Run);
         }
         steps.push(Step { state: *self, what: (Some(nth), what), broken: None });

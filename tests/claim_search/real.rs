@@ -1,5 +1,5 @@
-//! The model held against the code: the memory store gives the model's answers, and the pipeline asks the
-//! program's questions.
+//! Compares the model with the code: the memory store gives the model's answers, and the pipeline makes the
+//! program's calls.
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ struct Both {
     store: MemoryStore,
     key: Key,
     model: Record,
-    /// Of the last acquisition.
+    /// The fence of the last acquired claim.
     fence: u64,
     attempt: u32,
 }
@@ -47,7 +47,7 @@ impl Both {
         Self { store: MemoryStore::new(), key, model: Record::Absent, fence: 0, attempt: 0 }
     }
 
-    /// Acts on both, and says whether they answer the same.
+    /// Acts on both, and returns whether they answer the same.
     async fn act(&mut self, act: Act) -> bool {
         match act {
             Act::LeaseEnds => {
@@ -88,7 +88,7 @@ impl Both {
         let real = now(self.store.claim(&self.key, owner(by), LEASE, KEEP));
         match (real, self.model.claim(by, None)) {
             (Claim::Completed, Claimed::Completed) => true,
-            // Time goes by in whole leases.
+            // Time advances in whole leases.
             (Claim::InProgress { retry_after }, Claimed::InProgress) => retry_after == LEASE,
             (Claim::Acquired { fence, attempt }, Claimed::Acquired) => {
                 let (before, attempts) = (self.fence, self.attempt);
@@ -108,7 +108,7 @@ fn now<T, E: std::fmt::Debug>(answer: impl Future<Output = Result<T, E>>) -> T {
     answer.now_or_never().unwrap().unwrap()
 }
 
-/// Each sequence of five acts of two owners.
+/// Tests each sequence of five acts of two owners.
 #[tokio::test(start_paused = true)]
 async fn the_memory_store_answers_as_the_model_does() {
     let verbs = [Verb::Claim, Verb::Renew, Verb::Complete, Verb::Release];
@@ -125,7 +125,7 @@ async fn the_memory_store_answers_as_the_model_does() {
     }
 }
 
-/// How a record came to be before the request.
+/// The history of a record before the request.
 const HISTORIES: [Record; 5] = [
     Record::Absent,
     Record::Retryable,
@@ -151,7 +151,7 @@ async fn make(store: &MemoryStore, key: &Key, record: Record) {
     };
 }
 
-/// What the program asks when nobody interferes: verbs with 0 for the tag and 1 for the id.
+/// The calls of the program without interference: verbs, with 0 for the tag and 1 for the id.
 fn questions(tag: Record, id: Record, succeeds: bool) -> (Vec<(Verb, usize)>, &'static str, State) {
     use crate::state::Next::*;
     let request = |sender| Request { body: 0, id: 0, sender };
@@ -210,7 +210,7 @@ async fn the_pipeline_asks_the_store_as_the_program_does() {
         let place = |key| keys.iter().position(|known| *known == key).unwrap();
         let asked: Vec<_> = store.calls().iter().map(|call| (call.verb, place(call.key))).collect();
         let context = format!("{tag:?}, {id:?}, {succeeds}");
-        // What a lease that is over becomes when it is asked for.
+        // A lease that is over changes the record on the next claim.
         let (mut tag, mut id) = (tag, id);
         for record in [&mut tag, &mut id] {
             if matches!(record, Record::Running { leased: false, .. }) {
@@ -226,7 +226,7 @@ async fn the_pipeline_asks_the_store_as_the_program_does() {
         };
         assert_eq!(answer, end, "{context}");
         if status == 503 {
-            // It waited until the answer deadline and asked again.
+            // It waited until the answer deadline and claimed again.
             expected.extend(expected.clone());
         }
         assert_eq!(asked, expected, "{context}");

@@ -1,4 +1,4 @@
-//! Every state that can be reached, each once, and the shortest way to the first that breaks a promise.
+//! Visits every reachable state once, and finds the shortest path to the first broken promise.
 
 use std::collections::HashSet;
 
@@ -11,7 +11,7 @@ pub struct Broken {
     pub way: Vec<String>,
 }
 
-/// How many states there are, or how a promise is broken.
+/// Returns the number of states, or how a promise is broken.
 pub fn search(scenario: &Scenario) -> Result<usize, Broken> {
     let start = State::start().canonical(scenario);
     let mut states = vec![(start, 0)];
@@ -39,7 +39,7 @@ pub fn search(scenario: &Scenario) -> Result<usize, Broken> {
     Ok(states.len())
 }
 
-/// The way once more, without exchanging the attempts for each other.
+/// Repeats the path without exchanging equal attempts.
 fn told(way: &[State], scenario: &Scenario) -> Vec<String> {
     let mut state = State::start();
     let mut lines = Vec::new();

@@ -1,16 +1,16 @@
-//! The whole of it: the records, the attempts, what time does to them, and which promises hold.
+//! The whole state: the records, the attempts, the effects of time, and the promises.
 
 use crate::model::{DEAD, Defect, Owner, Record};
 
 pub const ATTEMPTS: usize = 4;
 pub const BODIES: usize = 2;
 pub const IDS: usize = 2;
-/// How often an undated test event may run: so many keys it has, and a run takes one of them.
+/// The run limit of an undated test event: it has this many run keys, and each run takes one.
 pub const RUNS: usize = 2;
-/// The ids of test events have a room of their own.
+/// Test events have separate ids.
 const TEST_IDS: usize = 3;
 
-/// What is sent, and by whom.
+/// A request and its sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Request {
     pub body: usize,
@@ -22,49 +22,49 @@ pub struct Request {
 pub enum Sender {
     Genuine,
     Nobody,
-    /// Sends the captured request, once its bytes are recorded.
+    /// Sends the captured request once its bytes are recorded.
     Replayer,
-    /// Sends the captured request under an id that is recorded.
+    /// Sends the captured request under a recorded id.
     Latecomer,
     /// Sends the captured request at any time: the attacker may have held the genuine one back.
     Interceptor,
-    /// Sends a captured test event without a timestamp, at any time. Its id is one of the room of such ids.
+    /// Sends a captured test event without a timestamp, at any time, under one of the separate ids.
     Tester,
 }
 
 #[derive(Clone, Copy, Debug)]
 pub struct Scenario {
     pub requests: [Request; ATTEMPTS],
-    /// The event that each body tells of: a refreshed one tells of the same.
+    /// The event that each body reports: a refreshed body reports the same event.
     pub event_of: [usize; 2],
-    /// Whether so much time passes that requests become stale and records are forgotten.
+    /// Whether enough time passes for requests to become stale and records to be forgotten.
     pub forgets: bool,
-    /// Whether the store's answers may be lost, its releases late, and who waits asks again.
+    /// Whether the store's answers may be lost, its releases may be late, and waiting attempts claim again.
     pub unreliable: bool,
-    /// Whether a success is acknowledged before it is recorded, as it is while the store is down.
+    /// Whether a success is acknowledged before it is recorded, as while the store is down.
     pub acknowledges_first: bool,
     pub defect: Option<Defect>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum End {
-    /// It succeeded, and said so.
+    /// It succeeded and was answered so.
     Success,
-    /// It was told that another had succeeded.
+    /// It was answered that another attempt had succeeded.
     Duplicate,
-    /// It failed, or was told to try again.
+    /// It failed, or was answered to retry.
     Busy,
-    /// None yet: its run key is taken, and there is another.
+    /// Not ended: its run key is taken, and there is another.
     NextRunKey,
 }
 
-/// What an attempt does next.
+/// The next step of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Next {
     Begin,
     ClaimTag,
     ClaimId,
-    /// The id is taken: completed, or in progress.
+    /// The id is completed or in progress.
     GiveBack {
         completed: bool,
     },
@@ -73,7 +73,7 @@ pub enum Next {
     CompleteId,
     ReleaseId(End),
     ReleaseTag(End),
-    /// It has ended, after a success of its own or without.
+    /// It has ended, with or without its own success.
     Nothing {
         success: bool,
     },
@@ -82,40 +82,40 @@ pub enum Next {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Attempt {
     pub next: Next,
-    /// It asks as its second owner.
+    /// It uses its second owner.
     pub again: bool,
-    /// A lease of its own ended while it was still claiming.
+    /// One of its leases ended while it was still claiming.
     pub slow: bool,
-    /// It may hold both keys: it looks once more, or was not told.
+    /// It may hold both keys: it checks once more, or did not get the answer.
     pub unsure: bool,
-    /// It began to claim when the success of its event had been recorded, in part at least.
+    /// It began to claim after the success of its event had been recorded, at least in part.
     pub belated: bool,
-    /// It was answered with a success that is yet to be recorded.
+    /// It was answered with a success that is not recorded yet.
     pub acknowledged: bool,
-    /// The release of its tag that the store did not take yet.
+    /// The store has not received the release of its tag yet.
     pub late_release: bool,
-    /// Of an undated test event: which of its keys it asks for, and whether one before it was in progress.
+    /// For an undated test event: the run key that it claims, and whether an earlier one was in progress.
     pub run_key: usize,
     pub met_a_run: bool,
-    /// Which of its leases, of the tag and of the id, have not ended.
+    /// Whether its leases of the tag and of the id are still valid.
     pub leases: [bool; 2],
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct State {
-    /// By body, and then the run keys of the test event.
+    /// By body, followed by the run keys of the test event.
     pub tags: [Record; BODIES + RUNS],
-    /// Of deliveries, and then of test events.
+    /// By id: those of deliveries, followed by those of test events.
     pub ids: [Record; IDS + TEST_IDS],
     pub attempts: [Attempt; ATTEMPTS],
-    /// By event: a handler has succeeded.
+    /// By event: whether a handler has succeeded.
     pub effects: [bool; 2],
-    /// By body: the store has begun to record that.
+    /// By body: whether the store has begun to record the success.
     pub recorded: [bool; 2],
     pub stale: bool,
 }
 
-/// A state that follows, what led there, and the promise that it breaks.
+/// A successor state, the step that led to it, and the promise that it breaks.
 #[derive(Debug)]
 pub struct Step {
     pub state: State,
@@ -172,7 +172,7 @@ impl State {
         }
     }
 
-    /// The same with attempts at equal requests in a fixed order: which is which makes no difference.
+    /// Sorts attempts at equal requests, because their order makes no difference.
     pub fn canonical(mut self, scenario: &Scenario) -> Self {
         let held = |nth: usize| {
             let by = |record: &Record| match record {
@@ -203,7 +203,7 @@ impl State {
         }
     }
 
-    /// All that can happen next.
+    /// All possible next steps.
     pub fn steps(&self, scenario: &Scenario) -> Vec<Step> {
         let mut steps = Vec::new();
         for nth in 0..ATTEMPTS {
@@ -213,7 +213,7 @@ impl State {
         steps
     }
 
-    /// From here on only its success counts, and whether it still holds something.
+    /// Ends an attempt. From here on only its success counts, and whether it still holds a key.
     pub fn ended(&mut self, nth: usize, success: bool) {
         let late_release = self.attempts[nth].late_release;
         self.attempts[nth] = Attempt {
@@ -225,7 +225,7 @@ impl State {
 
     fn time_passes(&self, scenario: &Scenario, steps: &mut Vec<Step>) {
         let mut push = |state, what| steps.push(Step { state, what: (None, what), broken: None });
-        // A record outlives the freshness of its request, and the patience of who came in time.
+        // A record outlives the freshness of its request, and the waiting time of every request that was fresh.
         let claiming = |one: &Attempt| matches!(one.next, Next::ClaimTag | Next::ClaimId);
         let may_forget = scenario.defect == Some(Defect::RetentionOfThePastTolerance)
             || (self.stale && !self.attempts.iter().any(claiming));
@@ -248,7 +248,7 @@ impl State {
         }
     }
 
-    /// The lease of another attempt ends without a word, which shows only when `by` asks for its key.
+    /// The lease of another attempt ends without an action, which shows only when `by` claims its key.
     pub fn lease_ends(mut self, kind: usize, key: usize, by: Owner) -> Option<Self> {
         let record = match kind {
             0 => self.tags.get_mut(key)?,
@@ -269,7 +269,7 @@ impl State {
         }
     }
 
-    /// Of what is so however it came to be so.
+    /// Checks promises that depend only on the state.
     pub fn broken(&self, scenario: &Scenario) -> Option<&'static str> {
         if self.attempts.iter().any(Attempt::is_active) {
             return None;
@@ -278,7 +278,7 @@ impl State {
         if self.tags.iter().chain(&self.ids).any(stays) {
             return Some("something stays in progress");
         }
-        // Nobody is at it: the sender's next retry must be able to run it.
+        // No attempt is active, so the sender's next retry must be able to run.
         for request in scenario.requests.iter().filter(|one| one.sender == Sender::Genuine) {
             let [mut tag, mut id] = [self.tags[request.body], self.ids[request.id]];
             tag.expire();

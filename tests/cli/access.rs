@@ -1,4 +1,4 @@
-//! `listen`: which clients may send, and which secrets are accepted, while it runs.
+//! `listen`: the clients that may send, and the secrets that are accepted, while it runs.
 
 use crate::listening::{Listening, SECRET, scrapest};
 use crate::upstream::Upstream;

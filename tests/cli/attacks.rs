@@ -1,4 +1,4 @@
-//! What `send` does as an attacker, and what it says of the receiver.
+//! The attacks of `send`, and its report about the receiver.
 
 use scrapest_webhook::scrapebadger::ScrapeBadger;
 use scrapest_webhook::scrapest::Scrapest;
@@ -28,7 +28,7 @@ fn a_receiver_behind_the_layer_refuses_every_attack() {
             let ran = send(sender, &receiver.url, &format!("{flag} --count 3"));
             assert_eq!(ran.code, Some(0), "{flag}: {ran:?}");
             assert!(ran.stdout.contains(&format!("{flag}: 3 refused")), "{ran:?}");
-            // A receiver may also hang up on what is too large.
+            // A receiver may also close the connection on an oversized body.
             assert!(ran.stdout.contains(status) || flag == "--oversize", "{flag}: {ran:?}");
             assert_eq!(receiver.handled(), 0, "{flag}");
         }
@@ -46,7 +46,7 @@ fn a_receiver_that_falls_for_an_attack_is_exit_status_1() {
             "{ran:?}"
         );
     }
-    // Once each.
+    // Each attack once.
     assert_eq!(naive.seen().len(), ATTACKS.len());
 }
 

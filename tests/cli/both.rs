@@ -1,4 +1,4 @@
-//! `send` against `listen`: the two of them, with nothing of the tests' own in between.
+//! `send` against `listen`, with no code of the tests in between.
 
 use std::collections::HashSet;
 use std::process::Command;
@@ -12,7 +12,7 @@ use crate::receiving::{command, run};
 use crate::record::recordings;
 use crate::tls;
 
-/// `send` with the secret that `listen` has.
+/// `send` with the secret of `listen`.
 fn send(to: &Listening, flags: &str) -> Command {
     let mut command =
         command(&format!("send --sender scrapest --secret-env SECRET --to {} {flags}", to.url));
@@ -20,7 +20,7 @@ fn send(to: &Listening, flags: &str) -> Command {
     command
 }
 
-/// Each delivery is one line, however often it is sent; what an attacker sends is none.
+/// Each delivery prints one line, however often it is sent. An attack prints none.
 fn each_once(store: &str) {
     let mut listen = listening::command();
     listen.args(["--sender", "scrapest", "--store-env", "STORE"]).env("STORE", store);
@@ -34,7 +34,7 @@ fn each_once(store: &str) {
         let ran = run(&mut send(&listening, attack));
         assert_eq!(ran.code, Some(0), "{attack}: {ran:?}");
     }
-    // The first is genuine, the second a replay of it.
+    // The first request is genuine, and the second is a replay of it.
     assert_eq!(run(&mut send(&listening, "--replay-new-id")).code, Some(0));
 
     let ended = listening.stop();
@@ -88,7 +88,7 @@ fn what_listen_records_verify_checks_and_send_sends_anew() {
     let ran = run(command(&verify).env("SECRET", "another secret, not this"));
     assert!(ran.code == Some(1) && ran.stdout.contains("wrong_signature"), "{ran:?}");
 
-    // The same bytes are the same signature, and so a replay, whatever its id.
+    // The same bytes have the same signature, so the request is a replay under any id.
     let sent = run(&mut send(&listening, &format!("--file {recording} --id d-2")));
     assert_eq!(sent.code, Some(0), "{sent:?}");
     assert!(sent.stdout.contains("1 × 200"), "{sent:?}");

@@ -1,4 +1,4 @@
-//! A real Chromium, driven by the DevTools protocol over a pair of pipes.
+//! A real Chromium, controlled by the DevTools protocol over a pair of pipes.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use support::Folder;
 
-/// Far beyond what anything takes, on a machine that does much else.
+/// Longer than anything takes on a busy machine.
 const LONG: Duration = Duration::from_secs(120);
 
 pub struct Browser {
@@ -21,7 +21,7 @@ pub struct Browser {
 }
 
 impl Browser {
-    /// `None`, and one line, where there is no Chromium, unless the environment requires one.
+    /// Returns `None` and prints one line where there is no Chromium, unless the environment requires one.
     pub fn start() -> Option<Self> {
         let found = ["chromium", "chromium-browser", "google-chrome"].into_iter().find(|name| {
             let version = Command::new(name).arg("--version").stdin(Stdio::null()).output();
@@ -33,7 +33,7 @@ impl Browser {
             return None;
         };
         let profile = Folder::new();
-        // It reads commands from descriptor 3, and writes to 4.
+        // Chromium reads commands from descriptor 3, and writes to 4.
         let script = "exec \"$@\" 3<&0 4>&1 </dev/null >/dev/null 2>&1";
         let mut process = Command::new("sh")
             .args([
@@ -102,7 +102,7 @@ impl Browser {
         self.waits_for("document.readyState === 'complete' && location.href !== 'about:blank'");
     }
 
-    /// The value of an expression, once its promise is kept.
+    /// Returns the value of an expression after its promise has resolved.
     pub fn value(&mut self, expression: &str) -> Value {
         let params = json!({"expression": expression, "awaitPromise": true, "returnByValue": true});
         let mut result = self.call("Runtime.evaluate", params);
@@ -110,7 +110,7 @@ impl Browser {
         result["result"]["value"].take()
     }
 
-    /// Asks again and again until the expression is true.
+    /// Evaluates the expression repeatedly until it is true.
     pub fn waits_for(&mut self, expression: &str) {
         let since = Instant::now();
         loop {
@@ -124,7 +124,7 @@ impl Browser {
         }
     }
 
-    /// A key by its name, as `KeyboardEvent.key` has it.
+    /// Presses a key by its name in `KeyboardEvent.key`.
     pub fn press(&mut self, key: &str) {
         let text = if key.chars().count() == 1 { key } else { "" };
         for kind in ["keyDown", "keyUp"] {

@@ -1,4 +1,4 @@
-//! The completion scripts, in the real shells.
+//! The completion scripts in the real shells.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -8,7 +8,7 @@ use support::Folder;
 use crate::receiving::{command, run};
 use crate::terminal::Terminal;
 
-/// Whether there is such a shell. Where one is required it has to be there.
+/// Whether this shell is installed. Panics if it is required and missing.
 fn is_installed(shell: &str) -> bool {
     let is_installed = Command::new(shell).arg("--version").stdin(Stdio::null()).output().is_ok();
     if !is_installed {
@@ -18,13 +18,13 @@ fn is_installed(shell: &str) -> bool {
     is_installed
 }
 
-/// With the binary under test in it.
+/// The search path with the binary under test.
 fn paths() -> String {
     let program = Path::new(env!("CARGO_BIN_EXE_scrapest-webhook")).parent().unwrap();
     format!("{}:{}", program.display(), std::env::var("PATH").unwrap())
 }
 
-/// What the shell offers for a line, one a line; `None` where there is no such shell.
+/// The shell's completions for `line`, one per line, or `None` if the shell is not installed.
 fn offered(shell: &str, line: &str) -> Option<String> {
     if !is_installed(shell) {
         return None;
@@ -40,7 +40,7 @@ fn offered(shell: &str, line: &str) -> Option<String> {
              _clap_complete_scrapest_webhook scrapest-webhook \"${{COMP_WORDS[COMP_CWORD]}}\" '' 2>/dev/null; \
              printf '%s\\n' \"${{COMPREPLY[@]}}\""
         ),
-        // The line editor asks the function that was registered; here its answer is printed.
+        // The line editor calls the registered function; this prints its result.
         "zsh" => format!(
             "autoload -Uz compinit; compinit -D -u; source {source}; \
              print -r -- ${{_comps[scrapest-webhook]}} >&2; [[ -n ${{_comps[scrapest-webhook]}} ]] || exit 3; \
@@ -103,7 +103,7 @@ fn the_tab_key_completes_in_an_interactive_shell() {
         if shell == "zsh" {
             terminal.types("autoload -Uz compinit; compinit -D -u\n");
         }
-        // What is typed is shown too, and must not look like the answer.
+        // The terminal also shows the typed text, which must not look like the answer.
         terminal.types(&format!("source {}; echo rea''dy\n", folder.file("script")));
         terminal.shows("\nready\n");
         for (typed, expected) in [
@@ -114,7 +114,7 @@ fn the_tab_key_completes_in_an_interactive_shell() {
                 "scrapest-webhook send --event tweet.created",
             ),
         ] {
-            // Tab, then to the beginning of the line, to have the shell say what stands there.
+            // Tab, then to the beginning of the line, so that the shell prints the completed line.
             terminal.types(&format!("{typed}\t\u{1}echo got: \n"));
             terminal.shows(&format!("\ngot: {expected}\n"));
         }

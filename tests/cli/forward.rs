@@ -1,4 +1,4 @@
-//! `listen --forward`: what a service behind it is sent, and what its URL may be.
+//! `listen --forward`: the request that the service receives, and the URLs that are allowed.
 
 mod answers;
 
@@ -32,7 +32,7 @@ async fn a_delivery_is_forwarded_byte_for_byte_with_the_headers_promised_and_no_
     let answer = listening.send(&request).await;
     assert_eq!((answer.status, answer.body.len()), (204, 0));
 
-    let [received] = &upstream.received()[..] else { panic!("one request") };
+    let [received] = &upstream.received()[..] else { panic!("expected one request") };
     assert!(received.head.starts_with("POST /events HTTP/1.1\r\n"), "{}", received.head);
     assert_eq!(received.body, body.as_bytes());
     let names = [
@@ -61,7 +61,7 @@ async fn a_delivery_is_forwarded_byte_for_byte_with_the_headers_promised_and_no_
     let key = received.header("idempotency-key").unwrap();
     assert!(key.len() == 64 && key.bytes().all(|byte| byte.is_ascii_hexdigit()), "{key}");
 
-    // And it is printed, as one line.
+    // The delivery is also printed, as one line.
     let event = listening.event();
     assert_eq!(event["delivery_id"], "d-1");
     assert_eq!(event["event"]["n"], json!(1000.0));

@@ -1,4 +1,4 @@
-//! `listen` beside a service, a sender and a machine that do it no good.
+//! `listen` with a misbehaving service, sender and machine.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -11,7 +11,7 @@ use crate::upstream::{Act, Upstream};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_service_that_says_continue_without_end_is_504_and_others_do_not_wait_for_it() {
-    // One more than there are threads for it.
+    // One request more than `listen` has threads to forward with.
     let upstream = Upstream::start(&[Act::Continue; 3]).await;
     let url = upstream.url();
     let flags = ["--forward", url.as_str(), "--forward-timeout", "12s", "--answer-within", "90s"];
@@ -40,11 +40,11 @@ async fn a_service_that_says_continue_without_end_is_504_and_others_do_not_wait_
     for answer in others_first.await {
         assert_eq!(answer.status, 504);
     }
-    // On a busy machine one of them may have been given up before the service had read it.
+    // On a busy machine a request may time out before the service has read it.
     while upstream.received().len() < requests.len() {
         assert_eq!(listening.send(&requests[0]).await.status, 504);
     }
-    // Once it behaves, it gets every delivery, those that failed too.
+    // Once the service recovers, it gets every delivery, including those that failed.
     for request in &requests {
         assert_eq!(listening.send(request).await.status, 204, "{}", listening.stderr());
     }
@@ -106,7 +106,7 @@ async fn sighup_ends_it_in_order_as_sigterm_does() {
         upstream.let_go();
     };
     let (answer, ()) = tokio::join!(listening.send(&request), stop);
-    assert_eq!(answer.status, 204, "the run that was on its way");
+    assert_eq!(answer.status, 204, "the run in progress ends");
     let ended = listening.end();
     assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
     assert!(ended.stderr.contains("SIGHUP"), "{}", ended.stderr);

@@ -1,4 +1,4 @@
-//! The inspector: who may see its page, what it replays, and what it keeps.
+//! The inspector: who may read its page, what it replays, and what it stores.
 
 mod page;
 
@@ -13,7 +13,7 @@ use crate::listening::{Listening, SECRET, command, eventually};
 use crate::receiving::{command as run_command, run};
 use crate::upstream::Upstream;
 
-/// With `--ui`, and the URL of its page.
+/// Starts `listen` with `--ui`, and returns the URL of the page.
 fn inspected(flags: &[&str]) -> (Listening, String) {
     let listening = Listening::start(&[&["--ui", "127.0.0.1:0"], flags].concat());
     listening.says("inspector: ");
@@ -30,7 +30,7 @@ fn path(url: &str) -> String {
     format!("/{}", url.splitn(4, '/').nth(3).unwrap())
 }
 
-/// One request as raw text: the status, and everything.
+/// Sends one request as raw text, and returns the status and the whole answer.
 fn ask(url: &str, method: &str, path: &str, headers: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(address(url)).unwrap();
     stream.set_read_timeout(Some(crate::listening::LONG)).unwrap();
@@ -71,11 +71,11 @@ async fn without_the_token_from_another_origin_or_under_another_name_there_is_no
         ("GET", "/events", right.clone(), 404),
         ("GET", "/0123456789abcdef0123456789abcdef/requests/1", right.clone(), 404),
         ("POST", "/0123456789abcdef0123456789abcdef/requests/1/replay", origin.clone(), 404),
-        // DNS rebinding: the browser thinks that it talks to another server.
+        // DNS rebinding: the browser believes that it talks to another server.
         ("GET", &*path, format!("host: evil.example:{port}\r\n"), 421),
         ("GET", &path, "host: 127.0.0.1:1\r\n".to_owned(), 421),
         ("GET", &path, format!("{right}host: evil.example\r\n"), 400),
-        // A page of another origin that has learned the URL.
+        // A page of another origin that knows the URL.
         ("POST", &replay, right.clone(), 403),
         ("POST", &replay, format!("{right}origin: http://evil.example\r\n"), 403),
         ("POST", &replay, format!("{right}origin: null\r\n"), 403),
@@ -94,7 +94,7 @@ async fn without_the_token_from_another_origin_or_under_another_name_there_is_no
         ("GET", &replay, right.clone(), 405),
     ] {
         let (found, answer) = ask(&url, method, path, &headers);
-        // Several hosts are refused by the server itself, or by us.
+        // Several `Host` headers are refused by the HTTP server or by the inspector.
         let is_same = found == status || (status == 400 && found == 421);
         assert!(is_same, "{method} {path} {headers}: {answer}");
         assert!(
@@ -111,7 +111,7 @@ async fn without_the_token_from_another_origin_or_under_another_name_there_is_no
         assert!(page.contains(header), "{header}: {page}");
     }
     assert!(!page.contains("unsafe-inline") && !page.contains(SECRET), "{page}");
-    // What authenticates the sender is cut, also for the page itself.
+    // Headers that authenticate the sender are cut, also for the page itself.
     let (_, detail) = ask(&url, "GET", &format!("{path}requests/1"), &right);
     assert!(detail.contains("cut)") && detail.contains("secret text"), "{detail}");
     let signature = tweet("secret text").sign();
@@ -143,7 +143,7 @@ async fn a_replay_reaches_the_service_with_the_same_key_and_a_larger_fence() {
         let (status, answer) = ask(&url, "POST", &format!("{path}requests/1/replay"), &headers);
         assert!(status == 200 && answer.contains("\"status\":204"), "{answer}");
     }
-    // What was never verified is never sent on.
+    // A request that was not verified is never replayed.
     assert_eq!(ask(&url, "POST", &format!("{path}requests/2/replay"), &headers).0, 409);
     let received = upstream.received();
     assert_eq!(received.len(), 3);
@@ -156,7 +156,7 @@ async fn a_replay_reaches_the_service_with_the_same_key_and_a_larger_fence() {
     }
     let (_, detail) = ask(&url, "GET", &format!("{path}requests/2"), &headers);
     assert!(detail.contains("or with another secret") && detail.contains("likely"), "{detail}");
-    // The command is signed anew with the secret as it is.
+    // The command is signed with the current secret.
     let (status, curl) = ask(&url, "POST", &format!("{path}requests/1/curl"), &headers);
     assert!(status == 200 && curl.contains("curl -i") && !curl.contains(SECRET), "{curl}");
     let curl = curl.split_once("\r\n\r\n").unwrap().1;
@@ -169,7 +169,7 @@ async fn a_replay_reaches_the_service_with_the_same_key_and_a_larger_fence() {
             "a duplicate: {output:?}"
         );
     }
-    // The fixture is what `verify` takes.
+    // `verify` accepts the recording.
     let (status, recording) = ask(&url, "GET", &format!("{path}requests/1/recording"), &headers);
     assert_eq!(status, 200);
     let (folder, body) = (Folder::new(), recording.split_once("\r\n\r\n").unwrap().1);
@@ -208,7 +208,7 @@ async fn pages_that_read_nothing_are_bounded_and_what_is_kept_too() {
     assert_eq!(ask(&url, "GET", &format!("{path}requests/20"), &right).0, 404);
     assert_eq!(ask(&url, "GET", &format!("{path}requests/21"), &right).0, 200);
     drop(pages);
-    // A page that is gone makes room for another.
+    // A closed page makes room for another one.
     eventually(
         || {
             let mut stream = TcpStream::connect(host).unwrap();
@@ -251,7 +251,7 @@ fn a_page_that_others_can_reach_is_served_if_the_flag_says_so() {
     let url = format!("http://127.0.0.1:{port}{}", path(url));
     let host = |name: &str| format!("host: {name}:{port}\r\n");
     assert_eq!(ask(&url, "GET", &path(&url), &host("127.0.0.1")).0, 200);
-    assert_eq!(ask(&url, "GET", "/", &host("127.0.0.1")).0, 404, "not without its token");
+    assert_eq!(ask(&url, "GET", "/", &host("127.0.0.1")).0, 404, "not found without the token");
 }
 
 #[test]

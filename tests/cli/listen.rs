@@ -1,4 +1,4 @@
-//! `listen`: what it prints, what it refuses, and how it ends.
+//! `listen`: its output, its refusals, and its end.
 
 use std::io::BufRead;
 use std::time::{Duration, Instant};
@@ -23,7 +23,7 @@ async fn an_accepted_event_is_one_line_of_json_and_its_duplicate_none() {
     let request = scrapest().with_body(body.clone()).with_delivery_id("d \"1\"").sign();
     let answer = listening.send(&request).await;
     assert_eq!((answer.status, answer.body.len()), (204, 0));
-    // What was sent, to the digit and the escape; only the breaks between its tokens are spaces.
+    // The event is printed with the digits and escapes that were sent. Line breaks between tokens become spaces.
     let event = body.replace(['\r', '\n'], " ");
     let line = format!(
         "{{\"sender\":\"scrapest\",\"delivery_id\":\"d \\\"1\\\"\",\"kind\":\"tweet.created\",\
@@ -86,7 +86,7 @@ async fn a_refusal_is_said_by_its_reason_and_nothing_that_came_with_it() {
     let elsewhere = get.replacen("GET", "POST", 1).replacen(PATH, "/canary_path?canary_query", 1);
     assert_eq!(client::send(listening.address, elsewhere.as_bytes()).await.status, 404);
     listening.says("a path other than --path");
-    // The path is what the URL at the sender is wrong in; its query may be confidential.
+    // The path is logged because it shows the mistake in the sender's URL. The query may be confidential.
     listening.says("path=\"/canary_path\"");
     let stderr = listening.stderr().replace("/canary_path", "");
     assert!(!stderr.contains("canary_"), "{stderr}");
@@ -131,7 +131,7 @@ async fn sigterm_waits_for_the_run_whose_sender_has_left() {
     assert_eq!(listening.send(&scrapest().sign()).await.status, 503);
     listening.signal("TERM");
     listening.says("waiting for answers");
-    // Nobody gets in any more.
+    // New connections are refused.
     eventually(|| std::net::TcpStream::connect(listening.address).is_err(), || "closed".into());
     assert!(listening.is_silent());
     upstream.let_go();
@@ -185,7 +185,7 @@ async fn an_idle_connection_does_not_delay_the_end() {
     assert!(answer.starts_with(b"HTTP/1.1 204 "));
     let since = Instant::now();
     assert_eq!(listening.stop().status.code(), Some(0));
-    // Left alone, it would be closed after ten seconds.
+    // Without the shutdown, the connection would be closed after ten seconds.
     assert!(since.elapsed() < Duration::from_secs(8), "{:?}", since.elapsed());
 }
 
@@ -255,7 +255,7 @@ async fn a_port_in_use_is_named_by_its_flag() {
     let listening = Listening::start(&[]);
     let address = listening.address.to_string();
     let mut second = command();
-    // The one of the harness, once more.
+    // The arguments of the test's own command, with the address in use.
     second.args(["--sender", "scrapest"]);
     let arguments: Vec<_> = second
         .get_args()

@@ -1,4 +1,4 @@
-//! `scrapest-webhook listen` as a process: started on a port of its own, read from, stopped, and killed when dropped.
+//! `scrapest-webhook listen` as a process: started on a free port, read from, stopped, and killed on drop.
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
@@ -15,7 +15,7 @@ pub use support::client::{self, Answer};
 pub const PATH: &str = "/webhooks";
 pub const SECRET: &str = "whsec_canary_5d0b7f9e21c84a63";
 
-/// Far beyond what anything here takes, on a machine that does much else.
+/// Longer than anything takes on a busy machine.
 pub const LONG: Duration = Duration::from_secs(30);
 
 pub struct Listening {
@@ -26,7 +26,7 @@ pub struct Listening {
     stderr: Arc<Mutex<String>>,
 }
 
-/// What is left of one that ended.
+/// The result of a process that has ended.
 pub struct Ended {
     pub status: ExitStatus,
     pub lines: Vec<String>,
@@ -38,7 +38,7 @@ pub fn command() -> Command {
     listen_of(Command::new(env!("CARGO_BIN_EXE_scrapest-webhook")))
 }
 
-/// The same through a shell, which first does `before` to the limits of the process.
+/// The same command through a shell, which first runs `before` to set the process limits.
 pub fn command_after(before: &str) -> Command {
     let mut shell = Command::new("sh");
     let script = format!("{before}; exec \"$0\" \"$@\"");
@@ -53,7 +53,7 @@ fn listen_of(mut command: Command) -> Command {
 }
 
 impl Listening {
-    /// For Scrapest, with these flags.
+    /// Starts one for Scrapest with these flags.
     pub fn start(flags: &[&str]) -> Self {
         let mut command = command();
         command.args(["--sender", "scrapest"]).args(flags);
@@ -92,7 +92,7 @@ impl Listening {
         this
     }
 
-    /// The next line of standard output.
+    /// Returns the next line of standard output.
     pub fn line(&self) -> String {
         self.lines.recv_timeout(LONG).unwrap_or_else(|_| panic!("a line, not: {}", self.stderr()))
     }
@@ -101,7 +101,7 @@ impl Listening {
         serde_json::from_str(&self.line()).unwrap()
     }
 
-    /// Whether nothing more was printed by now.
+    /// Whether nothing more has been printed so far.
     pub fn is_silent(&self) -> bool {
         self.lines.try_recv().is_err()
     }
@@ -110,7 +110,7 @@ impl Listening {
         self.stderr.lock().unwrap().clone()
     }
 
-    /// Waits until standard error has this text.
+    /// Waits until standard error contains this text.
     pub fn says(&self, text: &str) {
         eventually(|| self.stderr().contains(text), || format!("{text:?} in: {}", self.stderr()));
     }
@@ -124,13 +124,13 @@ impl Listening {
         assert!(Command::new("kill").args([&format!("-{name}"), &id]).status().unwrap().success());
     }
 
-    /// SIGTERM, and then its end.
+    /// Sends SIGTERM, and waits for the end.
     pub fn stop(self) -> Ended {
         self.signal("TERM");
         self.end()
     }
 
-    /// Waits for its end.
+    /// Waits for the end.
     pub fn end(mut self) -> Ended {
         let (mut status, stderr) = (None, Arc::clone(&self.stderr));
         eventually(
@@ -155,14 +155,14 @@ impl Drop for Listening {
     }
 }
 
-/// One whose standard output nobody reads, but for its first line.
+/// A process whose standard output is not read after its first line.
 pub struct Unread {
     process: Child,
     address: SocketAddr,
 }
 
 impl Unread {
-    /// With the reader, for callers that want to go on or leave.
+    /// Also returns the reader, which a caller can keep or drop.
     pub fn start(command: &mut Command) -> (Self, BufReader<ChildStdout>) {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut process = command.spawn().unwrap();
@@ -177,7 +177,7 @@ impl Unread {
         client::send(self.address, &client::text_to(PATH, request)).await
     }
 
-    /// Waits for its end, and gives its exit code.
+    /// Waits for the end, and returns the exit code.
     pub fn end(mut self) -> Option<i32> {
         let mut status = None;
         eventually(
@@ -198,7 +198,7 @@ impl Drop for Unread {
     }
 }
 
-/// Runs what is not expected to listen, and gives its exit code, its output and its errors.
+/// Runs a command that must not start to listen, and returns its exit code, its output and its errors.
 pub fn refused(command: &mut Command) -> (Option<i32>, String, String) {
     let mut process =
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -226,12 +226,12 @@ pub fn eventually(mut is_so: impl FnMut() -> bool, what: impl Fn() -> String) {
     }
 }
 
-/// A request of Scrapest's, yet to be signed, with the right secret.
+/// An unsigned request of Scrapest with the correct secret.
 pub fn scrapest() -> WebhookRequest {
     testing::scrapest(SECRET)
 }
 
-/// A request whose line is more than any pipe holds.
+/// A request whose output line is larger than any pipe.
 pub fn larger_than_a_pipe(id: usize) -> SignedRequest {
     let now = time::OffsetDateTime::now_utc().unix_timestamp();
     let text = "a".repeat(900_000);

@@ -1,4 +1,4 @@
-//! The built binary, driven as a process.
+//! The built binary, run as a process.
 
 mod access;
 mod attacks;

@@ -1,4 +1,5 @@
-//! Whatever a flag is given, and wherever the output goes: an error, never a panic, and nothing confidential in it.
+//! For every flag value and every output, the result is an error, never a panic, and contains nothing
+//! confidential.
 
 use std::fs::File;
 use std::process::{Command, Stdio};
@@ -9,7 +10,7 @@ use crate::receiving::{Ran, command, run};
 
 const PANIC: i32 = 101;
 
-/// At the edges of what can be written.
+/// Values at the limits of their types and formats.
 const VALUES: [&str; 12] = [
     "0",
     "-1",
@@ -96,7 +97,7 @@ fn an_error_that_cannot_be_written_is_still_the_exit_status() {
     }
 }
 
-/// What is given in the place of a name, or in a URL, is not repeated.
+/// A value in place of a name, or in a URL, is not repeated.
 #[test]
 fn a_secret_in_the_place_of_its_variables_name_is_not_repeated() {
     let check = |command: &mut Command, flag: &str| {

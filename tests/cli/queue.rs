@@ -15,7 +15,7 @@ fn binary(arguments: &[&str]) -> Command {
     command
 }
 
-/// `work`, which is killed when this is dropped.
+/// `work`, which is killed on drop.
 struct Working(Child);
 
 impl Working {
@@ -25,7 +25,7 @@ impl Working {
         Self(binary(&all).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
     }
 
-    /// SIGTERM; its exit status.
+    /// Sends SIGTERM, and returns the exit status.
     fn stop(mut self) -> Option<i32> {
         let pid = self.0.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());

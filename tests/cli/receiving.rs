@@ -1,4 +1,4 @@
-//! Runs the commands, and the receivers that they are to reach.
+//! Runs the commands, and the receivers that they send to.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -15,7 +15,7 @@ use scrapest_webhook::{Delivery, Provider, WebhookLayer};
 
 pub(crate) const SECRET: &str = "whsec-test-secret-0001";
 
-/// The command, with the secret in the variable SECRET and nothing of the network's around it.
+/// The command with the secret in the variable SECRET, and without proxy settings.
 pub(crate) fn command(arguments: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_scrapest-webhook"));
     command.args(arguments.split_whitespace()).env("SECRET", SECRET);
@@ -26,7 +26,7 @@ pub(crate) fn command(arguments: &str) -> Command {
     command
 }
 
-/// What came of a command.
+/// The result of a command.
 #[derive(Debug)]
 pub(crate) struct Ran {
     pub(crate) code: Option<i32>,
@@ -34,12 +34,12 @@ pub(crate) struct Ran {
     pub(crate) stderr: String,
 }
 
-/// Runs it to its end.
+/// Runs the command until it ends.
 pub(crate) fn run(command: &mut Command) -> Ran {
     command.stdin(Stdio::null()).output().unwrap().into()
 }
 
-/// Runs it to its end, with `input` on its stdin.
+/// Runs the command until it ends, with `input` on its stdin.
 pub(crate) fn run_with_input(command: &mut Command, input: &[u8]) -> Ran {
     let mut child = spawn(command.stdin(Stdio::piped()));
     child.stdin.take().unwrap().write_all(input).unwrap();
@@ -57,14 +57,14 @@ impl From<Output> for Ran {
             stdout: String::from_utf8(output.stdout).unwrap(),
             stderr: String::from_utf8(output.stderr).unwrap(),
         };
-        // Of every command in every test.
+        // Checked for every command in every test.
         assert!(!ran.stdout.contains(SECRET) && !ran.stderr.contains(SECRET), "{ran:?}");
         assert!(!ran.stderr.contains("panicked"), "{ran:?}");
         ran
     }
 }
 
-/// An application behind the layer, with what its handler got.
+/// An application behind the layer, which records what its handler received.
 #[derive(Debug)]
 pub(crate) struct Application {
     pub(crate) url: String,
@@ -101,7 +101,7 @@ impl Application {
     }
 }
 
-/// What a scripted receiver does with a connection.
+/// The reaction of a scripted receiver to a connection.
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
     Answer(u16),
@@ -111,7 +111,7 @@ pub(crate) enum Step {
     Reset,
 }
 
-/// What came over one connection.
+/// The request of one connection.
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
     pub(crate) at: Instant,
@@ -119,12 +119,12 @@ pub(crate) struct Seen {
     pub(crate) body: Vec<u8>,
 }
 
-/// A receiver that does one step after the other, the last one for ever, and verifies nothing.
+/// A receiver that does one step after the other, repeats the last one, and verifies nothing.
 #[derive(Debug)]
 pub(crate) struct Script {
     pub(crate) url: String,
     seen: Arc<Mutex<Vec<Seen>>>,
-    /// How many requests were under way at once, at most.
+    /// The highest number of concurrent requests.
     pub(crate) most: Arc<AtomicU32>,
 }
 
@@ -201,7 +201,7 @@ fn answer(
             thread::sleep(Duration::from_secs(60));
             return Ok(());
         }
-        // In the middle of an answer.
+        // Resets in the middle of an answer.
         Step::Reset => return stream.write_all(b"HTTP/1.1 20"),
     };
     under_way.fetch_sub(1, Ordering::SeqCst);

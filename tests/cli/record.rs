@@ -1,4 +1,4 @@
-//! `listen --record`: what is kept of a request, and that keeping it never harms the delivery.
+//! `listen --record`: the recorded part of a request, and that recording never affects the delivery.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use crate::listening::{
     Listening, PATH, client, command, command_after, eventually, refused, scrapest,
 };
 
-/// In the order of their time.
+/// Sorted by time.
 pub fn recordings(directory: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(directory).into_iter().flatten();
     let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
@@ -61,7 +61,7 @@ async fn each_request_is_kept_as_it_was_received_the_refused_ones_too() {
         assert!(head.contains("\r\nscrapest-webhook-received: 2"), "{head}");
         assert!(head.ends_with(&format!("\r\ncontent-length: {}", body.len())), "{head}");
     }
-    // Refused by what is before the body: nothing of that was read.
+    // Refused before the body, so nothing of it was read.
     for (file, method) in files[3..].iter().zip(["POST", "GET"]) {
         assert!(file.starts_with(&format!("{method} {PATH}?a=b HTTP/1.1\r\n")), "{file}");
         assert!(file.ends_with("\r\ncontent-length: 0\r\n\r\n"), "{file}");
@@ -124,7 +124,7 @@ async fn no_more_are_kept_than_the_limit_also_over_a_restart() {
     }
 }
 
-/// The limit on the size of files stands for a disk that is full: the file is begun, and its end does not fit.
+/// A limit on the file size stands in for a full disk: the file is created, but its end does not fit.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_is_said_once_and_harms_no_delivery() {
     let folder = Folder::new();
@@ -143,7 +143,7 @@ async fn a_full_disk_is_said_once_and_harms_no_delivery() {
     send(20_000).await;
     send(20_001).await;
     listening.says("requests cannot be recorded; deliveries are still accepted");
-    // The second one's file is there until it fails as well.
+    // The second request's file exists until writing it fails as well.
     let files = || std::fs::read_dir(folder.path()).unwrap().count();
     eventually(|| files() == 0, || format!("{} files are left half", files()));
     send(10).await;
@@ -184,7 +184,7 @@ async fn a_request_whose_sender_left_is_kept_as_far_as_it_came() {
 fn a_directory_that_cannot_be_used_is_named_by_its_flag() {
     let folder = Folder::new();
     std::fs::write(folder.path().join("file"), "").unwrap();
-    // A directory that is not there is created, but not below a file.
+    // A missing directory is created, but not below a file.
     for path in [folder.path().join("file/below"), folder.path().join("file")] {
         let mut command = command();
         command.args(["--sender", "scrapest", "--record"]).arg(&path);

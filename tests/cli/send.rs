@@ -1,4 +1,4 @@
-//! `send` delivers as the senders do.
+//! `send` delivers like the senders.
 
 use std::collections::HashSet;
 use std::process::Command;
@@ -57,7 +57,8 @@ fn a_retry_keeps_the_id_and_the_bytes_and_waits_for_its_turn() {
         seen.iter().all(|one| one.head == seen[0].head && one.body == seen[0].body),
         "{seen:?}"
     );
-    // After 503; after the timeout, which began before the script saw the request; the second pause again.
+    // After a 503; after the timeout, which started before the script saw the request; after the second pause
+    // again.
     for (pair, least) in seen.windows(2).zip([300, 1_000, 100]) {
         let pause = pair[1].at - pair[0].at;
         assert!(pause >= Duration::from_millis(least), "{pause:?} < {least} ms");
@@ -93,7 +94,7 @@ fn a_receiver_that_is_not_there_is_named_as_such() {
     assert!(ran.stdout.contains("1 × no connection: "), "{ran:?}");
 }
 
-/// As in a container that has nothing but the binary.
+/// As in a container that contains only the binary.
 #[test]
 fn without_certificates_on_the_machine_http_works_and_https_says_what_is_missing() {
     let receiver = Application::start::<Scrapest>();
@@ -123,8 +124,8 @@ fn deliveries_begin_on_schedule_while_others_wait_for_their_answer() {
     let script = Script::start([Step::AnswerAfter(Duration::from_secs(2))]);
     let ran = run(&mut to(&script.url, "--count 5 --rate 10 --json"));
     assert_eq!(ran.code, Some(0), "{ran:?}");
-    assert!(script.most.load(std::sync::atomic::Ordering::SeqCst) > 1, "one after the other");
-    // The last one is due after 0.4 s.
+    assert!(script.most.load(std::sync::atomic::Ordering::SeqCst) > 1, "sent one after the other");
+    // The last delivery is due after 0.4 s.
     assert!(json(&ran)["seconds"].as_f64().unwrap() >= 2.4, "all at once: {ran:?}");
 }
 
@@ -132,7 +133,7 @@ fn deliveries_begin_on_schedule_while_others_wait_for_their_answer() {
 fn a_late_beginning_counts_as_latency() {
     let script = Script::start([Step::AnswerAfter(Duration::from_millis(300))]);
     let ran = run(&mut to(&script.url, "--count 4 --rate 1000 --concurrency 1 --json"));
-    // The fourth was due at once, and begun after three others.
+    // The fourth was due at once, and started after three others.
     let longest = json(&ran)["latency_ms"]["max"].as_f64().unwrap();
     assert!(longest >= 1_000.0, "{ran:?}");
     assert_eq!(script.most.load(std::sync::atomic::Ordering::SeqCst), 1);
@@ -196,7 +197,7 @@ fn the_same_bytes_for_many_deliveries_are_worth_a_note() {
     assert!(ran.stderr.starts_with("note: all 2 deliveries have the same bytes"), "{ran:?}");
     let ran = run(&mut to(&script.url, "--count 2 --id d-1"));
     assert!(ran.stderr.starts_with("note: all 2 deliveries have the same id"), "{ran:?}");
-    // And there is no progress bar where there is no terminal.
+    // There is no progress bar without a terminal.
     let ran = run(&mut to(&script.url, "--count 20"));
     assert_eq!(ran.stderr, "", "{ran:?}");
 }

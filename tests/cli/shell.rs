@@ -15,7 +15,7 @@ fn completions_and_the_manual_name_every_command() {
     for flags in all {
         let ran = run(&mut command(&flags));
         assert_eq!(ran.code, Some(0), "{flags}: {ran:?}");
-        // The scripts ask the command; the manual names everything itself.
+        // The scripts call the command; the manual contains every name itself.
         let names: &[&str] = if flags == "man" { &COMMANDS } else { &["scrapest-webhook"] };
         for name in names {
             assert!(ran.stdout.contains(name), "{flags}: {name}");

@@ -1,4 +1,4 @@
-//! What `sign` prints is what a receiver accepts.
+//! A receiver accepts the output of `sign`.
 
 use axum::body::Body;
 use axum::http::Request;
@@ -9,7 +9,7 @@ use tower::ServiceExt;
 
 use crate::receiving::{SECRET, command, run, run_with_input};
 
-/// As curl does with `-H @headers --data-binary @body`.
+/// Builds the request that curl sends with `-H @headers --data-binary @body`.
 fn request(headers: &str, body: impl Into<Body>) -> Request<Body> {
     let mut request = Request::post("/");
     for line in headers.lines() {
@@ -149,7 +149,7 @@ fn the_whole_request_is_printed_on_demand_and_curl_posts_what_was_signed() {
 
     let application =
         crate::receiving::Application::start::<scrapest_webhook::scrapest::Scrapest>();
-    // What a shell would take for something else is sent as it is.
+    // Characters that are special to a shell are sent unchanged.
     let time = time::OffsetDateTime::now_utc().unix_timestamp();
     for text in ["it's $HOME `id`", "a\\u0007\\r\\n", "\u{202e}\u{9b}31m"] {
         let body =

@@ -1,4 +1,4 @@
-//! `listen --store`: what is remembered, and through what.
+//! `listen --store`: which deliveries are remembered, by store.
 
 use support::servers::{postgres, redis};
 use support::{Folder, free_port};
@@ -6,7 +6,7 @@ use support::{Folder, free_port};
 use crate::listening::{Listening, PATH, command, refused, scrapest};
 use crate::upstream::{Act, Upstream};
 
-/// Whichever it is: one line for a delivery, and after a restart it is still known, if the store lasts.
+/// Checks any store: one line per delivery, which is still known after a restart if the store is persistent.
 async fn remembers(url: &str, lasts: bool) {
     let start = || {
         let mut command = command();
@@ -78,7 +78,7 @@ async fn a_success_that_the_store_could_not_be_told_is_no_clean_end() {
     upstream.has_received(1);
     server.kill();
     upstream.let_go();
-    // It is true, and said.
+    // The attempt succeeded, and is reported.
     assert_eq!(listening.event()["attempt"], 1);
     let ended = listening.stop();
     assert_eq!(ended.status.code(), Some(1), "{}", ended.stderr);

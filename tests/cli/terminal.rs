@@ -1,4 +1,4 @@
-//! What a terminal shows, by way of a pseudo terminal.
+//! The output on a terminal, tested with a pseudo terminal.
 
 use std::io::{Read, Write};
 use std::process::{Child, Command, Stdio};
@@ -9,21 +9,21 @@ use scrapest_webhook::testing;
 use crate::listening::{PATH, SECRET, client, eventually};
 use crate::receiving::{Script, Step};
 
-/// A program on a terminal of its own, by util-linux's `script`.
+/// A program on a new terminal, created by util-linux's `script`.
 pub(crate) struct Terminal {
     process: Child,
     shown: Arc<Mutex<Vec<u8>>>,
 }
 
 impl Terminal {
-    /// `listen` on a terminal of this width.
+    /// Starts `listen` on a terminal of this width.
     fn start(columns: u16, flags: &str, environment: &[(&str, &str)]) -> Self {
         let listen = "listen --secret-env WEBHOOK_SECRET --listen 127.0.0.1:0 --sender scrapest";
         let program = env!("CARGO_BIN_EXE_scrapest-webhook");
         Self::run(columns, &format!("{program} {listen} {flags}"), environment)
     }
 
-    /// This command line.
+    /// Runs this command line.
     pub(crate) fn run(columns: u16, line: &str, environment: &[(&str, &str)]) -> Self {
         let line = format!("stty cols {columns} rows 40; exec {line}");
         let mut command = Command::new("script");
@@ -45,7 +45,7 @@ impl Terminal {
         Self { process, shown }
     }
 
-    /// As somebody who types it.
+    /// Types these keys.
     pub(crate) fn types(&mut self, keys: &str) {
         self.process.stdin.as_mut().unwrap().write_all(keys.as_bytes()).unwrap();
     }
@@ -95,7 +95,7 @@ async fn each_request_is_an_aligned_line_that_fits_and_a_refusal_has_its_cause()
         for line in text.lines() {
             assert!(line.chars().count() <= usize::from(columns), "{columns}: {line}");
         }
-        // The kinds begin in one column.
+        // The kinds start in one column.
         let column = |status: &str| {
             let line = text.lines().find(|line| line.contains(&format!("  {status}  "))).unwrap();
             line.find("tweet.created")
@@ -115,7 +115,7 @@ async fn a_terminal_gets_colors_and_nothing_that_a_stranger_wrote_to_steer_it() 
     terminal.shows("\u{1b}[32m");
     let text = terminal.text();
     assert!(!text.contains('\u{202e}') && !text.contains('\u{9b}'), "{text:?}");
-    // JSON on a terminal is still the same JSON.
+    // JSON on a terminal is the same JSON.
     let terminal = Terminal::start(80, "--output json --log-format json", &[]);
     terminal.shows("listening on");
     let text = terminal.text();
@@ -132,7 +132,7 @@ fn a_terminal_that_goes_away_ends_it_in_order() {
     let errors = log.file("errors");
     let mut terminal = Terminal::start(80, &format!("2>{errors}"), &[]);
     terminal.shows("time UTC");
-    // Its end of the terminal is closed, and the kernel sends SIGHUP.
+    // The terminal is closed, and the kernel sends SIGHUP.
     terminal.process.kill().unwrap();
     terminal.process.wait().unwrap();
     let said = || std::fs::read_to_string(&errors).unwrap_or_default();

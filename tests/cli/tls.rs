@@ -1,4 +1,4 @@
-//! `listen --tls-cert --tls-key`.
+//! `listen` with `--tls-cert` and `--tls-key`.
 
 use std::fs;
 
@@ -13,7 +13,7 @@ pub struct Pair {
     pem: String,
 }
 
-/// A certificate for the loopback interface, in two files.
+/// Creates a certificate for the loopback interface, in two files.
 pub fn pair(folder: &Folder, name: &str) -> Pair {
     let made =
         rcgen::generate_simple_self_signed(["localhost".into(), "127.0.0.1".into()]).unwrap();
@@ -43,7 +43,7 @@ async fn a_delivery_over_tls_is_received() {
     assert_eq!(answer.version(), reqwest::Version::HTTP_11);
     listening.event();
 
-    // A client that speaks without TLS gets nothing, and does no harm.
+    // A client without TLS gets no answer, and has no effect on others.
     let plain = reqwest::Client::builder().no_proxy().timeout(LONG).build().unwrap();
     assert!(plain.post(listening.url.replace("https", "http")).send().await.is_err());
     assert_eq!(listening.stop().status.code(), Some(0));

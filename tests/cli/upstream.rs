@@ -1,4 +1,4 @@
-//! A service to forward to, that does what its script says, request by request.
+//! A scripted service to forward to.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -9,22 +9,22 @@ use tokio::sync::Notify;
 
 use crate::listening::{LONG, eventually};
 
-/// What it does with a request that it has read.
+/// The reaction to a request that was read.
 #[derive(Clone, Copy, Debug)]
 pub enum Act {
     /// Answers with this status line and these headers, and no body.
     Answer(&'static str),
-    /// Says nothing.
+    /// Never answers.
     Hang,
-    /// Answers 204 once it is let go.
+    /// Answers 204 when it is released.
     Held,
-    /// Closes the connection with a reset.
+    /// Resets the connection.
     Reset,
-    /// Says `100 Continue`, again and again, for as long as anybody listens.
+    /// Sends `100 Continue` repeatedly until the client closes the connection.
     Continue,
 }
 
-/// A request as it came.
+/// A received request.
 #[derive(Clone, Debug)]
 pub struct Received {
     pub head: String,
@@ -38,7 +38,7 @@ impl Received {
         found.next().map(|(_, value)| value)
     }
 
-    /// In alphabetical order, in lower case.
+    /// Sorted, in lower case.
     pub fn header_names(&self) -> Vec<String> {
         let lines = self.head.lines().filter_map(|line| line.split_once(": "));
         let mut names: Vec<_> = lines.map(|(name, _)| name.to_ascii_lowercase()).collect();
@@ -54,7 +54,7 @@ pub struct Upstream {
 }
 
 impl Upstream {
-    /// After the script it answers 204.
+    /// Answers 204 after the script has ended.
     pub async fn start(script: &[Act]) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -124,7 +124,7 @@ async fn answer(stream: &mut TcpStream, head: &str) {
     stream.write_all(head.as_bytes()).await.unwrap();
 }
 
-/// `None` when there is no more.
+/// Returns `None` when there are no more requests.
 async fn read(stream: &mut TcpStream) -> Option<Received> {
     let mut bytes = Vec::new();
     loop {

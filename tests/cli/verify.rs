@@ -1,4 +1,4 @@
-//! `verify` says yes, or which check fails, and what is behind it.
+//! `verify` confirms a request, or names the check that failed and its likely cause.
 
 mod body;
 mod recording;
@@ -9,7 +9,7 @@ use support::Folder;
 
 use crate::receiving::{Ran, SECRET, command, run};
 
-/// A request as files, and what `verify` is to make of it.
+/// A request as files, with the sender, the secret and the flags for `verify`.
 struct Case {
     folder: Folder,
     sender: &'static str,

@@ -1,4 +1,4 @@
-//! The examples that serve, as processes: how they end, whether they say that they are ready, and TLS.
+//! The serving examples as processes: graceful shutdown, readiness, and TLS.
 
 #![cfg(unix)]
 mod process;

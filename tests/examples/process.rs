@@ -1,4 +1,4 @@
-//! An example, built and started on a free port, read from as it is told, and killed when dropped.
+//! An example as a process: built, started on a free port, read from on request, and killed on drop.
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
@@ -20,7 +20,7 @@ pub struct Example {
 impl Example {
     pub fn start(name: &str, environment: &[(&str, &str)]) -> Self {
         build();
-        // Beside the folder of this test.
+        // In the folder beside that of this test.
         let test = std::env::current_exe().unwrap();
         let example = test.ancestors().nth(2).unwrap().join("examples").join(name);
         let mut process = Command::new(example)
@@ -38,7 +38,7 @@ impl Example {
         Self { process, address, out }
     }
 
-    /// The rest of what it prints, until it has ended.
+    /// Returns the rest of its output after it has ended.
     pub fn rest(&mut self) -> String {
         let mut rest = String::new();
         self.out.read_to_string(&mut rest).unwrap();
@@ -83,7 +83,7 @@ impl Drop for Example {
     }
 }
 
-/// As `cargo test` without a name has done already.
+/// Builds the examples, which `cargo test` without a name has already done.
 fn build() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -100,7 +100,7 @@ fn build() {
     });
 }
 
-/// Waits until `condition` holds; fails after 20 s.
+/// Waits until `condition` holds, and fails after 20 s.
 pub async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
     let began = Instant::now();
     while !condition().await {

@@ -1,4 +1,4 @@
-//! The example's metrics, rules and dashboard against a Prometheus that scrapes it, under load.
+//! Tests the example's metrics, rules and dashboard with a Prometheus that scrapes it, under load.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -12,8 +12,8 @@ use support::free_port;
 
 const SECRET: &str = "whsec_canary_7b1d5f0c93aa4e21";
 
-/// Whether Prometheus is installed. If not, says what is skipped, past the test harness; with
-/// `REQUIRE_SERVERS=1` that is a failure.
+/// Whether Prometheus is installed. If not, prints what is skipped, past the test harness, or fails with
+/// `REQUIRE_SERVERS=1`.
 fn is_installed() -> bool {
     let installed = ["prometheus", "promtool"].iter().all(|command| {
         let version = Command::new(command).arg("--version").output();
@@ -33,7 +33,7 @@ fn root(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
-/// A process that ends with this test, however that ends.
+/// A process that ends with this test, for whatever reason.
 struct Leashed(Child);
 
 impl Leashed {
@@ -59,12 +59,12 @@ impl Drop for Leashed {
     }
 }
 
-/// The example, built if it is not, and where it listens.
+/// Builds and starts the example, and returns its address.
 fn example(directory: &Path) -> (Leashed, SocketAddr) {
     let build = ["build", "--quiet", "--example", "prometheus", "--message-format", "json"];
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(build).current_dir(root(""));
-    // What cargo has told this test would make it build half of the dependencies anew.
+    // The variables that cargo sets for this test would make it rebuild half of the dependencies.
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy();
         if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
@@ -89,13 +89,13 @@ fn example(directory: &Path) -> (Leashed, SocketAddr) {
     let mut line = String::new();
     let mut output = BufReader::new(example.0.stdout.take().unwrap());
     output.read_line(&mut line).unwrap();
-    // It goes on printing.
+    // The example continues to print.
     std::thread::spawn(move || std::io::copy(&mut output, &mut std::io::sink()));
     let address = line.trim().strip_prefix("listening on http://").expect("its address");
     (example, address.parse().unwrap())
 }
 
-/// What comes in a minute of a bad day: good, failing, duplicate, forged and stale requests.
+/// A minute of a bad day: good, failing, duplicate, forged and stale requests.
 fn load(receiver: SocketAddr) {
     let send_to = |path: &str, sender: &str, more: &[&str]| {
         let sent = Command::new(env!("CARGO_BIN_EXE_scrapest-webhook"))
@@ -118,7 +118,7 @@ fn load(receiver: SocketAddr) {
     }
 }
 
-/// The body that is answered with 200.
+/// The body of a 200 answer.
 fn get(server: SocketAddr, path: &str) -> Option<String> {
     let mut stream = TcpStream::connect(server).ok()?;
     write!(stream, "GET {path} HTTP/1.0\r\nhost: localhost\r\n\r\n").ok()?;
@@ -128,7 +128,7 @@ fn get(server: SocketAddr, path: &str) -> Option<String> {
     head.contains(" 200 ").then(|| body.to_owned())
 }
 
-/// A Prometheus that scrapes every half second, and has the rules.
+/// A Prometheus with the rules, which scrapes every half second.
 fn prometheus(receiver: SocketAddr, directory: &Path) -> (Leashed, SocketAddr) {
     let rules = root("examples/prometheus-rules.yml");
     let config = format!(
@@ -153,7 +153,7 @@ fn prometheus(receiver: SocketAddr, directory: &Path) -> (Leashed, SocketAddr) {
     (server, address)
 }
 
-/// Prometheus scrapes and evaluates when it is their turn.
+/// Waits, because Prometheus scrapes and evaluates on its own schedule.
 fn until(what: &str, is_so: impl Fn() -> bool) {
     let began = Instant::now();
     while !is_so() {
@@ -175,7 +175,7 @@ fn query(server: SocketAddr, expression: &str) -> Vec<Value> {
     data["result"].as_array().unwrap().clone()
 }
 
-/// The panels of the dashboard, and the expressions of each, as Grafana would put them.
+/// The panels of the dashboard and their expressions, as Grafana would send them.
 fn dashboard() -> Vec<(String, Vec<String>)> {
     let text = std::fs::read_to_string(root("examples/grafana-dashboard.json")).unwrap();
     let dashboard: Value = serde_json::from_str(&text).unwrap();
@@ -257,7 +257,7 @@ fn each_panel_has_data_and_each_rule_is_evaluated_while_prometheus_scrapes_the_e
         for expression in expressions {
             until(&format!("{title}: data for {expression}"), || {
                 let result = query(server, &expression);
-                // A quantile of nothing is not a number: of a verb that was not asked for.
+                // The quantile of a verb that was never called is not a number.
                 let values = result.iter().map(|sample| sample["value"][1].as_str().unwrap());
                 values.map(|value| value.parse::<f64>().unwrap()).any(f64::is_finite)
             });

@@ -1,4 +1,4 @@
-//! SIGTERM in the middle of a run, connections that nobody ends, and a store that is killed.
+//! SIGTERM during a run, connections that nobody closes, and a store that is killed.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use crate::process::{Example, eventually};
 
 use crate::{PATH, genuine};
 
-/// One test of each name for each framework.
+/// Defines one test per name and framework.
 macro_rules! for_each_example {
     ($($test:ident,)*) => {
         mod on_axum {
@@ -36,7 +36,7 @@ async fn a_run_that_sigterm_finds_is_finished_answered_and_recorded(name: &str) 
     let mut example = Example::start(name, &[("STORE", &store)]);
     assert_eq!((example.get("/health").await, example.get("/ready").await), (200, 200));
 
-    // A line that is longer than a pipe takes keeps the handler until it is read.
+    // A line that is longer than the pipe's buffer blocks the handler until it is read.
     let text = "x".repeat(300_000);
     let mut event: serde_json::Value = serde_json::from_slice(genuine().sign().body()).unwrap();
     event["data"]["text"] = text.clone().into();
@@ -45,7 +45,7 @@ async fn a_run_that_sigterm_finds_is_finished_answered_and_recorded(name: &str) 
     tokio::time::sleep(Duration::from_millis(500)).await;
     example.signal("TERM");
     tokio::time::sleep(Duration::from_millis(200)).await;
-    // Of actix's workers one is kept by the handler: the next connection is another's.
+    // The handler blocks one of actix' workers; another worker takes the next connection.
     if name == "axum" || std::thread::available_parallelism().unwrap().get() > 1 {
         assert_eq!(example.get("/ready").await, 503);
     }

@@ -1,4 +1,4 @@
-//! The certificate, before and after it is replaced.
+//! The certificate before and after its replacement.
 
 use std::fs;
 use std::io::BufRead;

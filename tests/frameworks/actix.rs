@@ -1,4 +1,4 @@
-//! What only actix-web has: its ways to wrap, its extractors, handlers that are not `Send`.
+//! Tests features of actix-web only: its ways to wrap, its extractors, and handlers that are not `Send`.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -34,7 +34,7 @@ async fn ok(_: Delivery) -> HttpResponse {
     HttpResponse::Ok().body("handled")
 }
 
-/// The status of what came of a request, be it a response or an error that becomes one.
+/// The status of the response, or of the response that an error turns into.
 async fn status<S, B>(app: &S, signed: &SignedRequest) -> StatusCode
 where
     S: Service<actix_http::Request, Response = ServiceResponse<B>, Error = Error>,
@@ -67,8 +67,8 @@ async fn it_wraps_an_app_a_scope_and_a_resource() {
     assert_eq!(status(&app, &signed).await, 200);
 }
 
-/// actix panics if a request is routed while someone holds a clone of it, and what stands in between may
-/// put the routing off.
+/// actix panics if a request is routed while a clone of it exists, and a middleware in between may delay the
+/// routing.
 #[actix_web::test]
 async fn a_middleware_in_between_may_put_the_routing_off() {
     let late = from_fn(|request, next: actix_web::middleware::Next<_>| async move {
@@ -182,7 +182,7 @@ async fn a_handlers_own_error_is_passed_on_and_releases_the_delivery() {
     assert_eq!(runs.load(Ordering::SeqCst), 2);
 }
 
-/// The request is gone with the handler: actix is given an error that carries the response.
+/// The handler has consumed the request, so actix receives an error that carries the response.
 #[actix_web::test]
 async fn a_panic_is_a_500_with_its_reason_and_the_retry_runs() {
     let runs = Arc::new(AtomicUsize::new(0));

@@ -1,4 +1,4 @@
-//! What the operator reads of what only happens in actix-web: its extractors, its middleware, and its runtime.
+//! Log lines about faults that only occur in actix-web: in its extractors, its middleware, and its runtime.
 
 use std::sync::Mutex;
 use std::sync::mpsc::{self, Sender};
@@ -34,7 +34,7 @@ where
     }
 }
 
-/// The only warning.
+/// Returns the only warning.
 fn warning(logged: &Logged) -> Line {
     let lines = logged.warnings();
     let [line] = &lines[..] else { panic!("{lines:?}") };
@@ -67,7 +67,7 @@ async fn reads_the_body(
 async fn a_body_that_something_in_front_has_read_is_said() {
     let (logged, _guard) = Logged::begin();
     let run = web::post().to(async |_: Delivery| HttpResponse::Ok());
-    // The last one that wraps is in front.
+    // The middleware that is wrapped last runs first.
     let resource = web::resource("/").route(run).wrap(layer()).wrap(from_fn(reads_the_body));
     let app = test::init_service(App::new().service(resource)).await;
     let request = signed();
@@ -84,7 +84,7 @@ async fn a_body_that_something_in_front_has_read_is_said() {
     assert_eq!((&*line.fields["content_length"], &*line.fields["body_bytes"]), (&*length, "0"));
 }
 
-/// Never ready; gives its delivery away.
+/// A handler that never ends and sends its delivery to the test.
 fn hanging(begun: Sender<Delivery>) -> actix_web::Route {
     let begun = Mutex::new(begun);
     let begun = std::sync::Arc::new(begun);
@@ -94,7 +94,7 @@ fn hanging(begun: Sender<Delivery>) -> actix_web::Route {
     })
 }
 
-/// `#[tokio::test]` has no place for a task that is not `Send`.
+/// `#[tokio::test]` cannot spawn a task that is not `Send`.
 #[tokio::test(start_paused = true)]
 async fn a_run_that_cannot_go_on_without_the_runtime_of_actix_is_said_and_its_lease_is_lost() {
     for is_dropped in [false, true] {
@@ -114,7 +114,7 @@ async fn a_run_that_cannot_go_on_without_the_runtime_of_actix_is_said_and_its_le
         let said = lines.iter().filter(|line| line.message().contains("no runtime")).count();
         assert_eq!(said, 1, "{lines:?}");
         assert!(runs.recv().unwrap().is_lease_lost());
-        // Its lease ends by itself.
+        // The lease expires.
         sleep(Duration::from_secs(16)).await;
         let mut retry = Box::pin(status(&app, &request));
         assert!((&mut retry).now_or_never().is_none());

@@ -1,5 +1,5 @@
-//! A service inside the layer that is not ready: it is asked once a delivery is claimed, and no longer than the sender
-//! waits.
+//! A service inside the layer that is not ready: the layer polls it after the claim, and no longer than the
+//! sender waits.
 
 use std::cell::Cell;
 use std::future::{Ready, ready};
@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 const SECRET: &str = "whsec_canary_7b1d5f0c93aa4e21";
 
-/// Not ready until it is opened. Remembers the attempts.
+/// Not ready until it is opened. Records the attempts.
 #[derive(Clone, Default)]
 struct Gate {
     is_open: Rc<Cell<bool>>,
@@ -47,7 +47,7 @@ async fn a_service_that_is_not_ready_in_time_is_a_503_and_its_delivery_is_releas
         async { answer.await.map(|answer| answer.status().as_u16()) }
     };
     let began = Instant::now();
-    // A stranger does not wait for it.
+    // A forged request does not wait for readiness.
     let forged = testing::scrapest("another secret, or none").sign();
     assert_eq!(send(&forged).await.unwrap(), 401);
     assert_eq!(began.elapsed(), Duration::ZERO);

@@ -1,4 +1,4 @@
-//! Whatever the layer accepts reaches every extractor, whatever limit the framework has of its own.
+//! Each body that the layer accepts reaches every extractor, whatever limit the framework has.
 
 use actix_web::web;
 use axum::Router;
@@ -18,7 +18,7 @@ fn layer() -> ScrapestWebhookLayer {
     ScrapestWebhookLayer::new(Secret::from(SECRET)).with_body_limit(LIMIT)
 }
 
-/// A JSON body of about so many bytes.
+/// A JSON body of about `bytes` bytes.
 fn long(bytes: usize) -> SignedRequest {
     let body = testing::scrapest(SECRET).sign().body().clone();
     let mut event: Value = serde_json::from_slice(&body).unwrap();
@@ -27,7 +27,8 @@ fn long(bytes: usize) -> SignedRequest {
 }
 
 fn lengths() -> [usize; 4] {
-    // Below every default, and above that of forms, of actix's bodies, and of the JSON of both.
+    // Below every default limit, and above the limits of forms, of actix's bodies, and of JSON in both
+    // frameworks.
     [1_000, 20_000, 300_000, 3_000_000]
 }
 
@@ -49,7 +50,7 @@ async fn each_extractor_of_axum_gets_each_body() {
     ];
     for route in routes {
         let app = Router::new().route("/", route.route_layer(layer()));
-        // A limit that the application has for all its routes, too.
+        // Also with a limit that the application sets for all its routes.
         for app in [app.clone(), app.layer(DefaultBodyLimit::max(100))] {
             for bytes in lengths() {
                 assert_eq!(on_axum(&app, &long(bytes)).await, 200, "{bytes}");

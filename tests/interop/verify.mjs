@@ -1,4 +1,4 @@
-// What ScrapeBadger's SDK for Node says of signatures; its directory is the argument.
+// Checks signatures with ScrapeBadger's SDK for Node, whose directory is the argument.
 //
 // Reads a JSON list of [secret, body in hex, signature] and writes a list of true and false.
 

@@ -1,4 +1,4 @@
-"""What ScrapeBadger's SDK for Python says of signatures.
+"""Checks signatures with ScrapeBadger's SDK for Python.
 
 Reads a JSON list of [secret, body in hex, signature] and writes a list of true and false.
 """

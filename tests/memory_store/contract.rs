@@ -12,7 +12,7 @@ mod kept {
     scrapest_webhook::store_contract_tests!(MemoryStore::new());
 }
 
-/// A store that has only the required verbs, as a user's own, behind the pointer that a layer keeps.
+/// A store with only the required verbs, as a user may write it, behind the pointer that a layer keeps.
 mod provided {
     use scrapest_webhook::store::AnyStore;
     use support::scripted::ScriptedStore;
@@ -20,14 +20,14 @@ mod provided {
     scrapest_webhook::store_contract_tests!(AnyStore::new(ScriptedStore::recording()));
 }
 
-/// Nothing is caught where nothing is wrong.
+/// A store without a defect passes every clause.
 mod sound {
     use super::{Defect, with};
 
     scrapest_webhook::store_contract_tests!(with(Defect::None));
 }
 
-/// One test for each defect: every clause named must fail.
+/// Defines one test per defect: every named clause must fail.
 macro_rules! caught {
     ($($test:ident: $defect:ident by $($clause:ident),+;)+) => {$(
         #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -96,7 +96,7 @@ caught! {
         a_release_of_several_releases_each;
 }
 
-/// These two take as long as the contract's patience.
+/// These two tests take as long as the contract waits for an event.
 mod slowly {
     use super::{Defect, contract, with};
 

@@ -1,4 +1,4 @@
-//! A full store: what makes room, in which order, and what stays.
+//! A full store: which records are evicted, in which order, and which are kept.
 
 use scrapest_webhook::store::{Claim, DeliveryStore, Fence, Owner, Settled};
 use tokio::time::advance;
@@ -12,7 +12,7 @@ async fn a_full_store_pushes_out_what_was_completed_first() {
     for number in 1..4 {
         complete(&store, number).await;
     }
-    // Neither being asked for nor being begun earlier counts: 0 is now the youngest.
+    // Eviction follows the order of completion, not that of claims: record 0 is now the newest.
     assert_eq!(claim(&store, 1).await, Claim::Completed);
     store.complete(&key(0), held, fence, KEEP).await.unwrap();
 
@@ -69,7 +69,7 @@ async fn what_has_expired_makes_room_before_anything_else() {
         }
         assert_eq!((store.len(), store.evicted()), (2, 0));
         let settled = store.complete(&key(0), owner, Fence::new(1), KEEP).await;
-        assert_eq!(settled.unwrap(), Settled::Done, "nobody took over");
+        assert_eq!(settled.unwrap(), Settled::Done, "no other attempt took over");
     }
 }
 
@@ -91,7 +91,7 @@ async fn a_store_full_of_deliveries_in_progress_says_so() {
     assert_eq!((store.len(), store.evicted()), (2, 1));
 }
 
-/// What ended first stays, and keys come back from behind it.
+/// The oldest records stay, while newer keys are completed again and again.
 #[tokio::test(start_paused = true)]
 async fn what_leaves_from_the_middle_takes_no_room_and_pushes_nothing_out() {
     let store = room_for(1_000);
@@ -119,8 +119,11 @@ async fn what_leaves_from_the_middle_takes_no_room_and_pushes_nothing_out() {
     }
     assert_eq!((store.len(), store.evicted()), (1_000, 5));
     let found = claim(&store, 50).await;
-    assert!(matches!(found, Claim::Acquired { attempt: 1, .. }), "it was the oldest: {found:?}");
-    assert_eq!(store.evicted(), 6, "another made room");
+    assert!(
+        matches!(found, Claim::Acquired { attempt: 1, .. }),
+        "the oldest record was evicted: {found:?}"
+    );
+    assert_eq!(store.evicted(), 6, "one more record was evicted");
 }
 
 #[tokio::test(start_paused = true)]
@@ -132,9 +135,9 @@ async fn a_failure_goes_in_its_turn_between_completions() {
     complete(&store, 3).await;
     complete(&store, 4).await;
     complete(&store, 5).await;
-    assert!(matches!(claim(&store, 2).await, Claim::Acquired { attempt: 2, .. }), "1 went");
+    assert!(matches!(claim(&store, 2).await, Claim::Acquired { attempt: 2, .. }), "1 was evicted");
     let (owner, _) = acquire(&store, 1).await;
     store.release(&key(1), owner).await.unwrap();
-    assert_eq!(store.evicted(), 2, "3 went");
+    assert_eq!(store.evicted(), 2, "3 was evicted");
     assert_eq!(claim(&store, 4).await, Claim::Completed);
 }

@@ -1,4 +1,4 @@
-//! What a full memory store logs.
+//! The log lines of a full memory store.
 
 use std::num::NonZeroUsize;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What the memory store promises over the contract: its order, its clock, its fences.
+//! The memory store's promises beyond the contract: its order, its clock, its fences.
 
 mod contract;
 mod full;
@@ -16,7 +16,7 @@ const KEEP: Duration = Duration::from_secs(4_200);
 /// How much later than promised a completed record may expire.
 const LATE: Duration = Duration::from_millis(140);
 
-/// A store that holds as many records, which must be even.
+/// A store with room for this number of records, which must be even.
 fn room_for(records: usize) -> MemoryStore {
     MemoryStore::with_capacity((records / 2).try_into().unwrap())
 }
@@ -131,11 +131,11 @@ async fn expired_records_leave_a_few_at_a_time() {
         acquire(&store, number).await;
         let after = store.len();
         let left = before + 1 - after;
-        assert!(left <= 4, "{left} left at once");
+        assert!(left <= 4, "{left} removed at once");
         assert!(left > 1 || after == number as usize - 99);
         before = after;
     }
-    assert_eq!(store.evicted(), 0, "who left had expired");
+    assert_eq!(store.evicted(), 0, "only expired records were removed");
 }
 
 #[tokio::test(start_paused = true)]
@@ -166,13 +166,14 @@ async fn the_fence_grows_within_one_millisecond_though_the_record_was_pushed_out
     }
 }
 
-/// They would not if every key began after the last that was forgotten: and then not grow over a restart.
+/// If every key started after the largest forgotten fence, fences would run ahead of the clock, and would not grow
+/// over a restart.
 #[tokio::test(start_paused = true)]
 async fn the_fences_of_a_full_store_do_not_run_ahead_of_its_clock() {
     let store = room_for(1_000);
     let (owner, first) = acquire(&store, 0).await;
     store.complete(&key(0), owner, first, KEEP).await.unwrap();
-    // Within one millisecond.
+    // All within one millisecond.
     for number in 1..20_000 {
         complete(&store, number).await;
     }
@@ -199,7 +200,7 @@ async fn the_largest_fence_of_a_key_is_not_forgotten_with_it() {
 #[tokio::test(start_paused = true)]
 async fn the_fence_grows_over_a_restart() {
     let (_, before) = acquire(&MemoryStore::new(), 0).await;
-    // The system's clock runs, however the runtime's is paused.
+    // The system's clock runs, although the runtime's clock is paused.
     std::thread::sleep(Duration::from_millis(2));
     let (_, after) = acquire(&MemoryStore::new(), 0).await;
     assert!(after > before, "{after} came after {before}");

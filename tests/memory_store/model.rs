@@ -1,4 +1,4 @@
-//! The memory store against a model of a few lines, over random verbs and passing time.
+//! Compares the memory store with a model of a few lines, over random verbs and passing time.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -27,7 +27,7 @@ struct Step {
 
 #[derive(Debug, PartialEq)]
 enum Answer {
-    /// The attempt, and whether it is the one that the owner already had.
+    /// The attempt, and whether the owner already had it.
     Acquired(u32, bool),
     InProgress(Duration),
     Completed,
@@ -42,7 +42,7 @@ struct Record {
     completed: bool,
     keep_until: Duration,
     attempt: u32,
-    /// When it changed, in changes of the model.
+    /// The number of the model's change that wrote this record.
     changed: u64,
 }
 
@@ -110,7 +110,8 @@ impl Model {
         }
     }
 
-    /// Pushes out, if need be, the oldest attempt if its lease ended, else what ended the longest ago.
+    /// If the model is full, evicts the oldest attempt if its lease has ended, otherwise the settled record that
+    /// changed first.
     fn make_room(&mut self) -> bool {
         if self.records.len() < self.capacity {
             return true;
@@ -129,20 +130,20 @@ impl Model {
     }
 }
 
-/// To what the store knows of the end of a completion's retention.
+/// Rounds up to the unit in which the store keeps the end of a completion's retention.
 fn rounded_up(until: Duration) -> Duration {
     let unit = 1 << 27;
     let units = until.as_nanos().div_ceil(unit).max(1);
     Duration::from_nanos(u64::try_from(units * unit).unwrap())
 }
 
-/// The store, and the largest fence that it gave for each key.
+/// The store, and the largest fence that it returned for each key.
 struct Store(MemoryStore, HashMap<u8, Fence>);
 
 impl Store {
     async fn take(&mut self, step: Step) -> Answer {
         tokio::time::advance(step.pass).await;
-        // Of one webhook: among several, the oldest record is not always the one to go.
+        // All keys belong to one webhook: with several, the evicted record is not always the oldest.
         let mut key = [step.key; 32];
         key[24..].fill(0);
         let key = Key::from_bytes(key);
@@ -171,7 +172,7 @@ impl Store {
     }
 }
 
-/// Takes the steps on both and compares each answer, and after each so many steps what a stranger would find.
+/// Takes the steps on both and compares each answer. After every `often` steps, compares what another owner finds.
 async fn compare(deliveries: usize, steps: Vec<Step>, often: usize) {
     let store = MemoryStore::with_capacity(deliveries.try_into().unwrap());
     let mut store = Store(store, HashMap::new());
@@ -244,7 +245,7 @@ proptest! {
         on_a_paused_clock(compare(100, steps, 1));
     }
 
-    /// Keys come back from between others, so that most of what was ever written is no longer true.
+    /// Many keys are removed and used again between others, so that most written entries are out of date.
     #[test]
     fn a_store_that_keeps_some_for_much_longer_than_others_answers_as_the_model_does(
         deliveries in prop_oneof![Just(40_usize), Just(150), Just(2_000)],
@@ -253,7 +254,7 @@ proptest! {
         on_a_paused_clock(compare(deliveries, steps, 20));
     }
 
-    /// Nothing expires here, and all leases are alike, so that the order is that of the changes.
+    /// Nothing expires here, and all leases are equally long, so that the order is that of the changes.
     #[test]
     fn a_full_store_pushes_out_what_the_model_does_and_never_a_live_lease(
         deliveries in 1..5_usize,

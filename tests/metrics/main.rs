@@ -1,4 +1,4 @@
-//! What is counted, under which names and labels, and that the table of them in the documentation is right.
+//! The metrics, with their names and labels, and the table of them in the documentation.
 
 mod store;
 mod table;
@@ -23,7 +23,7 @@ use tower::ServiceExt;
 const SECRET: &str = "whsec_canary_7b1d5f0c93aa4e21";
 const KEEP: Duration = Duration::from_secs(4_200);
 
-/// Each name with its labels, and its value; of a histogram how often something was recorded.
+/// Each metric with its labels, and its value. The value of a histogram is the number of its observations.
 type Seen = BTreeMap<String, f64>;
 
 fn seen(snapshotter: &Snapshotter) -> Seen {
@@ -44,7 +44,7 @@ fn seen(snapshotter: &Snapshotter) -> Seen {
         .collect()
 }
 
-/// Runs it with a recorder of its own, on one thread, and gives what was recorded.
+/// Runs a test with its own recorder, on one thread, and returns what was recorded.
 fn recorded<F: Future<Output = ()>>(run: impl FnOnce(Snapshotter) -> F) -> Snapshotter {
     let recorder = DebuggingRecorder::new();
     let snapshotter = recorder.snapshotter();
@@ -98,8 +98,12 @@ fn every_request_is_counted_by_how_it_ended() {
     assert_eq!(seen[&format!("deliveries_total {of} outcome=completed")], 1.0);
     assert_eq!(seen[&format!("deliveries_total {of} outcome=duplicate")], 1.0);
     let deliveries = seen.keys().filter(|name| name.starts_with("deliveries_total"));
-    assert_eq!(deliveries.count(), 2, "what is not authentic and fresh is none: {seen:#?}");
-    // Authentic but stale is told from forged, and what did not happen is there as well.
+    assert_eq!(
+        deliveries.count(),
+        2,
+        "only an authentic and fresh request is a delivery: {seen:#?}"
+    );
+    // A stale request is distinguished from a forged one, and reasons that did not occur are exported as 0.
     for (reason, count) in [("stale", 1.0), ("wrong_signature", 1.0), ("store_down", 0.0)] {
         assert_eq!(seen[&format!("refusals_total sender=scrapest reason={reason}")], count);
     }
@@ -107,7 +111,7 @@ fn every_request_is_counted_by_how_it_ended() {
     assert_eq!(
         refusals.count(),
         RejectionKind::ALL.len() - 3,
-        "a duplicate, a challenge and a filtered event are not"
+        "a duplicate, a challenge and a filtered event are not refusals"
     );
     for outcome in ["completed", "duplicate", "stale", "wrong_signature"] {
         assert_eq!(seen[&format!("duration_seconds sender=scrapest outcome={outcome}")], 1.0);
@@ -162,7 +166,7 @@ fn a_kind_that_a_stranger_made_up_is_no_label() {
         let nameless = testing::scrapebadger(SECRET).with_body(nameless).sign();
         let badger = ScrapeBadgerWebhookLayer::new(SECRET);
         assert_eq!(send(&self::app(badger, async |_| StatusCode::OK), &nameless).await, 200);
-        // An answered challenge is a request that came well, too.
+        // An answered challenge counts as an accepted request too.
         send(&app, &testing::scrapest(SECRET).with_kind("webhook.verification").sign()).await;
     }));
     let count = |kind, outcome| {
@@ -192,7 +196,8 @@ fn what_runs_waits_and_is_held_now_stands_in_gauges() {
         assert_eq!((first, second), (204, 200));
     });
     assert_eq!(midway, [1.0, 1.0, 2.0 * request.body().len() as f64]);
-    // This recorder begins anew with each look: what went up comes down again.
+    // This recorder starts from zero at each snapshot, so a gauge that has returned to zero shows the negative of its
+    // earlier value.
     assert_eq!(of(&seen(&rest)), midway.map(|height| -height));
 }
 

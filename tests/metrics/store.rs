@@ -1,4 +1,4 @@
-//! What is counted of the store: its failures, the leases that ran out, and what it pushes out.
+//! The metrics of the store: failures, lost leases, and evictions.
 
 use std::time::Duration;
 
@@ -26,12 +26,12 @@ fn a_store_that_fails_is_counted_by_verb_and_so_is_what_waits_for_it() {
         first = seen(&snapshotter);
         assert!(layer.drain(Duration::from_secs(10)).await);
     }));
-    // This recorder begins anew with each look.
+    // This recorder starts from zero at each snapshot.
     let errors = "store_errors_total verb=complete";
     assert_eq!((first[errors], first[pending]), (1.0, 1.0));
     assert_eq!((seen[errors], seen[pending]), (1.0, -1.0));
     assert_eq!(seen["store_errors_total verb=claim"], 0.0);
-    assert!(!seen.contains_key("records sender=scrapest"), "not of a store that is not in memory");
+    assert!(!seen.contains_key("records sender=scrapest"), "only a memory store has this gauge");
 }
 
 #[test]
@@ -42,7 +42,7 @@ fn a_success_after_the_lease_was_lost_is_counted_once() {
         let app = app(layer, move |delivery: Delivery| {
             let store = store.clone();
             async move {
-                // It blocks its thread, so that nobody renews; another takes over meanwhile.
+                // The handler blocks its thread, so the lease is not renewed and another attempt takes over.
                 std::thread::sleep(2 * LEASE);
                 let other = store.claim(&delivery.key(), Owner::random(), LEASE, KEEP).await;
                 assert!(matches!(other.unwrap(), Claim::Acquired { attempt: 2, .. }));

@@ -1,4 +1,4 @@
-//! The table in the documentation, the descriptions, and what is emitted.
+//! The table in the documentation, the descriptions, and the emitted metrics agree.
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
@@ -11,7 +11,7 @@ use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, Share
 use crate::store::push_out;
 use crate::{app, forged, genuine, layer, recorded, send};
 
-/// As the documentation has it: name, type, unit, labels.
+/// The rows of the documentation: name, type, unit, labels.
 fn table() -> BTreeSet<[String; 4]> {
     let rows = include_str!("../../src/metrics.rs").lines();
     let rows = rows.filter_map(|line| line.strip_prefix("//! | `"));
@@ -71,7 +71,7 @@ fn a_handle_is_asked_for_once_however_many_requests_come() {
     });
 }
 
-/// Counts what it is asked for.
+/// Counts the metrics that are registered.
 #[derive(Default)]
 struct Asked {
     described: Mutex<BTreeSet<String>>,

@@ -1,4 +1,4 @@
-//! Takeovers, as every store tells them.
+//! Takeovers, as every store reports them.
 
 use std::time::Duration;
 
@@ -13,14 +13,15 @@ use crate::{KEEP, recorded, seen};
 
 const LEASE: Duration = Duration::from_millis(100);
 
-/// Three attempts whose lease is over: one has died, one had given back, one is asked for again by its owner.
+/// Counts the takeovers by three attempts on a key whose lease has ended. The earlier attempt has died, has released
+/// its claim, or has the same owner.
 fn takeovers(store: impl AsyncFnOnce() -> AnyStore) -> f64 {
     let seen = seen(&recorded(async |_| {
         let store = store().await;
         for byte in 0..3 {
             let (key, owner) = (Key::from_bytes([byte; 32]), Owner::random());
             let mut claim = store.claim(&key, owner, LEASE, KEEP).await;
-            // A server that has just started may take longer to connect to than a claim waits.
+            // A server that has just started may need longer for a connection than a claim waits.
             while claim.is_err() {
                 sleep(LEASE).await;
                 claim = store.claim(&key, owner, LEASE, KEEP).await;

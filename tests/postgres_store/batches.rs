@@ -111,3 +111,29 @@ async fn expired_records_leave() {
     }
     assert_eq!(claim(&store, kept).await, Claim::Completed);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_small_table_is_not_read_whole() {
+    let server = server!(
+        "session_preload_libraries=auto_explain",
+        "auto_explain.log_min_duration=0",
+        "auto_explain.log_nested_statements=on"
+    );
+    let (store, mut other) = (store(&server).await, connection(&server).await);
+    join_all((0..20).map(|_| claim(&store, random_key()))).await;
+    // One page, of which the planner now knows.
+    other.execute("ANALYZE scrapest_webhook_deliveries").await.unwrap();
+    for _ in 0..3 {
+        let keys: Vec<_> = (0..60).map(|_| random_key()).collect();
+        let held = join_all(keys.iter().map(|key| acquire(&store, *key))).await;
+        let held = || keys.iter().zip(&held);
+        join_all(held().map(|(key, (owner, _))| store.renew(key, *owner, LEASE))).await;
+        join_all(held().skip(30).map(|(key, (owner, _))| store.release(key, *owner))).await;
+        join_all(held().map(|(key, (owner, fence))| store.complete(key, *owner, *fence, KEEP)))
+            .await;
+        join_all(keys.iter().map(|key| claim(&store, *key))).await;
+    }
+    let log = server.log();
+    assert!(log.contains("Index Scan using scrapest_webhook_deliveries_pkey"), "{log}");
+    assert!(!log.contains("Seq Scan on scrapest_webhook_deliveries"), "{log}");
+}

@@ -1,18 +1,18 @@
-//! A 202 means stored, once.
+//! A 202 means that the delivery is stored, once.
 
 use super::*;
 
 pub(crate) async fn a_202_means_that_another_process_finds_the_job(place: Place) {
     let queue = place.queue().await;
     push(&queue, "one").await;
-    // As another process would: it shares nothing but the database.
+    // Like another process, it shares only the database.
     let other = place.queue().await;
     let jobs = other.list(None, 0, 10).await.unwrap();
     let [job] = &jobs[..] else { panic!("{jobs:?}") };
     assert_eq!((job.state, job.sender.as_str()), (JobState::Waiting, "scrapest"));
     assert!(job.body_bytes > Some(0));
     assert!(queue.is_ready().await && other.is_ready().await);
-    // Asking left nothing.
+    // The readiness check stores nothing.
     assert_eq!(other.list(None, 0, 10).await.unwrap(), jobs);
 }
 

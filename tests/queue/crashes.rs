@@ -1,4 +1,4 @@
-//! Workers as processes of their own, which are killed, or which a job ends.
+//! Workers in separate processes that are killed, or that a job aborts.
 
 use std::process::{Child, Command, Stdio};
 
@@ -7,17 +7,17 @@ use super::*;
 const LEASE: Duration = Duration::from_secs(2);
 const MOST_LOST: u32 = 3;
 
-/// Works if the environment says so, until it is killed; else does nothing.
+/// Works until the process is killed if the environment says so, and otherwise does nothing.
 pub(crate) async fn work_if_told() {
     let Ok(url) = std::env::var("WORKER_QUEUE") else { return };
     let queue = Queue::open(&url).await.unwrap();
     let worker = queue.work(|job: Job| async move {
         if text_of(&job) == "aborts" {
-            // After the others have begun.
+            // After the others have started.
             tokio::time::sleep(Duration::from_millis(200)).await;
             std::process::abort();
         }
-        // Still running when the process ends, the first time.
+        // Long enough to be running when the process aborts the first time.
         tokio::time::sleep(Duration::from_millis(400)).await;
         Ok(())
     });
@@ -87,7 +87,7 @@ async fn abort_beside_four(place: &Place, workers: usize) {
     assert_eq!((dead.len(), done.len()), (1, 4), "{dead:?} {done:?}");
     assert_eq!((dead[0].lost, dead[0].failed), (MOST_LOST, 0));
     assert_eq!(deaths, MOST_LOST);
-    // Each was at most in the one process that died while they were in company.
+    // Each other job was lost at most once, with the process that died while they ran together.
     assert!(done.iter().all(|job| job.state == JobState::Done && job.lost <= 1), "{done:?}");
     assert!(dead[0].reason.as_deref().unwrap().contains("3 runs were lost"), "{dead:?}");
     assert!(dead[0].body_bytes.is_some());

@@ -1,4 +1,4 @@
-//! What is at rest, and for how long.
+//! Tests which data is stored, and for how long.
 
 use super::*;
 
@@ -8,7 +8,7 @@ fn holds(bytes: &[u8], text: &str) -> bool {
     bytes.windows(text.len()).any(|window| window == text.as_bytes())
 }
 
-/// The database file, its log, and whatever else is beside them.
+/// Whether the database file, its log, or another file of that folder contains the text.
 fn files_hold(place: &Place, text: &str) -> bool {
     let files = std::fs::read_dir(place.folder.path()).unwrap();
     files
@@ -17,7 +17,7 @@ fn files_hold(place: &Place, text: &str) -> bool {
 }
 
 fn long_tweet() -> SignedRequest {
-    // Over more than one page of the database.
+    // Longer than one page of the database.
     tweet(&format!("{CANARY} {}", "x".repeat(20_000)))
 }
 
@@ -30,7 +30,7 @@ async fn sqlite_files_have_nothing_of_a_body_once_its_job_has_succeeded() {
     let mut working = Working::start(&queue, |worker| worker, |_| async { Ok(()) });
     working.next().await;
     until_all_are(&queue, JobState::Done).await;
-    // Without a stop, and without more to do.
+    // The worker neither stops nor has more to do.
     let since = Instant::now();
     while files_hold(&place, CANARY) {
         assert!(since.elapsed() < EVENTUALLY, "the body is still in a file");
@@ -80,7 +80,7 @@ async fn a_body_that_is_kept_is_kept_for_its_time() {
     let done = until_all_are(&queue, JobState::Done).await;
     assert!(done[0].body_bytes.is_some());
     assert!(working.stop().await);
-    // Two hours later.
+    // As if two hours had passed.
     place.sql("UPDATE scrapest_webhook_jobs SET settled_at = settled_at - 7200000").await;
     let working = Working::start(&queue, set, |_| async { Ok(()) });
     until(&queue, |jobs| jobs[0].body_bytes.is_none()).await;
@@ -101,7 +101,7 @@ pub(crate) async fn a_key_is_forgotten_after_the_retention(place: Place) {
     let working = Working::start(&queue, |worker| worker, act);
     until(&queue, |jobs| jobs.iter().all(|job| job.settled_at.is_some())).await;
     assert!(working.stop().await);
-    // Two days later the one that is done is gone; the dead one stays.
+    // As if two days had passed: the completed job is deleted, and the dead one stays.
     place.sql("UPDATE scrapest_webhook_jobs SET settled_at = settled_at - 172800000").await;
     let working = Working::start(&queue, |worker| worker, act);
     let left = until(&queue, |jobs| jobs.len() == 1).await;

@@ -1,4 +1,4 @@
-//! Failures are retried, and what cannot succeed is dead.
+//! Failures are retried, and jobs that cannot succeed become dead.
 
 use scrapest_webhook::queue::JobError;
 use scrapest_webhook::{scrapebadger, scrapest};
@@ -21,7 +21,7 @@ pub(crate) async fn a_backoff_outlives_the_worker(place: Place) {
     let jobs = until(&queue, |jobs| jobs[0].failed == 1).await;
     let waits = jobs[0].run_at.unwrap() - jobs[0].stored_at.unwrap();
     assert!((2_600.0..4_700.0).contains(&waits.as_seconds_f64()), "{waits}");
-    // A stop does not wait for it.
+    // A stop does not wait for the retry.
     assert!(working.stop().await);
 
     let queue = place.queue().await;
@@ -111,7 +111,7 @@ pub(crate) async fn a_panic_is_a_failure(place: Place) {
         &queue,
         |worker| worker,
         |job: Job| {
-            // In the call, and in the future.
+            // The job panics in the call, and later in the future.
             assert!(job.attempt() != 1, "in the call");
             async move {
                 assert!(job.attempt() != 2, "in the {}", "future");

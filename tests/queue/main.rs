@@ -1,4 +1,4 @@
-//! What the queue promises, on each engine: SQLite, and PostgreSQL with a server of its own.
+//! The promises of the queue, on each engine: SQLite, and PostgreSQL with its own server.
 
 mod accepting;
 mod crashes;
@@ -28,7 +28,7 @@ use tower::ServiceExt;
 
 use self::place::Place;
 
-/// A test for each of these, on each engine.
+/// Defines each of these tests for each engine.
 macro_rules! on_each_engine {
     ($($module:ident::$name:ident)*) => {
         mod sqlite { $(
@@ -79,7 +79,7 @@ on_each_engine! {
     crashes::a_job_that_aborts_its_process_is_dead_and_four_beside_it_are_done_with_three_workers
 }
 
-/// Longer than anything takes, on a machine that has other things to do.
+/// Longer than anything takes on a busy machine.
 const EVENTUALLY: Duration = Duration::from_secs(60);
 
 /// A genuine delivery whose tweet has this text.
@@ -99,7 +99,7 @@ fn request(body: &str) -> SignedRequest {
     testing::scrapest(SECRET).with_body(body.to_owned()).sign()
 }
 
-/// A receiver that remembers nothing of earlier ones. The status of its answer.
+/// Sends to a receiver without earlier records, and returns the status.
 async fn send(queue: &Queue, request: &SignedRequest) -> u16 {
     let app: Router = Router::new().route("/", post(queue.accept()).route_layer(layer()));
     let request = request.clone().into_http::<Body>("/");
@@ -110,12 +110,12 @@ async fn push(queue: &Queue, text: &str) {
     assert_eq!(send(queue, &tweet(text)).await, 202);
 }
 
-/// Quick enough for a test.
+/// Uses backoffs that are short enough for a test.
 fn quick(worker: Worker) -> Worker {
     worker.with_backoff(Backoff::new(Duration::from_millis(20), Duration::from_millis(100)))
 }
 
-/// A worker in a task, which says which texts it ran, in this order.
+/// A worker in a task, which reports the texts of its runs in order.
 struct Working {
     runs: mpsc::UnboundedReceiver<String>,
     stop: Option<tokio::sync::oneshot::Sender<()>>,
@@ -123,7 +123,7 @@ struct Working {
 }
 
 impl Working {
-    /// `act` is what a run does, after it has said so.
+    /// `act` is the work of a run, which is reported first.
     fn start<F>(
         queue: &Queue,
         set: impl FnOnce(Worker) -> Worker,
@@ -144,13 +144,13 @@ impl Working {
         Self { runs, stop: Some(stop), task }
     }
 
-    /// The text of the next job that is run.
+    /// Returns the text of the next job that runs.
     async fn next(&mut self) -> String {
         let next = tokio::time::timeout(EVENTUALLY, self.runs.recv());
         next.await.expect("a job is run").expect("the worker works")
     }
 
-    /// Whether everything had ended.
+    /// Stops the worker, and returns whether everything had ended.
     async fn stop(mut self) -> bool {
         _ = self.stop.take().unwrap().send(());
         tokio::time::timeout(EVENTUALLY, self.task).await.expect("the worker stops").unwrap()
@@ -170,7 +170,7 @@ fn text_of(job: &Job) -> String {
     job.parse::<Body>().map(|body| body.data.text).unwrap_or_default()
 }
 
-/// Until this holds for the jobs of the queue.
+/// Waits until this holds for the jobs of the queue.
 async fn until(queue: &Queue, holds: impl Fn(&[JobRecord]) -> bool) -> Vec<JobRecord> {
     let since = Instant::now();
     loop {
@@ -195,7 +195,7 @@ async fn until_all_are(queue: &Queue, state: JobState) -> Vec<JobRecord> {
     until(queue, |jobs| jobs.iter().all(|job| job.state == state)).await
 }
 
-/// A worker's process, if the environment says so.
+/// The process of a worker, if the environment says so.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_of_its_own() {
     crashes::work_if_told().await;

@@ -1,4 +1,4 @@
-//! What is counted is what the documentation has, and says what happened.
+//! The metrics match the documentation, and report what happened.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 
 use super::*;
 
-/// As the documentation has it: name, type, labels.
+/// The table of the documentation: name, type, labels.
 fn table() -> BTreeSet<[String; 3]> {
     let rows = include_str!("../../src/queue/metrics.md").lines();
     let rows = rows.filter_map(|line| line.strip_prefix("| `"));

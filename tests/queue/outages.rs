@@ -1,4 +1,4 @@
-//! A database that is locked or away, while deliveries come and jobs run.
+//! A database that is locked or down while deliveries arrive and jobs run.
 
 use sqlx::{Connection, SqliteConnection};
 use support::log::log;
@@ -27,7 +27,7 @@ async fn a_locked_file_is_a_503_and_a_pause_and_nothing_else() {
     sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut locker).await.unwrap();
     assert_eq!(send(&queue, &tweet("during")).await, 503);
     assert!(!queue.is_ready().await);
-    // Its end is recorded once the file is free, and its lease ends meanwhile.
+    // The run's end is recorded once the file is unlocked; its lease ends meanwhile.
     go_on.send_replace(true);
     tokio::time::sleep(Duration::from_secs(3)).await;
     sqlx::raw_sql("ROLLBACK").execute(&mut locker).await.unwrap();

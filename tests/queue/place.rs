@@ -1,4 +1,4 @@
-//! Where a queue is: a file of its own, or a database of its own on the one server.
+//! The location of a queue: a separate file, or a separate database on the shared server.
 
 use std::sync::OnceLock;
 
@@ -19,13 +19,13 @@ impl Place {
         Self { url, folder }
     }
 
-    /// `None` where PostgreSQL is not installed.
+    /// Returns `None` where PostgreSQL is not installed.
     pub(crate) async fn postgres() -> Option<Self> {
         static SERVER: OnceLock<Option<Postgres>> = OnceLock::new();
         static CREATING: tokio::sync::Mutex<u32> = tokio::sync::Mutex::const_new(0);
         let start = || SERVER.get_or_init(|| Postgres::start(&["max_connections=400"])).as_ref();
         let server = tokio::task::block_in_place(start)?;
-        // One at a time: each is a copy of a database that nobody may use meanwhile.
+        // One at a time: each is a copy of a template database that must not be in use.
         let mut number = CREATING.lock().await;
         *number += 1;
         let name = format!("queue_{number}");
@@ -41,7 +41,7 @@ impl Place {
         Queue::open(&self.url).await.unwrap()
     }
 
-    /// Does something in the database behind the queue's back.
+    /// Runs a statement in the database without the queue.
     pub(crate) async fn sql(&self, statement: &str) -> u64 {
         let statement = sqlx::AssertSqlSafe(statement.to_owned());
         if self.url.starts_with("sqlite:") {

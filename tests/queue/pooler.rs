@@ -1,4 +1,4 @@
-//! Through PgBouncer in transaction mode.
+//! The queue through PgBouncer in transaction mode.
 
 use support::servers::pgbouncer::PgBouncer;
 use support::servers::postgres::Postgres;
@@ -26,7 +26,7 @@ async fn the_queue_works_through_pgbouncer_in_transaction_mode() {
         }
     };
     let working = Working::start(&queue, |worker| worker, act);
-    // More at once than the pooler has connections.
+    // More concurrent pushes than the pooler has connections.
     let pushing = (0..60).map(|number| {
         let queue = queue.clone();
         tokio::spawn(async move { push(&queue, &format!("pooled {number}")).await })

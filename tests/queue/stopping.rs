@@ -1,4 +1,4 @@
-//! A stop in every phase.
+//! Stops in every phase.
 
 use super::*;
 
@@ -17,7 +17,7 @@ pub(crate) async fn a_stop_waits_for_what_runs_and_begins_nothing(place: Place) 
     let mut working = Working::start(&queue, |worker| worker.with_concurrency(1), act);
     assert_eq!(working.next().await, "first");
     _ = working.stop.take().unwrap().send(());
-    // By now it has seen the stop, or sees it when the run has ended: either way nothing begins.
+    // It has seen the stop by now, or sees it when the run has ended. In both cases no new run starts.
     tokio::time::sleep(Duration::from_millis(50)).await;
     assert!(!working.task.is_finished());
     go_on.send_replace(true);
@@ -36,7 +36,7 @@ pub(crate) async fn what_outlasts_the_grace_is_given_back_uncounted(place: Place
     assert!(!working.stop().await);
     let jobs = queue.list(None, 0, 10).await.unwrap();
     assert_eq!((jobs[0].state, jobs[0].failed, jobs[0].lost), (JobState::Waiting, 0, 0));
-    // It is due at once, and this is its first attempt that counts.
+    // The job is due at once, and this is the first attempt that counts.
     let (told, mut attempts) = mpsc::unbounded_channel();
     let working = Working::start(
         &queue,

@@ -33,7 +33,7 @@ pub(crate) async fn a_table_of_another_shape_is_an_error_that_says_so(place: Pla
     let error = queue.depth().await.map(drop).or(queue.ready().await).err();
     let listed = queue.list(None, 0, 1).await.unwrap_err().to_string();
     assert!(listed.contains("another version"), "{listed} {error:?}");
-    // Put right, it goes on.
+    // Once the table is repaired, the queue works again.
     place.sql("ALTER TABLE scrapest_webhook_jobs RENAME COLUMN payload TO body").await;
     assert_eq!(send(&queue, &tweet("two")).await, 202);
 }

@@ -1,4 +1,4 @@
-//! Jobs are run: soon, in order, within the concurrency, and by one worker each.
+//! Jobs run soon, in order, within the concurrency limit, and each by one worker.
 
 use std::collections::HashSet;
 
@@ -6,7 +6,7 @@ use super::*;
 
 pub(crate) async fn a_push_wakes_an_idle_worker_of_the_same_queue(place: Place) {
     let queue = place.queue().await;
-    // Longer than the test may take: only the push can wake it.
+    // Longer than the test may take, so that only the push can wake it.
     let hour = Duration::from_secs(3_600);
     let mut working =
         Working::start(&queue, |worker| worker.with_poll_interval(hour), |_| async { Ok(()) });
@@ -51,7 +51,8 @@ pub(crate) async fn what_is_due_longest_runs_first_within_the_concurrency(place:
     while ran.len() < texts.len() {
         ran.push(working.next().await);
     }
-    // Three at once start in any order, but none is overtaken by one that came more than two after it.
+    // Three concurrent jobs start in any order, but no job starts before one that was pushed more than two
+    // earlier.
     for (place, text) in ran.iter().enumerate() {
         assert!(text.parse::<usize>().unwrap().abs_diff(place) <= 2, "{ran:?}");
     }
@@ -88,7 +89,7 @@ pub(crate) async fn workers_share_jobs_without_running_any_twice(place: Place) {
         runs += 1;
         texts.insert(text);
     }
-    // A machine that stalls for longer than a lease is the one thing that may run a job twice: that is counted.
+    // Only a machine that stalls for longer than a lease may make a job run twice, and such runs are counted.
     let lost: u32 = jobs.iter().map(|job| job.lost).sum();
     assert_eq!((texts.len(), runs), (100, 100 + lost as usize));
 }
@@ -104,7 +105,7 @@ pub(crate) async fn a_long_run_keeps_its_lease(place: Place) {
     let set = move |worker: Worker| worker.with_lease(lease);
     let mut working = Working::start(&queue, set, act);
     assert_eq!(working.next().await, "long");
-    // It would take over what has no lease.
+    // The second worker would take over any job without a lease.
     let second = Working::start(&place.queue().await, set, act);
     let jobs = until_all_are(&queue, JobState::Done).await;
     assert_eq!((jobs[0].lost, jobs[0].failed), (0, 0));
@@ -135,7 +136,7 @@ pub(crate) async fn depth_and_list_say_what_is_there(place: Place) {
     assert_eq!(queue.dead().await.unwrap(), jobs[..1]);
     assert_eq!(jobs[0].reason.as_deref(), Some("of no use"));
     assert_eq!(queue.list(None, jobs[0].id, 1).await.unwrap(), jobs[1..2]);
-    // What runs and what is not there can be neither retried nor dropped.
+    // Running and missing jobs can be neither retried nor dropped.
     for id in [jobs[1].id, 4_711] {
         assert!(!queue.retry(id).await.unwrap() && !queue.drop(id).await.unwrap());
     }
@@ -153,11 +154,12 @@ pub(crate) async fn a_clock_that_jumps_ahead_may_double_a_run_and_loses_none(pla
             Ok(())
         }
     };
-    // No renewal meanwhile.
+    // No renewal during the test.
     let hour = Duration::from_secs(3_600);
     let mut first = Working::start(&queue, move |worker| worker.with_lease(hour), act.clone());
     assert_eq!(first.next().await, "running");
-    // For a time that is stored, a clock that is two hours ahead is the same as a time that is two hours earlier.
+    // For a stored time, a clock that is two hours ahead has the same effect as a time that is two hours
+    // earlier.
     place.sql("UPDATE scrapest_webhook_jobs SET run_at = run_at - 7200000").await;
     let mut second = Working::start(&place.queue().await, |worker| worker, act);
     assert_eq!(second.next().await, "running");
@@ -189,7 +191,7 @@ pub(crate) async fn an_outage_of_the_service_drains_within_the_concurrency(place
             }
         }
     };
-    // An hour's wait is a tenth of a second here, so that this is a day.
+    // A wait of an hour is a tenth of a second here, so that this represents a day.
     let set = |worker: Worker| worker.with_concurrency(4).with_max_attempts(1_000);
     let working = Working::start(&queue, set, act);
     until(&queue, |jobs| jobs.iter().all(|job| job.failed >= 12)).await;

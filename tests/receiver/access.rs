@@ -1,4 +1,4 @@
-//! Which addresses may send: an allow-list, and which client a proxy speaks for.
+//! Which addresses may send: an allow-list, and the client addresses that proxies report.
 
 use axum::extract::ConnectInfo;
 use axum::extract::connect_info::MockConnectInfo;
@@ -24,7 +24,7 @@ async fn who_is_on_the_list_may_send_and_nobody_else<F: Framework>() {
         (["::ffff:127.0.0.0/104"], 200),
         (["127.0.0.2"], 403),
         (["192.0.2.0/24"], 403),
-        // Everyone, but of IPv6.
+        // Everyone, but only by IPv6.
         (["::/0"], 403),
     ] {
         let (handler, store) = (Handler::ok(), ScriptedStore::recording());
@@ -44,7 +44,7 @@ async fn whoever_is_not_on_the_list_gets_one_answer_to_whatever_he_sends<F: Fram
         Raw::new("").text(),
         Raw::scrapest("{}").with("content-encoding", "gzip").text(),
         Raw::scrapest("{}").text_without_body(9_999_999),
-        // It is never asked for its body.
+        // The layer never asks for its body.
         Raw::from(genuine().sign()).text_without_body(100),
         Raw::new("").with("x-forwarded-for", "192.0.2.1").text(),
         Raw::new("").with("forwarded", "for=192.0.2.1").text(),
@@ -56,18 +56,18 @@ async fn whoever_is_not_on_the_list_gets_one_answer_to_whatever_he_sends<F: Fram
     assert_eq!(connection.answer().await.unwrap().without_date(), expected);
 }
 
-/// Allowed is `203.0.113.0/24` and `2001:db8::/32`, trusted what is local, and one more.
+/// `203.0.113.0/24` and `2001:db8::/32` are allowed; local addresses and one more are trusted.
 const FORWARDED: &[(&[(&str, &str)], u16)] = &[
     (&[], 403),
-    // Read from the end, over those who are trusted.
+    // Read from the end, past the trusted addresses.
     (&[("x-forwarded-for", "203.0.113.9")], 200),
     (&[("X-Forwarded-For", " 203.0.113.9\t,  127.0.0.5 , 198.51.100.7")], 200),
     (&[("x-forwarded-for", "203.0.113.9, 198.51.100.1")], 403),
     (&[("x-forwarded-for", "198.51.100.1, 203.0.113.9")], 200),
     (&[("x-forwarded-for", "203.0.113.9, 198.51.100.1, 127.0.0.1")], 403),
-    // All are trusted: the farthest, who is not on the list.
+    // All are trusted: the farthest one counts, and it is not on the list.
     (&[("x-forwarded-for", "127.0.0.9, 127.0.0.8")], 403),
-    // Several lines are one list.
+    // Several lines form one list.
     (&[("x-forwarded-for", "198.51.100.1"), ("x-forwarded-for", "203.0.113.9")], 200),
     (&[("x-forwarded-for", "203.0.113.9"), ("x-forwarded-for", "198.51.100.1")], 403),
     (&[("x-forwarded-for", "203.0.113.9"), ("x-forwarded-for", "127.0.0.1")], 200),
@@ -79,7 +79,7 @@ const FORWARDED: &[(&[(&str, &str)], u16)] = &[
     (&[("x-forwarded-for", "[2001:db8::9]")], 200),
     (&[("x-forwarded-for", "[2001:db8::9]:443")], 200),
     (&[("x-forwarded-for", "2001:db9::9")], 403),
-    // What cannot be read is no address, and not skipped.
+    // An unreadable element is not an address, and is not skipped.
     (&[("x-forwarded-for", "")], 403),
     (&[("x-forwarded-for", "203.0.113.9,")], 403),
     (&[("x-forwarded-for", "203.0.113.9, unknown")], 403),
@@ -91,7 +91,7 @@ const FORWARDED: &[(&[(&str, &str)], u16)] = &[
     (&[("x-forwarded-for", "\"203.0.113.9\"")], 403),
     (&[("x-forwarded-for", "203.0.113.9 198.51.100.1")], 403),
     (&[("x-forwarded-for", "203.0.113.9"), ("x-forwarded-for", "\u{fc}")], 403),
-    // Addresses beyond the first unknown proxy have no say.
+    // Addresses beyond the first unknown proxy have no effect.
     (&[("x-forwarded-for", "nonsense, 203.0.113.9")], 200),
     // RFC 7239.
     (&[("forwarded", "for=203.0.113.9")], 200),
@@ -109,13 +109,13 @@ const FORWARDED: &[(&[(&str, &str)], u16)] = &[
     (&[("forwarded", "for=\"203.0.113.9")], 403),
     (&[("forwarded", "for=")], 403),
     (&[("forwarded", "")], 403),
-    // What a proxy quotes came from the client.
+    // A quoted string in the proxy's line came from the client.
     (&[("forwarded", "for=198.51.100.1;host=\"x, for=203.0.113.9\"")], 403),
     (&[("forwarded", "for=198.51.100.1;host=\"x\\\", for=203.0.113.9;y=\\\"\"")], 403),
-    // Each line by itself: what the client leaves open does not swallow the proxy's line.
+    // Each line is parsed separately: an unclosed quote of the client does not swallow the proxy's line.
     (&[("forwarded", "for=\"x"), ("forwarded", "for=203.0.113.9")], 200),
     (&[("forwarded", "for=203.0.113.9;x=\""), ("forwarded", "for=198.51.100.1;host=\"a\"")], 403),
-    // A proxy that writes one hands on the other as it came.
+    // A proxy that writes one header passes the other on unchanged.
     (&[("x-forwarded-for", "198.51.100.1"), ("forwarded", "for=203.0.113.9")], 403),
     (&[("x-forwarded-for", "203.0.113.9"), ("forwarded", "for=198.51.100.1")], 403),
     (&[("x-forwarded-for", "203.0.113.9"), ("forwarded", "nonsense")], 403),

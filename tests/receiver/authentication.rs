@@ -1,4 +1,4 @@
-//! Requests that are refused, and that all of them get the same answer.
+//! Requests that are refused, and the identical answer to all of them.
 
 use std::time::{Duration, SystemTime};
 
@@ -10,7 +10,7 @@ use support::{
     seconds_ago, signature,
 };
 
-/// A server whose store can be looked into.
+/// A server whose store can be inspected.
 struct Guarded {
     server: Server,
     handler: Handler,
@@ -24,7 +24,7 @@ impl Guarded {
         Self { server, handler, store }
     }
 
-    /// Refused, and neither the handler nor the store was touched.
+    /// Checks that the request is refused without a call to the handler or the store.
     async fn refused(&self, what: &str, request: &Raw) -> Answer {
         let answer = self.server.raw(request).await;
         assert_eq!(answer.status, 401, "{what}: {}", answer.text());
@@ -34,7 +34,7 @@ impl Guarded {
     }
 }
 
-/// All the ways to spell a signature that are not the one way, made from the right one.
+/// All malformed variants of the correct signature.
 fn malformed(right: &str) -> Vec<(&'static str, Vec<u8>)> {
     let hex = right.strip_prefix("sha256=").unwrap();
     let full_width: String =
@@ -87,7 +87,7 @@ fn malformed(right: &str) -> Vec<(&'static str, Vec<u8>)> {
     cases
 }
 
-/// Of the right shape, and not the right tag.
+/// Signatures of the right shape with a wrong tag.
 fn wrong(body: &[u8], right: &str) -> Vec<(&'static str, String)> {
     let flipped = |place: usize| {
         let mut text = right.as_bytes().to_vec();
@@ -107,7 +107,7 @@ fn wrong(body: &[u8], right: &str) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// Every refusal of `request`, which is genuine, that its signature is the reason of.
+/// The refusals of the genuine `request` with each wrong or malformed signature.
 async fn refusals(guarded: &Guarded, name: &str, request: &Raw) -> Vec<Answer> {
     let right = request.header(name);
     let bare = request.clone().without(name);
@@ -179,7 +179,7 @@ async fn every_authentication_failure_is_answered_with_the_same_bytes<F: Framewo
     assert_eq!(answers[0].text(), "unauthorized");
     let different: Vec<_> = answers.iter().filter(|answer| **answer != answers[0]).collect();
     assert!(different.is_empty(), "{:?} against {different:?}", answers[0]);
-    // And all this time it was not the receiver that was broken.
+    // The receiver itself worked during the test.
     assert_eq!(scrapest.server.send(&genuine().sign()).await.status, 200);
     assert_eq!(badger.server.send(&testing::scrapebadger(SECRET).sign()).await.status, 200);
 }
@@ -214,11 +214,11 @@ async fn a_body_is_not_waited_for_where_the_headers_refuse<F: Framework>() {
         requests.extend(malformed(&right).iter().map(|(_, value)| bare.clone().with(name, value)));
         for request in requests {
             let answer = guarded.server.send_raw(&request.text_without_body(ANNOUNCED)).await;
-            // A receiver that waits for a body that never comes answers 408.
+            // A receiver that waited for the missing body would answer 408.
             assert_eq!(answer.status, 401);
             answers.push(answer.without_date());
         }
-        // Only a signature that may be right is worth waiting for.
+        // The layer waits for the body only if the signature may be correct.
         let request = bare.with(name, &right).text_without_body(ANNOUNCED);
         assert_eq!(guarded.server.send_raw(&request).await.status, 408);
         assert!(guarded.handler.runs() == 0 && guarded.store.is_empty());
@@ -243,7 +243,7 @@ async fn hex_has_no_case<F: Framework>() {
             [request.clone(), spell(&request, &|hex| hex.to_uppercase()), spell(&request, &mixed)];
         spellings.rotate_left(first);
         for spelling in spellings {
-            // Under a new id each: only the tag can tell that they are the same.
+            // Each with a new id, so that only the tag can identify them.
             let request = spelling.replacing("x-scrapest-delivery-id", format!("id-{}", nonce()));
             assert_eq!(guarded.server.raw(&request).await.status, 200);
             assert_eq!(guarded.handler.runs(), run);

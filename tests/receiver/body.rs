@@ -1,4 +1,4 @@
-//! The body: its limit, its deadline, its encoding, and that it arrives byte for byte.
+//! The body: its limit, its deadline, its encoding, and its exact bytes.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use tower::ServiceExt;
 
 const LIMIT: usize = 1_048_576;
 
-/// A genuine event, filled up with blanks to this many bytes.
+/// A genuine event that is padded with blanks to this many bytes.
 pub fn genuine_of(bytes: usize) -> SignedRequest {
     let mut body = genuine().sign().body().to_vec();
     assert!(body.len() <= bytes);
@@ -97,7 +97,7 @@ async fn a_body_that_breaks_off_is_400_or_closed_and_its_retry_runs<F: Framework
     let request = genuine().sign();
     let whole = open_text(&request);
     let half = whole[..whole.len() - 50].to_vec();
-    // All that was signed has come, but not the end that the framing promised.
+    // All signed bytes have arrived, but not the end that the framing announced.
     let endless = chunked_text(&request, 16, false);
     for text in [&half, &endless] {
         let mut connection = Connection::to(&server).await;
@@ -117,8 +117,8 @@ async fn a_body_that_breaks_off_is_400_or_closed_and_its_retry_runs<F: Framework
     assert!(layer.drain(Duration::from_secs(5)).await);
 }
 
-/// In what the sender waits for an answer the time that its body takes is contained, for a handler that takes long as
-/// for a duplicate that waits for it.
+/// The time of the body counts towards the answer deadline, both for a slow handler and for a duplicate that
+/// waits for it.
 #[tokio::test(start_paused = true)]
 async fn the_answer_is_due_from_the_arrival_and_not_from_the_end_of_the_body() {
     let handler = Handler::new(|_, _| std::future::pending());
@@ -165,7 +165,7 @@ async fn each_of_200_slow_bodies_is_cut_at_the_deadline_with_408<F: Framework>()
         let mut connection = Connection::to(&server).await;
         connection.write(head).await;
         let begun = Instant::now();
-        // A byte at a time: each would renew a deadline that is counted for a single frame.
+        // A byte at a time: each would renew a deadline per frame.
         for byte in body {
             connection.write(&[*byte]).await;
             if !connection.is_silent_for(Duration::from_millis(100)).await {
@@ -190,7 +190,7 @@ async fn each_of_200_slow_bodies_is_cut_at_the_deadline_with_408<F: Framework>()
 async fn an_encoded_body_is_415_and_never_inflated<F: Framework>() {
     let handler = Handler::ok();
     let server = F::serve(layer(), handler.clone()).await;
-    // `printf 'x' | gzip -n`: what a framework that inflates would turn into one byte.
+    // `printf 'x' | gzip -n`: a framework that decompresses would turn it into one byte.
     let gzip =
         b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\xab\x00\x00\x83\x16\xdc\x8c\x01\x00\x00\x00";
     let signed = genuine().with_body(gzip.as_slice()).with_signed_timestamp().sign();
@@ -217,7 +217,7 @@ async fn an_encoded_body_is_415_and_never_inflated<F: Framework>() {
         let request = genuine().sign().with_header("content-encoding", encoding);
         assert_eq!(server.send(&request).await.status, 200, "{encoding}");
     }
-    // Undeclared it is a body like any other: its bytes are what was signed, and what is handed on.
+    // Without the header it is a normal body: its bytes were signed and are passed on.
     assert_eq!(server.send(&signed).await.status, 200);
     assert_eq!(handler.deliveries()[2].body(), gzip.as_slice());
 }
@@ -242,7 +242,7 @@ async fn an_empty_body_is_a_body_like_any_other<F: Framework>() {
     let empty = || genuine().with_body("").with_signed_timestamp();
     let lengths =
         ["content-length: 0\r\n\r\n", "\r\n", "transfer-encoding: chunked\r\n\r\n0\r\n\r\n"];
-    // The same bytes at another second: else it would be a replay.
+    // The same body with another time, because otherwise it would be a replay.
     let now = std::time::SystemTime::now();
     for (runs, length) in (1_u64..).zip(lengths) {
         let time = now - Duration::from_secs(runs);

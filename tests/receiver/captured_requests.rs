@@ -1,5 +1,5 @@
-//! Captured requests, sent again in every way that needs no secret, at many points of a time that is the
-//! store's and the layer's. A few by default; at full size `CAPTURES=10000 cargo test --release --test receiver
+//! Captured requests, sent again in every way that needs no secret, at many times by the clocks of the store
+//! and the layer. A few run by default; the full size is `CAPTURES=10000 cargo test --release --test receiver
 //! captured_requests`.
 
 use std::collections::HashMap;
@@ -20,7 +20,7 @@ use tower::{Layer, ServiceExt};
 const SECRET: &str = "whsec_3fb1c8a0d94e4a7fb2c6";
 const START: u64 = 1_772_625_600;
 
-/// Seconds after the genuine attempts: around each tolerance, the retention and the day after.
+/// Seconds after the genuine attempts: around each tolerance, the retention and the following day.
 const POINTS: [i64; 50] = [
     0, 1, 2, 5, 10, 15, 16, 30, 60, 120, 239, 240, 241, 299, 300, 301, 302, 359, 360, 361, 480,
     599, 600, 601, 900, 1_200, 1_800, 2_400, 3_000, 3_299, 3_300, 3_480, 3_599, 3_600, 3_601,
@@ -38,7 +38,7 @@ struct Captured {
     to_scrapest: bool,
 }
 
-/// The `number`th event, of each sender in turn, by a sender's clock that is right, late or ahead.
+/// The event with this number, for each sender in turn, by a sender's clock that is right, late or ahead.
 fn event(number: u64, at: i64) -> Captured {
     let dated = at + [0, 300, -200, 299][usize::try_from(number / 4 % 4).unwrap()];
     let time =
@@ -62,7 +62,7 @@ fn event(number: u64, at: i64) -> Captured {
 type Answer = Response<ResponseBody<Full<Bytes>>>;
 type Service = BoxCloneService<Request<Full<Bytes>>, Answer, Infallible>;
 
-/// Both senders' layers on one clock, which is wrong by some seconds, and one handler.
+/// The layers of both senders on one clock, which is wrong by some seconds, and one handler.
 struct World {
     scrapest: Service,
     scrapebadger: Service,
@@ -103,7 +103,7 @@ impl World {
         self.send(captured, captured.request.clone().into_http("/")).await
     }
 
-    /// What the layers' clock says, in seconds since `START`.
+    /// The time by the layers' clock, in seconds since `START`.
     fn clock(&self) -> i64 {
         i64::try_from(self.began.elapsed().as_secs()).unwrap() + *self.error.lock().unwrap()
     }
@@ -136,7 +136,7 @@ fn service<P: Provider>(
         let mut effects = effects.lock().unwrap();
         let of_event = effects.entry(number).or_default();
         of_event.runs += 1;
-        // The first attempt at every fifth fails.
+        // The first attempt at every fifth event fails.
         let success = number % 5 != 4 || of_event.runs > 1;
         of_event.successes += u32::from(success);
         let mut answer = Response::new(Full::<Bytes>::default());
@@ -148,7 +148,7 @@ fn service<P: Provider>(
 
 const VARIANTS: usize = 8;
 
-/// What a client without the secret can do to a captured request.
+/// Changes that a client without the secret can make to a captured request.
 fn variant(captured: &Captured, nth: usize, round: usize) -> Request<Full<Bytes>> {
     let mut request: Request<Full<Bytes>> = captured.request.clone().into_http("/");
     let headers = request.headers_mut();
@@ -166,7 +166,7 @@ fn variant(captured: &Captured, nth: usize, round: usize) -> Request<Full<Bytes>
             headers.insert(signature, format!("sha256={digits}").parse().unwrap());
             headers.insert(id, new);
         }
-        // The id of a delivery that is yet to come.
+        // The id of a future delivery.
         4 => drop(headers.insert(id, format!("id-{}", captured.event + 8).parse().unwrap())),
         5 => {
             headers.insert("x-scrapest-event", HeaderValue::from_static("test"));
@@ -178,7 +178,7 @@ fn variant(captured: &Captured, nth: usize, round: usize) -> Request<Full<Bytes>
             headers.append(id, new);
         }
         _ => {
-            // Dated anew, where the date is not under the signature.
+            // A new date, where the date is not signed.
             let date = START.checked_add_signed(captured.dated + 3_600).unwrap();
             headers.insert("x-scrapest-timestamp", date.into());
             headers.insert(id, new);
@@ -187,15 +187,15 @@ fn variant(captured: &Captured, nth: usize, round: usize) -> Request<Full<Bytes>
     request
 }
 
-/// The layers' clocks are wrong by `at_first` seconds when the requests are captured, and by `later`
-/// when they are sent again.
+/// The layers' clocks are wrong by `at_first` seconds when the requests are captured, and by `later` when they
+/// are sent again.
 async fn capture_and_replay(at_first: i64, later: i64) {
     let count = std::env::var("CAPTURES").map_or(100, |text| text.parse().unwrap());
     let world = World::new();
     *world.error.lock().unwrap() = at_first;
     let captures: Vec<_> = (0..count).map(|number| event(number, at_first)).collect();
     for captured in &captures {
-        // A replay between the failed attempt and its retry may run in the retry's place.
+        // A replay between the failed attempt and its retry may run instead of the retry.
         if captured.event % 5 == 4 {
             assert_eq!(world.send_genuine(captured).await, 502);
             if captured.event % 2 == 0 {
@@ -220,7 +220,7 @@ async fn capture_and_replay(at_first: i64, later: i64) {
                 assert!([200, 401].contains(&status), "{status} to variant {nth} at {point}");
                 replays += 1;
             }
-            // The sender did not hear its answer.
+            // As if the sender had not received its answer.
             let age = world.clock() - captured.dated;
             if (-300..=captured.tolerance).contains(&age) {
                 assert_eq!(world.send_genuine(captured).await, 200, "a retry at {point}");
@@ -231,7 +231,7 @@ async fn capture_and_replay(at_first: i64, later: i64) {
             let effects = world.effects(captured.event);
             assert_eq!(effects.runs, before.runs, "ran again by {point}: {captured:?}");
         }
-        // And who comes for the first time is not held back.
+        // A new delivery is not refused.
         let fresh = event(10_000_000 + u64::try_from(round).unwrap() * 5, world.clock());
         assert_eq!(world.send_genuine(&fresh).await, 200, "a new delivery at {point}");
         assert_eq!(world.effects(fresh.event).successes, 1);
@@ -246,7 +246,7 @@ async fn a_captured_request_never_runs_again_and_no_genuine_one_is_refused() {
     capture_and_replay(0, 0).await;
 }
 
-/// Each clock may be wrong by a minute, and the sender's ahead by the whole tolerance.
+/// Each clock may be wrong by a minute, and the sender's may be ahead by the whole tolerance.
 #[tokio::test(start_paused = true)]
 async fn nor_by_a_clock_that_was_fast_and_is_slow() {
     capture_and_replay(60, -60).await;

@@ -1,10 +1,10 @@
-//! Captured attempts whose bytes were not recorded as done, because they failed or were not needed.
+//! Captured attempts whose bytes were not recorded as completed, because they failed or were duplicates.
 
 use scrapest_webhook::testing::{self, SignedRequest};
 use scrapest_webhook::{Delivery, MemoryStore, ScrapestWebhookLayer, Secrets};
 use support::{Framework, Handler, SECRET, genuine, layer, nonce, seconds_ago};
 
-/// Fails the first time, and never again.
+/// Fails only the first time.
 fn failing_once() -> Handler {
     Handler::new(|_, before| async move { if before == 0 { 500 } else { 200 } })
 }
@@ -18,7 +18,7 @@ fn id_of(request: &SignedRequest) -> String {
     found.unwrap().1.to_owned()
 }
 
-/// How often these bytes were begun.
+/// The number of runs that started with these bytes.
 fn runs_of(deliveries: &[Delivery], request: &SignedRequest) -> usize {
     deliveries.iter().filter(|delivery| delivery.body() == request.body()).count()
 }
@@ -34,7 +34,7 @@ async fn a_failed_delivery_is_not_pushed_out_under_the_id_of_a_completed_one<F: 
         assert_eq!(server.send(&replay).await.status, 200, "that id is done");
     }
     assert_eq!(handler.runs(), 2, "and so it did not run");
-    // What was claimed on the way was given back: the retry neither waits nor is taken for done.
+    // The claims made on the way were released: the retry neither waits nor is answered as a duplicate.
     assert_eq!(server.send(&failed).await.status, 200);
     assert_eq!(runs_of(&handler.deliveries(), &failed), 2, "the retry ran");
     assert_eq!(handler.deliveries().pop().unwrap().attempt(), 2);
@@ -53,7 +53,7 @@ async fn a_failed_delivery_that_ran_under_another_id_is_done<F: Framework>() {
     assert_eq!(handler.runs(), 2);
 }
 
-/// The retry's bytes under its own id, the failed attempt's under a new one.
+/// Sends the retry's bytes under its own id, then the failed attempt's bytes under a new one.
 async fn runs_once<F: Framework>(
     first: ScrapestWebhookLayer,
     later: ScrapestWebhookLayer,
@@ -79,9 +79,9 @@ async fn a_failed_attempt_is_useless_after_a_retry_with_another_secret<F: Framew
     runs_once::<F>(ScrapestWebhookLayer::new(old), both, attempt(old), attempt(SECRET)).await;
 }
 
-/// The limit of what can be known, as the README says: where each attempt has signed bytes of its own (a new
-/// body, or a signed timestamp) and no signed id, nothing ties two attempts together. To go by the body
-/// alone would lose deliveries that happen to say the same.
+/// The limitation that the README documents: if each attempt has other signed bytes (a new body, or a signed
+/// timestamp) and no signed id, nothing connects two attempts. Deduplicating by the body alone would lose
+/// deliveries with equal content.
 async fn an_attempt_that_was_not_the_one_to_succeed_runs_once_more_under_a_new_id<F: Framework>() {
     for (first_status, signed_time) in [(500, false), (200, false), (500, true), (200, true)] {
         let handler =

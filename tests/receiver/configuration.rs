@@ -1,4 +1,4 @@
-//! Settings that cannot work are refused before anything is served: which, what it was, what would do.
+//! Invalid settings are refused before anything is served, with the setting, its value, and what is expected.
 
 use std::time::Duration;
 
@@ -104,7 +104,7 @@ fn putting_such_a_layer_on_a_service_panics_with_that_text() {
     for (layer, _, text) in table() {
         let put = std::panic::AssertUnwindSafe(|| {
             let routes = Router::new().route("/", post(|| async {}).route_layer(layer));
-            // This is where axum does it, or where it begins to serve; not at `route_layer`.
+            // axum applies the layer here, or when it starts to serve; not at `route_layer`.
             let _ = routes.with_state::<()>(());
         });
         let panic = std::panic::catch_unwind(put).expect_err(text);
@@ -179,7 +179,7 @@ fn nothing_that_is_printed_of_a_layer_has_its_secret_in_it() {
     assert!(format!("{layer:?}").contains(r#"["1", "2"] <redacted>"#));
 }
 
-/// What somebody writes who wants no limit.
+/// A span that users set to disable a limit.
 #[tokio::test(start_paused = true)]
 async fn a_span_of_for_ever_overflows_no_clock_in_a_request() {
     let ever = Duration::MAX;
@@ -209,7 +209,7 @@ async fn a_span_of_for_ever_overflows_no_clock_in_a_request() {
     let store = Watched::default();
     let app = app(layer.with_store(store.clone()), &Handler::ok());
     assert_eq!(status(&app, &genuine().sign()).await, 200);
-    // Also where it is used only once the store is down.
+    // Also for the spans that are used only while the store is down.
     store.set_down(true);
     let late = tokio::spawn(async move { status(&app, &genuine().sign()).await });
     tokio::time::sleep(SECONDS(60)).await;

@@ -1,4 +1,4 @@
-//! Very many of the same request at one time.
+//! Very many simultaneous copies of one request.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,7 +20,7 @@ async fn a_thousand_duplicates_at_once_run_once<F: Framework>() {
     let store = MemoryStore::new();
     let server = F::serve(layer().with_store(store.clone()), handler.clone()).await;
     let request: Raw = genuine().sign().into();
-    // 100 connections are what any machine lets a process have; each is one of ten.
+    // Every machine allows a process 100 connections; each sends ten requests.
     let (refused, server) = (&AtomicUsize::new(0), &server);
     let connections = (0..100).map(|connection| {
         let request = request.clone();
@@ -38,7 +38,7 @@ async fn a_thousand_duplicates_at_once_run_once<F: Framework>() {
         }
     });
     let opened = async {
-        // Those that may wait are waiting, and the others have come several times.
+        // Some are waiting by now, and the others have tried several times.
         eventually("many refused", || refused.load(Ordering::SeqCst) >= 300).await;
         gate.add_permits(1);
     };
@@ -47,8 +47,8 @@ async fn a_thousand_duplicates_at_once_run_once<F: Framework>() {
     assert_eq!(store.len(), 2, "a replay leaves nothing behind");
 }
 
-/// Each has an id of its own, and yet they are the duplicates of one delivery: no more of them may wait
-/// than of any other's.
+/// Each has another id, but they are duplicates of one delivery, so the limit of waiting duplicates applies to
+/// all of them together.
 async fn replays_under_many_ids_have_no_more_places_to_wait_than_one<F: Framework>() {
     let gate = Arc::new(Semaphore::new(0));
     let held = Arc::clone(&gate);

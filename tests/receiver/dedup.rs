@@ -1,4 +1,4 @@
-//! What is one delivery: the namespace and the settings decide.
+//! What counts as one delivery, by namespace and settings.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use support::{
 };
 use tokio::sync::Semaphore;
 
-/// What ScrapeBadger sends, by contract 1, if its bytes are of that time.
+/// A ScrapeBadger request of contract 1 whose body is dated this many seconds ago.
 fn tweet(seconds: i64) -> testing::WebhookRequest {
     testing::scrapebadger(SECRET).with_time(seconds_ago(seconds))
 }
@@ -116,7 +116,7 @@ async fn a_test_button_pressed_twice_is_two_deliveries<F: Framework>() {
                 assert_eq!(server.send(&pressed(id)).await.status, 200);
                 assert_eq!(handler.runs(), runs, "{id} by {dedup_by:?}");
             }
-            // Without an id there is nothing but the bytes to tell them by.
+            // Without an id, only the bytes identify them.
             for _ in 0..2 {
                 assert_eq!(server.raw(&Raw::badger(body)).await.status, 200);
                 assert_eq!(handler.runs(), 3);

@@ -1,4 +1,4 @@
-//! The numbers of the table of defaults, as they are observed.
+//! The defaults of the table, checked by their effects.
 
 use std::future::pending;
 use std::time::{Duration, SystemTime};
@@ -75,7 +75,7 @@ async fn a_lease_is_15_s_renewed_each_5_s_until_the_run_limit_of_60_s_releases_i
     let keep = SECONDS(DAY);
     let mut expected = vec![(0, Asked::Claim { lease: SECONDS(15), keep })];
     expected.extend((1..=11).map(|third| (third * 5, Asked::Renew { lease: SECONDS(15) })));
-    // At the limit both come together, and the handler's end comes first or second.
+    // At the limit a renewal and the end are due at once, in either order.
     let (last, renewed) = (seconds.last().unwrap(), &seconds[..12]);
     assert_eq!((renewed, last), (&expected[..], &(60, Asked::Release)));
     assert!(seconds.len() <= 14, "{seconds:?}");
@@ -133,7 +133,7 @@ async fn the_window_is_3_600_s_back_or_300_for_a_signed_attempt_and_300_s_ahead(
             (now + SECONDS(300), 200),
             (now + SECONDS(301), 401),
         ] {
-            // The header of an attempt has whole seconds: a fraction before counts for the body alone.
+            // The header of an attempt has whole seconds, so a fraction of a second counts only for the body.
             let signed = past == 300 && expected == 401;
             let time = if signed && time < now { time - SECONDS(1) } else { time };
             let answer = status(app, &request().with_time(time).sign()).await;

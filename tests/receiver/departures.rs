@@ -1,4 +1,4 @@
-//! Clients that leave.
+//! Clients that disconnect.
 
 use std::time::Duration;
 
@@ -69,7 +69,7 @@ async fn a_duplicate_whose_client_leaves_while_it_waits_leaves_nothing<F: Framew
         sleep(millis(150)).await;
         leave.leave(waiting).await;
         drop(first);
-        // Where half a close is none (actix), the one that waited has taken over by now.
+        // Where a half-close is a full close (actix), the waiting duplicate has taken over by now.
         eventually("it failed", || handler.ended() >= 1).await;
         let began = Instant::now();
         assert_eq!(server.send(&request).await.status, 200, "{leave:?}");
@@ -104,7 +104,7 @@ async fn a_client_that_leaves_while_the_store_is_asked_changes_nothing<F: Framew
     }
 }
 
-/// The keys are neither held nor waited for by anyone.
+/// Whether no key is claimed or waited for.
 async fn all_completed(store: &ScriptedStore) -> bool {
     let second = Duration::from_secs(1);
     for key in store.keys() {

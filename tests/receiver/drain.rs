@@ -1,4 +1,4 @@
-//! The end of a process: what runs is waited for, in whatever phase its client has left it.
+//! Shutdown waits for runs, in whatever phase their clients have left.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 const SECONDS: fn(u64) -> Duration = Duration::from_secs;
 
-/// Answers 200 after so long.
+/// A handler that answers 200 after `span`.
 fn handler_of(span: Duration) -> Handler {
     Handler::new(move |_, _| async move {
         tokio::time::sleep(span).await;

@@ -1,5 +1,5 @@
-//! What is due while a handler waits: a renewal of its lease, its answer, and its end, in every order and at once. A
-//! run has one timer until the first of them.
+//! The times that are due while a handler waits: renewals of its lease, its answer, and its end, in every order
+//! and simultaneously. A run has a single timer, for the earliest of them.
 
 use std::future::pending;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use support::scripted::{Fault, ScriptedStore, Verb};
 use support::{Handler, InProcess, eventually, genuine, layer};
 use tokio::time::Instant;
 
-/// When each is due, in seconds after the request.
+/// The time of each, in seconds after the request.
 #[derive(Clone, Copy, Debug)]
 struct Due {
     renewal: u64,
@@ -17,7 +17,7 @@ struct Due {
     end: u64,
 }
 
-/// None is a multiple of another, so that what comes a second time does not come with something else.
+/// None is a multiple of another, so that later renewals do not coincide with another time.
 const EARLY: u64 = 2;
 const LATER: u64 = 3;
 const LAST: u64 = 7;
@@ -30,7 +30,7 @@ fn every_order() -> impl Iterator<Item = Due> {
     })
 }
 
-/// What was seen of a handler that waits for ever, in whole seconds after the request.
+/// The observed times of a handler that waits forever, in whole seconds after the request.
 struct Seen {
     answered: u64,
     status: u16,
@@ -67,7 +67,7 @@ async fn see(due: Due, renewal: Fault) -> Seen {
     Seen { answered, status: answer.status, reason, renewed, released: released[0] }
 }
 
-/// The answer and the end come in time, and the end is the answer if it comes first.
+/// Checks that the answer and the end are in time, and that an end before the answer is the answer.
 fn are_in_time(due: Due, seen: &Seen) {
     assert_eq!((seen.answered, seen.status), (due.answer.min(due.end), 503), "{due:?}");
     assert_eq!(seen.released, due.end, "{due:?}");
@@ -84,7 +84,7 @@ async fn each_comes_in_time_in_every_order_and_at_once() {
         let seen = see(due, Fault::None).await;
         are_in_time(due, &seen);
         let renewals = (1..).map(|nth| nth * due.renewal).take_while(|at| *at < due.end);
-        // One that is due together with the end may come or not.
+        // A renewal that is due together with the end may or may not be done.
         let renewed = seen.renewed.into_iter().filter(|at| *at < due.end);
         assert!(renewals.eq(renewed), "{due:?}");
     }

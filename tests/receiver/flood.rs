@@ -1,4 +1,4 @@
-//! Bodies in their thousands: memory stays under its cap, and what is genuine still passes.
+//! Thousands of bodies: memory stays under its cap, and genuine deliveries still pass.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,7 +15,7 @@ use crate::body::genuine_of;
 
 const CAP: usize = 2 * 1_048_576;
 
-/// A connection that has sent all of a body of 1 MiB but its last byte.
+/// A connection that has sent a body of 1 MiB without its last byte.
 async fn unfinished(server: &Server) -> Connection {
     let mut text = open_text(&genuine_of(1_048_576));
     text.pop();
@@ -29,14 +29,14 @@ async fn the_body_that_has_waited_longest_gives_way_to_a_newcomer<F: Framework>(
     let layer = layer().with_bytes_in_flight(CAP).with_body_deadline(Duration::from_secs(30));
     let server = F::serve(layer.with_minimum_body_rate(0), handler.clone()).await;
     let mut first = unfinished(&server).await;
-    // Held, not answered: there is room for it.
+    // Kept open and unanswered, because there is room for it.
     assert!(first.is_silent_for(Duration::from_millis(100)).await);
     let mut second = unfinished(&server).await;
     let gone = first.answer().await.expect("an answer");
     assert_eq!((gone.status, gone.header("retry-after")), (503, Some("1")));
     second.write(b" ").await;
     assert_eq!(second.answer().await.expect("an answer").status, 200);
-    // What gave way has given back its bytes.
+    // The evicted body has freed its bytes.
     let (first, second) = (genuine_of(800_000), genuine_of(800_000));
     let both = tokio::join!(server.send(&first), server.send(&second));
     assert_eq!((both.0.status, both.1.status), (200, 200));
@@ -61,7 +61,7 @@ async fn a_length_that_is_only_promised_takes_nothing_of_the_cap<F: Framework>()
 
 async fn in_a_flood_of_forged_bodies_of_1_mb_genuine_ones_still_pass<F: Framework>() {
     let handler = Handler::ok();
-    // Here it is the bytes that count; a machine that is busy may take its time over so many.
+    // Only bytes are tested here; a busy machine may take long for so many.
     let layer = layer().with_bytes_in_flight(8 * CAP).with_minimum_body_rate(0);
     let layer = layer.with_body_deadline(Duration::from_secs(60));
     let server = F::serve(layer, handler.clone()).await;
@@ -78,7 +78,7 @@ async fn in_a_flood_of_forged_bodies_of_1_mb_genuine_ones_still_pass<F: Framewor
     let senders = join_all((0..4).map(|_| async {
         for _ in 0..20 {
             let request = genuine().sign();
-            // As a sender does: try again after a 503.
+            // A sender also retries after a 503.
             for attempt in 0.. {
                 match server.send(&request).await.status {
                     200 => break,
@@ -112,7 +112,7 @@ async fn the_share_of_a_body_is_held_while_its_handler_runs_and_then_free<F: Fra
     let server = F::serve(layer.clone(), handler.clone()).await;
     let (first, second) = (genuine_of(1_048_576), genuine_of(1_048_576));
     let both = tokio::join!(server.send(&first), server.send(&second));
-    // Answered, but their handlers run on with the bodies.
+    // They were answered, but their handlers continue with the bodies.
     assert_eq!((both.0.status, both.1.status), (503, 503));
     let (third, small) = (genuine_of(400_000), genuine().sign());
     let answer = server.send(&third).await;
@@ -125,7 +125,7 @@ async fn the_share_of_a_body_is_held_while_its_handler_runs_and_then_free<F: Fra
     assert_eq!(server.send(&third).await.status, 200);
 }
 
-/// Holds bodies that lack their last byte: so many connections from this address, each begun again when it is
+/// Keeps bodies without their last byte open: this many connections from this address, each repeated when it is
 /// answered or cut. Counts in `held` how many times a body was sent.
 async fn hold(
     server: &Server,
@@ -143,14 +143,15 @@ async fn hold(
             connection.write(text).await;
             sent.fetch_add(1, Ordering::SeqCst);
             _ = connection.answer().await;
-            // What is asked for is room, and not the processor, which a debug build needs for itself.
+            // The test needs their room, not the processor time, which a debug build needs itself.
             sleep(Duration::from_millis(500)).await;
         }
     };
     join_all((0..connections).map(|_| one())).await;
 }
 
-/// Deliveries of this size, from an address of their own, while others hold what they can. No retries.
+/// Sends deliveries of this size from a separate address, without retries, while others hold as many bytes as
+/// they can.
 async fn all_pass_beside_those_that_hold<F: Framework>(
     layer: ScrapestWebhookLayer,
     connections: usize,

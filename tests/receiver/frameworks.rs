@@ -1,4 +1,4 @@
-//! What the two frameworks have in common, and the facts about each that the receiver is built around.
+//! The common behavior of the two frameworks, and the facts about each on which the receiver depends.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -41,7 +41,7 @@ async fn a_run_whose_client_has_left_reaches_its_end<F: Framework>() {
     assert!(layer.drain(Duration::from_secs(5)).await);
 }
 
-/// Counts the handlers that were begun and not dropped before their end.
+/// Counts the handlers that started and were not dropped before their end.
 #[derive(Default)]
 struct Fate {
     begun: AtomicUsize,
@@ -73,7 +73,7 @@ async fn leave_bare(address: std::net::SocketAddr, fate: &Arc<Fate>) {
     eventually("the handler is over", over).await;
 }
 
-/// Without the layer: if axum stopped doing this, the layer could do less.
+/// Without the layer: if axum stopped doing this, the layer could be simpler.
 #[tokio::test]
 async fn bare_axum_drops_a_handler_whose_client_has_left() {
     let fate = Arc::new(Fate::default());
@@ -86,7 +86,7 @@ async fn bare_axum_drops_a_handler_whose_client_has_left() {
     assert_eq!(fate.dropped.load(Ordering::SeqCst), 1);
 }
 
-/// Without the layer: if actix begins to drop it, the layer is ready for that too.
+/// Without the layer: the layer would also handle it if actix started to drop it.
 #[tokio::test]
 async fn bare_actix_does_not_drop_a_handler_whose_client_has_left() {
     use actix_web::{App, HttpResponse, HttpServer, web};

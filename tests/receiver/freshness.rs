@@ -1,4 +1,4 @@
-//! How old and how far ahead a timestamp may be: to the edge and including it, and not a bit beyond.
+//! The limits of a timestamp's age: each limit itself is accepted, and the smallest step beyond it is refused.
 
 mod no_timestamp;
 
@@ -20,12 +20,12 @@ const fn seconds_of(number: i64) -> time::Duration {
     time::Duration::seconds(number)
 }
 
-/// A layer to which it is always the same time.
+/// A layer whose clock always shows `now`.
 fn at<P: Provider>(layer: WebhookLayer<P>, now: OffsetDateTime) -> WebhookLayer<P> {
     layer.with_clock(move || now.into())
 }
 
-/// Behind one handler, the receivers of both senders, always at noon.
+/// The receivers of both senders, with one handler and a clock that always shows noon.
 struct Noon {
     scrapest: Server,
     badger: Server,
@@ -40,7 +40,7 @@ impl Noon {
         Self { scrapest, badger, handler }
     }
 
-    /// Whether the request reaches the handler. If not, it gets the 401, and nothing worse.
+    /// Whether the request reaches the handler. If not, its answer must be the 401.
     async fn accepts(&self, request: &Raw) -> bool {
         let is_scrapest = request.has("x-scrapest-signature");
         let server = if is_scrapest { &self.scrapest } else { &self.badger };
@@ -71,12 +71,12 @@ fn quoted(time: OffsetDateTime) -> String {
     format!("\"{}\"", rfc3339(time))
 }
 
-/// Bytes that were not there before, with this under `timestamp`.
+/// A new body with this value as its `timestamp`.
 fn body(timestamp: &str) -> String {
     format!(r#"{{"event":"e","id":"{}","timestamp":{timestamp}}}"#, nonce())
 }
 
-/// The same without any.
+/// A new body without a timestamp.
 fn undated() -> String {
     format!(r#"{{"event":"e","id":"{}"}}"#, nonce())
 }
@@ -85,13 +85,13 @@ fn detected(kind: &str, detected_at: &str) -> String {
     format!(r#"{{"type":"{kind}","n":{},"detected_at":{detected_at}}}"#, nonce())
 }
 
-/// The body is dated well, and the header is not signed.
+/// A request whose body has a good timestamp, and whose timestamp header is not signed.
 fn unsigned(header: &str) -> Raw {
     Raw::scrapest(body(&seconds(NOON))).with("x-scrapest-timestamp", header)
 }
 
-/// Where a timestamp can stand and how it is written; how old and how far ahead it may be, in seconds;
-/// the smallest step that can be written.
+/// The place and format of a timestamp; its greatest age and its greatest lead, in seconds; and the smallest step
+/// that its format can express.
 type Kind = (&'static str, fn(OffsetDateTime) -> Raw, i64, i64, time::Duration);
 
 const KINDS: [Kind; 16] = [
@@ -184,7 +184,7 @@ async fn the_tolerances_are_settings<F: Framework>() {
             }
         }
     }
-    // The widest there is.
+    // The largest tolerance that is allowed.
     let widest = Duration::from_secs(10 * 365 * 24 * 3_600);
     let wide = at(layer(), NOON).with_past_tolerance(widest).with_future_tolerance(widest);
     let server = F::serve(wide, handler.clone()).await;
@@ -224,7 +224,7 @@ async fn every_timestamp_must_be_fresh_and_the_latest_signed_one_is_told<F: Fram
         assert!(noon.accepts(&request).await);
         assert_eq!(noon.handler.deliveries().pop().unwrap().timestamp(), Some(minute(told)));
     }
-    // What is not signed is not told, however late it is.
+    // An unsigned timestamp is not passed to the handler, however late it is.
     let request =
         Raw::scrapest(body(&seconds(minute(-1)))).with("x-scrapest-timestamp", seconds(NOON));
     assert!(noon.accepts(&request).await);

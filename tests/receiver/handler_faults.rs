@@ -1,4 +1,4 @@
-//! What becomes of a delivery whose handler fails, panics or hangs.
+//! Deliveries whose handler fails, panics or hangs.
 
 use std::any::Any;
 use std::future::Future;
@@ -15,7 +15,7 @@ use support::{Framework, Handler, InProcess, Run, eventually, genuine, layer};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
 
-/// A retry that is answered within this did not wait for the end of a lease, which is 15 s.
+/// A retry that is answered within this time did not wait for the end of a lease, which is 15 s.
 pub const AT_ONCE: Duration = Duration::from_secs(9);
 
 pub fn millis(millis: u64) -> Duration {
@@ -53,7 +53,7 @@ async fn only_a_2xx_is_a_success() {
 
 // The handler panics.
 
-/// Panics when it is dropped.
+/// Panics on drop.
 struct Bomb;
 
 impl Drop for Bomb {
@@ -62,7 +62,7 @@ impl Drop for Bomb {
     }
 }
 
-/// Ready at once, and panics when it is dropped.
+/// Ready at once, and panics on drop.
 struct Trap(Option<Bomb>);
 
 impl Future for Trap {
@@ -171,7 +171,7 @@ async fn a_slow_handler_that_fails_in_the_end_lets_the_retry_run<F: Framework>()
     assert_eq!((handler.runs(), handler.most_at_once()), (2, 1));
 }
 
-/// Never ready; says when it is dropped.
+/// Never ready; records its drop.
 fn hanging(ended: &Arc<AtomicBool>, bomb: bool) -> Run {
     struct Said(Arc<AtomicBool>, bool);
     impl Drop for Said {
@@ -215,9 +215,9 @@ async fn a_handler_at_its_run_limit_is_ended_and_the_retry_runs<F: Framework>() 
     }
 }
 
-// The end of the process.
+// The process ends.
 
-/// A process of its own as far as its tasks go: they end in mid-run when it is dropped.
+/// A runtime stands in for a process: its tasks end during a run when it is dropped.
 #[test]
 fn a_process_that_ends_in_mid_run_leaves_the_delivery_to_the_end_of_the_lease() {
     let store = MemoryStore::new();

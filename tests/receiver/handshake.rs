@@ -1,4 +1,4 @@
-//! Challenges: answered if they are one, and never a way round the claim.
+//! Challenges: genuine ones are answered, and none can bypass the claim.
 
 use scrapest_webhook::scrapest::Scrapest;
 use scrapest_webhook::{MemoryStore, testing};
@@ -24,7 +24,7 @@ impl Challenged {
         Self { server, handler, store }
     }
 
-    /// Answered by the layer: neither the handler nor the store knows of it.
+    /// Checks that the layer answers without a call to the handler or the store.
     pub async fn is_answered(&self, request: &Raw) -> Answer {
         let answer = self.server.raw(request).await;
         assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(request.body()));
@@ -57,14 +57,14 @@ async fn a_challenge_is_answered_in_the_field_that_it_came_in<F: Framework>() {
                 bodies.push(format!(r#""{field}":{written},"event":"{kind}""#));
                 bodies.push(format!(r#""type":"{kind}","{field}":{written}"#));
             }
-            // As all characters of it may be written.
+            // Every character may be escaped.
             bodies.push(format!(
                 r#""{}\u{:04x}":{written}"#,
                 &field[..field.len() - 1],
                 field.as_bytes()[field.len() - 1]
             ));
             for rest in bodies {
-                // Twice: a challenge is no delivery, so there is no duplicate of it.
+                // Sent twice: a challenge is not a delivery, so it has no duplicates.
                 let request =
                     Raw::scrapest(body(&rest)).with("x-scrapest-delivery-id", "one id for all");
                 for _ in 0..2 {
@@ -139,7 +139,7 @@ async fn a_challenge_inside_an_event_is_the_event<F: Framework>() {
         for (runs, kind) in kinds.into_iter().enumerate() {
             let request =
                 Raw::scrapest(body(&format!(r#""challenge":"c","token":"t","event":"{kind}""#)));
-            // A header does not make a challenge of it, and its repetition is a duplicate.
+            // A header does not turn it into a challenge, so its repetition is a duplicate.
             let request = request.with("x-scrapest-event", "webhook.verification");
             for _ in 0..2 {
                 let answer = server.server.raw(&request).await;
@@ -152,7 +152,7 @@ async fn a_challenge_inside_an_event_is_the_event<F: Framework>() {
         }
         assert_eq!(server.store.len(), kinds.len(), "each was claimed");
     }
-    // ScrapeBadger has no challenges at all.
+    // ScrapeBadger has no challenges.
     let handler = Handler::ok();
     let server = F::serve(badger_layer(), handler.clone()).await;
     let body =

@@ -1,7 +1,7 @@
-//! HTTP/2, where a client can take back a request without a word on its connection: no task and no claim
-//! is left behind, in whatever phase it does.
+//! HTTP/2, where a client can cancel a request without closing its connection. No task and no claim is left
+//! behind, in whatever phase it does.
 //!
-//! Over axum, which speaks it without TLS.
+//! On axum, which supports HTTP/2 without TLS.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -34,20 +34,20 @@ impl Client {
             Builder::new(TokioExecutor::new()).handshake(TokioIo::new(stream)).await.unwrap();
         let connection = tokio::spawn(async move { _ = connection.await });
         let client = Self { sender, connection };
-        // Once there and back, so that the server's own task for the connection is there too.
+        // One round trip, so that the server's task for the connection exists too.
         let unsigned = Request::post(format!("http://localhost{PATH}")).body(Body::empty());
         assert_eq!(client.send(unsigned.unwrap()).await.unwrap().0, StatusCode::UNAUTHORIZED);
         client
     }
 
-    /// The answer's status and body, or `None` if the stream was reset.
+    /// Returns the status and body of the answer, or `None` if the stream was reset.
     async fn send(&self, request: Request<Body>) -> Option<(StatusCode, Bytes)> {
         let answer = self.sender.clone().send_request(request).await.ok()?;
         let (parts, body) = answer.into_parts();
         Some((parts.status, body.collect().await.ok()?.to_bytes()))
     }
 
-    /// Begins the request in a task; aborted, it resets its stream.
+    /// Starts the request in a task; aborting the task resets its stream.
     fn begin(&self, request: Request<Body>) -> tokio::task::JoinHandle<()> {
         let mut sender = self.sender.clone();
         tokio::spawn(async move {
@@ -61,7 +61,7 @@ fn http(request: &SignedRequest) -> Request<Body> {
     request.clone().into_http(&format!("http://localhost{PATH}"))
 }
 
-/// The request with a body that is sent piece by piece, as long as there is somebody to send pieces.
+/// The request with a body that is sent in pieces, as long as the sender exists.
 fn in_pieces(request: &SignedRequest) -> (Request<Body>, mpsc::Sender<Bytes>) {
     let (sender, mut pieces) = mpsc::channel(1);
     let stream = futures_util::stream::poll_fn(move |cx| {
@@ -70,7 +70,7 @@ fn in_pieces(request: &SignedRequest) -> (Request<Body>, mpsc::Sender<Bytes>) {
     (http(request).map(|_| Body::new(StreamBody::new(stream))), sender)
 }
 
-/// Answers with 200 after this time.
+/// A handler that answers 200 after this time.
 fn handler_of(millis: u64) -> Handler {
     Handler::new(move |_, _| async move {
         tokio::time::sleep(Duration::from_millis(millis)).await;
@@ -82,7 +82,7 @@ fn tasks() -> usize {
     tokio::runtime::Handle::current().metrics().num_alive_tasks()
 }
 
-/// Nothing runs any more, and the retry is answered as the runs before it promise.
+/// Checks that nothing runs any more, and that the retry gets the answer that the earlier runs imply.
 async fn nothing_is_left_behind(
     layer: &ScrapestWebhookLayer,
     client: &Client,
@@ -155,7 +155,7 @@ async fn a_stream_reset_while_it_waits_for_another_leaves_nothing_behind() {
     let before = tasks();
     let running = client.begin(http(&request));
     eventually("the handler has begun", || handler.runs() == 1).await;
-    // More than may wait at one time: had the first left their places taken, the last were 503 at once.
+    // More than may wait at once: if the first ones still took up places, the last would get a 503 at once.
     for _ in 0..3 {
         let waiting: Vec<_> = (0..14).map(|_| client.begin(http(&request))).collect();
         tokio::time::sleep(Duration::from_millis(60)).await;
@@ -211,7 +211,7 @@ async fn a_stream_reset_while_the_store_is_asked_leaves_nothing_behind() {
     let client = Client::to(&server).await;
     let request = genuine().sign();
     let before = tasks();
-    // At each question of an attempt: two claims, two completions.
+    // At each call of an attempt: two claims, two completions.
     for questions in 1..=4 {
         let request = genuine().sign();
         let asked = store.asked().len();

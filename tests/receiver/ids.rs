@@ -1,4 +1,4 @@
-//! Delivery ids: what they may be, and that one of them is one delivery.
+//! Delivery ids: which values are allowed, and that each id is one delivery.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ fn now() -> u64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs()
 }
 
-/// What ScrapeBadger sends, by contract 1, if its bytes are of that time.
+/// A ScrapeBadger request of contract 1 whose body is dated this many seconds ago.
 fn tweet(seconds: i64) -> testing::WebhookRequest {
     testing::scrapebadger(SECRET).with_time(seconds_ago(seconds))
 }
@@ -70,7 +70,7 @@ async fn refreshed_bytes_wait_for_the_attempt_that_runs<F: Framework>() {
     let later = async {
         eventually("the first to run", || handler.runs() == 1).await;
         let opened = async {
-            // The second has claimed its own bytes by now, and given them back.
+            // The second has claimed its own bytes by now, and released them.
             eventually("the second to be there", || store.len() == 3).await;
             gate.add_permits(1);
         };
@@ -94,7 +94,7 @@ async fn an_id_may_be_anything_and_is_only_itself<F: Framework>() {
         b"{\"$ne\":null}",
         b"%s%n",
         b"\x80",
-        // No text, and as text the same.
+        // Not UTF-8; a lossy conversion would make both equal.
         b"\xff\xfe",
         b"\xff\xfd",
         "caf\u{e9}".as_bytes(),
@@ -111,7 +111,7 @@ async fn an_id_may_be_anything_and_is_only_itself<F: Framework>() {
         for (server, name) in
             [(&scrapest, "x-scrapest-delivery-id"), (&badger, "x-scrapebadger-delivery-id")]
         {
-            // New bytes each time, so that the id alone can tell.
+            // New bytes each time, so that only the id can identify them.
             for _ in 0..2 {
                 let request = match name {
                     "x-scrapest-delivery-id" => Raw::from(genuine().sign()),

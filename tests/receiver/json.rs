@@ -1,11 +1,11 @@
-//! Bodies that are signed well and are hostile all the same: the right value or a clear refusal, and the
-//! connection lives on.
+//! Hostile bodies with a valid signature: the correct value or a clear refusal, and the connection stays
+//! usable.
 
 use scrapest_webhook::{EventError, EventErrorKind, scrapebadger, scrapest};
 use support::connection::Connection;
 use support::{Framework, Handler, Raw, Server, badger_layer, layer, nonce};
 
-/// A handler that decodes: 422 for what it cannot.
+/// A handler that decodes the event, and answers 422 if that fails.
 fn typed() -> Handler {
     Handler::new(|delivery, _| async move {
         let event = match delivery.sender() {
@@ -45,7 +45,8 @@ impl Typed {
         Self { scrapest, badger, handler }
     }
 
-    /// The status of the answer. On the same connection a good request is answered after it.
+    /// Returns the status of the answer, and checks that a good request on the same connection is answered
+    /// after it.
     pub async fn status(&self, request: &Raw) -> u16 {
         let is_scrapest = request.has("x-scrapest-signature");
         let (server, good) = match is_scrapest {
@@ -75,12 +76,12 @@ pub fn deep(open: &str, close: &str, levels: usize) -> String {
     format!("{}{}", open.repeat(levels), close.repeat(levels))
 }
 
-/// Not JSON, and so nothing that a field could be read from.
+/// Bodies that are not JSON, from which no field can be read.
 fn no_json() -> Vec<(&'static str, Vec<u8>)> {
     let good = event("tweet.created", r#","data":{"id":"1"}"#);
     let utf_16 =
         |bytes: fn(u16) -> [u8; 2]| good.encode_utf16().flat_map(bytes).collect::<Vec<u8>>();
-    // Without data, so that it is no tweet either if a header says so.
+    // Without data, so that it is not a tweet either if a header says so.
     let with_kind = |kind: &[u8]| {
         let written = event("here", "");
         let (before, after) = written.split_once("here").unwrap();
@@ -134,11 +135,11 @@ fn no_json() -> Vec<(&'static str, Vec<u8>)> {
 async fn a_body_that_is_no_json_is_refused_in_good_order<F: Framework>() {
     let typed = Typed::serve::<F>().await;
     for (what, body) in no_json() {
-        // There is no timestamp to be found in it.
+        // It contains no readable timestamp.
         assert_eq!(typed.status(&Raw::scrapest(body.clone())).await, 401, "{what}");
         assert_eq!(typed.status(&Raw::badger(body.clone())).await, 401, "{what}");
         assert_eq!(typed.status(&Raw::badger_2(body.clone())).await, 401, "{what}");
-        // Where that is in the header, it is the handler that refuses; and none of it is an unknown event.
+        // With a timestamp in the header, the handler refuses it; none of these is an unknown event.
         let dated = Raw::scrapest_at(now(), body);
         assert_eq!(typed.status(&dated).await, 422, "{what}");
         let called = dated.with("x-scrapest-event", "tweet.created");
@@ -174,7 +175,7 @@ async fn json_that_is_no_object_is_an_event_of_no_kind<F: Framework>() {
             panic!("{body:.50} is known");
         };
         assert_eq!((event.kind, &event.raw), (None, delivery.body()));
-        // But it is no tweet, whatever an unsigned header says.
+        // It is not a tweet, whatever an unsigned header says.
         assert_eq!(
             typed.status(&dated.with("x-scrapest-event", "tweet.created")).await,
             200,
@@ -186,7 +187,7 @@ async fn json_that_is_no_object_is_an_event_of_no_kind<F: Framework>() {
     }
 }
 
-/// The body has no signed time that could be read, or cannot be decoded: never a success.
+/// The body has no readable signed time, or cannot be decoded, so it never succeeds.
 async fn an_object_with_a_field_that_cannot_be_read_is_refused<F: Framework>() {
     let typed = Typed::serve::<F>().await;
     for body in [
@@ -213,7 +214,7 @@ async fn an_object_with_a_field_that_cannot_be_read_is_refused<F: Framework>() {
     }
 }
 
-/// A lone surrogate is half of an emoji, cut by the sender: no reason to lose the event.
+/// A lone surrogate is half of an emoji that the sender truncated, and no reason to lose the event.
 async fn a_lone_surrogate_is_read_as_the_replacement_character<F: Framework>() {
     let typed = Typed::serve::<F>().await;
     for surrogate in [r"\ud83d", r"\ude00", r"\ude00\ud83d", r"\uD83D\uD83D"] {
@@ -235,7 +236,7 @@ async fn a_lone_surrogate_is_read_as_the_replacement_character<F: Framework>() {
     }
 }
 
-/// Once kind, time and id are known, the layer reads no further, and the event's type refuses the rest.
+/// Once kind, time and id are known, the layer stops reading, and the event type refuses the rest.
 async fn the_rest_of_a_body_is_for_the_event_type_to_refuse<F: Framework>() {
     let typed = Typed::serve::<F>().await;
     let bytes = Handler::ok();
@@ -265,18 +266,18 @@ async fn what_may_do_without_a_time_or_has_no_id_yet_is_read_to_its_end<F: Frame
     let [scrapest, badger] =
         [F::serve(layer(), handler.clone()).await, F::serve(badger_layer(), handler.clone()).await];
     let time = now();
-    // Of two kinds there is no telling which one counts.
+    // With two kinds it is unknown which one counts.
     let body = format!(r#"{{"type":"test","detected_at":{time},"type":"tweet","n":{}}}"#, nonce());
     assert_eq!(badger.raw(&Raw::badger(body)).await.status, 200);
     assert_eq!(handler.deliveries().last().unwrap().kind(), None);
     let body = format!(r#"{{"event":"verification","timestamp":{time},"event":"a","token":"t"}}"#);
     let request = Raw::scrapest(body).with("x-scrapest-delivery-id", "known");
     assert_eq!(scrapest.raw(&request).await.text(), "");
-    // The value of a challenge may be the last.
+    // The value of a challenge may come last.
     let body = format!(r#"{{"event":"verification","timestamp":{time},"token":"t"}}"#);
     let request = Raw::scrapest(body).with("x-scrapest-delivery-id", "another");
     assert_eq!(scrapest.raw(&request).await.text(), r#"{"token":"t"}"#);
-    // And so may an id that no header names.
+    // So may an id that is in no header.
     let runs = handler.runs();
     for n in [nonce(), nonce()] {
         let body = format!(r#"{{"event":"e","timestamp":{time},"n":{n},"delivery_id":"del_1"}}"#);

@@ -1,4 +1,5 @@
-//! What a handler is told about its lease when its thread is blocked, and what it leaves behind on another thread.
+//! What `is_lease_lost()` returns to a handler whose thread is blocked, and to work that it leaves on another
+//! thread.
 
 use std::sync::Mutex;
 
@@ -11,21 +12,21 @@ use tokio::time::{Instant, sleep};
 
 use crate::handler_faults::{AT_ONCE, millis};
 
-/// Work of the first attempt on a thread of its own, which ends for nobody's sake.
+/// Work of the first attempt on another thread, which is never cancelled.
 struct LeftBehind {
     may_look: oneshot::Sender<()>,
     is_lost: oneshot::Receiver<bool>,
 }
 
 impl LeftBehind {
-    /// What it is told just before its effect.
+    /// Returns the answer of `is_lease_lost()` just before the effect.
     async fn look(self) -> bool {
         self.may_look.send(()).unwrap();
         self.is_lost.await.unwrap()
     }
 }
 
-/// The first attempt begins such work and ends like `end`; the others answer 200.
+/// The first attempt starts such work and ends like `end`; the others answer 200.
 fn leaving_behind(end: impl Fn() -> Run + Send + Sync + 'static) -> (Handler, LeftBehind) {
     let (may_look, looks) = oneshot::channel();
     let (says, is_lost) = oneshot::channel();
@@ -84,7 +85,7 @@ async fn work_left_on_another_thread_holds_its_lease_while_its_run_goes_on<F: Fr
     assert!(!left_behind.look().await);
 }
 
-/// Another process takes the delivery over while the thread is blocked; nothing was polled in between.
+/// Another process takes the delivery over while the thread is blocked and nothing is polled.
 async fn a_handler_that_blocked_its_thread_beyond_its_lease_is_told_so<F: Framework>() {
     let (store, heir) = (MemoryStore::new(), Owner::random());
     let shared = store.clone();
@@ -107,7 +108,7 @@ async fn a_handler_that_blocked_its_thread_beyond_its_lease_is_told_so<F: Framew
     assert!(matches!(claim, Claim::InProgress { .. }), "its failure releases nothing");
 }
 
-/// Nobody else can take it over in the same moment: the renewal that is overdue keeps the lease.
+/// No other process can take over at that moment: the overdue renewal keeps the lease.
 async fn a_handler_that_computes_before_it_first_waits_keeps_its_lease<F: Framework>() {
     let store = MemoryStore::new();
     let shared = store.clone();

@@ -1,4 +1,4 @@
-//! The caps over all requests that are settings: above them 503, and nothing is lost.
+//! The configurable caps over all requests: above them the answer is 503, and nothing is lost.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,7 +42,7 @@ async fn above_the_cap_of_runs_a_delivery_is_told_to_come_later_and_is_not_claim
     may_end.add_permits(3);
     eventually("both have ended", || handler.ended() == 2).await;
     drop(running);
-    // The place is free once the end is recorded.
+    // The permit is free once the end is recorded.
     let completed = || {
         let asked = store.asked();
         asked.iter().filter(|(_, asked)| matches!(asked, Asked::Complete { .. })).count() == 4
@@ -99,7 +99,7 @@ async fn so_many_wait_as_may_for_each_delivery_and_in_all() {
         join_all([&one, &two, &one, &one, &one, &two, &two].map(|request| app.ask(request)));
     let reasons: Vec<_> = asked.await.into_iter().filter_map(|(_, reason)| reason).collect();
     let count = |kind| reasons.iter().filter(|reason| **reason == kind).count();
-    // Two run, two wait for the first and one for the second: there the sum was reached.
+    // Two run, two wait for the first and one for the second: then the total cap is reached.
     assert_eq!(count(RejectionKind::AnswerDeadline), 2);
     assert_eq!(count(RejectionKind::InProgress), 3);
     assert_eq!(count(RejectionKind::TooManyWaiting), 2);

@@ -1,4 +1,5 @@
-//! How little a client that has proved nothing, or repeats what it has captured, can write to the log above DEBUG.
+//! How little an unauthenticated client, or one that replays captured requests, can write to the log above
+//! DEBUG.
 
 use futures_util::future::join_all;
 use scrapest_webhook::testing::{self, SignedRequest};
@@ -8,18 +9,18 @@ use support::logged::Logged;
 use support::{Handler, SECRET, genuine, layer, seconds_ago};
 use tracing::Level;
 
-/// How often each request is sent, all within one minute.
+/// How often each request is sent within one minute.
 const TIMES: usize = 100;
 
-/// What such a client writes. No line above DEBUG may have it.
+/// Text sent by such a client. No line above DEBUG may contain it.
 const STRANGER: &str = "written by a stranger";
 
 const SIGNATURE: &str = "x-scrapest-signature";
 
-/// In the line about a body that something in front has changed.
+/// Part of the line about a body that a proxy has changed.
 const LENGTH: &str = "differs from its content-length";
 
-/// One for each way to be refused before the signature is known to be right.
+/// One request per way to be refused before the signature is verified.
 fn unauthenticated() -> Vec<SignedRequest> {
     let forged = || {
         let request = testing::scrapest("another secret of some length").with_kind(STRANGER);
@@ -43,7 +44,7 @@ fn unauthenticated() -> Vec<SignedRequest> {
 
 type Settings = (&'static str, fn() -> ScrapestWebhookLayer, &'static [&'static str]);
 
-/// Each with the lines that it may cause, once each.
+/// Each setting with the lines that it may cause, once each.
 const SETTINGS: [Settings; 4] = [
     ("one secret", layer, &["none has matched so far", LENGTH]),
     (
@@ -82,7 +83,7 @@ async fn a_client_that_has_proved_nothing_causes_one_line_per_minute_and_kind() 
             }
             let said: Vec<_> =
                 logged.warnings().iter().map(|line| line.message().to_owned()).collect();
-            // A request of actix's own test client has the right length always.
+            // A request of actix's own test client always has the correct length.
             let can_be_wrong = |part: &&&str| matches!(here, Here::Axum) || **part != LENGTH;
             let expected: Vec<_> = expected.iter().filter(can_be_wrong).collect();
             let told = |part: &&&str| said.iter().filter(|line| line.contains(**part)).count() == 1;

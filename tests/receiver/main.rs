@@ -1,4 +1,4 @@
-//! The receiver from end to end: real sockets, real frameworks. One file for each promise or threat.
+//! The receiver from end to end: real sockets, real frameworks. One file per promise or threat.
 
 mod access;
 mod authentication;

@@ -1,4 +1,4 @@
-//! What people give as a secret by mistake: refused if that is certain, said at WARN if it is likely.
+//! Values that are given as a secret by mistake: certain mistakes are refused, likely ones are logged at WARN.
 
 use std::time::Duration;
 
@@ -42,7 +42,7 @@ async fn a_file_that_is_clearly_not_a_secret_is_refused_and_the_error_says_what_
 async fn a_file_that_may_be_a_secret_is_one() {
     let folder = Folder::new();
     let file = folder.file("secret");
-    // In base64, with `=` at its end; with the sign of a comment in it; random bytes with a zero.
+    // In base64 that ends with `=`; with a comment sign; random bytes with a zero.
     for secret in
         [&b"d2ViaG9vaw=="[..], b"whsec_3fb1#c8a0d94e", b"\x00\x9f\x01\xfe\x80\x00\x13\x37\xc0"]
     {

@@ -1,4 +1,4 @@
-//! Layers of one process that get in each other's way.
+//! Layers of one process that interfere with each other.
 
 use scrapest_webhook::store::{AnyStore, MemoryStore, store_from_url};
 use scrapest_webhook::{ScrapestWebhookLayer, Webhook};
@@ -8,7 +8,7 @@ use support::{Folder, Handler, InProcess, layer};
 
 const ANOTHER: &str = "a secret of another webhook";
 
-/// The lines that these layers cause, put on services one after the other.
+/// The lines that these layers cause when they are applied to services one after the other.
 fn said(layers: &[ScrapestWebhookLayer]) -> Vec<String> {
     let (logged, _guard) = Logged::begin();
     let _services: Vec<_> =
@@ -23,7 +23,7 @@ fn one_webhook_with_a_memory_store_in_each_worker_is_said_once() {
     let lines = said(&[built_in_the_factory(), built_in_the_factory(), built_in_the_factory()]);
     let [line] = &lines[..] else { panic!("{lines:?}") };
     assert!(line.contains("HttpServer::new"), "{line}");
-    // Built once and cloned; or each with the same store.
+    // Built once and cloned, or each with the same store.
     let one = layer().with_namespace("whole");
     assert_eq!(said(&[one.clone(), one.clone()]), [""; 0]);
     let store = MemoryStore::new();
@@ -43,7 +43,7 @@ fn two_webhooks_on_one_store_and_one_namespace_are_said() {
     let [line] = &lines[..] else { panic!("{lines:?}") };
     assert!(line.contains("with_namespace"), "{line}");
     assert_eq!(said(&[one.clone(), other.with_namespace("of its own")]), [""; 0]);
-    // One that has both secrets, as while they are exchanged, is for the same webhook.
+    // A layer with both secrets, as during a rotation, is for the same webhook.
     let both = scrapest_webhook::Secrets::new([support::SECRET, ANOTHER]).unwrap();
     let both = ScrapestWebhookLayer::from_secrets(both).with_store(store);
     assert_eq!(said(&[one, both.with_namespace("confused")]), [""; 0]);
@@ -63,7 +63,7 @@ async fn a_lasting_store_is_known_by_its_place_and_one_of_the_applications_own_b
     assert!(!confused([file("one.db"), file("two.db")]));
     let own = AnyStore::new(ScriptedStore::recording());
     assert!(confused([own.clone(), own]));
-    // Their `Debug` is the same.
+    // Their `Debug` output is the same.
     assert!(!confused([(); 2].map(|()| AnyStore::new(ScriptedStore::recording()))));
 }
 

@@ -1,4 +1,4 @@
-//! What the operator reads at WARN although no answer says it.
+//! Facts for the operator that are logged at WARN and that no answer reports.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,7 +23,7 @@ fn forged() -> SignedRequest {
     testing::scrapest("another secret of some length").sign()
 }
 
-/// The warnings that have this in their text.
+/// The warnings that contain this text.
 fn warnings(logged: &Logged, part: &str) -> Vec<Line> {
     let mut lines = logged.warnings();
     lines.retain(|line| line.message().contains(part));
@@ -95,11 +95,11 @@ async fn a_secret_that_has_never_fitted_is_said_once_a_minute_until_it_fits() {
             advance(MINUTE).await;
         }
         assert_eq!(logged.warnings().len(), 2, "{here:?}: a stranger writes one line a minute");
-        // The right one: from here on forgeries are nobody's mistake here.
+        // The correct secret: later forgeries do not point to a wrong secret.
         assert_eq!(receiver.status(&testing::scrapest(WRONG).sign()).await, 200);
         assert_eq!(receiver.status(&forged()).await, 401);
         assert_eq!(never(), 2);
-        // A new secret that is wrong is a new mistake.
+        // A new wrong secret is a new mistake.
         secrets.replace(["another one that the sender does not have"]).unwrap();
         assert_eq!(receiver.status(&forged()).await, 401);
         assert_eq!(never(), 3);

@@ -1,4 +1,4 @@
-//! The mode that refuses nothing: what reaches the handler, and what is remembered all the same.
+//! The mode that refuses nothing: which requests reach the handler, and that deliveries are recorded.
 
 use std::time::{Duration, Instant};
 
@@ -105,7 +105,7 @@ async fn what_the_handler_says_is_recorded_as_it_would_be<F: Framework>() {
     assert_eq!(server.send(&request).await.status, 200);
     eventually("it is completed", || completed(&store)).await;
 
-    // The day on which the mode is left: what was handled before is not handled again.
+    // When the mode is turned off, deliveries from before are not handled again.
     sleep(Duration::from_millis(100)).await;
     let handler = Handler::ok();
     let server = F::serve(layer().with_store(store), handler.clone()).await;
@@ -133,7 +133,7 @@ support::for_each_framework! {
     a_store_that_is_down_or_slow_keeps_nobody_waiting,
 }
 
-/// A handler that takes the body for itself, and says 422 if that breaks.
+/// A handler that reads the body itself, and answers 422 if that fails.
 fn reader(layer: ScrapestWebhookLayer) -> Router {
     let read = any(|body: Result<Bytes, _>| async move {
         let body: Result<Bytes, axum::extract::rejection::BytesRejection> = body;

@@ -1,4 +1,4 @@
-//! What the log says of the mode that refuses nothing.
+//! The log lines of the mode that refuses nothing.
 
 use axum::body::Body;
 use axum::routing::post;
@@ -17,7 +17,7 @@ async fn it_says_at_the_start_that_it_refuses_nothing_and_each_time_what_it_woul
     for request in [&request, &request, &forged.sign()] {
         let request = request.clone().into_http::<Body>("/");
         assert_eq!(app.clone().oneshot(request).await.unwrap().status(), 200);
-        // What is beside the request may still be under way.
+        // Work outside of the request may still be in progress.
         assert!(layer.drain(std::time::Duration::from_secs(10)).await);
     }
     let said: Vec<_> = logged

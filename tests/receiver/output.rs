@@ -1,4 +1,4 @@
-//! What is said, and what is never said: in logs, in panics, in `Debug`.
+//! The content of logs, panics and `Debug`, and the data that must never be in them.
 
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -18,7 +18,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Without padding; the alphabet's last two characters differ between the two kinds of Base64.
+/// Without padding; the last two characters of the alphabet differ between the two kinds of Base64.
 fn base64(bytes: &[u8], last: [char; 2]) -> String {
     let alphabet: Vec<char> = ('A'..='Z').chain('a'..='z').chain('0'..='9').chain(last).collect();
     let sextets = |chunk: &[u8]| {
@@ -30,7 +30,7 @@ fn base64(bytes: &[u8], last: [char; 2]) -> String {
     bytes.chunks(3).map(sextets).collect()
 }
 
-/// The secret as it could be written.
+/// The secret in the encodings in which it could be written.
 fn disguises() -> [String; 7] {
     let bytes = SECRET.as_bytes();
     let list = format!("{bytes:?}");
@@ -41,7 +41,7 @@ fn disguises() -> [String; 7] {
         base64(bytes, ['+', '/']),
         base64(bytes, ['-', '_']),
         list.trim_matches(['[', ']']).to_owned(),
-        // What distinguishes it, should the rest be cut.
+        // A part that identifies it even if the rest is truncated.
         "canary".to_owned(),
     ]
 }
@@ -68,7 +68,7 @@ fn the_secret_appears_in_no_output_of_all_these_tests_at_trace() {
         .unwrap();
     let (said, tested) =
         (String::from_utf8_lossy(&child.stderr), String::from_utf8_lossy(&child.stdout));
-    // It was listening: to all levels, of us and of others, to spans and refusals and panics.
+    // The subscriber recorded all levels, of this crate and of others, and spans, refusals and panics.
     for expected in [
         "TRACE",
         "DEBUG",
@@ -125,23 +125,23 @@ fn each_refusal_is_one_event_at_debug_before_authentication_and_at_warn_after_it
             | Kind::BytesInFlight
             | Kind::UnknownWebhook
             | Kind::WrongSignature => Level::DEBUG,
-            // Nothing is wrong with these three.
+            // These three are not faults.
             Kind::Filtered | Kind::Challenge | Kind::Duplicate => Level::DEBUG,
-            // The warning is of the store, once as it goes down, and not of each delivery.
+            // The warning is about the store, once when it goes down, and not per delivery.
             Kind::StoreDown => Level::DEBUG,
             _ => Level::WARN,
         };
         let (logged, _guard) = Logged::begin();
-        // A runtime for each: it ends the other requests that were needed to provoke this one.
+        // A new runtime each, which ends the other requests that provoked this one.
         let mut runtime = tokio::runtime::Builder::new_current_thread();
         runtime.enable_all().start_paused(true).build().unwrap().block_on(provoke(*kind));
         let events: Vec<_> = logged.lines().into_iter().filter(|line| line.is_event).collect();
-        // One with another reason is of one of those.
+        // An event with another reason belongs to one of those requests.
         let of = |reason: &str| reason == kind.as_str();
         let said: Vec<_> = events
             .iter()
             .filter(|line| {
-                // An error of the server's own set-up is said once, and not of each request.
+                // An error in the server's own setup is logged once, and not per request.
                 let is_of_server = *kind == Kind::StoreDown || line.level == Level::ERROR;
                 let loud = line.level <= Level::INFO && !is_of_server && !line.is_limited();
                 loud || line.fields.contains_key("reason")
@@ -151,7 +151,7 @@ fn each_refusal_is_one_event_at_debug_before_authentication_and_at_warn_after_it
         assert_eq!(said.len(), 1, "{kind:?}: {events:#?}");
         assert_eq!(said[0].level, expected, "{kind:?}");
         assert_eq!(said[0].fields.get("reason").map(String::as_str), Some(kind.as_str()));
-        // And in the span how it ended.
+        // The span records how the request ended.
         if *kind != Kind::AnswerDeadline {
             assert!(logged.values("outcome").iter().any(|outcome| of(outcome)), "{kind:?}");
         }
@@ -186,7 +186,7 @@ async fn nothing_that_is_not_authentic_is_said_above_debug() {
     let said = logged.text(Level::INFO);
     assert!(said.contains("malformed_signature") && said.contains("wrong_signature"), "{said}");
     assert!(!said.contains(marker), "{said}");
-    // Authentic, it is said.
+    // An authentic id is logged.
     let authentic = genuine().with_delivery_id(marker).sign();
     send(&app, &authentic).await;
     assert!(logged.text(Level::INFO).contains(marker));
@@ -218,7 +218,7 @@ async fn an_id_or_a_kind_is_written_escaped_and_cut_at_128_bytes() {
         }
         assert_harmless(&in_debug, 2 * (128 * 6 + 10) + 500);
     }
-    // And from a header, where bytes beyond ASCII may stand.
+    // Also from a header, which may have bytes beyond ASCII.
     let mut request = http(&genuine().sign());
     let c1 = axum::http::HeaderValue::from_bytes(b"\xc2\x9b2J\xff\t\xe2\x80\xae").unwrap();
     request.headers_mut().insert("x-scrapest-delivery-id", c1);
@@ -267,7 +267,7 @@ async fn a_handler_is_in_the_span_of_its_delivery_all_the_time() {
     assert_eq!(*said.lock().unwrap(), [Some("webhook"); 6]);
 }
 
-/// One line of bounded length, without a character that a terminal obeys.
+/// Checks for one line of limited length, without terminal control characters.
 fn assert_harmless(said: &str, longest: usize) {
     assert!(said.len() <= longest, "{} bytes", said.len());
     let obeyed =
@@ -275,7 +275,7 @@ fn assert_harmless(said: &str, longest: usize) {
     assert!(!said.contains(obeyed), "{said:?}");
 }
 
-/// As it stands in the JSON of a body, with its quotes.
+/// The time as it is written in the JSON of a body, with its quotes.
 fn time_of_a_sample() -> String {
     let body = String::from_utf8(genuine().sign().body().to_vec()).unwrap();
     body.split_once("\"timestamp\":").unwrap().1.split_once(',').unwrap().0.to_owned()

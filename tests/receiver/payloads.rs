@@ -1,4 +1,4 @@
-//! JSON that is signed well and is not what was expected: large, deep, odd, broken, or of a new kind.
+//! Unexpected JSON with a valid signature: large, deep, odd, broken, or of a new kind.
 
 use scrapest_webhook::{EventErrorKind, scrapebadger, scrapest};
 use support::{Framework, Raw};
@@ -48,7 +48,7 @@ async fn what_nobody_reads_may_be_anything<F: Framework>() {
         ] {
             assert_eq!(typed.status(&Raw::badger_2(body)).await, 200, "{what}");
         }
-        // Also while it is looked for what else is wrong.
+        // Also while another fault is located.
         let broken = event("tweet.created", &format!(r#","data":{{"id":"1","text":1}}{kept}"#));
         assert_eq!(typed.status(&Raw::scrapest(broken)).await, 422, "{what}");
     }
@@ -66,18 +66,18 @@ async fn an_odd_value_in_a_field_is_the_right_value_or_a_refusal<F: Framework>()
             (r#""id":"1","lang":"#, is_text),
             (r#""id":"1","user":"#, false),
         ] {
-            // An object has no fields that count, so it will do for a user.
+            // An object without the relevant fields is accepted as a user.
             let fits = fits || (field.ends_with("user\":") && value.starts_with('{'));
             let status = if fits { 200 } else { 422 };
             let body = event("tweet.created", &format!(r#","data":{{{field}{value}}}"#));
             assert_eq!(typed.status(&Raw::scrapest(body)).await, status, "{field}: {what}");
-            // Which this sender does not have.
+            // This sender has no such field.
             if !field.contains("lang") {
                 let body = event("tweet.detected", &format!(r#","tweet_data":{{{field}{value}}}"#));
                 assert_eq!(typed.status(&Raw::badger(body)).await, status, "{field}: {what}");
             }
         }
-        // Some fields are kept as they are, if only the parser can follow; others have to be objects.
+        // Some fields are kept as raw JSON if the parser accepts them; others must be objects.
         let whole = value.replace("ud800", "ufffd");
         let readable = serde_json::from_str::<serde_json::Value>(&whole).is_ok();
         let object = value.starts_with('{');
@@ -143,7 +143,7 @@ async fn a_known_kind_with_a_broken_payload_is_refused_and_may_be_sent_again<F: 
         }
     }
     for (request, path) in bodies {
-        // The claim is released: who corrects the receiver gets the event.
+        // The claim is released, so that a corrected receiver gets the event.
         for attempt in [1, 2] {
             let text = String::from_utf8_lossy(request.body()).into_owned();
             assert_eq!(typed.status(&request).await, 422, "{text}");
@@ -178,7 +178,7 @@ async fn an_unknown_kind_is_handed_on_as_it_came<F: Framework>() {
             r#","data":9007199254740993.0e5"#,
             r#","data":"#,
         ] {
-            // As odd as it may be, it is not looked at.
+            // However odd the data is, it is not decoded.
             let data = if data.ends_with(':') {
                 format!("{data}{}", deep("[", "]", 200))
             } else {

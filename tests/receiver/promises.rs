@@ -1,4 +1,4 @@
-//! The five promises of the README, each in its words and in a file of its own.
+//! The five promises of the README, each in the README's words and in its own file.
 
 mod captured;
 mod crash;

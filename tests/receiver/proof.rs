@@ -1,5 +1,5 @@
-//! What an address may do before a delivery of its own was handled, and what makes it exempt from the limit on
-//! failures: nothing that anyone who captured a request can send.
+//! What an address may do before one of its deliveries was handled, and what makes it exempt from the failure
+//! limit. No captured request does.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ async fn status(source: [u8; 4], server: &Server, request: &SignedRequest) -> u1
     Connection::from(source, server).await.status(request).await.expect("an answer")
 }
 
-/// How many of so many forgeries get as far as 401. All others are refused by the limit.
+/// Returns how many of `count` forgeries get a 401. The limit refuses the others.
 async fn unauthorized(server: &Server, count: usize) -> usize {
     let mut unauthorized = 0;
     for _ in 0..count {
@@ -52,7 +52,7 @@ async fn gains_nothing<F: Framework, P: Provider>(
     for _ in 0..3 {
         assert_eq!(status(ATTACKER, &server, captured).await, 200);
     }
-    // One more may come in between, by the clock.
+    // One more may be allowed as time passes.
     let unauthorized = unauthorized(&server, 20).await;
     assert!((5..=7).contains(&unauthorized), "{unauthorized}");
 }
@@ -147,7 +147,7 @@ async fn bodies_that_are_slow_broken_off_or_too_large_count_as_failures<F: Frame
         connection.half_close().await;
         drop(connection);
     }
-    // The server finds out by and by that they are gone.
+    // The server notices the disconnects after a while.
     for _ in 0..200 {
         if unauthorized(&server, 1).await == 0 {
             return;
@@ -171,7 +171,7 @@ async fn replays_from_many_addresses_do_not_push_the_sender_out<F: Framework>() 
     assert_eq!(status(SENDER, &server, &genuine().sign()).await, 200);
 }
 
-/// Behind a trusted proxy: a header that the client adds must not lift the limit.
+/// Behind a trusted proxy, a header that the client adds must not lift the limit.
 async fn a_second_header_lifts_no_limit<F: Framework>() {
     let behind = || limited().with_trusted_proxies(["127.0.0.7"]).unwrap();
     for added in ["x", "for=192.0.2.9", "for=\""] {
@@ -188,7 +188,7 @@ async fn a_second_header_lifts_no_limit<F: Framework>() {
                 status => assert_eq!(status, 429),
             }
         }
-        // One more may come in between, by the clock.
+        // One more may be allowed as time passes.
         assert!((5..=7).contains(&unauthorized), "{unauthorized} {added}");
     }
 }
@@ -222,7 +222,7 @@ async fn what_is_authentic_but_late_is_no_failure_and_no_proof() {
     assert_eq!(send_from("192.0.2.1", &app, &forged()).await.status(), 429);
 }
 
-/// The waiting ones do not stay for ever, and are let in once those before them are done.
+/// Waiting requests do not wait forever, and proceed when those before them are done.
 #[tokio::test(start_paused = true)]
 async fn those_that_wait_for_their_turn_are_answered_by_the_body_deadline() {
     let app = app(limited().with_minimum_body_rate(0), &Handler::ok());

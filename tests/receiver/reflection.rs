@@ -1,4 +1,4 @@
-//! What comes in does not come out again, unless it is a challenge and harmless.
+//! Input is never echoed, except for a harmless challenge.
 
 use scrapest_webhook::scrapest::Scrapest;
 use scrapest_webhook::testing;
@@ -6,7 +6,7 @@ use support::{Framework, Raw, SECRET};
 
 use crate::handshake::{Challenged, FIELDS, body};
 
-/// What must not be said back, as it stands in JSON.
+/// Values that must not be echoed, as they are written in JSON.
 fn unspeakable() -> Vec<String> {
     let mut values: Vec<String> = [
         r#""""#,
@@ -50,14 +50,14 @@ async fn what_is_no_challenge_is_never_said_back<F: Framework>() {
                 for kind in ["", r#","event":"webhook.verification""#] {
                     let body = body(&format!(r#""{field}":{value}{kind}"#));
                     let answer = server.server.raw(&Raw::scrapest(body.clone())).await;
-                    // An event like any other: the handler gets it, and says nothing.
+                    // It is an ordinary event: the handler receives it, and answers without a body.
                     assert_eq!((answer.status, answer.text()), (200, String::new()), "{body:.100}");
                     runs += 1;
                     assert_eq!(server.handler.runs(), runs, "{body:.100}");
                 }
             }
         }
-        // Nor a challenge in a place where it is none.
+        // A challenge in the wrong place is not echoed either.
         for body in [
             body(r#""data":{"challenge":"c"}"#),
             body(r#""Challenge":"c""#),
@@ -109,7 +109,7 @@ async fn an_unsigned_challenge_is_answered_only_where_the_settings_say_so<F: Fra
         let request = Raw::new(body);
         assert_eq!(closed.server.raw(&request).await.without_date(), refused);
         assert_eq!(open.is_answered(&request).await.text(), r#"{"challenge":"c"}"#);
-        // A sender that signs has to sign correctly.
+        // A sender that signs must sign correctly.
         for signature in ["", "sha256=", &format!("sha256={}", "0".repeat(64))] {
             let request = request.clone().with("x-scrapest-signature", signature);
             assert_eq!(open.server.raw(&request).await.without_date(), refused);

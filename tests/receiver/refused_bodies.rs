@@ -1,4 +1,4 @@
-//! A refusal is heard by a client that writes its whole request before it reads, as Python, Node and nginx do.
+//! A client that writes its whole request before it reads receives a refusal. Python, Node and nginx do this.
 
 use std::time::Duration;
 
@@ -8,11 +8,11 @@ use support::{Framework, Handler, Server, client, genuine, layer};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-/// Writes all of it, then reads.
+/// Writes the whole text, then reads.
 async fn written_first(server: &Server, text: &[u8]) -> u16 {
     let mut stream = TcpStream::connect(server.address).await.unwrap();
     stream.write_all(text).await.expect("the server takes all of it");
-    // The answer has long been there, and what follows it: a reset would have thrown it away.
+    // The answer and everything after it have arrived; a reset would have discarded them.
     tokio::time::sleep(Duration::from_millis(20)).await;
     client::read(&mut stream).await.status
 }
@@ -31,7 +31,7 @@ async fn a_refusal_is_heard_by_a_client_that_writes_first_and_reads_then<F: Fram
             assert_eq!(written_first(&server, &client::text(&broken)).await, refused, "{length}");
             let encoded = of_length(length).with_header("content-encoding", "gzip");
             assert_eq!(written_first(&server, &client::text(&encoded)).await, 415, "{length}");
-            // Without a length it is found out in the middle.
+            // Without a length, the layer notices it while reading.
             let chunked = chunked_text(&of_length(length), 100_000, true);
             let refused = if length > 1_048_576 { 413 } else { 401 };
             assert_eq!(written_first(&server, &chunked).await, refused, "{length} chunked");

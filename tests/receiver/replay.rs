@@ -1,4 +1,4 @@
-//! The same signed bytes sent again by an attacker that captured them.
+//! The same signed bytes, captured and sent again by an attacker.
 
 use std::sync::Arc;
 
@@ -10,13 +10,13 @@ use support::{
 };
 use tokio::sync::Semaphore;
 
-/// Answered with a success, and without a word of the handler's.
+/// Checks for a success that the handler did not write.
 async fn is_duplicate(server: &Server, what: &str, request: &Raw) {
     let answer = server.raw(request).await;
     assert_eq!((answer.status, answer.text()), (200, String::new()), "{what}");
 }
 
-/// A new id of this process.
+/// An id that is new in this process.
 fn id() -> String {
     format!("id-{}", nonce())
 }
@@ -75,7 +75,7 @@ async fn the_same_bytes_are_one_delivery_however_scrapest_labels_them<F: Framewo
             ),
         ];
         if run == 1 {
-            // Signed as the body alone it is another request, which only the sender can make.
+            // With a signature of the body alone it is a different request, which only the sender can make.
             replays.retain(|(what, _)| *what != "with nothing but its signature");
         } else {
             let time = captured.header("x-scrapest-timestamp").parse::<i64>().unwrap() + 1;
@@ -92,7 +92,7 @@ async fn the_same_bytes_are_one_delivery_however_scrapest_labels_them<F: Framewo
         for (what, replay) in &replays {
             is_duplicate(&server, what, replay).await;
         }
-        // On one connection that stays open, too.
+        // Also on one connection that stays open.
         let (_, replay) = &replays[1];
         let mut connection = Connection::to(&server).await;
         connection.write(&[replay.text_kept_alive(), captured.text()].concat()).await;
@@ -145,11 +145,11 @@ async fn the_same_bytes_are_one_delivery_by_either_contract_of_scrapebadger<F: F
     }
 }
 
-/// A captured request, and a genuine one of the same sender that is yet to come.
+/// A captured request, and a future genuine one of the same sender.
 fn pairs() -> [(Raw, SignedRequest); 3] {
     let scrapest = || testing::scrapest(SECRET);
     let (badger, badger_2) = (testing::scrapebadger, testing::scrapebadger_contract_2);
-    // The samples of ScrapeBadger have nothing that is new each time but the time.
+    // In ScrapeBadger's samples only the time differs.
     let later = std::time::SystemTime::now() + std::time::Duration::from_secs(5);
     [
         (scrapest().sign().into(), scrapest().sign()),
@@ -158,7 +158,7 @@ fn pairs() -> [(Raw, SignedRequest); 3] {
     ]
 }
 
-/// Under the id of the other.
+/// The captured request under the id of the other one.
 fn under_the_id_of(other: &SignedRequest, captured: &Raw) -> Raw {
     let (name, id) = other.headers().find(|(name, _)| name.ends_with("delivery-id")).unwrap();
     captured.clone().replacing(name, id)
@@ -248,7 +248,7 @@ async fn the_kind_is_what_the_signed_body_says<F: Framework>() {
     let events: Vec<_> =
         handler.deliveries().iter().map(|d| scrapebadger::Event::try_from(d).unwrap()).collect();
     assert!(matches!(&events[..], [scrapebadger::Event::Tweet(_), scrapebadger::Event::Test(_)]));
-    // A header makes no test of a tweet: neither is it exempt from freshness, nor from its tag.
+    // A header does not turn a tweet into a test: it is exempt neither from freshness nor from its tag.
     let undated = Raw::badger(r#"{"type":"tweet","tweet":{"id":"1"}}"#);
     assert_eq!(badger.raw(&called(&undated, "test")).await.status, 401);
     is_duplicate(

@@ -1,4 +1,4 @@
-//! Secrets that are exchanged while the receiver runs: at once, whole, and without a loss.
+//! Secrets that are replaced while the receiver runs: at once, completely, and without losing a delivery.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,7 +29,7 @@ fn signed(secret: &str) -> SignedRequest {
 async fn secrets_are_exchanged_while_the_receiver_runs<F: Framework>() {
     let (secrets, layer) = begin_with(&[OLD]);
     let handler = Handler::ok();
-    // Clones, and whatever else was built of the handle.
+    // Clones, and other layers that use the same handle.
     let servers = [
         F::serve(layer.clone().with_namespace("one"), handler.clone()).await,
         F::serve(layer.with_namespace("two"), handler.clone()).await,
@@ -131,7 +131,7 @@ async fn a_request_is_settled_under_the_set_that_it_was_verified_with<F: Framewo
     gate.add_permits(10);
     let mut first = first;
     assert_eq!(client::read(&mut first).await.status, 200);
-    // The record is that of the old secret's tag, so a capture is known when that one is back.
+    // The record has the old secret's tag, so a replay is recognized when that secret is back.
     secrets.replace([NEW, OLD]).unwrap();
     let replay = Raw::from(request).replacing("x-scrapest-delivery-id", "another");
     let answer = server.raw(&replay).await;
@@ -153,7 +153,7 @@ async fn exchanges_under_load_lose_nothing_and_double_nothing<F: Framework>() {
     let handler = Handler::ok();
     let server = Arc::new(F::serve(layer.with_store(MemoryStore::new()), handler.clone()).await);
     let over = Arc::new(AtomicBool::new(false));
-    // Also if the test fails, or it would never end.
+    // Also if the test fails, because otherwise it would never end.
     let end = Over(Arc::clone(&over));
     let exchanging = {
         let over = Arc::clone(&over);
@@ -216,7 +216,7 @@ async fn the_span_says_by_its_label_which_secret_fitted() {
             assert_eq!(logged.values("signed_with"), expected);
         }
     }
-    // Also where the same one is there twice, the first of them.
+    // If a secret is there twice, the first label counts.
     secrets.replace([labelled(OTHER, "a"), labelled(NEW, "b"), labelled(NEW, "c")]).unwrap();
     assert_eq!(status(&app, &signed(NEW)).await, 200);
     assert_eq!(logged.values("signed_with").last().unwrap(), "b");

@@ -10,7 +10,7 @@ use scrapest_webhook::provider::{
 use scrapest_webhook::{DedupBy, Provider, Secrets, Webhook, WebhookLayer};
 use support::{Answer, Framework, Handler, PATH, Plain, Raw, Server};
 
-/// Standard Webhooks, as in the example of that name.
+/// Standard Webhooks, as in the example `standard_webhooks`.
 #[derive(Clone, Debug, Default)]
 struct Standard;
 
@@ -45,7 +45,7 @@ impl Provider for Standard {
     }
 }
 
-/// X, as in the example of that name.
+/// X, as in the example `x_crc`.
 #[derive(Clone, Debug, Default)]
 struct X;
 
@@ -79,7 +79,7 @@ impl Provider for X {
     }
 }
 
-// The vector of the reference libraries.
+// The test vector of the reference libraries.
 const SECRET: &str = "whsec_plJ3nmyCDGBKInavdOK15jsl";
 const ID: &str = "msg_loFOjxBNrRLzqYUf";
 const TIME: u64 = 1_731_705_121;
@@ -102,7 +102,7 @@ fn request(id: &str, time: u64, signatures: &str, body: &str) -> Raw {
         .with("webhook-signature", signatures)
 }
 
-/// By the reference library for Rust.
+/// Signed by the reference library for Rust.
 fn signed(id: &str, time: u64, body: &str) -> String {
     let reference = standardwebhooks::Webhook::new(SECRET).unwrap();
     reference.sign(id, i64::try_from(time).unwrap(), body.as_bytes()).unwrap()
@@ -121,7 +121,7 @@ async fn standard_webhooks_are_accepted_as_the_reference_signs_them<F: Framework
         let answer = server.raw(&request(id, time, &signed(id, time, BODY), BODY)).await;
         assert_eq!(answer.status, status, "{age} s old");
     }
-    // The id and the time are under the signature.
+    // The id and the time are signed.
     for changed in [
         request("msg_2", TIME, RIGHT, BODY),
         request(ID, TIME + 1, RIGHT, BODY),
@@ -226,7 +226,7 @@ async fn a_challenge_by_get_is_answered_with_a_signature<F: Framework>() {
         assert_eq!(answer.header("cache-control"), Some("no-store"));
         assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
     }
-    // Nothing that could be the body of an event is signed for a stranger.
+    // The layer never signs a query that could be the body of an event.
     let long = format!("?crc_token={}", "a".repeat(1_025));
     for query in [
         "",
@@ -252,7 +252,7 @@ async fn a_challenge_by_get_is_answered_with_a_signature<F: Framework>() {
 async fn a_get_is_refused_where_the_sender_has_no_such_challenge<F: Framework>() {
     let server = F::serve_plain(standard(), Plain::new(|_| async { 200 })).await;
     assert_eq!(get(&server, "?crc_token=a").await.status, 405);
-    // And no secret answers for a webhook that is not known.
+    // An unknown webhook has no secret to answer with.
     let known = Webhook::new("/known", Secrets::new(["a secret of one webhook"]).unwrap());
     let layer = WebhookLayer::<X>::for_webhooks(move |webhook| {
         (webhook.path() == "/known").then(|| known.clone())

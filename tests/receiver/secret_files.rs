@@ -1,4 +1,4 @@
-//! A file of secrets that is followed: what is good is taken over, and nothing else is.
+//! A watched file of secrets: valid content is applied, and everything else is ignored.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -15,10 +15,10 @@ use tracing::Level;
 const ONE: &str = "whsec_canary_7b1d5f0c93aa4e21_one";
 const TWO: &str = "whsec_canary_7b1d5f0c93aa4e21_two";
 const EVERY: Duration = Duration::from_millis(20);
-/// Long enough for ten looks and the second look at a change.
+/// Long enough for ten reads and the second read of a change.
 const LOOKED: Duration = Duration::from_millis(400);
 
-/// A folder that goes with the test.
+/// A folder that is deleted on drop.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -33,7 +33,7 @@ impl Folder {
         self.0.join(name)
     }
 
-    /// As Kubernetes mounts a secret: `key` → `..data/key`, `..data` → a folder of each version.
+    /// The layout of a secret in Kubernetes: `key` → `..data/key`, `..data` → a folder per version.
     fn publish(&self, version: &str, content: &str) {
         let folder = self.join(version);
         fs::create_dir(&folder).unwrap();
@@ -81,7 +81,7 @@ async fn a_file_that_changes_changes_the_secrets<F: Framework>() {
     fs::write(&file, format!("{ONE}\n")).unwrap();
     let (_secrets, server) = serve::<F>(&file).await;
     assert_eq!(statuses(&server).await, [200, 401]);
-    // Two of them, written over; then one, by a rename.
+    // Two secrets, overwritten in place; then one, by a rename.
     fs::write(&file, format!("{TWO}\r\n{ONE}\r\n")).unwrap();
     eventually(&server, [200, 200]).await;
     fs::write(folder.join("next"), TWO).unwrap();
@@ -115,14 +115,14 @@ async fn a_file_that_is_no_good_leaves_the_secrets_as_they_were<F: Framework>() 
     eventually(&server, [401, 200]).await;
 }
 
-/// At once, so that nobody finds it half written.
+/// Atomically, so that a reader never finds it half written.
 fn put(file: &Path, content: impl AsRef<[u8]>) {
     let next = file.with_extension("next");
     fs::write(&next, content).unwrap();
     fs::rename(next, file).unwrap();
 }
 
-/// Ways to spoil a file; at the end there is none.
+/// Ways to spoil a file; the last one deletes it.
 fn no_good() -> [fn(&Path); 8] {
     [
         |file| put(file, ""),
@@ -143,7 +143,7 @@ async fn a_file_that_is_written_in_pieces_counts_once_it_is_whole<F: Framework>(
     let (secrets, watch) = Secrets::from_watched_file(&file, Duration::from_secs(1)).unwrap();
     tokio::spawn(watch);
     let server = F::serve(ScrapestWebhookLayer::from_secrets(secrets), Handler::ok()).await;
-    // Each piece is a good secret in itself, and there for a look but not for two.
+    // Each prefix is a valid secret itself, and exists for one read but not for two.
     for pieces in 9..TWO.len() {
         fs::write(&file, &TWO[..pieces]).unwrap();
         sleep(Duration::from_millis(100)).await;
@@ -181,7 +181,7 @@ async fn a_file_that_is_no_good_is_said_once_and_so_is_its_end() {
     fs::write(&file, ONE).unwrap();
     let (secrets, watch) = Secrets::from_watched_file(&file, EVERY).unwrap();
     let app = app(ScrapestWebhookLayer::from_secrets(secrets), &Handler::ok());
-    // With one subscriber alone, an event that another test's thread comes to first is off for all.
+    // With a single subscriber, an event that another test's thread reaches first would be disabled everywhere.
     let _other = Logged::begin();
     let (logged, _guard) = Logged::begin();
     let watching = tokio::spawn(watch);
@@ -203,7 +203,7 @@ async fn a_file_that_is_no_good_is_said_once_and_so_is_its_end() {
     }
     let last = logged.values("error").pop().unwrap();
     assert!(last.contains(file.to_str().unwrap()), "{last}");
-    // Good again, with what it had before; and then with something else.
+    // Valid again, first with the earlier content, then with another.
     for secret in [ONE, TWO] {
         put(&file, secret);
         expected += 1;
@@ -226,7 +226,7 @@ support::for_each_framework! {
     a_file_that_is_written_in_pieces_counts_once_it_is_whole,
 }
 
-/// Opened, it would keep the reader waiting for a writer, and the end of the runtime with it.
+/// Opening it would block the reader until there is a writer, and also the end of the runtime.
 #[test]
 fn a_named_pipe_in_the_place_of_the_file_is_not_opened_and_said_once() {
     let (done, over) = std::sync::mpsc::channel();

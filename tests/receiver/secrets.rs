@@ -1,4 +1,4 @@
-//! Which secrets are taken, how several live side by side, and that they sign bytes and nothing else.
+//! Which secrets are accepted, how several coexist, and that only their bytes matter.
 
 use std::panic::catch_unwind;
 
@@ -15,7 +15,7 @@ fn with_secrets<const N: usize>(secrets: [&str; N]) -> ScrapestWebhookLayer {
     ScrapestWebhookLayer::from_secrets(Secrets::new(secrets).unwrap())
 }
 
-/// A delivery that fails while `before` runs are in the past, and succeeds from then on.
+/// A handler that fails in its first `before` runs, and then succeeds.
 fn failing_until(before: usize) -> Handler {
     Handler::new(move |_, runs| async move { if runs < before { 500 } else { 200 } })
 }
@@ -153,7 +153,7 @@ async fn the_signature_is_of_the_bytes_and_not_of_what_they_mean<F: Framework>()
 }
 
 async fn a_secret_of_the_environment_or_of_a_file_is_its_bytes<F: Framework>() {
-    // What every process has, so that none has to be set.
+    // A variable that every process has, so that the test need not set one.
     let path = std::env::var("PATH").unwrap();
     let mut cases = vec![(Secret::from_env("PATH").unwrap(), path)];
     for (content, secret) in [
@@ -237,7 +237,7 @@ fn a_secret_that_is_not_there_is_named() {
 
 #[test]
 fn a_secret_that_hmac_cannot_tell_from_none_is_a_configuration_error() {
-    // HMAC fills a key up with zero bytes, so that these sign what the empty key signs.
+    // HMAC pads a key with zero bytes, so these sign like the key without them.
     for secret in ["\0\0\0\0\0\0\0\0", "a\0\0\0\0\0\0\0\0\0\0\0\0\0\0"] {
         let shorter = secret.trim_end_matches('\0');
         assert_eq!(signature(secret, b"any"), signature(shorter, b"any"), "nothing protected");

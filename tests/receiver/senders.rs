@@ -1,4 +1,4 @@
-//! What the senders send, by their documentation and our assumptions, arrives as the event that it is.
+//! The senders' documented and assumed requests arrive as the correct events.
 
 use scrapest_webhook::testing::{self, WebhookRequest};
 use scrapest_webhook::{Delivery, scrapebadger, scrapest};
@@ -20,10 +20,10 @@ const BADGER_RULE: &[u8] = include_bytes!("../fixtures/scrapebadger-filter-rule-
 const BADGER_DETECTED: &[u8] = include_bytes!("../fixtures/scrapebadger-tweet-detected.json");
 const BADGER_TEST: &[u8] = include_bytes!("../fixtures/scrapebadger-test.json");
 
-/// When most of the fixtures are of.
+/// The time of most fixtures.
 const NOON: OffsetDateTime = datetime!(2026-03-04 12:00:00 UTC);
 
-/// Signed over the body alone, and over the time and the body; with a header that says the time.
+/// Signed over the body alone, and over the time and the body with a header that contains the time.
 async fn from_scrapest<F: Framework>(body: &'static [u8], id: &str) -> [Delivery; 2] {
     let time = NOON + time::Duration::seconds(2);
     let handler = Handler::ok();
@@ -45,7 +45,7 @@ async fn from_scrapest<F: Framework>(body: &'static [u8], id: &str) -> [Delivery
     deliveries
 }
 
-/// Both contracts' headers behind one layer, whichever the body is of.
+/// The headers of both contracts behind one layer, whichever the body belongs to.
 async fn from_badger<F: Framework>(body: &'static [u8], now: OffsetDateTime) -> [Delivery; 2] {
     let handler = Handler::ok();
     let deliveries = async |request: Raw| {
@@ -190,7 +190,7 @@ async fn scrapebadgers_tweets_arrive_by_either_contract<F: Framework>() {
 }
 
 async fn what_the_sender_itself_verifies_is_accepted<F: Framework>() {
-    // The sender's own SDK for Python accepts this signature with this secret.
+    // The sender's own Python SDK accepts this signature with this secret.
     let signature = "sha256=2ce13bdc2be5fac3a6e0993bd16834d2cd1df3cf32facd66e7d56e905d7f6f3a";
     let layer = scrapest_webhook::ScrapeBadgerWebhookLayer::new("whsec-test-secret-0001");
     let handler = Handler::ok();

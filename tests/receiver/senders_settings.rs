@@ -1,4 +1,5 @@
-//! Every name of Scrapest's is an assumption, and so a setting: each acts, and takes the default's place.
+//! Every name of Scrapest's is an assumption, and so a setting. Each setting has an effect and replaces the
+//! default.
 
 use scrapest_webhook::ConfigError;
 use scrapest_webhook::scrapest::{Scrapest, SignedContent};
@@ -13,7 +14,7 @@ fn now() -> String {
     time::OffsetDateTime::now_utc().unix_timestamp().to_string()
 }
 
-/// New each time, with what is not needed for its signature and its freshness.
+/// A new body each time, without the fields that its signature and freshness do not need.
 fn body(rest: &str) -> String {
     format!(r#"{{"n":{},"timestamp":{}{rest}}}"#, nonce(), now())
 }
@@ -28,7 +29,7 @@ async fn the_signature_header_is_a_setting<F: Framework>() {
         let set = Raw::new(body).with(name, &signature);
         assert_eq!(server.raw(&set).await.status, 200);
         assert_eq!(server.raw(&set.clone().with(name, &signature)).await.status, 401, "one only");
-        // The other is a header like any other now.
+        // The default header has no special meaning now.
         assert_eq!(server.raw(&set.with("x-scrapest-signature", "none")).await.status, 200);
         assert_eq!(handler.runs(), 1);
     }
@@ -69,13 +70,13 @@ async fn the_signed_content_is_a_setting<F: Framework>() {
             Raw::scrapest(body("")),
             Raw::scrapest(body("")).with("x-scrapest-timestamp", &time),
             joined.clone(),
-            // Signed with a time that is not there.
+            // Signed with a time that is missing.
             joined.without("x-scrapest-timestamp"),
         ];
         for (place, (request, status)) in requests.iter().zip(expected).enumerate() {
             assert_eq!(server.raw(request).await.status, status, "{content:?}: {place}");
         }
-        // The time is signed as it was sent, and the dot as well.
+        // The time is signed as it was sent, including the dot.
         let kept = Raw::scrapest_at(&time, body(""));
         for (name, value) in [
             ("x-scrapest-timestamp", format!("{time}000")),
@@ -93,7 +94,7 @@ async fn the_signed_content_is_a_setting<F: Framework>() {
             let request = kept.clone().replacing(name, value);
             assert_eq!(server.raw(&request).await.status, 401, "{content:?}: {name}");
         }
-        // Nor can the dot be moved from one into the other.
+        // The dot cannot be moved from one into the other either.
         let moved = format!("{time}.{}", String::from_utf8_lossy(kept.body()));
         let moved = Raw::scrapest(moved).with("x-scrapest-timestamp", &time);
         assert_eq!(server.raw(&moved).await.status, 401, "{content:?}");
@@ -136,11 +137,11 @@ async fn the_places_of_the_id_are_settings<F: Framework>() {
         assert_eq!(server.raw(&request).await.status, 200);
         let delivery = handler.deliveries().pop().unwrap();
         assert_eq!(delivery.id().unwrap_or_default(), expected);
-        // And it is by this that the delivery is known again.
+        // This value identifies the delivery.
         assert_eq!(server.raw(&request_again(&request)).await.status, 200);
         assert_eq!(handler.runs(), if expected.is_empty() { 2 } else { 1 }, "{expected}");
     }
-    // Of the fields the first that is there.
+    // The first of the fields that exists counts.
     let (server, handler) = serve::<F>(Scrapest::default()).await;
     for (rest, expected) in [
         (r#","id":"i""#, "i"),
@@ -154,7 +155,7 @@ async fn the_places_of_the_id_are_settings<F: Framework>() {
     }
 }
 
-/// The same but for its bytes.
+/// The same request with other bytes.
 fn request_again(request: &Raw) -> Raw {
     let refreshed = [request.body().trim_ascii_end(), b" "].concat();
     let signature = signature(SECRET, &refreshed);
@@ -198,7 +199,7 @@ async fn the_challenge_fields_are_settings<F: Framework>() {
         assert_eq!(server.raw(&request).await.text(), "");
         assert_eq!(handler.runs(), runs + 1, "{field} is a field like any other now");
     }
-    // With the kinds where the settings have them.
+    // With the kinds in the configured fields.
     let provider = Scrapest::default().with_kind_fields(["topic", "none"]);
     let (server, _) = serve::<F>(provider).await;
     for (rest, answer) in [

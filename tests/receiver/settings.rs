@@ -1,4 +1,4 @@
-//! Every setting of a layer acts: what it does with a value that is not its default.
+//! Every setting of a layer has an effect: each is tested with a value that is not its default.
 
 use std::future::pending;
 use std::time::{Duration, SystemTime};
@@ -22,7 +22,7 @@ fn renamed(request: &SignedRequest, id: &str) -> SignedRequest {
     request.clone().with_header("x-scrapest-delivery-id", id)
 }
 
-/// The time from now to the answer, in milliseconds, and its status.
+/// The time from now to the answer in milliseconds, and its status.
 async fn timed(app: &axum::Router, request: &SignedRequest) -> (u128, u16) {
     let asked = Instant::now();
     let status = status(app, request).await;
@@ -124,7 +124,7 @@ async fn with_answer_deadline_answers_then_and_not_before() {
     let app = app(layer, &handler);
     let request = genuine().sign();
     assert!(matches!(timed(&app, &request).await, (1_500..=1_505, 503)));
-    // For one that waits too.
+    // Also for a request that waits.
     assert!(matches!(timed(&app, &request).await, (1_500..=1_505, 503)));
     assert_eq!(handler.runs(), 1);
 }
@@ -143,7 +143,7 @@ async fn with_lease_is_what_is_claimed_and_a_third_of_it_when_it_is_renewed() {
         .filter(|(_, asked)| *asked == Asked::Renew { lease: SECONDS(9) })
         .map(|(at, _)| (at - begun).as_secs())
         .collect();
-    // Each time both keys: of the bytes and of the id.
+    // Each renewal has both keys: of the bytes and of the id.
     assert_eq!(renewed, [3, 3, 6, 6, 9, 9, 12, 12]);
 }
 

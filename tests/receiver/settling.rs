@@ -1,4 +1,4 @@
-//! A store that fails when a run is settled, and the order in which its keys are.
+//! A store that fails when a run is settled, and the order in which its keys are settled.
 
 use scrapest_webhook::RejectionKind;
 use scrapest_webhook::store::{Claim, DeliveryStore, Owner};
@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::store_faults::{ANSWER_DEADLINE, LEASE, during, first, receiver, seconds};
 
-// At completion.
+// The store fails at completion.
 
 #[tokio::test(start_paused = true)]
 async fn a_success_that_cannot_be_recorded_is_answered_and_recorded_in_the_background() {
@@ -61,7 +61,7 @@ async fn a_duplicate_while_the_record_is_still_to_be_made_does_not_run() {
     assert_eq!(handler.runs(), 1);
 }
 
-// At release.
+// The store fails at release.
 
 #[tokio::test(start_paused = true)]
 async fn a_failure_that_cannot_be_recorded_is_answered_and_released_in_the_background() {
@@ -88,8 +88,8 @@ async fn a_failure_that_cannot_be_recorded_is_answered_and_released_in_the_backg
 
 #[tokio::test(start_paused = true)]
 async fn a_belated_release_does_not_open_a_guard_that_was_claimed_again() {
-    // The delivery id is taken, so the tag is given back, which fails and goes on in the background.
-    // Meanwhile the delivery id becomes free and both keys are claimed again.
+    // The delivery id is taken, so the tag is released. The release fails and continues in the background.
+    // Meanwhile the delivery id becomes free, and both keys are claimed again.
     let store = ScriptedStore::new(first(1, Verb::Release, Fault::Error));
     let handler = Handler::new(|_, _| async {
         sleep(seconds(3.0)).await;
@@ -100,7 +100,7 @@ async fn a_belated_release_does_not_open_a_guard_that_was_claimed_again() {
     let holder = genuine().with_delivery_id(id).with_kind("user.updated").sign();
     let request = genuine().with_delivery_id(id).sign();
 
-    // A holder of the delivery id, who crashes: its claims stay until the lease's end.
+    // The holder of the delivery id crashes: its claims stay until the lease ends.
     let crashed = ScriptedStore::recording();
     InProcess::new(&layer().with_store(crashed.clone()), Handler::ok()).status(&holder).await;
     let taken = crashed.keys()[1];
@@ -116,7 +116,7 @@ async fn a_belated_release_does_not_open_a_guard_that_was_claimed_again() {
     assert_eq!(handler.runs(), 1, "the same bytes under another id are a replay");
 }
 
-// In which order.
+// The order of the keys.
 
 #[tokio::test(start_paused = true)]
 async fn the_tag_is_claimed_and_completed_first_and_released_last() {

@@ -1,4 +1,4 @@
-//! The end of a process, and whether it is ready before that.
+//! Shutdown, and readiness before it.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 const SECONDS: fn(u64) -> Duration = Duration::from_secs;
 
-/// Answers 200 after so long.
+/// A handler that answers 200 after `span`.
 fn handler_of(span: Duration) -> Handler {
     Handler::new(move |_, _| async move {
         tokio::time::sleep(span).await;
@@ -22,7 +22,7 @@ fn handler_of(span: Duration) -> Handler {
     })
 }
 
-/// Begins the request, and gives its answer to come.
+/// Starts the request, and returns its future answer.
 fn begin(
     app: &axum::Router,
     request: scrapest_webhook::testing::SignedRequest,
@@ -52,7 +52,7 @@ async fn what_does_not_end_in_time_is_ended_and_the_retry_finds_it_released() {
     let (handler, store) = (handler_of(SECONDS(50)), MemoryStore::new());
     let layer = badger_layer().with_store(store.clone());
     let app_before = app(layer.clone(), &handler);
-    // One whose sender still waits, and one whose sender was told to come later.
+    // One whose sender still waits, and one whose sender was answered to retry.
     let request = scrapest_webhook::testing::scrapebadger(support::SECRET).sign();
     let late = scrapest_webhook::testing::scrapebadger(support::SECRET).sign();
     assert_eq!(status(&app_before, &late).await, 503);
@@ -131,7 +131,7 @@ async fn a_store_that_does_not_answer_holds_up_the_end_for_2_s() {
     assert_eq!(asked.elapsed().as_secs(), 7);
 }
 
-/// The run outlives its answer, so that no connection keeps the server.
+/// The run outlives its answer, so that no connection keeps the server running.
 async fn a_run_whose_answer_was_late_reaches_its_end_before_the_server_does<F: Framework>() {
     let handler = handler_of(Duration::from_millis(900));
     let store = MemoryStore::new();

@@ -1,4 +1,4 @@
-//! Scrapest's second generation of events, and the ids that are in a body.
+//! Scrapest's second generation of events, and ids in the body.
 
 use scrapest_webhook::scrapest::{self, Deliver, Event, Scrapest};
 use scrapest_webhook::{MemoryStore, testing};
@@ -37,7 +37,7 @@ async fn a_source_and_a_message_id_are_one_delivery<F: Framework>() {
         assert_eq!(delivery.timestamp().unwrap().unix_timestamp(), now);
     }
     assert_eq!(handler.runs(), 6, "x:1 with 1, and x with 1:1, are two");
-    // A header's id counts alone.
+    // An id in a header counts alone.
     for n in [1, 2] {
         let request = source_event("x", "3", now).with("x-scrapest-delivery-id", n.to_string());
         assert_eq!(server.raw(&request).await.status, 200);
@@ -66,7 +66,7 @@ async fn one_feed_of_posts_can_be_left_out<F: Framework>() {
         let kinds: Vec<_> =
             handler.deliveries().iter().map(|d| d.kind().unwrap().to_owned()).collect();
         assert_eq!(kinds, expected, "{deliver:?}");
-        // What is left out claims nothing, and is authenticated and fresh all the same.
+        // A filtered event makes no claim, but it is still authenticated and checked for freshness.
         assert_eq!(store.len(), 2 * expected.len());
         let mut forged = source_event("fast-x", "1", now());
         forged = forged.replacing("x-scrapest-signature", format!("sha256={}", "0".repeat(64)));
@@ -110,7 +110,7 @@ fn named(kind: &str, id: &str, timestamp: i64) -> Raw {
     ))
 }
 
-/// It may be the tweet's, which a tweet's creation and its every update share.
+/// It may be the id of the tweet, which the tweet's creation and all its updates share.
 async fn a_bare_id_in_a_body_counts_with_the_kind_and_the_signed_time<F: Framework>() {
     let handler = Handler::ok();
     let server = F::serve(layer(), handler.clone()).await;
@@ -128,11 +128,11 @@ async fn a_bare_id_in_a_body_counts_with_the_kind_and_the_signed_time<F: Framewo
         assert_eq!(handler.runs(), runs, "{kind} at {timestamp}");
         assert_eq!(handler.deliveries().last().unwrap().id(), Some("1"));
     }
-    // The same moment, written in another way and signed with the header in front.
+    // The same time in another format, signed with the header in front.
     let written = format!("{{\"id\":\"1\",\"event\":\"tweet.updated\",\"timestamp\":{now}000}}");
     assert_eq!(server.raw(&Raw::scrapest_at(now.to_string(), written)).await.status, 200);
     assert_eq!(handler.runs(), 4);
-    // An id of the delivery counts alone.
+    // A delivery id counts alone.
     for timestamp in [now - 1, now] {
         assert_eq!(server.raw(&named("tweet.updated", "delivery_id", timestamp)).await.status, 200);
     }
@@ -149,7 +149,7 @@ async fn a_bare_id_counts_alone_if_the_settings_say_so<F: Framework>() {
     assert_eq!(handler.runs(), 1);
 }
 
-/// A retry is signed anew with its own time: the body's time is the one that stays.
+/// A retry is signed with its own time, but the time in the body stays the same.
 async fn a_retry_of_a_bare_id_is_recognised_by_the_time_in_its_body<F: Framework>() {
     let handler = Handler::new(|_, before| async move { if before == 0 { 500 } else { 200 } });
     let server = F::serve(layer(), handler.clone()).await;

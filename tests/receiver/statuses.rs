@@ -1,5 +1,5 @@
-//! The table of answers: for each reason its status, its headers, its body, and the reason itself in the
-//! response's extensions.
+//! The table of answers: for each reason its status, its headers, its body, and the reason in the response's
+//! extensions.
 
 use std::convert::Infallible;
 use std::future::{Ready, pending};
@@ -64,7 +64,7 @@ const TABLE: &[Expected] = &[
     ),
     (RejectionKind::Duplicate, 200, &[], ""),
     (RejectionKind::TooManyRuns, 503, &[PLAIN, ("retry-after", "1")], "busy, try again"),
-    // What is left of the other's lease of 15 s after the 4 s of waiting.
+    // The rest of the other attempt's lease: 15 s without the 4 s of waiting.
     (RejectionKind::InProgress, 503, &[PLAIN, ("retry-after", "11")], "in progress, try again"),
     (RejectionKind::TooManyWaiting, 503, &[PLAIN, ("retry-after", "15")], "in progress, try again"),
     (RejectionKind::NotReady, 503, &[PLAIN, ("retry-after", "1")], "busy, try again"),
@@ -145,7 +145,7 @@ async fn labels_are_short_fixed_and_all_different() {
     }));
 }
 
-/// An answer with this reason.
+/// Provokes an answer with this reason.
 pub async fn provoke(kind: RejectionKind) -> Response {
     let (ok, request) = (app(layer(), &Handler::ok()), genuine().sign());
     let never = Handler::new(|_, _| pending());
@@ -205,7 +205,7 @@ pub async fn provoke(kind: RejectionKind) -> Response {
             ok.oneshot(http(&request).map(|_| body)).await.unwrap()
         }
         RejectionKind::BytesInFlight => {
-            // Room for one, and its like is not always as long: the fractions of their seconds differ.
+            // Room for one. Other bodies may be a little longer, because their fractions of a second differ.
             let limit = request.body().len() + 20;
             let layer = layer().with_body_limit(limit).with_bytes_in_flight(limit);
             let app = app(layer, &never);
@@ -292,7 +292,7 @@ impl Service<Request<VerifiedBody>> for NeverReady {
     }
 }
 
-/// Begins the request and goes on once it waits for something.
+/// Starts the request, and returns once it waits for something.
 async fn running(app: &Router, request: &SignedRequest) {
     let (app, request) = (app.clone(), request.clone());
     tokio::spawn(async move { send(&app, &request).await });

@@ -1,7 +1,7 @@
-//! What becomes of a delivery when the store errs, hangs, or answers late, at each of its verbs.
+//! A delivery whose store fails, hangs, or answers late, at each operation.
 //!
-//! Time is paused: what takes seconds here takes none. The second number in a test's times is slack for
-//! the pauses between two questions.
+//! Time is paused, so waits of seconds take no real time. The second number in a test's times is slack for the pauses
+//! between two calls.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ pub fn receiver(store: &ScriptedStore, handler: &Handler) -> (InProcess, Scrapes
     (InProcess::new(&layer, handler.clone()), layer)
 }
 
-/// The fault at the first `count` questions of a verb.
+/// The fault for the first `count` calls of a verb.
 pub fn first(
     count: usize,
     verb: Verb,
@@ -28,7 +28,7 @@ pub fn first(
     move |call| if call.verb == verb && call.nth < count { fault } else { Fault::None }
 }
 
-/// The fault at every question of a verb in the first `time` from now.
+/// The fault for every call of a verb during the first `time` from now.
 pub fn during(
     time: Duration,
     verb: Verb,
@@ -42,7 +42,7 @@ pub fn seconds(seconds: f64) -> Duration {
     Duration::from_secs_f64(seconds)
 }
 
-/// The statuses of a request, and of its replay under another id that begins after this time.
+/// The status of a request, and that of its replay under another id, which is sent `time` later.
 async fn statuses_with_a_replay_after(time: Duration, receiver: &InProcess) -> (u16, u16) {
     let request = genuine().sign();
     let replay = request.clone().with_header("x-scrapest-delivery-id", "another");
@@ -53,7 +53,7 @@ async fn statuses_with_a_replay_after(time: Duration, receiver: &InProcess) -> (
     tokio::join!(receiver.status(&request), late)
 }
 
-// At claim.
+// The claim.
 
 #[tokio::test(start_paused = true)]
 async fn a_claim_that_fails_is_asked_again_by_the_same_owner() {
@@ -64,7 +64,7 @@ async fn a_claim_that_fails_is_asked_again_by_the_same_owner() {
     assert_eq!(receiver.status(&genuine().sign()).await, 200);
     assert_eq!(handler.runs(), 1);
     let claims = store.calls_of(Verb::Claim);
-    assert_eq!(claims.len(), 5, "three that failed, and one for each key");
+    assert_eq!(claims.len(), 5, "three failures, and one claim per key");
     assert!(claims.iter().all(|claim| claim.owner == claims[0].owner));
     let times: Vec<_> = claims.iter().map(|claim| (claim.at - began).as_millis()).collect();
     assert!(times.windows(2).take(3).all(|pair| pair[1] - pair[0] >= 50), "with pauses: {times:?}");
@@ -128,8 +128,8 @@ async fn a_claim_whose_answer_was_lost_is_repeated_and_is_the_first_attempt() {
 
 #[tokio::test(start_paused = true)]
 async fn after_a_claim_of_unknown_fate_the_retry_does_not_wait_for_a_lease() {
-    // The first key is taken and the store says so, or not; the second is never reached, or taken in
-    // silence. The sender is told 503, and then the store is back.
+    // The first key is claimed, with or without an answer, and the second is either not claimed or claimed without an
+    // answer. The sender gets a 503. Then the store recovers.
     for fault in [Fault::Error, Fault::Hang, Fault::DoneThenError, Fault::DoneThenHang] {
         for healthy in [0, 1] {
             let end = Instant::now() + ANSWER_DEADLINE + seconds(0.1);
@@ -141,7 +141,7 @@ async fn after_a_claim_of_unknown_fate_the_retry_does_not_wait_for_a_lease() {
             let (receiver, layer) = receiver(&store, &handler);
             let request = genuine().sign();
             assert_eq!(receiver.status(&request).await, 503, "{fault:?} after {healthy}");
-            assert!(layer.drain(seconds(2.0)).await, "what was claimed is given back");
+            assert!(layer.drain(seconds(2.0)).await, "every claim is released");
             tokio::time::sleep_until(end).await;
             let began = Instant::now();
             assert_eq!(receiver.status(&request).await, 200, "{fault:?} after {healthy}");
@@ -153,7 +153,7 @@ async fn after_a_claim_of_unknown_fate_the_retry_does_not_wait_for_a_lease() {
 
 #[tokio::test(start_paused = true)]
 async fn a_claim_that_took_longer_than_its_lease_is_asked_again_before_the_handler_runs() {
-    // The first key's lease is over when the second key is answered, and another attempt has the first.
+    // When the second key is answered, the first key's lease has ended and another attempt has claimed that key.
     let store = ScriptedStore::new(|call| match call.nth {
         1 if call.verb == Verb::Claim => Fault::Slow(seconds(1.5)),
         _ => Fault::None,
@@ -170,7 +170,7 @@ async fn a_claim_that_took_longer_than_its_lease_is_asked_again_before_the_handl
 
 #[tokio::test(start_paused = true)]
 async fn a_claim_that_lost_its_tag_gives_back_the_id_that_it_may_hold() {
-    // The id is claimed without an answer, then the tag is not answered for, until its lease is over.
+    // The id is claimed without an answer. The claim of the tag then hangs until the lease of the id has ended.
     let store = ScriptedStore::new(|call| match (call.verb, call.nth) {
         (Verb::Claim, 1) => Fault::DoneThenHang,
         (Verb::Claim, 2) => Fault::Hang,
@@ -191,7 +191,7 @@ async fn a_claim_that_lost_its_tag_gives_back_the_id_that_it_may_hold() {
     assert!(store.calls_of(Verb::Release).iter().any(|call| call.key == id));
 }
 
-// What to do without it.
+// Deliveries without a claim.
 
 #[tokio::test(start_paused = true)]
 async fn a_delivery_can_be_processed_without_a_claim_if_so_configured() {
@@ -213,7 +213,7 @@ async fn a_delivery_can_be_processed_without_a_claim_if_so_configured() {
         assert_eq!(handler.runs(), 2, "without a store a duplicate runs too, as documented");
         sleep(seconds(30.0)).await;
         assert_eq!(receiver.status(&request).await, 200);
-        assert_eq!(handler.runs(), 2, "{fault:?}: the successes were recorded all the same");
+        assert_eq!(handler.runs(), 2, "{fault:?}: the successes were recorded anyway");
     }
 }
 
@@ -230,7 +230,7 @@ async fn a_failure_without_a_claim_lets_the_retry_run() {
     assert_eq!(handler.runs(), 2);
 }
 
-// At renewal.
+// The renewal.
 
 /// Runs for a minute and answers 200, or 503 as soon as its lease is lost.
 fn careful() -> Handler {
@@ -252,10 +252,10 @@ async fn a_handler_is_told_when_its_lease_is_surely_lost_and_not_before() {
         let handler = careful();
         let (receiver, layer) = receiver(&store, &handler);
         let began = Instant::now();
-        assert_eq!(receiver.status(&genuine().sign()).await, 503, "past the answer deadline");
+        assert_eq!(receiver.status(&genuine().sign()).await, 503, "at the answer deadline");
         assert!(layer.drain(seconds(60.0)).await);
         let took = began.elapsed();
-        assert!(took >= LEASE && took < LEASE + seconds(0.5), "{fault:?}: told after {took:?}");
+        assert!(took >= LEASE && took < LEASE + seconds(0.5), "{fault:?}: after {took:?}");
     }
 }
 
@@ -270,10 +270,10 @@ async fn a_few_renewals_that_fail_cost_nothing() {
         let request = genuine().sign();
         assert_eq!(receiver.status(&request).await, 503);
         sleep(seconds(20.0)).await;
-        assert_eq!(receiver.status(&request).await, 503, "it still runs and is still held");
+        assert_eq!(receiver.status(&request).await, 503, "it still runs and keeps its claim");
         assert!(layer.drain(seconds(60.0)).await);
         assert_eq!(receiver.status(&request).await, 200);
-        assert_eq!(handler.runs(), 1, "{fault:?}: it was never told to stop");
+        assert_eq!(handler.runs(), 1, "{fault:?}: its lease was never reported as lost");
     }
 }
 
@@ -288,9 +288,9 @@ async fn a_success_after_the_lease_was_lost_still_counts() {
     let request = genuine().sign();
     assert_eq!(receiver.status(&request).await, 503);
     sleep(seconds(15.0)).await;
-    assert_eq!(receiver.status(&request).await, 503, "takes over, and is slow as well");
+    assert_eq!(receiver.status(&request).await, 503, "the second run is slow as well");
     assert!(layer.drain(seconds(60.0)).await);
-    let [zombie, heir] = &handler.deliveries()[..] else { panic!("two runs") };
+    let [zombie, heir] = &handler.deliveries()[..] else { panic!("expected two runs") };
     assert!(zombie.is_lease_lost() && heir.fence() > zombie.fence());
     assert_eq!(zombie.key(), heir.key());
     assert_eq!(receiver.status(&request).await, 200);

@@ -1,4 +1,5 @@
-//! A store that panics has failed, and nothing else has; and what this process knows while its store does not.
+//! A store that panics counts as failed, and nothing else fails; and what this process knows while its store
+//! does not.
 
 use scrapest_webhook::RejectionKind;
 use support::scripted::{Fault, ScriptedStore, Verb};
@@ -57,7 +58,7 @@ async fn a_store_that_panics_at_a_settlement_is_told_again_in_the_background() {
 
 #[tokio::test(start_paused = true)]
 async fn a_success_that_waits_for_the_store_answers_duplicates_after_its_lease_has_ended() {
-    // The store cannot be told of anything until long after the lease, and forgets that it was held.
+    // The store is unavailable until long after the lease, and forgets that the key was claimed.
     let down = LEASE * 4;
     let of_renewals = during(down, Verb::Renew, Fault::Error);
     let of_successes = during(down, Verb::Complete, Fault::Error);

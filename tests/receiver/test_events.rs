@@ -1,4 +1,4 @@
-//! Test events: the button works twice with equal bytes, and a captured one is good for a few runs and no more.
+//! Test events: a sender can send two with equal bytes, and a captured one is limited to a few runs.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use support::in_process::{app, status};
 use support::{Framework, Handler, SECRET, badger_layer, nonce};
 use tokio::time::{advance, sleep};
 
-/// Each under an id of its own.
+/// Each with a new id.
 fn pressed() -> SignedRequest {
     let id = format!("test-{}", nonce());
     testing::scrapebadger(SECRET).with_body(r#"{"type":"test"}"#).with_delivery_id(id).sign()
@@ -100,7 +100,7 @@ async fn runs_that_go_on_at_one_time_count_too() {
     for one in crowd {
         statuses.push(one.await.unwrap());
     }
-    // The others are told to try again: one of those that ran may have failed, as one has.
+    // The others are answered to retry, because one of the runs may have failed, as here.
     assert_eq!((handler.runs(), handler.most_at_once()), (3, 3), "{statuses:?}");
     assert!(statuses.iter().all(|status| [200, 500, 503].contains(status)), "{statuses:?}");
 }

@@ -1,4 +1,5 @@
-//! An address that keeps failing authentication is held up; the sender never is once it was heard.
+//! An address that keeps failing authentication is throttled; a sender never is after its first genuine
+//! delivery.
 
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use tracing::Level;
 const A: &str = "192.0.2.1";
 const B: &str = "192.0.2.2";
 
-/// Three a minute: room for one more each 20 s.
+/// Three per minute: one more every 20 s.
 fn three() -> ScrapestWebhookLayer {
     layer().with_failed_auth_limit(3)
 }
@@ -29,7 +30,7 @@ async fn answer(peer: &str, app: &Router, request: &SignedRequest) -> u16 {
     send_from(peer, app, request).await.status().as_u16()
 }
 
-/// From there, until it is held up.
+/// Sends from there until it is throttled.
 async fn exhaust(peer: &str, app: &Router) {
     for _ in 0..3 {
         assert_eq!(answer(peer, app, &forged()).await, 401);
@@ -55,7 +56,7 @@ async fn an_address_that_keeps_failing_gets_429_and_its_body_is_not_read<F: Fram
         assert!((1..=20).contains(&wait), "{wait}");
     }
     assert!(handler.runs() == 0 && store.calls().is_empty());
-    // Another address has its own count, and the sender's is none.
+    // Another address has its own count, and the sender is not counted.
     assert_eq!(server.raw(&from(B, genuine().sign())).await.status, 200);
     for _ in 0..9 {
         assert_eq!(server.raw(&from(B, forged())).await.status, 401);
@@ -90,7 +91,7 @@ async fn after_the_wait_that_it_was_told_it_is_heard_once() {
         assert_eq!(answer(A, &app, &forged()).await, 401);
         assert_eq!(answer(A, &app, &forged()).await, 429);
     }
-    // In peace for a minute, it has all of them again.
+    // After a minute without failures, it has the whole budget again.
     tokio::time::sleep(Duration::from_secs(60)).await;
     exhaust(A, &app).await;
 }
@@ -135,7 +136,7 @@ async fn only_failures_of_authentication_count() {
         let encoded = request.clone().with_header("content-encoding", "gzip");
         assert_eq!(answer(A, &app, &encoded).await, 415);
     }
-    // But to have sent something late is no merit.
+    // A stale delivery does not make an address exempt.
     exhaust(A, &app).await;
 
     for _ in 0..9 {
@@ -211,7 +212,7 @@ async fn nobody_is_held_up_behind_a_proxy_nearby_that_the_settings_forgot() {
                 assert_eq!(answer(proxy, &app, &forged).await, 401, "{proxy}");
             }
         }
-        // Nor does the header help where it is not one of those.
+        // Without the header, the same address is throttled.
         exhaust(proxy, &app).await;
     }
     exhaust("203.0.113.1", &app).await;

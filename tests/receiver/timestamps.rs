@@ -1,4 +1,5 @@
-//! Timestamps that are none, in every place where one can stand: the 401, and never a panic.
+//! Values that are not timestamps, in every place where a timestamp is expected: each gets a 401, and none causes a
+//! panic.
 
 mod hostile;
 
@@ -11,7 +12,7 @@ use self::hostile::hostile_texts;
 
 const NOON: OffsetDateTime = datetime!(2026-03-04 12:00:00 UTC);
 
-/// Always at noon, with a store that can be looked into.
+/// Serves a layer whose clock always shows noon, with a store that the test can inspect.
 async fn serve<F: Framework, P: Provider>(
     layer: WebhookLayer<P>,
     store: &MemoryStore,
@@ -20,7 +21,7 @@ async fn serve<F: Framework, P: Provider>(
     F::serve(layer.with_store(store.clone()).with_clock(|| NOON.into()), handler.clone()).await
 }
 
-/// `{"timestamp": <value>, "detected_at": <value>}` and something new.
+/// `{"timestamp": <value>, "detected_at": <value>}` with a new number.
 fn body(value: &str) -> String {
     format!(r#"{{"type":"e","n":{},"timestamp":{value},"detected_at":{value}}}"#, nonce())
 }
@@ -30,7 +31,7 @@ async fn a_header_that_is_no_time_is_refused_signed_or_not<F: Framework>() {
     let server = serve::<F, _>(layer(), &store, &handler).await;
     let mut values: Vec<Vec<u8>> = hostile_texts()
         .into_iter()
-        // A header cannot carry them, and blanks around its value are not part of it.
+        // A header cannot contain an escape character, and blanks around its value are not part of it.
         .filter(|text| !text.contains('\u{1b}') && text.trim() == text)
         .map(String::into_bytes)
         .collect();
@@ -78,7 +79,7 @@ async fn a_field_that_is_no_time_is_refused<F: Framework>() {
         "1772625600E0".into(),
         "17726256e2".into(),
         "0.5".into(),
-        // Of two the first counts, or none.
+        // If a field occurs twice, the first one counts, or neither.
         format!("0,\"timestamp\":{good}"),
         format!("0,\"timest\\u0061mp\":{good}"),
         "0,\"timestamp\":null".into(),
@@ -92,7 +93,7 @@ async fn a_field_that_is_no_time_is_refused<F: Framework>() {
     ];
     for text in hostile_texts() {
         values.push(serde_json::Value::from(text.as_str()).to_string());
-        // And as a number, if it is one; what is no JSON at all is refused as well.
+        // Also without quotes, as a number if it is one. A value that makes the body invalid JSON is refused as well.
         values.push(text);
     }
     values.retain(|value| !value.trim().is_empty() && value != "null" && value.trim() != good);
@@ -112,7 +113,7 @@ async fn a_field_that_is_no_time_is_refused<F: Framework>() {
     }
 }
 
-/// Whatever its numbers and surrogates are.
+/// Accepts any numbers and surrogates.
 fn is_json(body: &[u8]) -> bool {
     serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok()
 }
@@ -175,7 +176,7 @@ async fn the_same_moment_may_be_written_in_many_ways<F: Framework>() {
             assert_eq!(handler.deliveries().pop().unwrap().timestamp(), Some(NOON), "{text}");
         }
     }
-    // Without leading zeros it is a number, and in any case a string.
+    // As a JSON number if it has no leading zeros, and always as a string.
     for value in numbers[..4]
         .iter()
         .map(|&number| number.to_owned())

@@ -1,4 +1,4 @@
-//! A sender that signs nothing, and sends a shared token.
+//! A sender that signs nothing and sends a shared token.
 
 use scrapest_webhook::{ScrapestWebhookLayer, Secrets, TokenIn, scrapest};
 use support::{Answer, Framework, Handler, PATH, Raw, Server, nonce};
@@ -73,7 +73,7 @@ async fn the_right_token_and_nothing_else_is_accepted<F: Framework>() {
         assert_eq!(answer == refused, !right, "{sent}: {answer:?}");
         assert_eq!(handler.runs() - before, usize::from(right), "{sent}");
     }
-    // A signature is no token.
+    // A signature is not a token.
     let signed = Raw::scrapest(body());
     assert_eq!(header.raw(&signed).await.without_date(), refused);
 }

@@ -1,5 +1,5 @@
-//! HTTP/1.1 as senders, proxies and attackers speak it: interim answers, connections that stay open,
-//! close by half or altogether, and framings that contradict themselves.
+//! HTTP/1.1 as spoken by senders, proxies and attackers: interim answers, connections that stay open,
+//! half-close or close, and contradictory framing.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use scrapest_webhook::testing::SignedRequest;
 use support::connection::{Connection, chunked_text, open_head, open_text};
 use support::{Framework, Handler, Server, eventually, genuine, layer};
 
-/// The headers of a request that wants to be asked for its body, and the body.
+/// The headers of a request with `Expect: 100-continue`, and its body.
 fn expecting(request: &SignedRequest) -> (Vec<u8>, &[u8]) {
     let mut head = open_head("POST", request.headers());
     let length = request.body().len();
@@ -65,7 +65,7 @@ async fn a_request_with_two_framings_is_refused_or_read_as_chunked_and_never_as_
     let (request, smuggled) = (genuine().sign(), genuine().sign());
     let chunked = chunked_text(&request, 64, true);
     let end = chunked.windows(4).position(|bytes| bytes == b"\r\n\r\n").unwrap() + 2;
-    // By its length the body ends early, and what follows reads as another request.
+    // By its length the body ends early, and the rest looks like another request.
     for length in [0, 4, 1_000_000_000] {
         let mut text = chunked[..end].to_vec();
         text.extend(format!("content-length: {length}\r\n").bytes());
@@ -90,8 +90,8 @@ async fn a_request_with_two_framings_is_refused_or_read_as_chunked_and_never_as_
     connection.write(&text).await;
     let first = connection.answer().await.map(|answer| answer.status);
     assert!(matches!(first, None | Some(400 | 401)), "{first:?}");
-    // A server that reads it as chunked reads the other as a request of its own, which it is to every chunked
-    // reader; that one is genuine. What must not happen is that it runs as part of the first.
+    // A server that reads it as chunked sees a second request, like every reader of chunked bodies, and that
+    // one is genuine. It must not run as part of the first.
     tokio::time::sleep(Duration::from_millis(100)).await;
     assert!(handler.deliveries()[before..].iter().all(|one| one.body() == smuggled.body()));
 }
@@ -121,7 +121,7 @@ async fn a_client_that_closes_by_half_at_once_has_its_delivery_run_by_then_or_by
         let mut connection = Connection::to(&server).await;
         connection.write(&open_text(&request)).await;
         connection.half_close().await;
-        // A framework may give up a request whose client has closed before its body was read.
+        // A framework may abandon a request whose client has closed before its body was read.
         let status = connection.answer().await.map(|answer| answer.status);
         assert!(matches!(status, None | Some(200)), "{status:?}");
         assert_eq!(server.send(&request).await.status, 200);
@@ -142,7 +142,7 @@ async fn a_client_that_goes_away_has_its_delivery_run_and_settled<F: Framework>(
     assert!(layer.drain(Duration::from_secs(5)).await);
 }
 
-/// A handler that takes long enough for a client to leave.
+/// A handler that takes long enough for a client to disconnect.
 fn slow() -> Handler {
     Handler::new(|_, _| async {
         tokio::time::sleep(Duration::from_millis(200)).await;
@@ -150,7 +150,7 @@ fn slow() -> Handler {
     })
 }
 
-/// One run comes to its end, and then the retry is a duplicate.
+/// Waits until one run has ended, and checks that the retry is a duplicate.
 async fn settled(server: &Server, request: &SignedRequest, handler: &Handler) {
     eventually("the handler has ended", || handler.ended() == 1).await;
     let retry = server.send(request).await;
@@ -179,7 +179,7 @@ async fn pipelined_deliveries_are_answered_in_their_order_each_on_its_own<F: Fra
 async fn a_connection_is_as_good_after_a_refusal_as_before_or_it_is_closed<F: Framework>() {
     let handler = Handler::ok();
     let server = F::serve(layer().with_body_limit(100_000), handler.clone()).await;
-    // What is not read of a refused body must not be taken for the next request.
+    // The unread part of a refused body must not be parsed as the next request.
     let smuggled = genuine().sign();
     let inner = open_text(&smuggled);
     let filled = |bytes: usize| [&*inner, &vec![b' '; bytes]].concat();

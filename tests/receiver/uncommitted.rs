@@ -7,9 +7,9 @@ use sqlx::SqlitePool;
 use support::in_process::{app, send};
 use support::{Folder, Handler, layer};
 
-/// The answer to it. Time must be paused, and is so again.
+/// Returns the answer. Time must be paused, and is paused again afterwards.
 pub async fn success(request: &SignedRequest) -> Response {
-    // The store has a thread of its own, on which time passes.
+    // The store uses a separate thread, for which time must pass.
     tokio::time::resume();
     let folder = Folder::new();
     let path = folder.file("deliveries.db");

@@ -1,4 +1,4 @@
-//! Duplicates that come while the delivery runs: who waits, for how long, and who goes on.
+//! Duplicates that arrive while the delivery runs: which of them wait, for how long, and which one takes over.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use support::{Framework, Handler, InProcess, client, eventually, genuine, layer}
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout};
 
-/// Waiters that one key, and one layer, has place for.
+/// The number of waiters that one key, and one layer, has room for.
 const PER_KEY: usize = 16;
 const IN_ALL: usize = 1_024;
 
@@ -51,7 +51,7 @@ async fn duplicates_wait_and_get_the_first_ones_success<F: Framework>() {
     let server = F::serve(layer(), handler.clone()).await;
     let request = genuine().sign();
     let first = client::begin(server.address, &client::text(&request)).await;
-    eventually("it runs", || handler.runs() == 1).await;
+    eventually("the handler runs", || handler.runs() == 1).await;
     let answers = join_all((0..PER_KEY).map(|_| server.send(&request))).await;
     assert!(answers.iter().all(|answer| answer.status == 200 && answer.body.is_empty()));
     assert_eq!((handler.runs(), handler.ended()), (1, 1));
@@ -87,16 +87,16 @@ async fn one_more_than_sixteen_waiters_is_answered_at_once<F: Framework>() {
             200
         }
     });
-    // Nobody's wait ends by the clock.
+    // No wait ends because of a deadline.
     let layer = layer().with_answer_deadline(millis(60_000)).with_run_limit(millis(600_000));
     let server = F::serve(layer, handler.clone()).await;
     let request = genuine().sign();
     let text = client::text(&request);
     let mut running = client::begin(server.address, &text).await;
-    eventually("it runs", || handler.runs() == 1).await;
+    eventually("the handler runs", || handler.runs() == 1).await;
     let mut requests: FuturesUnordered<_> =
         (0..PER_KEY + 3).map(|_| server.send(&request)).collect();
-    // Who is one too many is answered while the others wait.
+    // The surplus requests are answered while the others wait.
     for _ in 0..3 {
         let answer = requests.next().await.unwrap();
         assert_eq!(answer.status, 503);
@@ -110,7 +110,7 @@ async fn one_more_than_sixteen_waiters_is_answered_at_once<F: Framework>() {
         assert_eq!(answer.status, 200);
     }
     assert_eq!(client::read(&mut running).await.status, 200);
-    assert_eq!(other.await.status, 200, "another delivery is not concerned");
+    assert_eq!(other.await.status, 200, "another delivery is not affected");
     assert_eq!(handler.runs(), 2);
 }
 
@@ -135,7 +135,7 @@ async fn many_duplicates_over_sockets_run_once_each<F: Framework>() {
     assert_eq!((keys.len(), handler.runs()), (10, 10));
 }
 
-// Without a socket, and without waiting.
+// Tests without a socket, in paused time.
 
 #[tokio::test(start_paused = true)]
 async fn a_duplicate_of_a_run_that_does_not_end_is_a_503_at_the_answer_deadline() {
@@ -186,7 +186,7 @@ async fn no_more_than_1_024_wait_in_all_and_each_who_leaves_makes_room() {
     waiting.pop().unwrap().abort();
     sleep(millis(1)).await;
     let mut place_taken = Box::pin(receiver.ask(&requests[0]));
-    assert!(place_taken.as_mut().now_or_never().is_none(), "it waits");
+    assert!(place_taken.as_mut().now_or_never().is_none(), "the request waits");
     assert!(receiver.ask(&requests[0]).now_or_never().is_some(), "full again");
 
     assert_eq!(place_taken.await.0.status, 200);
@@ -218,8 +218,8 @@ async fn replays_of_one_delivery_under_many_ids_take_no_more_places_than_its_dup
 #[tokio::test(start_paused = true)]
 async fn waiters_keep_one_body_between_them() {
     let handler = handler(millis(3_000), 200);
-    // Room for the body that runs, the one that all waiters share, and one that is being read; an eighth is
-    // kept for small bodies.
+    // Room for the body of the run, the body that all waiters share, and one that is being read. An eighth is
+    // reserved for small bodies.
     let layer = layer().with_body_limit(100_000).with_bytes_in_flight(343_000);
     let receiver = InProcess::new(&layer, handler.clone());
     let time = time::OffsetDateTime::now_utc();
@@ -259,15 +259,15 @@ async fn a_waiter_asks_the_store_once_at_a_time_and_less_and_less_often() {
         .filter(|call| call.verb == Verb::Claim)
         .map(|call| u64::try_from((call.at - began).as_millis()).unwrap())
         .collect();
-    // 50, 100, 200, 400, 500 … and up to 1 ms each by the timer.
+    // 50, 100, 200, 400, 500, …, each up to 1 ms late because of the timer.
     assert!(times[1] < 55 && times[2] < 155 && times[3] < 360 && times[4] < 760, "{times:?}");
     assert!(times.len() < 12, "{times:?}");
     let others = asked.iter().filter(|call| matches!(call.verb, Verb::Release | Verb::Renew));
-    assert_eq!(others.count(), 0, "what was never held needs no release");
+    assert_eq!(others.count(), 0, "a key that was never claimed needs no release");
     running.await.unwrap();
 }
 
-/// The full number: all thousand of some four deliveries at one time, 200,000 in all.
+/// The full number: 200,000 requests, of which 4,000, all requests of four deliveries, are under way at once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_hundred_deliveries_a_thousand_times_at_once_run_once_each() {
     let handler = handler(millis(20), 200);

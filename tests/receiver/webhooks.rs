@@ -1,5 +1,5 @@
-//! Several webhooks behind one layer, on one route: each has its own secrets and its own deliveries, and
-//! one that is unknown is told from none of them.
+//! Several webhooks behind one layer, on one route: each has its own secrets and its own deliveries, and an unknown
+//! webhook gets the same answer as a wrong signature.
 
 mod log;
 
@@ -39,7 +39,7 @@ fn badger(webhooks: &Webhooks) -> ScrapeBadgerWebhookLayer {
     })
 }
 
-/// By the last segment of the path.
+/// Finds the webhook by the last segment of the path.
 fn by_path(webhooks: &Webhooks) -> ScrapestWebhookLayer {
     let webhooks = Arc::clone(webhooks);
     ScrapestWebhookLayer::for_webhooks(move |request| {
@@ -48,7 +48,7 @@ fn by_path(webhooks: &Webhooks) -> ScrapestWebhookLayer {
     })
 }
 
-/// Signed by one webhook, and said to be of another.
+/// A request that is signed by the webhook `by` and names the webhook `of`.
 fn said_to_be(of: &str, by: &str, delivery_id: &str) -> SignedRequest {
     let request = testing::scrapebadger_contract_2(secret(by)).with_delivery_id(delivery_id);
     request.sign().with_header("x-webhook-id", of)
@@ -63,8 +63,8 @@ async fn send_to(server: &Server, path: &str, request: &Raw) -> u16 {
     client::send(server.address, text.as_bytes()).await.status
 }
 
-/// One with a valid secret floods the store that they share: no other one loses a record, and so no request that
-/// was captured of another one runs again.
+/// A webhook with a valid secret floods the store that all webhooks share. The other webhooks lose no record, so none
+/// of their captured requests can run again.
 async fn a_flood_of_one_webhook_pushes_out_no_record_of_another<F: Framework>() {
     let (handler, store) = (Handler::ok(), MemoryStore::with_capacity(90.try_into().unwrap()));
     let all = webhooks(["quiet", "loud", "other"]);
@@ -84,8 +84,8 @@ async fn a_flood_of_one_webhook_pushes_out_no_record_of_another<F: Framework>() 
         let replay = Raw::from(request).replacing("x-scrapebadger-delivery-id", "another");
         assert_eq!(server.raw(&replay).await.status, 200);
     }
-    assert_eq!(handler.runs(), runs, "each is known");
-    // The one that floods has its share too: its last 30 deliveries.
+    assert_eq!(handler.runs(), runs, "each is a duplicate");
+    // The flooding webhook has its share too: its last 30 deliveries.
     for nth in 275..300 {
         assert_eq!(server.send(&from("loud", &format!("flood_{nth}"))).await.status, 200);
     }
@@ -102,7 +102,11 @@ async fn fifty_webhooks_share_one_route<F: Framework>() {
         for _ in 0..2 {
             assert_eq!(server.send(&from(id, "del_1")).await.status, 200);
         }
-        assert_eq!(handler.runs(), nth + 1, "one id under each webhook is a delivery of each");
+        assert_eq!(
+            handler.runs(),
+            nth + 1,
+            "the same id under another webhook is another delivery"
+        );
         assert_eq!(handler.deliveries()[nth].webhook_id(), Some(id.as_str()));
     }
     let keys: HashSet<_> = handler.deliveries().iter().map(|delivery| delivery.key()).collect();
@@ -122,23 +126,27 @@ async fn an_unknown_webhook_gets_the_answer_of_a_wrong_signature<F: Framework>()
         Raw::from(said_to_be("wh_3", "wh_1", "del_1")),
         Raw::from(said_to_be("WH_1", "wh_1", "del_1")),
         Raw::from(said_to_be("", "wh_1", "del_1")),
-        // The key of HMAC that stands for none.
+        // Signed with the empty key, which must not be accepted for an unknown webhook.
         Raw::from(testing::scrapebadger_contract_2("").sign().with_header("x-webhook-id", "wh_3")),
         bare(),
         bare().with("x-webhook-id", b"wh_1\xff"),
         bare().with("x-webhook-id", "wh_1, wh_2"),
         bare().with("x-webhook-id", "w".repeat(5_000)),
-        // The first counts.
+        // The first header counts.
         bare().with("x-webhook-id", "wh_2").with("x-webhook-id", "wh_1"),
     ] {
         answers.push(server.raw(&request).await.without_date());
     }
     assert_eq!(answers[0].status, 401);
     assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:#?}");
-    assert_eq!((handler.runs(), store.calls().len()), (0, 0), "and nothing was touched");
+    assert_eq!(
+        (handler.runs(), store.calls().len()),
+        (0, 0),
+        "no handler ran and the store was not used"
+    );
 
     assert_eq!(server.send(&good).await.status, 200);
-    // Known a moment later, without a restart; and forgotten again.
+    // A new webhook is known without a restart, and a removed one is unknown again.
     all.write().unwrap().insert("wh_3".into(), webhook("wh_3"));
     assert_eq!(server.send(&from("wh_3", "del_1")).await.status, 200);
     all.write().unwrap().remove("wh_1");
@@ -148,7 +156,7 @@ async fn an_unknown_webhook_gets_the_answer_of_a_wrong_signature<F: Framework>()
 
 async fn what_was_captured_of_one_webhook_is_of_no_use_under_another<F: Framework>() {
     let all = webhooks(["wh_1", "wh_2"]);
-    // Told by the path: what the header says of the webhook is then anyone's to change.
+    // The path names the webhook. The header is not signed, so anyone can change it.
     let handler = Handler::ok();
     let server = F::serve_on("/webhooks/{id}", by_path(&all), handler.clone()).await;
     let captured = Raw::from(testing::scrapest(secret("wh_1")).sign());
@@ -236,7 +244,7 @@ async fn a_webhook_id_in_the_body_finds_no_secret<F: Framework>() {
     assert_eq!(server.raw(&signed).await.status, 401);
     assert_eq!(server.raw(&signed.clone().with("x-hook", "wh_1")).await.status, 401);
     assert_eq!(server.raw(&signed.clone().with("x-scrapest-webhook-id", "wh_1")).await.status, 200);
-    // Whatever it turns out to be called.
+    // The name of the header is configurable.
     let named = Scrapest::default().with_webhook_id_header("X-Hook");
     let server = F::serve(by_id(&all).with_provider(named), handler.clone()).await;
     assert_eq!(server.raw(&signed.clone().with("x-scrapest-webhook-id", "wh_1")).await.status, 401);

@@ -1,4 +1,4 @@
-//! Users with no more rights than are documented, sentinels with and without a password, and a proxy that shards.
+//! Users with only the documented rights, sentinels with and without a password, and a proxy that shards.
 
 use scrapest_webhook::store::{Claims, DeliveryStore, Fence, Owner, RedisStore, Settlement};
 use support::claims::{KEEP, LEASE, acquire, random_key, recovers};
@@ -7,7 +7,7 @@ use support::{Axum, Framework, Handler, Proxy, genuine, layer};
 
 use crate::topologies::{cluster, until};
 
-/// As the documentation of the store says.
+/// The rights that the store's documentation names.
 const RIGHTS: &str = "~scrapest-webhook:* +evalsha +eval +get +set +del +pexpire +pttl +time +info";
 
 fn set_user(redis: &RedisServer, rights: &str) {
@@ -19,7 +19,7 @@ fn url(redis: &RedisServer) -> String {
     redis.url().replace("//", "//webhooks:canary_password@")
 }
 
-/// Each verb, over one key and over several. What is refused is logged by the server.
+/// Uses each verb, over one key and over several. The server logs the commands that it refuses.
 async fn use_all(store: &RedisStore, servers: &[&RedisServer]) {
     recovers(|| store.ready()).await;
     for _ in 0..20 {
@@ -33,7 +33,7 @@ async fn use_all(store: &RedisStore, servers: &[&RedisServer]) {
         assert!(matches!(found, Claims::InProgress { place: 0, .. }), "{found:?}");
         store.renew_all(&keys, owner, LEASE).await.unwrap();
         store.settle_all(&keys, owner, Settlement::Release).await.unwrap();
-        // The second key is taken: the first is given back.
+        // The second key is taken, so the first one is released.
         let (holder, _) = acquire(store, keys[1].0).await;
         let found = store.claim_all(&mut keys, owner, LEASE, KEEP).await.unwrap();
         assert!(matches!(found, Claims::InProgress { place: 1, .. }), "{found:?}");
@@ -111,7 +111,7 @@ async fn a_proxy_that_shards_and_says_that_it_stands_alone_is_taken_at_its_deeds
     redis.ask(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]).unwrap();
     until(&redis, &["CLUSTER", "INFO"], "cluster_state:ok").await;
     let proxy = Proxy::start(redis.port).await;
-    // Of the same length.
+    // The replacement has the same length.
     proxy.change_replies(|bytes| {
         let text = String::from_utf8_lossy(bytes);
         let text = text.replace("redis_mode:cluster", "redis_mode:standalone");
@@ -128,5 +128,5 @@ async fn a_proxy_that_shards_and_says_that_it_stands_alone_is_taken_at_its_deeds
     }
     let refused: String =
         redis::from_redis_value(redis.ask(&["INFO", "errorstats"]).unwrap()).unwrap();
-    assert!(refused.contains("CROSSSLOT"), "it was never asked for two keys at once: {refused}");
+    assert!(refused.contains("CROSSSLOT"), "the proxy was never sent two keys at once: {refused}");
 }

@@ -1,4 +1,4 @@
-//! What the network and the server do to a receiver: nothing is lost, nothing runs twice.
+//! Faults of the network and the server lose no delivery, and run none twice.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use support::servers::redis::{DURABLE, FORGETFUL, RedisServer};
 use support::{Axum, Framework, Handler, Server, genuine, layer};
 use tokio::time::sleep;
 
-/// What is left for the store to be found again once its server is there.
+/// How long the store may take to reconnect once its server runs again.
 const RECOVERY: Duration = Duration::from_secs(20);
 
 fn layer_on(url: &str) -> ScrapestWebhookLayer {
@@ -23,7 +23,7 @@ pub async fn receiver(url: &str, handler: &Handler) -> Server {
     Axum::serve(layer_on(url), handler.clone()).await
 }
 
-/// Sends until it is taken. How soon that is, is measured by `faults f8`.
+/// Sends until the answer is 200. `faults f8` measures how soon that is.
 pub async fn taken_soon(server: &Server, request: &SignedRequest) {
     let began = Instant::now();
     loop {
@@ -32,7 +32,7 @@ pub async fn taken_soon(server: &Server, request: &SignedRequest) {
             break;
         }
         assert_eq!(status, 503);
-        assert!(began.elapsed() < RECOVERY, "never taken");
+        assert!(began.elapsed() < RECOVERY, "never accepted");
     }
 }
 
@@ -58,7 +58,7 @@ async fn a_server_killed_before_the_claim_costs_a_503_and_the_retry_runs_once() 
     let Some(mut redis) = RedisServer::start(FORGETFUL) else { return };
     let (handler, request) = (Handler::ok(), genuine().sign());
     let server = receiver(&redis.url(), &handler).await;
-    assert_eq!(server.send(&genuine().sign()).await.status, 200, "it was there");
+    assert_eq!(server.send(&genuine().sign()).await.status, 200, "the store is reachable");
     redis.kill();
     assert_eq!(server.send(&request).await.status, 503);
     assert_eq!(handler.runs(), 1, "nothing runs without a claim");
@@ -86,17 +86,17 @@ async fn a_server_killed_between_claim_and_completion_loses_no_success() {
         let (handler, request) = (killer(&redis), genuine().sign());
         let url = redis.lock().unwrap().url();
         let server = receiver(&url, &handler).await;
-        assert_eq!(server.send(&request).await.status, 200, "the handler's answer stands");
+        assert_eq!(server.send(&request).await.status, 200, "the handler's answer is sent");
         redis.lock().unwrap().run();
-        // The completion arrives by itself.
+        // The completion is retried in the background.
         let (began, name) = (Instant::now(), "scrapest-webhook:*");
         let completed = || redis.lock().unwrap().ask(&["EVAL", COUNT_COMPLETED, "0", name]);
         while completed().unwrap() != redis::Value::Int(2) {
-            assert!(began.elapsed() < RECOVERY, "not recorded, by one that {what}");
+            assert!(began.elapsed() < RECOVERY, "not recorded, by a server that {what}");
             sleep(Duration::from_millis(20)).await;
         }
         assert_eq!(server.send(&request).await.status, 200);
-        assert_eq!(handler.runs(), 1, "no second run, by one that {what}");
+        assert_eq!(handler.runs(), 1, "no second run, by a server that {what}");
     }
 }
 
@@ -113,7 +113,7 @@ async fn a_server_killed_during_the_completion_loses_no_success() {
     let handler = {
         let (redis, proxy) = (Arc::clone(&redis), Arc::clone(&proxy));
         Handler::new(move |_, _| {
-            // The first record is written, nobody hears of it, and then the server is gone.
+            // The first record is written, its reply is lost, and then the server stops.
             proxy.swallow_replies(true);
             let redis = Arc::clone(&redis);
             tokio::spawn(async move {
@@ -144,7 +144,7 @@ async fn a_server_that_is_back_empty_forgets_but_takes_what_comes() {
     taken_soon(&server, &genuine().sign()).await;
     assert_eq!(handler.runs(), 2);
     let fences: Vec<_> = handler.deliveries().iter().map(|delivery| delivery.fence()).collect();
-    // What was forgotten may run again, and then under a larger fence.
+    // A forgotten delivery may run again, and then has a larger fence.
     taken_soon(&server, &request).await;
     assert_eq!(handler.runs(), 3);
     assert!(handler.deliveries()[2].fence() > fences[0]);
@@ -156,14 +156,14 @@ async fn answers_that_are_600_ms_late_are_503s_and_the_retry_runs_once() {
     let proxy = Proxy::start(redis.port).await;
     let (handler, request) = (Handler::ok(), genuine().sign());
     let server = receiver(&format!("redis://127.0.0.1:{}", proxy.port), &handler).await;
-    assert_eq!(server.send(&genuine().sign()).await.status, 200, "it was quick");
+    assert_eq!(server.send(&genuine().sign()).await.status, 200, "the store is reachable");
     proxy.delay_replies(Duration::from_millis(600));
     for _ in 0..3 {
         let began = Instant::now();
         assert_eq!(server.send(&request).await.status, 503);
         assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
     }
-    assert_eq!(handler.runs(), 1, "a claim that nobody heard of is no leave to run");
+    assert_eq!(handler.runs(), 1, "no handler runs on a claim whose reply was lost");
     proxy.delay_replies(Duration::ZERO);
     taken_soon(&server, &request).await;
     assert_eq!(server.send(&request).await.status, 200, "a duplicate");
@@ -219,11 +219,11 @@ async fn a_server_that_evicts_is_taken_as_one_that_forgot() {
     };
     let (first, _) = claim().await;
     redis.ask(&["CONFIG", "SET", "maxmemory-policy", "allkeys-random"]).unwrap();
-    // Below what an empty server takes: everything goes, and goes on going.
+    // Below what an empty server uses, so the server evicts every key at once.
     redis.ask(&["CONFIG", "SET", "maxmemory", "1"]).unwrap();
     _ = redis.ask(&["SET", "push", "it out"]);
     redis.ask(&["CONFIG", "SET", "maxmemory", "0"]).unwrap();
-    // Fences are times in milliseconds where nothing is remembered.
+    // Without a record, the fence is a time in milliseconds.
     sleep(Duration::from_millis(2)).await;
     let (second, attempt) = claim().await;
     assert!(second > first, "{second} after {first}");

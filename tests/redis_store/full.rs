@@ -1,4 +1,4 @@
-//! A server that is full.
+//! A Redis server that is full.
 
 use scrapest_webhook::store::{Claim, DeliveryStore, RedisStore, Settled};
 use support::claims::{KEEP, LEASE, acquire, claim, random_key};
@@ -18,7 +18,7 @@ async fn a_full_server_refuses_and_forgets_nothing() {
     let error = store.ready().await.unwrap_err().to_string();
     assert!(error.contains("OOM"), "{error}");
     assert_eq!(server.send(&late).await.status, 503);
-    assert_eq!(server.send(&known).await.status, 200, "it is still known");
+    assert_eq!(server.send(&known).await.status, 200, "the delivery is still known");
     assert_eq!(handler.runs(), 1);
     redis.ask(&["CONFIG", "SET", "maxmemory", "0"]).unwrap();
     taken_soon(&server, &late).await;
@@ -37,12 +37,15 @@ async fn a_full_server_takes_completions_renewals_and_releases() {
         held.push(acquire(&store, key).await);
     }
     redis.ask(&["CONFIG", "SET", "maxmemory", "1"]).unwrap();
-    assert!(store.claim(&random_key(), held[0].0, LEASE, KEEP).await.is_err(), "it is full");
+    assert!(
+        store.claim(&random_key(), held[0].0, LEASE, KEEP).await.is_err(),
+        "the server is full"
+    );
     assert_eq!(store.renew(&renewed, held[0].0, LEASE * 4).await.unwrap(), Settled::Done);
     let (owner, fence) = held[1];
     assert_eq!(store.complete(&completed, owner, fence, KEEP).await.unwrap(), Settled::Done);
     assert_eq!(store.release(&released, held[2].0).await.unwrap(), Settled::Done);
-    // A success of one that is not the holder, and one of a key that is not there.
+    // A success of an attempt that lost its key, and a success for an absent key.
     assert_eq!(store.complete(&taken_over, owner, fence, KEEP).await.unwrap(), Settled::Lost);
     let absent = random_key();
     assert_eq!(store.complete(&absent, owner, fence, KEEP).await.unwrap(), Settled::Lost);

@@ -1,4 +1,4 @@
-//! What the log says of a Redis store.
+//! The log lines about a Redis store.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -34,7 +34,7 @@ async fn an_outage_is_two_lines_and_a_forgetful_policy_one_and_no_line_has_the_p
     redis.run();
     redis.ask(&["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"]).unwrap();
     redis.ask(&["ACL", "SETUSER", "default", "resetpass", ">canary-4711"]).unwrap();
-    // It counts as back once it has answered for a second.
+    // The store counts as recovered after it has answered for a second.
     let text = || String::from_utf8(log.lock().unwrap().clone()).unwrap();
     let began = Instant::now();
     while !text().contains("delivery store answers again") {

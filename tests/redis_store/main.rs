@@ -13,7 +13,7 @@ use scrapest_webhook::store::{AnyStore, RedisStore};
 use support::servers::redis::{FORGETFUL, RedisServer};
 use support::workers;
 
-/// The contract, against one server for all of its clauses.
+/// Runs the contract against one server for all clauses.
 mod contract {
     use std::sync::OnceLock;
 
@@ -24,7 +24,7 @@ mod contract {
     fn store() -> Option<RedisStore> {
         static SERVER: OnceLock<Option<RedisServer>> = OnceLock::new();
         let server = SERVER.get_or_init(|| RedisServer::start(FORGETFUL)).as_ref()?;
-        // A connection for each clause: two receivers on one store are one receiver.
+        // Each clause has its own connection, because receivers on one store must act as one.
         Some(RedisStore::new(&server.url()).unwrap())
     }
 

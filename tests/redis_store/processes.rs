@@ -1,4 +1,4 @@
-//! Two receivers on one store are one receiver, also when either is killed in mid-run.
+//! Two receivers on one store act as one receiver, also when either is killed during a run.
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -19,7 +19,7 @@ use tokio::time::sleep;
 const LEASE: Duration = Duration::from_secs(1);
 const RUN: Duration = Duration::from_millis(40);
 
-/// A receiver in a process of its own: this test binary once more.
+/// A receiver in its own process, which runs this test binary again.
 struct Receiver {
     process: Child,
     address: SocketAddr,
@@ -51,7 +51,7 @@ impl Drop for Receiver {
     }
 }
 
-/// The other end of [`Receiver::start`]; of no interest as a test.
+/// The process that [`Receiver::start`] starts. Run as a test, it does nothing.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn serves_when_it_is_told_to() {
     let Ok(url) = std::env::var("RECEIVER_REDIS") else { return };
@@ -65,7 +65,7 @@ async fn serves_when_it_is_told_to() {
                 let (process, now) = (std::process::id(), micros());
                 let line =
                     format!("{what} {} {} {process} {now}\n", delivery.key(), delivery.fence());
-                // One write, so that lines do not mix.
+                // One write, so that lines of several processes do not mix.
                 (&*effects).write_all(line.as_bytes()).unwrap();
                 sleep(pause).await;
             }
@@ -75,12 +75,12 @@ async fn serves_when_it_is_told_to() {
     let store = RedisStore::new(&url).unwrap();
     let server = Axum::serve(layer().with_store(store).with_lease(LEASE), handler).await;
     println!("serves at {}", server.address);
-    // Until the process that started this one is gone.
+    // Runs until the process that started it has ended.
     let gone = || std::io::stdin().read_to_end(&mut Vec::new());
     tokio::task::spawn_blocking(gone).await.unwrap().unwrap();
 }
 
-/// What a handler did, as it wrote it down.
+/// A handler's run, as the handler recorded it.
 #[derive(Debug)]
 struct Run {
     begin: u64,
@@ -115,7 +115,7 @@ fn effects_file(redis: &RedisServer) -> PathBuf {
     path
 }
 
-/// The status, if the receiver lived to give one.
+/// Returns the status, if the receiver lived long enough to answer.
 async fn try_send(address: SocketAddr, request: &SignedRequest) -> Option<u16> {
     let mut stream = TcpStream::connect(address).await.ok()?;
     stream.write_all(&client::text(request)).await.ok()?;
@@ -159,7 +159,7 @@ async fn killing_either_of_two_receivers_loses_nothing_and_runs_nothing_under_a_
         .map(|place| Mutex::new(place.lock().unwrap().as_ref().unwrap().address));
     let addresses = Arc::new(addresses);
 
-    // Senders that send again until they hear a success, each time to the other receiver.
+    // Senders that retry until they get a success, each time at the other receiver.
     let senders: Vec<_> = (0..16)
         .map(|sender| {
             let addresses = Arc::clone(&addresses);
@@ -172,7 +172,7 @@ async fn killing_either_of_two_receivers_loses_nothing_and_runs_nothing_under_a_
                         if try_send(address, &request).await == Some(200) {
                             break;
                         }
-                        assert!(began.elapsed() < Duration::from_secs(30), "never taken");
+                        assert!(began.elapsed() < Duration::from_secs(30), "never accepted");
                         sleep(Duration::from_millis(50)).await;
                     }
                     acknowledged.push((request, micros()));
@@ -207,18 +207,21 @@ async fn killing_either_of_two_receivers_loses_nothing_and_runs_nothing_under_a_
     assert_eq!(runs.len(), acknowledged.len(), "nothing is lost");
     let mut cut = 0;
     for runs in runs.values() {
-        assert!(runs.iter().any(|run| run.end.is_some()), "an effect for what was acknowledged");
+        assert!(
+            runs.iter().any(|run| run.end.is_some()),
+            "every acknowledged delivery has an effect"
+        );
         for pair in runs.windows(2) {
             let [earlier, later] = pair else { unreachable!() };
             cut += 1;
             assert!(killed.contains(&earlier.process), "only a kill is a reason to run again");
             assert!(later.fence > earlier.fence, "{runs:?}");
-            // The lease began at the claim, a little before the handler did.
+            // The lease began at the claim, slightly before the handler.
             let slack = Duration::from_millis(300);
             let apart = Duration::from_micros(later.begin - earlier.begin);
-            assert!(apart + slack >= LEASE, "ran under another's lease: {runs:?}");
+            assert!(apart + slack >= LEASE, "ran during another attempt's lease: {runs:?}");
         }
     }
     println!("{} deliveries, {} kills, {cut} cut short and run again", runs.len(), killed.len());
-    assert!(cut > 0, "no kill hit a run: the test has shown nothing");
+    assert!(cut > 0, "no kill hit a run, so the test proves nothing");
 }

@@ -1,4 +1,4 @@
-//! What is under the keys: ours is readable, foreign values are left alone.
+//! The values under the keys: ours are readable, and foreign values are not changed.
 
 use std::time::Duration;
 
@@ -91,7 +91,7 @@ async fn the_server_drops_a_record_at_the_later_of_its_retention_and_its_lease()
     near(KEEP);
     store.complete(&key, owner, Fence::new(1), long).await.unwrap();
     near(long);
-    // The longer promise counts.
+    // The longer retention counts.
     store.complete(&key, owner, Fence::new(1), KEEP).await.unwrap();
     near(long);
 }

@@ -1,4 +1,4 @@
-//! Both keys of a delivery are one question, where the server stands alone; and what one step then means.
+//! On a standalone server, both keys of a delivery take one round trip.
 
 use std::time::{Duration, Instant};
 
@@ -13,24 +13,27 @@ async fn receiver(store: RedisStore, handler: &Handler) -> Server {
     Axum::serve(layer().with_store(store), handler.clone()).await
 }
 
-/// A receiver whose store has heard from the server that it stands alone.
+/// A receiver whose store has learned that its server is standalone.
 async fn warmed_up(redis: &RedisServer, handler: &Handler) -> Server {
     let server = receiver(RedisStore::new(&redis.url()).unwrap(), handler).await;
     let began = Instant::now();
     while last_delivery(redis, &server).await > 2 {
-        assert!(began.elapsed() < Duration::from_secs(10), "it has not asked, or not heard");
+        assert!(
+            began.elapsed() < Duration::from_secs(10),
+            "the store has not learned the server's mode"
+        );
     }
     server
 }
 
-/// How many scripts one delivery takes.
+/// Returns how many scripts one delivery runs.
 async fn last_delivery(redis: &RedisServer, server: &Server) -> usize {
     let before = scripts(redis);
     assert_eq!(server.send(&genuine().sign()).await.status, 200);
     scripts(redis) - before
 }
 
-/// How many scripts the server has run, not counting those that it did not know by their name.
+/// Returns how many scripts the server has run, without calls that failed because it did not know the script.
 fn scripts(redis: &RedisServer) -> usize {
     let stats: String =
         redis::from_redis_value(redis.ask(&["INFO", "commandstats"]).unwrap()).unwrap();
@@ -93,15 +96,15 @@ async fn a_replay_and_a_refreshed_duplicate_leave_nothing_behind() {
     let refreshed = genuine().with_delivery_id("the-first").with_kind("user.updated").sign();
     assert_eq!(server.send(&refreshed).await.status, 200);
     assert_eq!(handler.runs(), runs);
-    assert_eq!(scripts(&redis) - before, 2, "there was nothing to give back");
+    assert_eq!(scripts(&redis) - before, 2, "there was nothing to release");
     assert_eq!(records(&redis), kept);
 
     let genuine = genuine().with_delivery_id("yet-to-come").sign();
     assert_eq!(server.send(&genuine).await.status, 200);
-    assert_eq!(handler.runs(), runs + 1, "the id that the replay named was not used up");
+    assert_eq!(handler.runs(), runs + 1, "the id that the replay named is still free");
 }
 
-/// The kinds differ in what Redis says of them: a text is read, anything else is an error of `GET`.
+/// A foreign string can be read; for a value of another type, `GET` returns an error.
 #[tokio::test]
 async fn a_foreign_value_under_one_key_keeps_no_success_from_the_other() {
     let Some(redis) = RedisServer::start(FORGETFUL) else { return };
@@ -116,13 +119,13 @@ async fn a_foreign_value_under_one_key_keeps_no_success_from_the_other() {
             let (request, runs) = (genuine().with_delivery_id("one").sign(), first.runs());
             assert_eq!(other.send(&request).await.status, 200);
             let again = match vandalized {
-                // The same bytes under another id, and another body under the same.
+                // The same bytes under another id, and other bytes under the same id.
                 Vandalized::Main => request.with_header("x-scrapest-delivery-id", "another"),
                 Vandalized::Guard => {
                     genuine().with_delivery_id("one").with_kind("user.updated").sign()
                 }
             };
-            assert_eq!(server.send(&again).await.status, 200, "a duplicate of what was done");
+            assert_eq!(server.send(&again).await.status, 200, "a duplicate of the success");
             assert_eq!(first.runs(), runs, "{command} under one key keeps the other incomplete");
         }
     }
@@ -134,7 +137,7 @@ enum Vandalized {
     Guard,
 }
 
-/// A handler that puts something foreign in the place of one of its delivery's records.
+/// A handler that replaces one of its delivery's records by a foreign value.
 fn vandal(url: String, command: &'static str, vandalized: Vandalized) -> Handler {
     Handler::new(move |delivery, _| {
         let main = format!("scrapest-webhook:{}", delivery.key());
@@ -164,7 +167,7 @@ async fn a_claim_that_finds_only_the_second_key_taken_gives_the_first_back() {
     for _ in 0..3 {
         assert_eq!(server.send(&genuine().sign()).await.status, 200);
     }
-    // The first attempt fails: its id is known, with the attempt; other bytes are new.
+    // The first attempt fails. Its id is then known with that attempt, and other bytes are new.
     assert_eq!(server.send(&genuine().with_delivery_id("one").sign()).await.status, 500);
     let refreshed = genuine().with_delivery_id("one").with_kind("user.updated").sign();
     assert_eq!(server.send(&refreshed).await.status, 200);
@@ -181,7 +184,7 @@ async fn in_a_cluster_each_key_is_asked_for_where_it_is() {
     let handler = Handler::ok();
     let store = RedisStore::cluster([&*nodes[0].url()]).unwrap();
     let server = receiver(store, &handler).await;
-    // By more of them than could be on one node by chance.
+    // So many deliveries that not all of them are on one node by chance.
     for _ in 0..20 {
         let request = genuine().sign();
         for _ in 0..2 {

@@ -1,4 +1,4 @@
-//! A primary that sentinels name, and a cluster.
+//! A primary that is found through sentinels, and a cluster.
 
 use std::time::{Duration, Instant};
 
@@ -30,7 +30,7 @@ async fn settle(store: &RedisStore, key: &Key) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// How far a server is in the stream of writes.
+/// Returns a server's position in the replication stream.
 fn offset(server: &RedisServer) -> u64 {
     let info: String =
         redis::from_redis_value(server.ask(&["INFO", "replication"]).unwrap()).unwrap();
@@ -55,13 +55,13 @@ async fn after_a_failover_the_new_primary_is_found() {
     sentinel.run();
     until(&sentinel, &["SENTINEL", "REPLICAS", "mine"], &replica.port.to_string()).await;
 
-    // One sentinel that is not there must not be in the way of one that is.
+    // A sentinel that is unreachable must not prevent the use of another one.
     let absent = format!("redis://127.0.0.1:{}", free_port());
     let store = RedisStore::sentinel([&*absent, &sentinel.url()], "mine").unwrap();
     let key = Key::from_bytes([7; 32]);
     settle(&store, &key).await.unwrap();
-    // What the replica does not have yet is lost with the primary: `WAIT` would not tell, because it waits
-    // for the writes of its own connection only.
+    // Writes that the replica does not have yet are lost with the primary. `WAIT` cannot tell, because it covers only
+    // the writes of its own connection.
     let written = offset(&primary);
     while offset(&replica) < written {
         sleep(Duration::from_millis(10)).await;
@@ -87,7 +87,7 @@ async fn a_primary_that_was_demoted_is_left() {
     let Some(primary) = RedisServer::start(FORGETFUL) else { return };
     let store = RedisStore::new(&primary.url()).unwrap();
     store.ready().await.unwrap();
-    // The id of the store's connection, which is the one that runs scripts.
+    // The id of the store's connection: the one that runs scripts.
     let connection = || {
         let clients: String =
             redis::from_redis_value(primary.ask(&["CLIENT", "LIST"]).unwrap()).unwrap();
@@ -95,14 +95,18 @@ async fn a_primary_that_was_demoted_is_left() {
         store.split(' ').next().unwrap().to_owned()
     };
     let before = connection();
-    // While the record of the last probe is there, which is 1 ms, the next one does not write.
+    // While the record of the last probe exists, which is 1 ms, the next probe does not write.
     sleep(Duration::from_millis(5)).await;
     primary.ask(&["REPLICAOF", "127.0.0.1", &free_port().to_string()]).unwrap();
     let error = store.ready().await.unwrap_err().to_string();
     assert!(error.to_lowercase().contains("read only"), "{error}");
     primary.ask(&["REPLICAOF", "NO", "ONE"]).unwrap();
     store.ready().await.unwrap();
-    assert_ne!(connection(), before, "whose address it was may by now be that of another server");
+    assert_ne!(
+        connection(),
+        before,
+        "the address may now belong to another server, so the connection is closed"
+    );
 }
 
 /// Two nodes with half of the slots each.
@@ -131,7 +135,7 @@ pub async fn cluster() -> Option<Vec<RedisServer>> {
 #[tokio::test]
 async fn a_cluster_is_one_store_also_when_a_node_was_away() {
     let Some(mut nodes) = cluster().await else { return };
-    // One node is enough to find the others by.
+    // The store finds the other nodes through one of them.
     let store = RedisStore::cluster([&*nodes[0].url()]).unwrap();
     let keys: Vec<_> = (0..50).map(|key| Key::from_bytes([key; 32])).collect();
     for key in &keys {

@@ -1,4 +1,4 @@
-//! Every operation once, and the keys and addresses that no call is made with.
+//! Each operation once, and the keys and addresses that the client refuses to use.
 
 mod failures;
 
@@ -187,7 +187,7 @@ async fn the_senders_clock_is_read_from_its_answers() {
     let client = client(&mock);
     assert_eq!(client.clock_difference(), None);
     client.monitor("mon-1").await.unwrap();
-    // The same machine; a busy one may be a little late.
+    // The client and the stand-in run on one machine; a busy one may answer late.
     let difference = client.clock_difference().unwrap();
     assert!((-60..=1).contains(&difference), "{difference}");
 }

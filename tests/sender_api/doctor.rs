@@ -1,4 +1,4 @@
-//! `doctor`, as a process: each finding of the sender's account, and of the receiver's own store.
+//! `doctor` as a process: its findings about the sender's account and about the receiver's own store.
 
 use scrapest_webhook::scrapebadger::api::{ApiKey, Client};
 use scrapest_webhook::store::SqliteStore;
@@ -20,7 +20,7 @@ async fn doctor_finds_nothing_where_all_is_well() {
     {
         let mut site = mock.site();
         site.add_tweet("mon-1", "1", 3_600, "webhook_delivered");
-        // Yesterday's failure is another day's.
+        // A failure of an earlier day is not reported.
         site.add_tweet("mon-1", "0", 3 * 86_400, "webhook_failed");
         site.log.reverse();
         site.monitors[0]["webhook_url"] = json!("https://example.com/w");
@@ -84,12 +84,12 @@ async fn a_sender_that_cannot_be_asked_is_an_error_that_says_what_to_do() {
     assert!(err.contains("look at the monitor: status 404: not found in this account"), "{err}");
 }
 
-/// A monitor with nothing to complain of, and a log of this many tweets, of which the receiver has handled these.
+/// A monitor without problems, and a log of `tweets` entries, of which the receiver has handled the first `handled`.
 async fn with_log(path: &std::path::Path, tweets: u32, handled: u32) -> Mock {
     let mock = with_monitor().await;
     mock.site().monitors[0]["webhook_url"] = json!("https://example.com/w");
     mock.site().monitors[0]["webhook_secret_set"] = json!(true);
-    // A pass handles what the log has by then.
+    // A pass handles the tweets that are in the log at that time.
     for number in 0..handled {
         mock.site().add_tweet("mon-1", &number.to_string(), 100, "webhook_delivered");
     }
@@ -135,7 +135,7 @@ async fn doctor_says_what_was_seen_here_and_what_to_do_about_the_rest() {
         let mock = with_log(&path, tweets, handled).await;
         let store = format!("sqlite:{}", path.display());
         let words = ["doctor", "--monitor", "mon-1", "--store", &store];
-        // Looking twice changes nothing: what was claimed was given back.
+        // A second check has the same result, because the first one released its claims.
         for _ in 0..2 {
             let (status, out, err) = run(&mock, &words).await;
             assert_eq!(status, Some(code), "{out}{err}");

@@ -1,4 +1,5 @@
-//! A receiver that is killed while deliveries arrive, of which a random share is never sent: a pass finds the rest.
+//! A receiver is killed while deliveries arrive, and a random share of them is never sent: a pass finds the missing
+//! ones.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -18,12 +19,12 @@ use crate::passes::{Service, kill, pass, tweets};
 use crate::process::run;
 
 const SECRET: &str = "whsec_0123456789abcdef01234567";
-/// How many deliveries are under way at once.
+/// The number of deliveries under way at once.
 const LANES: usize = 4;
-/// Which share of the deliveries is never sent.
+/// The share of the deliveries that is never sent.
 const DROPPED: f64 = 0.2;
 
-/// `listen` at this address, once it listens.
+/// Starts `listen` at this address, and returns once it listens.
 fn listen(address: &str, store: &str, url: &str) -> Child {
     let mut receiver = Command::new(env!("CARGO_BIN_EXE_scrapest-webhook"))
         .args(["listen", "--sender", "scrapebadger", "--listen", address, "--path", "/w"])
@@ -38,12 +39,12 @@ fn listen(address: &str, store: &str, url: &str) -> Child {
     let mut first = String::new();
     lines.read_line(&mut first).unwrap();
     assert!(first.starts_with("listening on "), "{first}");
-    // What else it prints must not fill the pipe.
+    // The rest of its output must not fill the pipe.
     std::thread::spawn(move || std::io::copy(&mut lines, &mut std::io::sink()));
     receiver
 }
 
-/// What a sender has to deliver, and whether the receiver is there.
+/// The sender: what it has to deliver, and whether the receiver is up.
 struct Sender {
     mock: Mock,
     address: String,
@@ -54,7 +55,8 @@ struct Sender {
 }
 
 impl Sender {
-    /// Each delivery once, and its outcome into the log. One that fails waits for the receiver before the next.
+    /// Sends each delivery once, and writes its outcome to the log. After a failure, waits until the receiver is up
+    /// again.
     async fn deliver(self: Arc<Self>) {
         let mut is_up = self.is_up.clone();
         loop {
@@ -107,7 +109,7 @@ async fn what_a_killed_receiver_missed_is_found_and_nothing_runs_twice() {
     let sender = Arc::new(Sender {
         mock: mock.clone(),
         address: address.clone(),
-        // A connection of a receiver that was killed must not be used again.
+        // A connection to a killed receiver must not be used again.
         client: Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build_http(),
         next: AtomicUsize::new(0),
         tweets,
@@ -115,7 +117,7 @@ async fn what_a_killed_receiver_missed_is_found_and_nothing_runs_twice() {
     });
     let lanes: Vec<_> = (0..LANES).map(|_| tokio::spawn(Arc::clone(&sender).deliver())).collect();
     for killed in 1..=kills {
-        // While others are under way: half of the deliveries reach the service over all the kills.
+        // The kills are spread over the first half of the deliveries, while others are under way.
         service.until_handled(tweets / 2 * killed / kills).await;
         up.send_replace(false);
         receiver = tokio::task::block_in_place(|| {
@@ -136,6 +138,6 @@ async fn what_a_killed_receiver_missed_is_found_and_nothing_runs_twice() {
     println!("{kills} kills of the receiver, then: {out}");
     service.assert_once_each(tweets, kills * LANES);
     let (code, out, _) = run(&mock, &words).await;
-    assert_eq!(code, Some(0), "0 are missing after one pass: {out}");
+    assert_eq!(code, Some(0), "nothing is missing after one pass: {out}");
     mock.assert_as_published();
 }

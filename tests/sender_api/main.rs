@@ -1,4 +1,4 @@
-//! The client of ScrapeBadger's API, against a stand-in that is held to the published document.
+//! The client of ScrapeBadger's API, against a stand-in that is checked against the published document.
 
 mod calls;
 mod doctor;

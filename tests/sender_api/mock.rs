@@ -1,5 +1,5 @@
-//! A stand-in for ScrapeBadger's API. What it answers and what it is asked is held against the published
-//! document: a difference is kept, and fails the test at its end.
+//! A stand-in for ScrapeBadger's API. Its requests and answers are checked against the published document. Every
+//! difference is collected, and fails the test at its end.
 
 mod site;
 
@@ -24,14 +24,14 @@ use super::schema::Schema;
 
 pub const KEY: &str = "sb_live_0123456789abcdef";
 
-/// What the next call is answered instead.
+/// The behaviour of the stand-in at the next call, in place of its normal answer.
 #[derive(Clone, Debug)]
 pub enum Fault {
-    /// This status, and `Retry-After` if there is one.
+    /// Answers with this status, and with `Retry-After` if there is one.
     Status(u16, Option<&'static str>),
-    /// 200 with this body, which no schema knows.
+    /// Answers 200 with this body, which fits no schema.
     Broken(Value),
-    /// Nothing, for as long as the client waits.
+    /// Does not answer as long as the client waits.
     Silence,
 }
 
@@ -59,7 +59,7 @@ impl Mock {
         self.site.lock().unwrap()
     }
 
-    /// Nothing was asked or answered that is not published.
+    /// Asserts that every request and answer was as published.
     pub fn assert_as_published(&self) {
         assert_eq!(self.site().violations, [""; 0]);
     }
@@ -123,7 +123,7 @@ async fn answer(
     reply(status, &answer)
 }
 
-/// The test event as the sender posts it, and the status that it gets.
+/// Posts the test event as the sender does, and returns the status of the answer.
 async fn post_test(mock: &Mock, monitor: &str) -> u16 {
     let (url, secret) = {
         let site = mock.site();

@@ -1,4 +1,5 @@
-//! `reconcile` as a process: what the receiver missed reaches the service once, also when receiver and pass are killed.
+//! `reconcile` as a process: missed deliveries reach the service once, also when the receiver and the pass are
+//! killed.
 
 use std::collections::HashMap;
 use std::process::{Child, Stdio};
@@ -14,10 +15,10 @@ use serde_json::Value;
 use crate::mock::Mock;
 use crate::process::{command, run};
 
-/// A service in any language: it files each effect under its `Idempotency-Key`.
+/// A service in any language that stores each effect under its `Idempotency-Key`.
 #[derive(Clone, Default)]
 pub struct Service {
-    /// How often each tweet was posted, and under which key.
+    /// The keys of each tweet's posts.
     posts: Arc<Mutex<HashMap<String, Vec<String>>>>,
     reconciled: Arc<Mutex<usize>>,
 }
@@ -56,12 +57,15 @@ impl Service {
         tokio::time::timeout(Duration::from_secs(600), reached).await.expect("no progress");
     }
 
-    /// Every tweet was handled, under one key each, so that what a kill interrupted has one effect too.
+    /// Asserts that every tweet was handled, and under one key each, so that an interrupted post has one effect too.
     pub fn assert_once_each(&self, tweets: usize, interrupted: usize) {
         let posts = self.posts.lock().unwrap();
         assert_eq!(posts.len(), tweets);
         for (tweet, keys) in &*posts {
-            assert!(keys.iter().all(|key| *key == keys[0]), "{tweet} came under several keys");
+            assert!(
+                keys.iter().all(|key| *key == keys[0]),
+                "{tweet} was posted under several keys"
+            );
         }
         let repeated: usize = posts.values().map(|keys| keys.len() - 1).sum();
         println!("{tweets} tweets, each under one key; {repeated} posts repeated by kills");
@@ -69,12 +73,12 @@ impl Service {
     }
 }
 
-/// How many tweets there are: few in each run of the tests, `RECONCILE_TWEETS=10000` for the proof.
+/// The number of tweets: `few` by default, and more for the full proof, with `RECONCILE_TWEETS=10000`.
 pub fn tweets(few: usize) -> usize {
     std::env::var("RECONCILE_TWEETS").map_or(few, |number| number.parse().unwrap())
 }
 
-/// A pass over that store, for that service.
+/// The arguments of a pass over this store, for this service.
 pub fn pass<'a>(store: &'a str, url: &'a str) -> Vec<&'a str> {
     let what = ["reconcile", "--sender", "scrapebadger", "--monitor", "mon-1"];
     let places = ["--store", store, "--forward", url, "--max-calls", "100000"];

@@ -1,4 +1,4 @@
-//! The built binary, as a process whose lines on standard error can be waited for.
+//! The built binary as a process, with a way to wait for lines on its standard error.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, ChildStderr, Command, Output, Stdio};
@@ -15,7 +15,7 @@ pub fn command(mock: &Mock, words: &[&str]) -> Command {
     command
 }
 
-/// Runs it to its end, away from the threads of the runtime.
+/// Runs the command to its end, outside the runtime's threads.
 pub async fn run(mock: &Mock, words: &[&str]) -> (Option<i32>, String, String) {
     let mut command = command(mock, words);
     let Output { status, stdout, stderr } =
@@ -39,7 +39,7 @@ impl Running {
         Self { child, lines }
     }
 
-    /// Reads until a line begins so; `false` if it ends before.
+    /// Reads until a line has this beginning. Returns `false` if the output ends before.
     pub fn reaches(&mut self, beginning: &str) -> bool {
         let mut line = String::new();
         while self.lines.read_line(&mut line).unwrap() > 0 {
@@ -51,7 +51,7 @@ impl Running {
         false
     }
 
-    /// As `kill -9` does.
+    /// Kills the process as `kill -9` does.
     pub fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();

@@ -1,4 +1,4 @@
-//! `reconcile --queue` when the pass is killed, and when the queue does not store.
+//! `reconcile --queue` when the pass is killed, and when the queue cannot store.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -48,7 +48,7 @@ impl Place {
     }
 }
 
-/// Each tweet is one job that waits.
+/// Asserts that each tweet is one waiting job.
 async fn assert_a_job_each(queue: &Queue) {
     let jobs = queue.list(None, 0, 1_000).await.unwrap();
     assert_eq!(jobs.len(), TWEETS);
@@ -81,7 +81,7 @@ async fn a_pass_into_a_queue_that_is_killed_is_begun_again_and_queues_each_once(
     let (code, out, err) = place.pass().await;
     assert_eq!(code, Some(1), "{out}{err}");
     assert_a_job_each(&queue).await;
-    // A worker learns what no request has said.
+    // The job says that it was reconciled, and has a content type although no request brought one.
     let (told, mut learned) = tokio::sync::mpsc::unbounded_channel();
     let worker = queue.work(move |job: Job| {
         told.send((job.is_reconciled(), job.content_type().map(str::to_owned))).unwrap();
@@ -97,7 +97,7 @@ async fn a_pass_into_a_queue_that_is_killed_is_begun_again_and_queues_each_once(
 async fn a_queue_that_cannot_store_leaves_the_tweet_to_the_next_pass() {
     let place = Place::new().await;
     place.mock.site().log.truncate(1);
-    // A folder is not a database.
+    // A folder in the place of the database.
     std::fs::create_dir(place.folder.path().join("queue.db")).unwrap();
     let (code, out, err) = place.pass().await;
     assert_eq!(code, Some(3), "{out}{err}");

@@ -1,4 +1,4 @@
-//! What was missed is found in the sender's log and handled, exactly once.
+//! Missed deliveries are found in the sender's log, and handled exactly once.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -26,7 +26,7 @@ fn client(mock: &Mock) -> Client {
         .with_attempts(2, Duration::from_millis(1))
 }
 
-/// A receiver whose handler keeps the ids of the tweets that it was given.
+/// A receiver whose handler collects the ids of its tweets.
 #[derive(Clone)]
 struct Receiver {
     layer: ScrapeBadgerWebhookLayer,
@@ -54,7 +54,7 @@ impl Receiver {
         Ok(())
     }
 
-    /// As the sender delivers it.
+    /// Sends a delivery as the sender does.
     async fn deliver(&self, monitor: &str, tweet: &str) -> StatusCode {
         let receiver = self.clone();
         let handler = move |delivery: Delivery| async move {
@@ -102,7 +102,7 @@ async fn what_is_unknown_here_is_fetched_and_handled_from_the_oldest_on() {
     let done = receiver.reconcile(&mock, Reconcile::new("mon-1")).await.unwrap();
     assert_eq!((done.looked_at, done.known, done.missing, done.calls), (3, 1, 2, 3));
     assert_eq!(receiver.handled(), ["2", "1", "3"]);
-    // The sender tries again after all: it was handled.
+    // The sender retries after the pass: the delivery has been handled.
     assert_eq!(receiver.deliver("mon-1", "1").await, 200);
     let done = receiver.reconcile(&mock, Reconcile::new("mon-1")).await.unwrap();
     assert_eq!((done.known, done.missing, done.is_complete()), (3, 0, true));
@@ -163,7 +163,7 @@ async fn a_dry_run_handles_nothing_and_fetches_nothing() {
     assert_eq!((done.missing, done.calls), (1, 1));
     assert_eq!(receiver.handled().len(), 0);
     assert_eq!(mock.calls("GET /v1/twitter/tweets"), 0);
-    // What was only looked at is still to be had.
+    // After a dry run, the delivery can still be handled.
     let done = receiver.reconcile(&mock, Reconcile::new("mon-1")).await.unwrap();
     assert_eq!(done.missing, 1);
 }
@@ -194,7 +194,7 @@ async fn a_log_that_grows_while_it_is_read_is_read_to_its_end_without_a_gap() {
     handled.sort();
     let all = handled.len();
     handled.dedup();
-    assert_eq!(handled.len(), all, "none twice");
+    assert_eq!(handled.len(), all, "none is handled twice");
     mock.assert_as_published();
 }
 
@@ -226,7 +226,7 @@ async fn an_api_that_fails_in_the_middle_ends_the_pass_and_the_next_goes_on() {
     assert_eq!(receiver.handled(), ["1"]);
     let done = receiver.reconcile(&mock, what.clone()).await.unwrap();
     assert_eq!((done.known, done.missing), (1, 2));
-    // An answer that fits no schema is an error too, and invents nothing.
+    // An answer that fits no schema is an error too, and creates no delivery.
     mock.site().add_tweet("mon-1", "4", 50, "webhook_failed");
     let page = json!({"logs": [{"tweet_id": "4"}], "total": 1, "page": 1, "page_size": 100});
     mock.site().faults.push_back(Fault::Broken(page));
@@ -279,7 +279,7 @@ async fn the_history_of_a_scrapest_source_is_reconciled_by_source_and_message_id
         handled.lock().unwrap().push(format!("{:?}", event.kind()));
         Ok::<_, String>(())
     };
-    // Delivered before: known by its source and id.
+    // Delivered before, and known by its source and id.
     let body = json!({"mid": "77", "sid": "5", "source": "x", "timestamp": 1_000 * time::OffsetDateTime::now_utc().unix_timestamp(), "payload": payload});
     let app = Router::new().route(
         "/",

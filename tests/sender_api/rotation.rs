@@ -1,4 +1,4 @@
-//! `webhook rotate`, beside receivers that follow the file, and killed after each of its steps.
+//! `webhook rotate` beside receivers that watch the file, and killed after each of its steps.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -33,7 +33,7 @@ async fn with_webhook() -> Mock {
     mock
 }
 
-/// What is done to a rotation on its way.
+/// The lines of progress after which the rotation is killed.
 const KILLED_AFTER: [&str; 4] = ["1 of 3", "waiting", "2 of 3", "3 of 3"];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -48,7 +48,7 @@ async fn a_rotation_that_is_killed_after_each_step_goes_on_from_there() {
         tokio::task::spawn_blocking(move || {
             let words: Vec<_> = words.iter().map(String::as_str).collect();
             let mut running = Running::start(&sender, &words);
-            // A later run begins behind what an earlier one has done.
+            // A later run continues after the steps of an earlier one.
             _ = running.reaches(beginning);
             running.kill();
         })
@@ -61,7 +61,7 @@ async fn a_rotation_that_is_killed_after_each_step_goes_on_from_there() {
             "after {beginning:?} the sender signs with a secret that the file does not have"
         );
     }
-    // The last one was killed when all was done.
+    // The last run was killed after all steps were done.
     let lines = std::fs::read_to_string(&path).unwrap();
     assert_eq!(lines, format!("{}\n", mock.site().secrets["mon-1"]));
     assert_ne!(mock.site().secrets["mon-1"], OLD);
@@ -80,7 +80,7 @@ async fn a_rotation_under_load_refuses_no_delivery_and_runs_none_twice() {
     let runs = Arc::new(std::sync::Mutex::new(Vec::new()));
     let app = {
         let runs = Arc::clone(&runs);
-        // Every third attempt fails, so that retries signed before a step come after it.
+        // Every third attempt fails, so that some deliveries are signed before a step and retried after it.
         let handler = move |event: scrapebadger::Event| async move {
             let id = event.tweet().unwrap().id.clone();
             let mut runs = runs.lock().unwrap();
@@ -113,7 +113,7 @@ async fn a_rotation_under_load_refuses_no_delivery_and_runs_none_twice() {
                         .sign();
                     unfinished.push((id, request));
                 }
-                // The same bytes again, as a sender's retry has them.
+                // A retry has the same bytes, as with the sender.
                 for (id, request) in std::mem::take(&mut unfinished) {
                     let sent = request.clone().into_http::<Body>("/");
                     let status = app.clone().oneshot(sent).await.unwrap().status();
@@ -139,7 +139,7 @@ async fn a_rotation_under_load_refuses_no_delivery_and_runs_none_twice() {
     succeeded.sort();
     let all = succeeded.len();
     succeeded.dedup();
-    assert_eq!((all, succeeded.len()), (sent, sent), "each exactly once");
+    assert_eq!((all, succeeded.len()), (sent, sent), "each succeeds exactly once");
     assert_ne!(mock.site().secrets["mon-1"], OLD);
 }
 
@@ -162,7 +162,7 @@ async fn a_sender_that_refuses_the_change_leaves_both_secrets_valid() {
     let path = folder.path().join("webhook.secret");
     std::fs::write(&path, format!("{OLD}\n")).unwrap();
     let arguments = [words(&path), vec!["--follow", "0s", "--keep-old", "0s"]].concat();
-    // The monitor is looked at first.
+    // The monitor is read before it is changed, and only the change is refused.
     mock.site().refuse_changes = Some(422);
     let (code, _, err) = run(&mock, &arguments).await;
     assert_eq!(code, Some(2));

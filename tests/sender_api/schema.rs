@@ -1,11 +1,12 @@
-//! The sender's published OpenAPI, which the stand-in's answers and the client's requests are held against.
+//! The sender's published OpenAPI document, against which the stand-in's answers and the client's requests are
+//! checked.
 
 use std::collections::HashMap;
 
 use jsonschema::Validator;
 use serde_json::{Value, json};
 
-/// The document as it was published, as JSON.
+/// The published document, converted to JSON.
 const PUBLISHED: &str = include_str!("../fixtures/scrapebadger-api.json");
 
 pub struct Schema {
@@ -20,7 +21,7 @@ impl Schema {
         Self { document, validators: HashMap::new() }
     }
 
-    /// The path of the document that fits this one.
+    /// Returns the document's path that matches this one.
     pub fn template(&self, path: &str) -> Option<String> {
         let parts: Vec<_> = path.split('/').collect();
         let fits = |template: &&String| {
@@ -31,11 +32,11 @@ impl Schema {
                 })
         };
         let paths = self.document["paths"].as_object().unwrap();
-        // A literal path goes before one with a parameter in that place.
+        // A literal path has precedence over one with a parameter in the same place.
         paths.keys().filter(fits).min_by_key(|template| template.matches('{').count()).cloned()
     }
 
-    /// What of a request the document does not know.
+    /// Checks a request, and returns what the document does not have.
     pub fn check_request(
         &mut self,
         template: &str,
@@ -76,7 +77,7 @@ impl Schema {
         }
     }
 
-    /// What of an answer is not as published. Statuses that every API has are not in the document.
+    /// Checks an answer against the document. Statuses that every API has are not in the document.
     pub fn check_answer(
         &mut self,
         template: &str,
@@ -104,7 +105,7 @@ impl Schema {
     }
 }
 
-/// The document says `nullable`, which is of OpenAPI 3.0; JSON Schema says it in the type.
+/// Replaces `nullable`, which is OpenAPI 3.0, by the type that JSON Schema has for it.
 fn allow_null(value: &mut Value) {
     match value {
         Value::Object(fields) => {

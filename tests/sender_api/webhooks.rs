@@ -1,4 +1,4 @@
-//! `webhook list|create|test|delete`, as processes.
+//! `webhook list|create|test|delete` as processes.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -26,7 +26,7 @@ async fn a_new_secret_goes_into_a_file_that_only_its_owner_can_read() {
     assert_eq!(std::fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o600);
     assert_eq!(secret.len(), 49, "6 characters and 256 bits");
     assert!(!format!("{out}{err}").contains(&secret));
-    // A second one is refused, and changes nothing.
+    // A second webhook is refused, and nothing changes.
     let (code, _, err) = run(&mock, &[&words[..], &["--secret-file", path]].concat()).await;
     assert_eq!(code, Some(2));
     assert!(err.contains("status 409: the monitor already has a webhook"), "{err}");
@@ -73,7 +73,7 @@ async fn a_test_shows_what_the_sender_says_and_what_arrived() {
     assert_eq!(code, Some(0), "{out}{err}");
     assert!(out.contains("the sender says: received, status 204"), "{out}");
     assert!(out.contains("arrived here: /webhooks, signature right (status 204)"), "{out}");
-    // The sender has another secret.
+    // The sender now signs with another secret.
     mock.site().secrets.insert("mon-1".to_owned(), "whsec_of_another_webhook".to_owned());
     let (code, out, _) = run(&mock, &[&words[..], &listening[..]].concat()).await;
     assert_eq!(code, Some(1));

@@ -12,6 +12,7 @@ use support::process::{self, Process};
 use support::{Folder, SmallDisk, effects, workers};
 use tokio::time::sleep;
 
+mod batches;
 mod file;
 mod processes;
 mod round_trips;

@@ -1,4 +1,4 @@
-//! An application with a table of its own, and its handler.
+//! An application with its own table, and its handler.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use support::PATH;
 
 const SECRET: &str = "whsec_canary_2e61c0d7b9f84a35";
 
-/// Nothing in it is unique.
+/// Without a unique constraint.
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS effects (id TEXT NOT NULL)";
 const ROW: &str = "INSERT INTO effects (id) VALUES ($1)";
 const ROWS: &str = "SELECT id FROM effects";
@@ -27,7 +27,7 @@ pub(crate) enum Database {
     Sqlite(SqlitePool, SqliteStore, String),
 }
 
-/// Where a handler is.
+/// A point in the handler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Point {
     BeforeEffect,
@@ -36,15 +36,15 @@ pub(crate) enum Point {
     AfterCommit,
 }
 
-/// What happens at each point of a handler.
+/// Called at each point of a handler.
 pub(crate) type At =
     Arc<dyn Fn(Point, u32) -> futures_util::future::BoxFuture<'static, ()> + Send + Sync>;
 
-/// Whether the record is part of the transaction, or the layer's own matter.
+/// Whether the handler's transaction records the success, or the layer does.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Record {
     InTransaction,
-    /// The first attempt forgets to commit.
+    /// The first attempt does not commit.
     WithoutCommit,
     Apart,
 }
@@ -71,7 +71,7 @@ macro_rules! transact {
 
 #[derive(Debug)]
 pub(crate) enum Refused {
-    Database(#[expect(dead_code, reason = "shown")] sqlx::Error),
+    Database(#[expect(dead_code, reason = "printed by `Debug`")] sqlx::Error),
     Completion(CompletionError),
 }
 
@@ -99,7 +99,7 @@ impl Database {
 
     pub(crate) async fn open(url: &str) -> Self {
         if url.starts_with("sqlite:") {
-            // The first process that has the file creates it.
+            // The first process that opens the file creates it.
             let pool = SqlitePool::connect_lazy(&format!("{url}?mode=rwc")).unwrap();
             return Self::Sqlite(pool, SqliteStore::new(url).unwrap(), url.to_owned());
         }
@@ -120,7 +120,7 @@ impl Database {
         ScrapestWebhookLayer::new(SECRET).with_store(store)
     }
 
-    /// The handler's whole work.
+    /// Runs the whole handler.
     pub(crate) async fn handle(
         &self,
         delivery: &Delivery,
@@ -138,7 +138,7 @@ impl Database {
         }
     }
 
-    /// The ids of all effects, in order.
+    /// The ids of all effects, sorted.
     pub(crate) async fn effects(&self) -> Vec<String> {
         let mut rows: Vec<String> = match self {
             Self::Postgres(pool, ..) => sqlx::query_scalar(ROWS).fetch_all(pool).await.unwrap(),
@@ -148,7 +148,7 @@ impl Database {
         rows
     }
 
-    /// As if every lease had ended.
+    /// Ends every lease.
     pub(crate) async fn end_all_leases(&self) {
         match self {
             Self::Postgres(pool, ..) => {
@@ -163,7 +163,7 @@ impl Database {
     }
 }
 
-/// An application that works in this database.
+/// An application that uses this database.
 pub(crate) fn app(
     database: &Database,
     layer: ScrapestWebhookLayer,

@@ -1,4 +1,4 @@
-//! What a run that completes its delivery in a transaction is worth without the commit.
+//! Runs that complete their delivery in a transaction, but do not commit it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

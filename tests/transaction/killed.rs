@@ -1,4 +1,4 @@
-//! `kill -9` at every point, of a receiver with several deliveries under way.
+//! `kill -9` at every point, of a receiver that is processing several deliveries.
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -16,10 +16,10 @@ use tokio::net::TcpListener;
 use crate::application::{At, Database, Point, Record, app, delivery};
 
 const DELIVERIES: usize = 6;
-/// The one that dies; the others are wherever they are.
+/// The delivery at whose point the process dies; the others may be anywhere.
 const VICTIM: usize = 2;
 
-/// Serves if the environment says so, until it is killed; else does nothing.
+/// Serves until the process is killed if the environment says so, and otherwise does nothing.
 pub(crate) async fn serve_if_told() {
     let Ok(url) = std::env::var("APPLICATION_DATABASE") else { return };
     let dies_at = std::env::var("APPLICATION_DIES_AT").unwrap();
@@ -39,7 +39,7 @@ pub(crate) async fn serve_if_told() {
         async {}.boxed()
     });
     let database = Database::open(&url).await;
-    // Short, so that a killed receiver is taken over from soon.
+    // Short, so that another receiver soon takes over from a killed one.
     let layer = database.layer().with_lease(Duration::from_secs(2)).check().unwrap();
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     println!("listening on {}", listener.local_addr().unwrap());
@@ -85,7 +85,7 @@ impl Drop for Receiver {
     }
 }
 
-/// What the sender does: all at once to a receiver that dies, then again and again to its successor.
+/// Sends all deliveries at once to a receiver that dies, then again and again to its successor.
 async fn sent_through_a_kill(
     database: &Database,
     dies_at: Option<Point>,
@@ -98,7 +98,7 @@ async fn sent_through_a_kill(
     let mut sent: Vec<_> =
         requests.iter().map(|request| attempt(address, request).boxed()).collect();
     if dies_at.is_none() {
-        // The first answer is the last that it gives.
+        // Its first answer is also its last.
         let (answer, _, others) = futures_util::future::select_all(sent).await;
         assert_eq!(answer, Some(204));
         drop(first);
@@ -108,7 +108,7 @@ async fn sent_through_a_kill(
         join_all(sent).await;
         let since = Instant::now();
         while !first.is_dead() {
-            // Its first answer may have been a 503: the store was not connected yet.
+            // Its first answer may be a 503, because the store was not connected yet.
             assert!(since.elapsed() < Duration::from_secs(30), "nobody came to where it dies");
             join_all(requests.iter().map(|request| attempt(address, request))).await;
         }
@@ -150,7 +150,7 @@ pub(crate) async fn after_an_answer(database: Database) {
     killed_at(database, None).await;
 }
 
-/// That the tests above would see it.
+/// Shows that the tests above would detect a duplicate effect.
 pub(crate) async fn without_the_record_a_kill_after_the_commit_is_seen_as_a_double(
     database: Database,
 ) {

@@ -1,5 +1,5 @@
-//! Exactly once: a handler that commits its own row together with the record of its delivery. Judged by the rows
-//! of that table, which nothing keeps from having two of one delivery.
+//! Exactly once: a handler that commits its own row together with the record of its delivery. The tests count
+//! the rows of a table without a unique constraint.
 
 mod application;
 mod commits;
@@ -81,7 +81,7 @@ mod serializable {
     }
 }
 
-/// Not a test: what the tests start as a process of its own.
+/// Not a test: the tests start it as a separate process.
 #[tokio::test]
 async fn a_receiver_of_its_own() {
     killed::serve_if_told().await;

@@ -1,4 +1,4 @@
-//! Two attempts at one delivery at once, whose leases do not keep them apart; and what a handler may do wrong.
+//! Two concurrent attempts at one delivery whose leases do not keep them apart, and faults of a handler.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use tower::ServiceExt;
 
 use crate::application::{At, Database, Point, Record, app, delivery};
 
-/// Holds the first attempt up at a point, and says when it is there.
+/// Stops the first attempt at a point, and signals when the attempt has arrived.
 #[derive(Clone)]
 struct Gate {
     point: Point,
@@ -55,13 +55,14 @@ pub(crate) fn nowhere() -> At {
     Arc::new(|_, _| async {}.boxed())
 }
 
-/// Sends it; the status.
+/// Sends the request and returns the status.
 pub(crate) fn send(app: &Router, request: &SignedRequest) -> JoinHandle<u16> {
     let answer = app.clone().oneshot(request.clone().into_http::<Body>(PATH));
     tokio::spawn(async move { answer.await.unwrap().status().as_u16() })
 }
 
-/// A first attempt that hangs where the gate is, without its lease, which is told at most once a minute.
+/// Starts a first attempt that hangs at the gate. It renews its lease once a minute, so it does not notice when
+/// a test ends the lease.
 async fn hung(database: &Database, gate: &Gate) -> (Router, SignedRequest, JoinHandle<u16>) {
     let layer = database.layer().with_lease(Duration::from_secs(180));
     let layer =
@@ -112,7 +113,7 @@ pub(crate) async fn two_at_once_are_told_apart_by_the_server(database: Database)
 pub(crate) async fn a_renewal_within_the_transaction_costs_an_attempt(database: Database) {
     let gate = Gate::at(Point::AfterEffect);
     let (app, request, first) = hung(&database, &gate).await;
-    // As a renewal does, it changes the rows.
+    // This changes the rows like a renewal.
     database.end_all_leases().await;
     gate.open();
     assert_eq!(first.await.unwrap(), 500);
@@ -120,7 +121,7 @@ pub(crate) async fn a_renewal_within_the_transaction_costs_an_attempt(database: 
     assert_eq!(database.effects().await, ["one"]);
 }
 
-/// The second is let in, overtaken by the first, and waits for it: the statuses of both.
+/// The second attempt starts, is overtaken by the first, and waits for it. Returns both statuses.
 async fn two_at_once(database: &Database) -> (u16, u16) {
     let (early, late) = (Gate::at(Point::BeforeCommit), Gate::at(Point::BeforeEffect));
     let layer = || database.layer().with_answer_deadline(Duration::from_secs(20));
@@ -185,7 +186,7 @@ pub(crate) async fn a_transaction_on_another_database_is_refused(database: Datab
         }
         Database::Sqlite(..) => Database::create(&format!("{}.other", database.url())).await,
     };
-    // Another receiver uses it, so that the table is there.
+    // Another receiver uses it, so that the table exists.
     let neighbour = app(&other, other.layer(), nowhere(), Record::InTransaction);
     assert_eq!(send(&neighbour, &delivery("its own").sign()).await.unwrap(), 204);
 

@@ -1,5 +1,5 @@
-//! The event as an application would declare it for itself: the types of `scrapebadger::TweetEvent`, for the
-//! one contract of the sample.
+//! The event as an application would declare it for itself: the types of `scrapebadger::TweetEvent`, limited to
+//! the form of the sample.
 
 use serde::Deserialize;
 use serde_json::Value;

@@ -1,9 +1,9 @@
-//! What this program has cargo build for it.
+//! The programs that this one has cargo build.
 
 use std::path::PathBuf;
 use std::process::Command;
 
-/// Another binary of this package, which is built where it is not.
+/// Returns the command for another binary of this package, and builds the binary first.
 pub fn binary(name: &str) -> Command {
     let path = std::env::current_exe().unwrap().with_file_name(name);
     let target = PathBuf::from(path.ancestors().nth(2).unwrap());
@@ -14,7 +14,8 @@ pub fn binary(name: &str) -> Command {
     Command::new(path)
 }
 
-/// Without what `cargo run` has set, which would have a dependency built anew.
+/// Returns `cargo` without the variables that `cargo run` has set, because they would make it rebuild a
+/// dependency.
 pub fn cargo() -> Command {
     let mut cargo = Command::new("cargo");
     for (name, _) in std::env::vars() {
@@ -25,7 +26,7 @@ pub fn cargo() -> Command {
     cargo
 }
 
-/// What it has written to standard output, or the last line of what it says went wrong.
+/// Returns the standard output, or the last line of the error output.
 pub fn output(command: &mut Command) -> Result<String, String> {
     let output = command.output().map_err(|error| {
         format!("{} cannot be run: {error}", command.get_program().to_string_lossy())

@@ -1,12 +1,12 @@
-//! Instructions, by callgrind.
+//! Counts instructions with callgrind.
 
 use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
 
-/// Why there may be no number.
+/// The reason why a number may be missing.
 pub const MISSING: &str = "valgrind is not installed";
 
-/// Instructions a delivery, outside of SHA-256. `None` without valgrind.
+/// Instructions per delivery, without SHA-256. `None` if valgrind is not installed.
 pub fn count(name: &str, deliveries: usize, bytes: usize) -> Option<f64> {
     let profile = std::env::temp_dir().join(format!("callgrind.{}", std::process::id()));
     let status = Command::new("valgrind")
@@ -31,8 +31,8 @@ pub fn count(name: &str, deliveries: usize, bytes: usize) -> Option<f64> {
     Some(other.iter().map(|(_, cost)| **cost).sum::<u64>() as f64 / deliveries as f64)
 }
 
-/// What each function has cost itself: a line after `fn=` is the position and the cost, but for the one after
-/// `calls=`, which is what it has called.
+/// The own cost of each function. A line after `fn=` has a position and a cost, except for the line after
+/// `calls=`, which has the cost of the called function.
 fn functions(profile: &str) -> BTreeMap<&str, u64> {
     let mut costs = BTreeMap::new();
     let (mut function, mut is_called) = ("", false);
@@ -51,7 +51,7 @@ fn functions(profile: &str) -> BTreeMap<&str, u64> {
     costs
 }
 
-/// The compression functions of sha2, of either version in use, and of hmac-sha256.
+/// Whether this is a compression function: of sha2, in either version in use, or of hmac-sha256.
 fn is_sha256(function: &str) -> bool {
     function.contains("sha256") && function.contains("compress") || function.contains("hmac_sha256")
 }

@@ -1,4 +1,4 @@
-//! A sender with one connection that stays open, and one delivery at a time.
+//! A sender that keeps one connection open and sends one delivery at a time.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use bytes::Bytes;
 use http::Request;
 
-/// A connection.
+/// One connection to a server.
 pub struct Client(TcpStream);
 
 impl Client {
@@ -16,7 +16,7 @@ impl Client {
         Self(stream)
     }
 
-    /// Sends what [`on_the_wire`] made, and waits for its 200.
+    /// Sends the output of [`on_the_wire`], and waits for a 200.
     pub fn deliver(&mut self, request: &[u8]) {
         self.send(request);
         self.receive(200);
@@ -26,7 +26,7 @@ impl Client {
         self.0.write_all(request).unwrap();
     }
 
-    /// Waits for the whole of an answer with this status.
+    /// Waits for a whole answer with this status.
     pub fn receive(&mut self, status: u16) {
         let mut answer = [0; 2_048];
         let mut read = 0;
@@ -40,7 +40,7 @@ impl Client {
     }
 }
 
-/// Of an answer, once its head is there.
+/// Returns the length of an answer once its head has arrived.
 fn length(answer: &[u8]) -> Option<usize> {
     const END: &[u8] = b"\r\n\r\n";
     let head = answer.windows(END.len()).position(|bytes| bytes == END)? + END.len();
@@ -52,7 +52,7 @@ fn length(answer: &[u8]) -> Option<usize> {
     Some(head + text.lines().find_map(named).unwrap_or(0))
 }
 
-/// The request in HTTP/1.1.
+/// Encodes the request as HTTP/1.1.
 pub fn on_the_wire(request: &Request<Bytes>) -> Vec<u8> {
     let mut wire = b"POST / HTTP/1.1\r\nhost: 127.0.0.1\r\n".to_vec();
     write!(wire, "content-length: {}\r\n", request.body().len()).unwrap();

@@ -7,14 +7,14 @@ use rustix::time::{ClockId, clock_gettime};
 
 use crate::{Contender, measured};
 
-/// Nanoseconds a delivery.
+/// Nanoseconds per delivery.
 #[derive(Clone, Copy)]
 pub struct Cpu {
     pub median: f64,
     pub least: f64,
 }
 
-/// All contenders in turns, so that what disturbs one round disturbs it for all.
+/// Measures the contenders in turns, so that a disturbance affects all of them.
 pub fn measure(
     contenders: &[Contender],
     rounds: usize,
@@ -38,13 +38,13 @@ pub fn summary(mut nanos: Vec<f64>) -> Cpu {
     Cpu { median: nanos[nanos.len() / 2], least: nanos[0] }
 }
 
-/// Of the thread that asks.
+/// The CPU time of the current thread.
 pub fn thread_time() -> Duration {
     clock_gettime(ClockId::ThreadCPUTime).try_into().unwrap()
 }
 
-/// On one core, also the processes that `work` starts: no server has to be woken on another core for each delivery, which
-/// would cost more than a delivery.
+/// Runs `work` on one core, including the processes that it starts. Otherwise a server would be woken on
+/// another core for each delivery, which costs more than the delivery.
 pub fn on_one_core<T>(work: impl FnOnce() -> T) -> T {
     let anywhere = sched_getaffinity(None).expect("the cores of this process");
     let first = (0..CpuSet::MAX_CPU).find(|core| anywhere.is_set(*core)).expect("a core");
@@ -55,7 +55,7 @@ pub fn on_one_core<T>(work: impl FnOnce() -> T) -> T {
     work()
 }
 
-/// Gives this thread its cores back, also after a panic.
+/// Restores the cores of this thread when it is dropped, also after a panic.
 struct Cores(CpuSet);
 
 impl Drop for Cores {

@@ -1,4 +1,4 @@
-//! The libraries that are compared, and how one of them is made to work.
+//! The libraries that are compared, and how to run each of them.
 
 pub mod client;
 mod contenders;
@@ -10,15 +10,15 @@ pub mod server;
 pub use self::contenders::{FEW, all, hmac_in_cache, refused, router};
 pub use self::sample::{SECRET, SHORTEST, key_of_one_webhook, request, signed};
 
-/// Somebody who receives a webhook.
+/// A receiver of webhooks.
 pub struct Contender {
     pub name: &'static str,
-    /// What its cost is added to: the same handler with nothing before it.
+    /// The contender with the same handler and nothing in front of it; costs are relative to it.
     pub floor: Option<&'static str>,
     prepare: Box<dyn Fn(usize, usize) -> Batch>,
 }
 
-/// Deliveries that are signed and waiting; to call it is to receive them all, one after the other.
+/// Signed deliveries. Calling the batch receives all of them, one after the other.
 pub type Batch = Box<dyn FnOnce()>;
 
 impl Contender {
@@ -34,13 +34,13 @@ impl Contender {
         Self { floor: Some(floor), ..self }
     }
 
-    /// So many deliveries, each new, with bodies of so many bytes.
+    /// Prepares `deliveries` new deliveries with bodies of `bytes` bytes.
     pub fn prepare(&self, deliveries: usize, bytes: usize) -> Batch {
         (self.prepare)(deliveries, bytes)
     }
 }
 
-/// What is measured, under a name that a profiler finds.
+/// Runs the batch under a name that a profiler finds.
 #[inline(never)]
 pub fn measured(batch: Batch) {
     batch();

@@ -1,4 +1,4 @@
-//! Measures everybody in the same run and writes what came out as tables of Markdown.
+//! Measures all contenders in the same run and writes the results as Markdown tables.
 //!
 //! ```sh
 //! cd benches/peers && cargo run --release
@@ -6,11 +6,11 @@
 //! cd benches/peers && cargo run --release -- goals G5 G6 --rounds 20
 //! ```
 //!
-//! The second writes the goals, each beside its figure; the third only those that it names.
+//! The second command writes each goal beside its measurement; the third only the named goals.
 //!
-//! CPU time is this thread's own, of many short rounds in which all take their turns. Instructions are
-//! counted by callgrind, which has no instruction for SHA-256: what its compression takes there is left out.
-//! Allocations are counted by the binary `allocations`.
+//! CPU time is that of the current thread, over many short rounds in which all contenders take turns.
+//! Instructions are counted by callgrind, which does not know the CPU's SHA-256 instructions, so the
+//! compression function is excluded. Allocations are counted by the binary `allocations`.
 
 mod beside;
 mod callgrind;
@@ -19,7 +19,7 @@ mod table;
 
 use peers::{all, measured};
 
-/// In one turn of a contender; and before anything is counted.
+/// Deliveries per turn of a contender, and before counting starts.
 const DELIVERIES: usize = 500;
 const ROUNDS: usize = 120;
 
@@ -27,7 +27,7 @@ fn main() {
     let arguments = Vec::from_iter(std::env::args().skip(1));
     let mut arguments = Vec::from_iter(arguments.iter().map(String::as_str));
     match arguments.as_slice() {
-        // What is measured in a process of its own: by callgrind, for its memory, and as a server.
+        // These modes run in a separate process: under callgrind, to measure memory, and as a server.
         ["--one", name, deliveries, bytes] => {
             return one(name, deliveries.parse().unwrap(), bytes.parse().unwrap());
         }

@@ -1,4 +1,4 @@
-//! The deliveries: the sender's own sample without whitespace, each with an id, a tweet and a time of its own.
+//! The deliveries: the sender's own sample without whitespace, each with a new id, tweet and time.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -15,7 +15,7 @@ pub const SHORTEST: usize = 476;
 const SAMPLE: &str = include_str!("../../../tests/fixtures/scrapebadger-tweet.json");
 const TEXT: &str = "The future is electric...";
 
-/// A body of so many bytes, longer than the sample by a longer text.
+/// A body of `bytes` bytes: the sample with a longer text.
 pub fn body(bytes: usize) -> Bytes {
     static NUMBER: AtomicU64 = AtomicU64::new(1_000_000_000_000_000_000);
     let tweet = NUMBER.fetch_add(1, Ordering::Relaxed).to_string();
@@ -31,12 +31,12 @@ pub fn body(bytes: usize) -> Bytes {
     body.into()
 }
 
-/// Signed as the sender does.
+/// Signed by the sender's scheme.
 pub fn signed(bytes: usize) -> SignedRequest {
     testing::scrapebadger(SECRET).with_body(body(bytes)).sign()
 }
 
-/// The same with the signature under another name, and headers of a sender's own.
+/// The request with the signature under another header name, and with additional headers of the sender.
 pub fn request<B: From<Bytes>>(
     signed: SignedRequest,
     signature: &str,
@@ -53,8 +53,8 @@ pub fn request<B: From<Bytes>>(
     request.body(signed.body().clone().into()).unwrap()
 }
 
-/// A fresh key of a record. Its last 8 bytes name the webhook; with those at random each key would be of another, which a
-/// full store has to weigh against all others.
+/// A fresh key of a record. Its last 8 bytes identify the webhook. With random ones each key would belong to
+/// another webhook, and a full store would have to weigh it against all others.
 pub fn key_of_one_webhook() -> [u8; 32] {
     let mut key = [0; 32];
     key[..24].copy_from_slice(&rand::random::<[u8; 24]>());

@@ -1,4 +1,4 @@
-//! A server in a process of its own, so that what it takes of CPU and memory is its own.
+//! A server in a separate process, so that its CPU time and memory can be measured.
 
 use std::fs;
 use std::net::{TcpListener, TcpStream};
@@ -19,14 +19,14 @@ pub fn serve(router: Router) {
     });
 }
 
-/// A process that listens; killed when it is dropped.
+/// A listening process, which is killed on drop.
 pub struct Server {
     child: Child,
     pub port: u16,
 }
 
 impl Server {
-    /// What listens at `$PORT`, under `$SECRET`. The error says why it does not.
+    /// Starts a server that listens at `$PORT` and uses `$SECRET`. The error says why it does not listen.
     pub fn start(command: &mut Command, port: u16) -> Result<Self, String> {
         let command = command.env("SECRET", SECRET).env("PORT", port.to_string());
         let child = command.stdout(Stdio::null()).spawn();
@@ -45,13 +45,13 @@ impl Server {
         Err(format!("{name} does not listen"))
     }
 
-    /// This program again, with these arguments, which [`serve`]s.
+    /// Starts this program again with arguments that make it [`serve`].
     pub fn this(arguments: &[&str]) -> Self {
         let mut command = Command::new(std::env::current_exe().unwrap());
         Self::start(command.args(arguments), free_port()).unwrap()
     }
 
-    /// What its threads have taken, in user and kernel mode, in nanoseconds; see
+    /// The CPU time of its threads in user and kernel mode, in nanoseconds; see
     /// Documentation/scheduler/sched-stats.rst of the kernel.
     pub fn cpu_time(&self) -> Duration {
         let threads = fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
@@ -69,13 +69,13 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // It may have exited by itself.
         _ = self.child.kill();
         _ = self.child.wait();
     }
 }
 
-/// The bytes of a process in memory, counted page by page.
+/// The resident memory of a process in bytes, counted by page.
 pub fn resident(process: u32) -> usize {
     let pages = fs::read_to_string(format!("/proc/{process}/smaps_rollup")).unwrap();
     let line = pages.lines().find_map(|line| line.strip_prefix("Rss:")).unwrap();

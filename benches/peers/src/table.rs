@@ -1,4 +1,4 @@
-//! The tables, and how each contender does against the others.
+//! The tables, in which each contender is compared with the others.
 
 use std::collections::HashMap;
 
@@ -7,7 +7,7 @@ use peers::{Contender, all};
 
 use crate::{beside, callgrind};
 
-/// The sender's sample, 64 kB, and the limit of the body.
+/// The sender's sample, 64 kB, and the body limit.
 const SIZES: [usize; 3] = [476, 65_536, 1_048_576];
 
 struct Row {
@@ -18,7 +18,7 @@ struct Row {
 }
 
 pub fn write(rounds: usize) {
-    // The time of one turn is about the same for each.
+    // Keeps the time of a turn about the same for each size.
     for (bytes, share) in SIZES.into_iter().zip([1, 20, 100]) {
         let contenders = all();
         let deliveries = (crate::DELIVERIES / share).max(8);
@@ -26,7 +26,8 @@ pub fn write(rounds: usize) {
         let allocations = allocations(bytes);
         let rows = contenders.into_iter().zip(cpu).map(|(contender, cpu)| Row {
             cpu,
-            // To fill a large store takes callgrind minutes, and the instructions are those of a small one.
+            // Filling a large store takes minutes in callgrind, and its instructions are those of a small
+            // store.
             instructions: (!contender.name.contains("250,000"))
                 .then(|| callgrind::count(contender.name, deliveries, bytes))
                 .flatten(),
@@ -37,7 +38,7 @@ pub fn write(rounds: usize) {
     }
 }
 
-/// By the binary beside this one.
+/// Runs the binary `allocations`.
 pub fn allocations(bytes: usize) -> HashMap<String, f64> {
     let lines = beside::output(beside::binary("allocations").arg(bytes.to_string())).unwrap();
     let line = |line: &str| {

@@ -1,7 +1,7 @@
-//! Whether the time of a refusal tells anything about the secret, by the method of dudect: two classes of
-//! requests, mixed at random, and Welch's t of their times. |t| above 5 would be a leak.
+//! Tests whether the time of a refusal reveals anything about the secret, by the method of dudect: two classes
+//! of requests in random order, and Welch's t of their times. |t| above 5 would be a leak.
 //!
-//! `cargo run --release --manifest-path benches/timing/Cargo.toml`; `SAMPLES` for another number of them.
+//! `cargo run --release --manifest-path benches/timing/Cargo.toml`; `SAMPLES` sets the number of samples.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -31,7 +31,7 @@ fn two_secrets() -> ScrapestWebhookLayer {
     ScrapestWebhookLayer::from_secrets(Secrets::new(SECRETS).expect("good secrets"))
 }
 
-/// One of which is known. How long it takes to look one up is the application's: this takes as long for each.
+/// A layer with one known webhook. The time of the lookup is the application's responsibility, and constant here.
 fn webhooks() -> ScrapestWebhookLayer {
     let secrets = Secrets::new([SECRETS[0]]).expect("a good secret");
     let webhook = Webhook::new(KNOWN, secrets);
@@ -41,7 +41,7 @@ fn webhooks() -> ScrapestWebhookLayer {
     })
 }
 
-/// The handler is never reached.
+/// A receiver whose handler is never reached.
 fn receiver(layer: ScrapestWebhookLayer) -> Receiver {
     BoxCloneSyncService::new(layer.layer(tower::service_fn(
         async |_: Request<VerifiedBody>| -> Result<Response<Full<Bytes>>, Infallible> {
@@ -50,7 +50,7 @@ fn receiver(layer: ScrapestWebhookLayer) -> Receiver {
     )))
 }
 
-/// The right signature of a request under one of the secrets, but for one of its 64 digits.
+/// The correct signature of a request under one of the secrets, with one of its 64 digits changed.
 #[derive(Clone, Copy)]
 struct Forgery {
     secret: usize,
@@ -71,8 +71,8 @@ fn forged(
     Forgery { secret, digit, by, webhook }: Forgery,
     rng: &mut BenchRng,
 ) -> Request<Full<Bytes>> {
-    // A body of its own for each, or the two classes would differ in the text of their signatures, which
-    // is no secret and takes its time to decode.
+    // Each request has a different body. Otherwise the two classes would differ in the text of their
+    // signatures, which is not secret and affects the decoding time.
     let time = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_772_625_600);
     let signed = testing::scrapest(SECRETS[secret]).with_time(time).sign();
     let mut request: Request<Full<Bytes>> = signed.into_http("/");
@@ -88,7 +88,7 @@ fn forged(
     request
 }
 
-/// The layer's whole answer to each of the requests, which is the one 401.
+/// Times the layer's whole answer to each request, which is always the same 401.
 fn measure(
     runner: &mut CtRunner,
     rng: &mut BenchRng,
@@ -129,7 +129,7 @@ fn known_webhook_against_unknown(runner: &mut CtRunner, rng: &mut BenchRng) {
     measure(runner, rng, webhooks(), [LAST_WRONG, UNKNOWN]);
 }
 
-/// That a difference would be seen: this one is refused by its header, and no secret is touched.
+/// Shows that a difference is detected: one class is refused by its header, before any secret is used.
 fn wrong_against_malformed_which_differs(runner: &mut CtRunner, rng: &mut BenchRng) {
     measure(runner, rng, two_secrets(), [LAST_WRONG, NO_DIGIT]);
 }

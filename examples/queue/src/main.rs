@@ -1,4 +1,5 @@
-//! Answer now, work later: run it with `cargo run -p queue`, and send it something from a second terminal:
+//! Answers at once and works later. Run it with `cargo run -p queue`, and send it something from a second
+//! terminal:
 //!
 //! ```sh
 //! WEBHOOK_SECRET=whsec_0123456789abcdef01234567 scrapest-webhook send --sender scrapest \

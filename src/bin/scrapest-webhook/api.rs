@@ -1,4 +1,4 @@
-//! The flags of every command that asks the sender's API.
+//! The flags of all commands that call the sender's API.
 
 use std::path::PathBuf;
 
@@ -9,15 +9,15 @@ use crate::flag;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct ApiArgs {
-    /// The environment variable with the API key
+    /// The environment variable that contains the API key
     #[arg(long, value_name = "NAME", conflicts_with = "api_key_file")]
     api_key_env: Option<String>,
 
-    /// A file with the API key; one final line feed is removed
+    /// A file that contains the API key; one final line feed is removed
     #[arg(long, value_name = "FILE")]
     api_key_file: Option<PathBuf>,
 
-    /// The URL of the sender's API, if it is not the published one: a proxy, or a stand-in for tests
+    /// The URL of the sender's API, if not the published one: a proxy, or a test server
     #[arg(long, value_name = "URL")]
     api_url: Option<String>,
 

@@ -1,4 +1,4 @@
-//! What a receiver checks: the flags that `listen` and `verify` have in common.
+//! The flags for a receiver's checks, which `listen` and `verify` share.
 
 use std::time::Duration;
 
@@ -13,8 +13,8 @@ pub(crate) struct CheckArgs {
     #[arg(long, value_name = "SIZE", value_parser = flag::size)]
     max_body: Option<usize>,
 
-    /// How old a timestamp may be, like 30m; it must cover the sender's retries [default: 1h, and 5m for a signed
-    /// timestamp of the attempt]
+    /// How old a timestamp may be, like 30m; the sender's retries must fit into it [default: 1h, and 5m for a
+    /// signed timestamp of the attempt]
     #[arg(long, value_name = "DURATION", value_parser = moment::span)]
     pub(crate) past_tolerance: Option<Duration>,
 
@@ -24,7 +24,7 @@ pub(crate) struct CheckArgs {
 }
 
 impl CheckArgs {
-    /// The crate's own layer, with these flags and these secrets.
+    /// Creates a layer with these flags and these secrets.
     pub(crate) fn layer<P>(&self, secrets: &[Secret]) -> Result<WebhookLayer<P>>
     where
         P: Provider + Default,
@@ -33,7 +33,7 @@ impl CheckArgs {
         Ok(self.set_on(WebhookLayer::<P>::from_secrets(secrets)))
     }
 
-    /// This layer with these flags.
+    /// Applies these flags to a layer.
     pub(crate) fn set_on<P: Provider>(&self, mut layer: WebhookLayer<P>) -> WebhookLayer<P> {
         if let Some(bytes) = self.max_body {
             layer = layer.with_body_limit(bytes);

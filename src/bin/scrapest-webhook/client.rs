@@ -1,13 +1,13 @@
-//! What the HTTP clients of `listen --forward` and of `send` have in common.
+//! Code that the HTTP clients of `listen --forward` and of `send` share.
 
 use anyhow::{Result, anyhow, ensure};
 use reqwest::redirect::Policy;
 use reqwest::{ClientBuilder, Response, Url};
 
-/// What is read of an answer's body, so that its connection can be used again. Nobody gets to see it.
+/// How much of a response's body is read, so that its connection can be reused. The content is dropped.
 const DRAINED: usize = 64 * 1024;
 
-/// The URL that a flag was given; it may have a password in it, and is never repeated.
+/// Parses the URL of a flag. It may contain a password, and is never repeated.
 pub(crate) fn url(flag: &str, text: &str) -> Result<Url> {
     let url = Url::parse(text).map_err(|error| anyhow!("{flag}: is not a URL: {error}"))?;
     ensure!(
@@ -17,14 +17,14 @@ pub(crate) fn url(flag: &str, text: &str) -> Result<Url> {
     Ok(url)
 }
 
-/// Goes to this URL and nowhere else.
+/// A client that connects to this URL only.
 pub(crate) fn builder(url: &Url) -> ClientBuilder {
     let builder = reqwest::Client::builder()
         .redirect(Policy::none())
-        // The URL says where it goes; a variable that was meant for other programs does not.
+        // Proxy variables are meant for other programs.
         .no_proxy();
     match url.scheme() {
-        // Without TLS it needs nobody to trust, and works on a machine that has no certificates.
+        // Without TLS no certificates are needed, so it works on a machine that has none.
         "http" => builder.tls_certs_only([]),
         _ => builder,
     }
@@ -40,7 +40,7 @@ pub(crate) fn build(flag: &str, builder: ClientBuilder) -> Result<reqwest::Clien
     })
 }
 
-/// Ends with the answer, with the timeout of the request, or with what is too much.
+/// Reads the rest of the response, until its end, its timeout, or its size limit.
 pub(crate) async fn drain(mut response: Response) {
     let mut left = DRAINED;
     while let Ok(Some(chunk)) = response.chunk().await {

@@ -1,4 +1,4 @@
-//! A signed request as a command for a POSIX shell.
+//! Prints a signed request as a command for a POSIX shell.
 
 use std::fmt::Write;
 
@@ -7,15 +7,15 @@ use scrapest_webhook::testing::SignedRequest;
 
 use crate::terminal;
 
-/// One argument has at most 128 KiB on Linux; the shell's own `printf` has no such limit.
+/// On Linux an argument may have at most 128 KiB. The shell's own `printf` has no such limit.
 const LONGEST_ARGUMENT: usize = 100_000;
 
-/// The whole command, which sends exactly the signed bytes.
+/// Returns the command, which sends exactly the signed bytes.
 pub(crate) fn command(url: &str, signed: &SignedRequest) -> String {
     let body = signed.body();
     let literal = std::str::from_utf8(body).ok().filter(|text| {
         let is_shown = !text.contains(['\0', '\r']) && terminal::plain(text) == *text;
-        // curl takes what begins with @ for the name of a file.
+        // curl treats an argument that begins with @ as the name of a file.
         is_shown && text.len() <= LONGEST_ARGUMENT && !text.starts_with('@')
     });
     let mut command = String::new();

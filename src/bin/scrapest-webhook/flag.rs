@@ -1,10 +1,10 @@
-//! Errors in a flag's value, with the name of the flag.
+//! Errors in the value of a flag, with the name of the flag.
 
 use anyhow::{Result, anyhow, ensure};
 use reqwest::Url;
 use scrapest_webhook::ConfigError;
 
-/// The error of a setting, under the name of its flag.
+/// Converts the error of a setting to an error of its flag.
 pub(crate) fn named(error: ConfigError) -> anyhow::Error {
     let flag = match error.setting() {
         "secret" => "--secret-env or --secret-file".to_owned(),
@@ -15,15 +15,15 @@ pub(crate) fn named(error: ConfigError) -> anyhow::Error {
     of(&flag, &error)
 }
 
-/// The error in this flag's value.
+/// The error in the value of this flag.
 pub(crate) fn of(flag: &str, error: &ConfigError) -> anyhow::Error {
     let text = error.to_string();
     let setting = format!("{}: ", error.setting());
     anyhow!("{flag}: {}", text.strip_prefix(&setting).unwrap_or(&text))
 }
 
-/// A flag that names an environment variable, as errors show it. Something that looks like the value, given in the
-/// name's place, may be confidential and is never repeated.
+/// A flag that names an environment variable, as errors show it. If the user gave the value instead of the name,
+/// it may be confidential, so it is never repeated.
 pub(crate) fn of_variable(flag: &str, name: &str) -> Result<String> {
     let plain = |byte: u8| byte == b'_' || byte.is_ascii_uppercase() || byte.is_ascii_digit();
     ensure!(
@@ -33,8 +33,8 @@ pub(crate) fn of_variable(flag: &str, name: &str) -> Result<String> {
     Ok(format!("{flag} {name}"))
 }
 
-/// The value of an environment variable that `flag` names, and the flag as it stands in an error. The value may be
-/// confidential, and is never repeated.
+/// Returns the value of the environment variable that `flag` names, and the flag as errors show it. The value may
+/// be confidential, and is never repeated.
 pub(crate) fn variable(flag: &str, name: &str, what: &str) -> Result<(String, String)> {
     let flag = of_variable(flag, name)?;
     match std::env::var(name) {
@@ -61,8 +61,9 @@ const CONFIDENTIAL: &[&str] = &[
     "sig",
 ];
 
-/// On the command line, `ps` shows a password to every user of the machine. What is confidential may be in three places
-/// of a URL: as the password, as a user that stands alone before an http host, and in the query.
+/// Refuses a password on the command line, where `ps` shows it to every user of the machine. A URL may contain
+/// confidential data in three places: as the password, as a user without a password before an http host, and in
+/// the query.
 pub(crate) fn without_password(flag: &str, url: &str) -> Result<()> {
     let Ok(url) = Url::parse(url) else { return Ok(()) };
     let is_web = matches!(url.scheme(), "http" | "https");
@@ -78,7 +79,7 @@ pub(crate) fn without_password(flag: &str, url: &str) -> Result<()> {
             || name.ends_with("access_key")
     });
     match confidential {
-        // A file's name is not confidential.
+        // The name of a file is not confidential.
         None => Ok(()),
         Some((name, _)) => Err(anyhow!(
             "{flag}: has a password, which `ps` would show, in its parameter {:?}, expected a URL without one",
@@ -87,10 +88,10 @@ pub(crate) fn without_password(flag: &str, url: &str) -> Result<()> {
     }
 }
 
-/// What all bodies together may take of memory. This is the layer's default, so one body cannot have more.
+/// The layer's default limit for the memory of all bodies together, so one body cannot be larger.
 const MOST_BODY: usize = 64 * 1024 * 1024;
 
-/// `65536`, `64KiB` or `1MiB`.
+/// Parses a size like `65536`, `64KiB` or `1MiB`.
 pub(crate) fn size(text: &str) -> Result<usize, String> {
     let (number, unit) = match text.find(|char: char| !char.is_ascii_digit()) {
         Some(end) => text.split_at(end),

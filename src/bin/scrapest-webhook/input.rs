@@ -1,4 +1,4 @@
-//! The file that a command works on: a bare body, or a recording.
+//! The input file of a command: a bare body, or a recording.
 
 use std::io::Read;
 use std::path::Path;
@@ -31,7 +31,7 @@ impl Input {
         }
     }
 
-    /// To be signed anew.
+    /// Returns the body, to be signed again.
     pub(crate) fn into_body(self, path: &Path) -> Result<Vec<u8>> {
         match self {
             Self::Body(body) => Ok(body),

@@ -11,7 +11,7 @@ use crate::sender::Sender;
 /// A challenge is not an event, but a sample of it exists.
 const CHALLENGE: &str = "webhook.verification";
 
-/// The kinds of this sender that a sample exists for.
+/// The kinds of this sender that have a sample.
 pub(crate) fn known(sender: Sender) -> Vec<&'static str> {
     match sender {
         Sender::Scrapest => {
@@ -21,7 +21,7 @@ pub(crate) fn known(sender: Sender) -> Vec<&'static str> {
     }
 }
 
-/// What the help says of them.
+/// The list of kinds for the help.
 pub(crate) fn help() -> String {
     format!(
         "scrapest: {}. scrapebadger: {}",
@@ -30,7 +30,7 @@ pub(crate) fn help() -> String {
     )
 }
 
-/// What a shell offers.
+/// The completions that a shell offers.
 pub(crate) fn candidates() -> Vec<CompletionCandidate> {
     [Sender::Scrapest, Sender::ScrapeBadger]
         .into_iter()
@@ -39,7 +39,8 @@ pub(crate) fn candidates() -> Vec<CompletionCandidate> {
         .collect()
 }
 
-/// A kind that is mistyped would be sent with an empty payload, and be an unknown event to the receiver.
+/// Warns about a mistyped kind, which would be sent with an empty payload and be an unknown event for the
+/// receiver.
 pub(crate) fn warn_if_unknown(sender: Sender, kind: &str) {
     let known = known(sender);
     if !known.contains(&kind) {

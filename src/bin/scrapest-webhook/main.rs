@@ -1,7 +1,6 @@
 //! `scrapest-webhook`: receive, forward, send, sign and verify webhooks from the command line.
 //!
-//! Nothing here knows how a signature is made, what a claim is, or what a sender sends: that is the
-//! crate's part. Each command is a module of its own.
+//! Signatures, claims and the senders' formats are implemented in the crate. Each command is a separate module.
 
 #![forbid(unsafe_code)]
 
@@ -62,7 +61,7 @@ enum Command {
 #[tokio::main]
 async fn main() -> ExitCode {
     shell::complete();
-    // One for TLS in both directions and to the stores.
+    // One provider for TLS in both directions and to the stores.
     _ = rustls::crypto::ring::default_provider().install_default();
     let outcome = match Cli::parse().command {
         Command::Listen(command) => command.run().await,
@@ -79,7 +78,7 @@ async fn main() -> ExitCode {
         Command::Man(command) => command.run(),
     };
     outcome.unwrap_or_else(|error| {
-        // With its causes, on one line.
+        // On one line, with all causes.
         output::say(format_args!("error: {error:#}"));
         ExitCode::from(2)
     })

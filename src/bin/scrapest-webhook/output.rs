@@ -1,4 +1,4 @@
-//! What goes to standard output, and what is said on standard error.
+//! Writes to standard output and standard error.
 
 use std::fmt;
 use std::io::{self, ErrorKind, IsTerminal, Write};
@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 
 use crate::terminal;
 
-/// Writes it all. A reader that has had enough (`| head -1`) is not an error.
+/// Writes the whole text. A reader that stops early (`| head -1`) is not an error.
 pub(crate) fn print(text: impl AsRef<[u8]>) -> Result<()> {
     let mut stdout = io::stdout().lock();
     let text = text.as_ref();
@@ -25,7 +25,7 @@ pub(crate) fn print(text: impl AsRef<[u8]>) -> Result<()> {
     }
 }
 
-/// Says something on standard error, if that can be written.
+/// Prints a message to standard error, if possible.
 pub(crate) fn say(text: fmt::Arguments<'_>) {
     let mut stderr = io::stderr();
     let text = text.to_string();

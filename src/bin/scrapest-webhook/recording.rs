@@ -1,5 +1,5 @@
-//! A request as it was received, kept in a file as the HTTP/1.1 message that it was (RFC 9112). An editor shows it,
-//! `verify` and `send --file` take it, and a test can use it as a fixture.
+//! A request as it was received, stored in a file as an HTTP/1.1 message (RFC 9112). It can be opened in an
+//! editor, passed to `verify` and `send --file`, and used as a fixture in a test.
 //!
 //! ```text
 //! POST /webhooks HTTP/1.1
@@ -11,8 +11,8 @@
 //! {}
 //! ```
 //!
-//! The headers of the time, the answer and the length are ours. The body is everything after the blank line, to the
-//! last byte, in whatever way it was framed on the wire.
+//! The headers of the time, the answer and the length are added here. The body is everything after the blank line,
+//! to the last byte, however it was framed on the wire.
 
 use anyhow::{Context, Result, bail, ensure};
 use time::OffsetDateTime;
@@ -21,18 +21,18 @@ use time::format_description::well_known::Rfc3339;
 /// When the request was received, by the clock of the machine that recorded it.
 const RECEIVED: &str = "scrapest-webhook-received";
 
-/// The status that the request was answered with and, where the layer refused it, the reason.
+/// The status of the response and, if the layer refused the request, the reason.
 const ANSWER: &str = "scrapest-webhook-answer";
 
-/// Of a body that was not read to its end.
+/// Marks a body that was not read to its end.
 const CUT: &str = "scrapest-webhook-cut";
 
 /// Headers that describe the connection and not the request (RFC 9112 section 6.1, RFC 9110 section 7.6.1), and
-/// headers that are written anew.
+/// headers that are replaced.
 const NOT_KEPT: &[&str] =
     &["connection", "transfer-encoding", "content-length", RECEIVED, ANSWER, CUT];
 
-/// Far more than either sender has.
+/// Many more than either sender sends.
 const MAX_HEADERS: usize = 256;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +42,7 @@ pub(crate) struct Recording {
     /// Names in lower case, in the order received.
     pub(crate) headers: Vec<(String, Vec<u8>)>,
     pub(crate) received: Option<OffsetDateTime>,
-    /// Like `503 too_many_runs`.
+    /// For example `503 too_many_runs`.
     pub(crate) answer: Option<String>,
     /// Whether the body was read to its end.
     pub(crate) is_whole: bool,
@@ -50,7 +50,7 @@ pub(crate) struct Recording {
 }
 
 impl Recording {
-    /// Whether these bytes are a recording and not a bare body: no JSON begins like it.
+    /// Whether these bytes are a recording and not a bare body. No JSON starts like a recording.
     pub(crate) fn is_one(bytes: &[u8]) -> bool {
         let line = bytes.split(|&byte| byte == b'\n').next().unwrap_or_default();
         line.strip_suffix(b"\r").unwrap_or(line).ends_with(b" HTTP/1.1")
@@ -145,7 +145,7 @@ mod tests {
     use super::*;
 
     fn recording() -> impl Strategy<Value = Recording> {
-        // As hyper hands them on: without blanks around the value.
+        // Without whitespace around the value, as hyper returns it.
         let value = vec(prop_oneof![0x21..0x7f_u8, 0x80..=0xff_u8], 0..40);
         let headers = vec(("x-[a-z0-9-]{1,20}", value), 0..8);
         let received = proptest::option::of(0_i64..253_402_300_799_000_000);
@@ -179,12 +179,12 @@ mod tests {
             _ = Recording::parse(&bytes);
             let whole = recording.to_bytes();
             let cut = &whole[..at.index(whole.len())];
-            // Cut anywhere, it is an error and never a shorter request.
+            // A truncated recording is an error and never a shorter request.
             prop_assert!(Recording::parse(cut).is_err());
         }
     }
 
-    /// Bytes of a recording, some of them changed: an attacker's request, or an editor's mistake.
+    /// A recording with some changed bytes: an attacker's request, or an editor's mistake.
     fn changed() -> impl Strategy<Value = Vec<u8>> {
         let byte = prop_oneof![any::<u8>(), prop::sample::select(b"\r\n: \t\0\x7f".to_vec())];
         let changes = vec((any::<prop::sample::Index>(), byte, 0..3_u8), 0..6);
@@ -203,7 +203,7 @@ mod tests {
     }
 
     proptest! {
-        /// Nothing that is read becomes another header, or another request, when it is written again.
+        /// Data that was read never becomes another header or another request when it is written again.
         #[test]
         fn what_is_read_of_any_bytes_is_read_again_as_the_same(bytes in changed()) {
             if let Ok(recording) = Recording::parse(&bytes) {

@@ -1,4 +1,4 @@
-//! The request that `send`, `trigger` and `sign` make, and the flags that describe it.
+//! The request of `send`, `trigger` and `sign`, and the flags that describe it.
 
 use std::path::PathBuf;
 use std::time::SystemTime;
@@ -17,19 +17,19 @@ use crate::sender::{Contract, Sender};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct RequestArgs {
-    /// The sender whose requests to make
+    /// The sender of the request
     #[arg(long)]
     pub(crate) sender: Sender,
 
     #[command(flatten)]
     secret: SecretArgs,
 
-    /// The kind of the event: a sample of it is sent, or, with --file, the event header is set to it
+    /// The kind of the event: a sample of it is sent, or, with --file, the event header names it
     #[arg(long, value_name = "KIND", value_parser = header_text, long_help = event_help())]
     #[arg(add = ArgValueCandidates::new(kind::candidates))]
     event: Option<String>,
 
-    /// The body: a file with its bytes or a request that `listen --record` has written; - is stdin
+    /// The body: a file with its bytes, or a request that `listen --record` has written; - is stdin
     #[arg(long, value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
 
@@ -41,11 +41,11 @@ pub(crate) struct RequestArgs {
     #[arg(long, value_name = "TIME", value_parser = moment::parse, allow_negative_numbers = true)]
     pub(crate) timestamp: Option<SystemTime>,
 
-    /// scrapest: sign the timestamp's header with the body
+    /// scrapest: sign the timestamp header with the body
     #[arg(long)]
     signed_timestamp: bool,
 
-    /// scrapebadger: which of its two published formats [default: 1]
+    /// scrapebadger: which of its two published formats to use [default: 1]
     #[arg(long, value_name = "VERSION")]
     contract: Option<Contract>,
 }
@@ -58,7 +58,7 @@ fn event_help() -> String {
 }
 
 impl RequestArgs {
-    /// A sample of this kind, signed anew with every run.
+    /// A sample of this kind, signed again in every run.
     pub(crate) fn of_kind(sender: Sender, secret: SecretArgs, kind: String) -> Self {
         Self {
             sender,
@@ -72,12 +72,12 @@ impl RequestArgs {
         }
     }
 
-    /// The request, with everything that is the same for each delivery.
+    /// Reads the parts of the request that are the same for each delivery.
     pub(crate) fn read(&self) -> Result<Request> {
         self.read_signed_by(self.secret.read_one()?)
     }
 
-    /// The same, signed with a secret other than the given one.
+    /// Reads the request, but signs it with a secret other than the given one.
     pub(crate) fn read_forged(&self) -> Result<Request> {
         self.secret.read_one()?;
         self.read_signed_by(format!("{:032x}", rand::random::<u128>()).into())
@@ -94,7 +94,7 @@ impl RequestArgs {
             scrapest || self.file.is_none() || self.timestamp.is_none(),
             "--timestamp: the time of a scrapebadger request is in its body, change it in --file"
         );
-        // Of the two formats only the second knows this kind.
+        // Only the second of the two formats has this kind.
         let contract = match (self.contract, self.event.as_deref()) {
             (None, Some("tweet.detected")) if !scrapest => Some(Contract::Two),
             (contract, _) => contract,
@@ -128,11 +128,11 @@ impl RequestArgs {
 #[derive(Debug)]
 pub(crate) struct Request {
     pub(crate) unsigned: WebhookRequest,
-    /// Whether `--file` is the body and nothing else, so that the user has the body already.
+    /// Whether `--file` is only the body, so that the user already has the body.
     pub(crate) is_bare_body: bool,
 }
 
-/// Text that can be the value of a header, and be read out of it again.
+/// Checks that the text can be the value of a header, and can be read back unchanged.
 pub(crate) fn header_text(text: &str) -> Result<String, String> {
     match HeaderValue::from_str(text) {
         Ok(_) if !text.trim().is_empty() => Ok(text.to_owned()),

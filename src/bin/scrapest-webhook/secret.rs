@@ -1,4 +1,4 @@
-//! The flags for secrets. A secret is never on the command line itself, where `ps` would show it.
+//! The flags for secrets. A secret is never a flag's value itself, because `ps` would show it.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -13,17 +13,17 @@ use crate::{flag, output};
 #[derive(Clone, Debug, clap::Args)]
 #[group(required = true, multiple = true)]
 pub(crate) struct SecretArgs {
-    /// The environment variable with the secret; repeat the flag for the secrets of a rotation
+    /// The environment variable that contains the secret; repeat it for the secrets of a rotation
     #[arg(long, value_name = "NAME")]
     secret_env: Vec<String>,
 
-    /// A file with the secret; one line feed at its end is removed
+    /// A file that contains the secret; one line feed at its end is removed
     #[arg(long, value_name = "FILE")]
     secret_file: Vec<PathBuf>,
 }
 
 impl SecretArgs {
-    /// All of them: at least one, and each good enough for a receiver.
+    /// Reads all secrets: at least one, and each strong enough for a receiver.
     pub(crate) fn read(&self) -> Result<Vec<Secret>> {
         let named = self.secret_env.iter().map(|name| {
             let flag = flag::of_variable("--secret-env", name)?;
@@ -37,7 +37,7 @@ impl SecretArgs {
         named.chain(filed).collect()
     }
 
-    /// The one to sign with; a sender has only one.
+    /// Reads the secret to sign with; a sender has only one.
     pub(crate) fn read_one(&self) -> Result<Secret> {
         let mut secrets = self.read()?;
         let count = secrets.len();
@@ -49,12 +49,12 @@ impl SecretArgs {
         }
     }
 
-    /// The bytes as they are, including what may be around the secret by mistake. Without those of a pipe, which was
-    /// read already.
+    /// The unchanged bytes, including any that were put around the secret by mistake. Without those of a pipe,
+    /// which was already read.
     pub(crate) fn raw(&self) -> Vec<Zeroizing<Vec<u8>>> {
         let named =
             self.secret_env.iter().filter_map(std::env::var_os).map(OsString::into_encoded_bytes);
-        // Reading a pipe again would wait forever.
+        // Reading a pipe again would block forever.
         let files = self.secret_file.iter().filter(|path| path.is_file());
         let filed = files.filter_map(|path| std::fs::read(path).ok());
         named.chain(filed).map(Zeroizing::new).collect()
@@ -65,19 +65,19 @@ impl SecretArgs {
         self.secret_file.iter().all(|path| path.is_file())
     }
 
-    /// Whether there is a file that may change.
+    /// Whether a secret is in a file, which may change.
     pub(crate) fn has_file(&self) -> bool {
         !self.secret_file.is_empty()
     }
 }
 
-/// Every user of the machine could sign as the sender.
+/// Warns if every user of the machine can read the secret, and so sign as the sender.
 #[cfg(unix)]
 fn warn_if_open(flag: &str, path: &std::path::Path) {
     use std::os::unix::fs::PermissionsExt;
     let Ok(metadata) = std::fs::metadata(path) else { return };
     let mode = metadata.permissions().mode() & 0o777;
-    // Said once per process: the file is read again while it is followed.
+    // Once per process, because the file is read repeatedly.
     static SAID: std::sync::Once = std::sync::Once::new();
     if metadata.is_file() && mode & 0o007 != 0 {
         SAID.call_once(|| {

@@ -1,4 +1,4 @@
-//! Which of the two senders a command is about.
+//! The sender that a command is about.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ pub(crate) enum Contract {
 }
 
 impl Sender {
-    /// A request of this sender's, yet to be signed.
+    /// An unsigned request from this sender.
     pub(crate) fn request(self, contract: Option<Contract>, secret: Secret) -> WebhookRequest {
         match (self, contract) {
             (Self::Scrapest, _) => testing::scrapest(secret),
@@ -32,7 +32,7 @@ impl Sender {
         }
     }
 
-    /// How long it waits for an answer.
+    /// How long the sender waits for a response.
     pub(crate) fn timeout(self) -> Duration {
         match self {
             Self::Scrapest => Duration::from_secs(5),
@@ -40,7 +40,7 @@ impl Sender {
         }
     }
 
-    /// How often it tries again.
+    /// How often the sender retries.
     pub(crate) fn retries(self) -> usize {
         match self {
             Self::Scrapest => 5,
@@ -55,7 +55,7 @@ impl Sender {
         }
     }
 
-    /// As `--sender` takes it.
+    /// The name in `--sender`.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Scrapest => "scrapest",

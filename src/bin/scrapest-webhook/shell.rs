@@ -1,4 +1,4 @@
-//! Completions and the manual pages, from clap's own description of the commands.
+//! Completions and the manual pages, generated from clap's description of the commands.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -13,12 +13,12 @@ use crate::{Cli, output};
 /// The name that the shells complete.
 const NAME: &str = "scrapest-webhook";
 
-/// The variable by which a shell's script asks this binary what may come next.
+/// The variable with which a shell's script asks this program for completions.
 const VARIABLE: &str = "COMPLETE";
 
 /// Print the completion script for a shell
 ///
-/// The script asks the installed scrapest-webhook what may come next, so it stays correct after an update.
+/// The script asks the installed scrapest-webhook for completions, so it stays correct after an update.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -50,7 +50,7 @@ pub(crate) struct Man {
     dir: Option<PathBuf>,
 }
 
-/// Answers and ends the process if it was a shell's script that started it.
+/// If a shell's script has started the process, prints the completions and exits.
 pub(crate) fn complete() {
     CompleteEnv::with_factory(Cli::command).var(VARIABLE).complete();
 }

@@ -29,7 +29,7 @@ pub(crate) struct Sign {
     #[command(flatten)]
     request: RequestArgs,
 
-    /// Where to write the signed body
+    /// The file to write the signed body to
     #[arg(long, value_name = "FILE")]
     body_out: Option<PathBuf>,
 

@@ -1,4 +1,4 @@
-//! Where a receiver remembers deliveries: the flags that it shares with the commands that ask what it knows.
+//! The flags for the receiver's store, which other commands that read the store share.
 
 use std::time::Duration;
 
@@ -11,17 +11,17 @@ use crate::{flag, moment};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct StoreArgs {
-    /// Where deliveries are remembered: `memory:` (the default of `listen`), `sqlite:FILE`, `redis://…`, `postgres://…`
+    /// The store of deliveries: `memory:` (the default of `listen`), `sqlite:FILE`, `redis://…`, `postgres://…`
     ///
     /// The memory store is lost when the process ends. A URL with a password belongs in --store-env.
     #[arg(long, value_name = "URL", conflicts_with = "store_env")]
     store: Option<String>,
 
-    /// The environment variable with the URL of the store, for a URL with a password
+    /// The environment variable that contains the URL of the store, if it has a password
     #[arg(long, value_name = "NAME")]
     store_env: Option<String>,
 
-    /// Separates webhooks that share a store: give each its own [default: the sender's name]
+    /// Separates webhooks that share a store: give each its own namespace [default: the sender's name]
     #[arg(long, value_name = "NAME")]
     namespace: Option<String>,
 
@@ -31,7 +31,7 @@ pub(crate) struct StoreArgs {
 }
 
 impl StoreArgs {
-    /// The layer with these flags. What is wrong with them is said by the flag's name.
+    /// Applies these flags to a layer. Errors use the names of the flags.
     pub(crate) fn set_on<P: Provider>(
         &self,
         mut layer: WebhookLayer<P>,
@@ -49,22 +49,22 @@ impl StoreArgs {
         Ok(layer)
     }
 
-    /// Whether one was named: memory knows nothing at first.
+    /// Whether a store was given. The memory store is empty at the start.
     pub(crate) fn is_named(&self) -> bool {
         self.store.is_some() || self.store_env.is_some()
     }
 
-    /// Whether it is memory, which no other process can look into.
+    /// Whether it is the memory store, which no other process can read.
     pub(crate) fn is_memory(&self) -> bool {
         self.store.as_deref() == Some("memory:")
     }
 
-    /// Whether there is anything that a store would be needed for.
+    /// Whether flags are set that need a store.
     pub(crate) fn has_others(&self) -> bool {
         self.namespace.is_some() || self.retention.is_some()
     }
 
-    /// With the flag that it came from, as it stands in an error.
+    /// The URL, with the name of its flag for errors.
     fn url(&self) -> Result<Option<(String, String)>> {
         if let Some(name) = &self.store_env {
             return flag::variable("--store-env", name, "the URL of the store").map(Some);
@@ -75,7 +75,8 @@ impl StoreArgs {
     }
 }
 
-/// A layer for what the sender's API says. Nothing signed comes this way, so its secret is one that nobody knows.
+/// Creates a layer for data from the sender's API. It receives nothing signed, so its secret is random and
+/// unknown.
 pub(crate) fn unsigned<P: Provider + Default>() -> Result<WebhookLayer<P>> {
     let mut secret = [0; 32];
     rand::rng().fill_bytes(&mut secret);

@@ -1,10 +1,10 @@
-//! What may be shown on a terminal: text of a stranger must not move its cursor, color it or turn its lines around.
+//! Escapes untrusted text for a terminal, so that it cannot move the cursor, change colors or reverse lines.
 
 use std::borrow::Cow;
 use std::fmt::Write;
 
-/// Whether a terminal would obey it instead of showing it: controls of both sets, and the marks that change the
-/// direction of text or are invisible.
+/// Whether a terminal would interpret the character instead of showing it: control characters of both sets, and
+/// marks that change the direction of text or are invisible.
 fn is_hostile(char: char) -> bool {
     match char {
         '\n' | '\t' => false,
@@ -17,12 +17,12 @@ fn is_hostile(char: char) -> bool {
     }
 }
 
-/// The same text with everything hostile escaped like `\u{202e}`.
+/// Escapes every hostile character, for example as `\u{202e}`.
 pub(crate) fn plain(text: &str) -> Cow<'_, str> {
     escaped(text, |out, char| _ = write!(out, "\\u{{{:x}}}", u32::from(char)))
 }
 
-/// The same JSON, with everything hostile escaped as JSON does: outside of its strings there is none of it.
+/// Escapes every hostile character as JSON does. They can only occur inside strings.
 pub(crate) fn plain_json(text: &str) -> Cow<'_, str> {
     escaped(text, |out, char| {
         for unit in char.encode_utf16(&mut [0; 2]) {

@@ -1,6 +1,6 @@
-//! The members of a JSON object, found and not decoded.
+//! Finds the members of a JSON object without decoding them.
 //!
-//! A value is given as it is written. Whether it is JSON is for the caller to find out.
+//! A value is returned as it is written. The caller has to check that it is JSON.
 
 use std::borrow::Cow;
 
@@ -8,18 +8,18 @@ use memchr::memchr2;
 
 use crate::json::surrogates;
 
-/// What the caller makes of a member.
+/// The caller's decision about a member.
 pub(super) enum Found {
-    /// There may be more.
+    /// Continue with the next member.
     Other,
-    /// It is the last one that is looked for.
+    /// Stop: all requested members were found.
     Enough,
-    /// It is not JSON.
+    /// The member is not JSON.
     Broken,
 }
 
-/// Calls `found` with each member of the object that `json` is, until it has found enough: the member's name,
-/// and its value as it is written. `None` if `json` is not one whole object, as far as it was read.
+/// Calls `found` with each member of the object `json` until it returns [`Found::Enough`]: with the member's name,
+/// and its value as it is written. Returns `None` if the part that was read is not a valid object.
 pub(super) fn members<'a>(
     json: &'a [u8],
     mut found: impl FnMut(&[u8], &'a [u8]) -> Found,
@@ -51,12 +51,12 @@ pub(super) fn members<'a>(
     left.0.is_empty().then_some(())
 }
 
-/// What has not been read yet.
+/// The part that has not been read yet.
 struct Left<'a>(&'a [u8]);
 
 impl<'a> Left<'a> {
     fn blanks(&mut self) {
-        // Looked at first, because machines write none.
+        // Checked first, because generated JSON rarely has whitespace.
         while let [..=b' ', ..] = self.0
             && let [b' ' | b'\n' | b'\r' | b'\t', rest @ ..] = self.0
         {
@@ -89,14 +89,14 @@ impl<'a> Left<'a> {
         let end = match self.0.first()? {
             b'"' => string_end(self.0)?.0,
             b'{' | b'[' => nested_end(self.0)?,
-            // A word or a number, or not JSON.
+            // A literal or a number, or something that is not JSON.
             _ => self.0.iter().position(|byte| b",}] \n\r\t".contains(byte))?,
         };
         (end > 0).then(|| self.split(end))
     }
 }
 
-/// The end of the string that `json` begins with, and whether anything in it is escaped.
+/// The end of the string at the start of `json`, and whether the string has escapes.
 fn string_end(json: &[u8]) -> Option<(usize, bool)> {
     let mut at = json.starts_with(b"\"").then_some(1)?;
     let mut is_escaped = false;
@@ -105,13 +105,14 @@ fn string_end(json: &[u8]) -> Option<(usize, bool)> {
         if json[at] == b'"' {
             return Some((at + 1, is_escaped));
         }
-        // An escaped character is not the end.
+        // An escaped character does not end the string.
         at += 2;
         is_escaped = true;
     }
 }
 
-/// The end of the object or array that `json` begins with. Brackets are counted, so no depth is too deep.
+/// The end of the object or array at the start of `json`. Counts brackets instead of recursing, so any depth is
+/// safe.
 fn nested_end(json: &[u8]) -> Option<usize> {
     let (mut at, mut depth) = (0, 0_usize);
     loop {

@@ -40,7 +40,7 @@ fn a_time_is_rfc_3339_or_a_whole_number_and_any_other_value_is_not_a_time() {
         ("1e400", Some(None)),
         (&digits, Some(None)),
         (r#""\ud800""#, Some(None)),
-        // Not JSON, and then the whole object is not.
+        // The value is not JSON, so the whole object is not.
         ("1e", None),
         ("tru", None),
         ("01", None),
@@ -57,7 +57,7 @@ fn a_field_that_is_there_twice_is_usable_if_both_values_are_the_same() {
         [Field::Text("a".into()), Field::Text("k".into()), Field::Integer(5)]
     );
     for other in [r#""b""#, "5", "true", "[]", r#""b", "id": "a""#] {
-        // Escaped or not, it is the same name.
+        // Escaped or not, the name is the same.
         let json = format!(r#"{{"id": "a", "\u0069d": {other}}}"#);
         assert_eq!(fields(json.as_bytes(), ["id"]), [Field::Unusable], "{other}");
     }
@@ -86,7 +86,7 @@ fn nothing_is_read_after_enough_was_found() {
     let all = |[kind, time]: &Fields<'_, 2>| *kind != Field::Absent && *time != Field::Absent;
     assert_eq!(found(all), [Field::Text("a".into()), Field::Integer(1)]);
     assert_eq!(found(|_| false), [Field::Absent, Field::Absent]);
-    // A value that is not JSON is not enough.
+    // A value that is not JSON does not count as found.
     let broken = br#"{"kind": "\x41", "t": 1}"#;
     assert_eq!(super::fields(broken, ["kind"], |_| true), [Field::Absent]);
 }
@@ -125,7 +125,7 @@ fn json_that_is_not_one_whole_object_has_no_fields() {
     assert_eq!(fields(passed.as_bytes(), ["id"]), [Field::Text("a".into())]);
 }
 
-/// What `serde_json` reads as one whole object, the look at it reads in the same way.
+/// Every object that `serde_json` accepts is read with the same result.
 #[test]
 fn json_is_read_as_serde_json_reads_it() {
     let values = [
@@ -158,7 +158,7 @@ fn json_is_read_as_serde_json_reads_it() {
     }
 }
 
-/// No prefix of an object is an object, and no changed byte causes a panic.
+/// No prefix of an object is accepted as an object, and no changed byte causes a panic.
 #[test]
 fn a_cut_or_changed_object_causes_no_panic() {
     let json = br#"{"kind":"a\"b","x":[{"y":"}"},2],"t":1772625600 ,"z":{"kind":null}}"#;

@@ -28,7 +28,7 @@ object! {
     }
 }
 
-/// The same by serde's own means, which take arrays as well, except for those within [`Object`].
+/// The same types with serde's derive, which accepts arrays as well, except for those within [`Object`].
 mod derived {
     use std::marker::PhantomData;
 
@@ -80,7 +80,7 @@ mod derived {
     }
 }
 
-/// What is read, or the error's text with the path.
+/// The result of reading, or the text of the error with its path.
 fn read(json: &[u8]) -> Result<String, String> {
     let tweet = decode::<Tweet>(json).map_err(|error| error.to_string())?;
     let parent = tweet.parent.0.map(|user| user.name);
@@ -98,7 +98,7 @@ fn read_by_serde(json: &[u8]) -> Result<String, String> {
     Ok(format!("{:?}", (tweet.id, tweet.count, parent, owner)))
 }
 
-/// Apart from a field that is there twice, which serde refuses whatever its values are.
+/// Compares with serde. Not for repeated fields, which serde always refuses.
 fn is_read_as_by_serde(json: &[u8]) -> bool {
     let by_serde = read_by_serde(json);
     let refuses_twice = matches!(&by_serde, Err(error) if error.contains("duplicate field"));

@@ -16,11 +16,11 @@ fn rfc_3339_needs_an_offset_and_becomes_utc() {
         ("1772625600", NOON),
         ("2026-03-04T12:00:00.850Z", datetime!(2026-03-04 12:00:00.850 UTC)),
         ("2026-03-04T12:00:00.456000+00:00", datetime!(2026-03-04 12:00:00.456 UTC)),
-        // More digits than there are nanoseconds.
+        // More digits than nanoseconds have.
         ("2026-03-04T12:00:00.123456789987Z", datetime!(2026-03-04 12:00:00.123456789 UTC)),
         ("0000-01-01T00:00:00Z", datetime!(0000-01-01 0:00 UTC)),
         ("9999-12-31T23:59:59Z", datetime!(9999-12-31 23:59:59 UTC)),
-        // A leap second, which is the end of the second before it.
+        // A leap second becomes the end of the second before it.
         ("2016-12-31T23:59:60Z", datetime!(2016-12-31 23:59:59.999_999_999 UTC)),
     ] {
         let time = parse_time(text);
@@ -65,7 +65,7 @@ fn what_is_not_rfc_3339_is_no_time() {
         "-001-01-01T00:00:00Z",
         "２０２６-03-04T12:00:00Z",
         "2026-03-0\u{1f600}T12:00:00Z",
-        // In UTC these lie outside the years of four digits.
+        // In UTC these are outside the years with four digits.
         "0000-01-01T00:00:00+00:01",
         "9999-12-31T23:59:59-00:01",
         "Wed Mar 04 12:00:00 +0000 2026",
@@ -153,7 +153,7 @@ fn twitters_form_is_read_for_every_month_and_nothing_like_it() {
             }
         }
     }
-    // Each byte matters: only the weekday may be any of the seven.
+    // Every byte is checked. Only the weekday may be any of the seven.
     let right = b"Wed Mar 04 12:00:00 +0000 2026";
     for at in 0..right.len() {
         for byte in [b' ', b'0', b'x', b':', b'-'] {

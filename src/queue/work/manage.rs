@@ -1,4 +1,4 @@
-//! Claims jobs as there is room for them, until it is told to stop.
+//! Claims jobs as capacity becomes free, until the worker is stopped.
 
 use std::time::Duration;
 
@@ -11,23 +11,23 @@ use super::{Configured, Settings};
 use crate::queue::engine::{Found, RunId, Settlement, Wanted};
 use crate::queue::{Job, Queue, QueueError, meters};
 
-/// How often what is over is erased and forgotten.
+/// How often old bodies are erased and old keys are removed.
 const UPKEEP: Duration = Duration::from_secs(5);
-/// How soon an erased body leaves the disk.
+/// How soon an erased body is removed from the disk.
 const SCRUB: Duration = Duration::from_secs(1);
-/// How long a worker waits before it asks a database again that did not answer.
+/// How long a worker waits after the database did not answer.
 const LOCKED: Duration = Duration::from_millis(500);
-/// How long runs that were told to end may take to say so.
+/// How long runs that are ended may take to be given back.
 const GIVING_BACK: Duration = Duration::from_secs(5);
 
-/// Whether everything that ran has ended by itself.
+/// Runs the worker. Returns whether all runs have ended by themselves.
 pub(super) async fn manage(configured: Configured) -> bool {
     let Configured { queue, handler, settings, mut shutdown } = configured;
     meters::worker_started();
     tracing::info!(?queue, concurrency = settings.concurrency, "worker started");
     let (stop, stopped) = watch::channel(false);
     let mut runs = JoinSet::new();
-    // A task of its own: what is slow there must not keep jobs waiting.
+    // In a separate task, so that slow upkeep does not delay jobs.
     let mut upkeep = JoinSet::new();
     upkeep.spawn(keep_up(queue.clone(), settings));
     let mut is_alone = false;
@@ -43,7 +43,7 @@ pub(super) async fn manage(configured: Configured) -> bool {
         tokio::select! {
             biased;
             () = &mut shutdown => break,
-            // There is room now, if there was none.
+            // A run has ended, so there is capacity now.
             Some(_) = runs.join_next(), if !runs.is_empty() => {
                 is_alone = is_alone && !runs.is_empty();
                 next = Instant::now();
@@ -68,7 +68,7 @@ pub(super) async fn manage(configured: Configured) -> bool {
             () = sleep_until(next), if may_claim => {}
         }
     }
-    // What it finds is given back.
+    // The jobs that it finds are given back.
     drop(claiming);
     drop(upkeep);
     tracing::info!(running = runs.len(), "worker is stopping: it waits for the running jobs");
@@ -90,7 +90,7 @@ async fn all(runs: &mut JoinSet<()>) {
     while runs.join_next().await.is_some() {}
 }
 
-/// A claim that is in flight. Dropped, it gives back what it finds.
+/// A claim in flight. If it is dropped, the claimed jobs are given back.
 type Claiming = oneshot::Receiver<Result<Found, QueueError>>;
 
 fn claim(queue: &Queue, settings: Settings, most: usize, is_idle: bool) -> Claiming {
@@ -101,7 +101,7 @@ fn claim(queue: &Queue, settings: Settings, most: usize, is_idle: bool) -> Claim
         let Err(Ok(found)) = to.send(found) else { return };
         for job in found.jobs {
             let run = RunId { id: job.id, fence: job.fence };
-            // If that fails as well, its lease ends.
+            // If this fails as well, the lease ends by itself.
             _ = queue.0.engine.settle(run, Settlement::GivenBack).await;
         }
     });
@@ -117,7 +117,7 @@ async fn answer(claiming: &mut Option<Claiming>) -> Result<Found, QueueError> {
     }
 }
 
-/// `None` if the database did not answer.
+/// Logs the result of a claim. Returns `None` if the database did not answer.
 fn noted(queue: &Queue, found: Result<Found, QueueError>) -> Option<Found> {
     let Ok(found) = queue.0.outage.note("claim", found) else {
         meters::failed();
@@ -133,7 +133,7 @@ fn noted(queue: &Queue, found: Result<Found, QueueError>) -> Option<Found> {
     Some(found)
 }
 
-/// What is done beside the jobs.
+/// The periodic upkeep.
 async fn keep_up(queue: Queue, settings: Settings) {
     let engine = &queue.0.engine;
     let mut last: Option<Instant> = None;

@@ -1,6 +1,6 @@
-//! A worker: its settings, and the future that it is.
+//! A worker: its settings and its future.
 //!
-//! 1. [`manage`](self::manage) claims jobs as there is room for them, and stops;
+//! 1. [`manage`](self::manage) claims jobs as capacity becomes free, and stops the worker;
 //! 2. [`run`](self::run) runs one job under its lease and its limit, and settles it.
 
 mod manage;
@@ -16,15 +16,17 @@ use std::time::Duration;
 use super::{Backoff, Job, JobError, Queue};
 use crate::config_error::ConfigError;
 
-/// What the handler of a job returns, boxed.
+/// The boxed future of a job's handler.
 pub type JobFuture = Pin<Box<dyn Future<Output = Result<(), JobError>> + Send>>;
 
 type Handler = Arc<dyn Fn(Job) -> JobFuture + Send + Sync>;
 
-/// Works on the jobs of a queue until its [shutdown](Self::with_shutdown) resolves: a future, to be awaited or spawned.
+/// Works on the jobs of a queue until its [shutdown](Self::with_shutdown) resolves. It is a future, to be awaited
+/// or spawned.
 ///
-/// Its output is whether everything that ran has ended; else the rest was given back. It survives a database that is
-/// locked or away. Dropped instead of stopped, it aborts its runs, which count as lost.
+/// Its output is whether all runs have ended; if not, the remaining jobs were given back. A worker survives a
+/// database that is locked or away. If it is dropped before it has stopped, its runs are aborted and count as
+/// lost.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -92,10 +94,10 @@ impl Default for Settings {
 }
 
 impl Queue {
-    /// A worker that runs `handler` for each job. `Err` is a failure: the job runs again, unless it is
-    /// [dead](JobError::dead) or has failed as often as it may. A panic is a failure as well.
+    /// Creates a worker that runs `handler` for each job. An `Err` or a panic is a failure: the job runs again,
+    /// unless it is [dead](JobError::dead) or has used up its attempts.
     ///
-    /// Any number of workers may share a queue, in any number of processes.
+    /// Any number of workers, in any number of processes, may share a queue.
     pub fn work<H, F>(&self, handler: H) -> Worker
     where
         H: Fn(Job) -> F + Send + Sync + 'static,
@@ -111,72 +113,75 @@ impl Queue {
 }
 
 impl Worker {
-    /// How many jobs run at once in this worker. Default: 8.
+    /// Sets how many jobs run at once in this worker. Default: 8.
     pub fn with_concurrency(self, jobs: usize) -> Self {
         self.set(|configured| configured.settings.concurrency = jobs)
     }
 
-    /// After how many failed runs a job is dead. Default: 50, which with the default backoff is more than a day.
+    /// Sets after how many failed runs a job is dead. Default: 50, which takes more than a day with the default
+    /// backoff.
     pub fn with_max_attempts(self, attempts: u32) -> Self {
         self.set(|configured| configured.settings.most_attempts = attempts)
     }
 
-    /// After how many lost runs a job is dead: runs whose process died, or could not renew their lease. Default: 5.
+    /// Sets after how many lost runs a job is dead. A run is lost if its process died or could not renew its
+    /// lease. Default: 5.
     pub fn with_max_lost_runs(self, runs: u32) -> Self {
         self.set(|configured| configured.settings.most_lost = runs)
     }
 
-    /// How long a run may take. Then it is ended at its next `await`, which is a failure. Default: 60 s.
+    /// Sets how long a run may take. After that it is ended at its next `await`, which is a failure. Default: 60
+    /// s.
     ///
-    /// A handler that blocks its thread cannot be ended: it goes on beside the next run of its job.
+    /// A handler that blocks its thread cannot be ended: it continues while the job runs again.
     pub fn with_run_limit(self, limit: Duration) -> Self {
         self.set(|configured| configured.settings.run_limit = limit)
     }
 
-    /// How long a job belongs to a run without a sign of life; it is renewed at each third of that. After a crash its jobs
-    /// wait so long. Default: 15 s.
+    /// Sets how long a run holds its job without a renewal. The lease is renewed after each third of it. After a
+    /// crash the jobs of the process wait this long. Default: 15 s.
     pub fn with_lease(self, lease: Duration) -> Self {
         self.set(|configured| configured.settings.lease = lease)
     }
 
-    /// How long a job waits after a failed run. Default: [`Backoff::default`].
+    /// Sets how long a job waits after a failed run. Default: [`Backoff::default`].
     pub fn with_backoff(self, backoff: Backoff) -> Self {
         self.set(|configured| configured.settings.backoff = backoff)
     }
 
-    /// How often an idle worker asks for jobs that another process stored. Those of its own process wake it at once.
-    /// Default: 200 ms.
+    /// Sets how often an idle worker polls for jobs that another process stored. A job that its own process stored
+    /// wakes it at once. Default: 200 ms.
     pub fn with_poll_interval(self, interval: Duration) -> Self {
         self.set(|configured| configured.settings.poll = interval)
     }
 
-    /// Stops the worker when this future resolves: it claims nothing more and waits for what runs. Default: never.
+    /// Stops the worker when this future resolves: it claims no more jobs and waits for its runs. Default: never.
     pub fn with_shutdown(self, shutdown: impl Future<Output = ()> + Send + 'static) -> Self {
         self.set(|configured| configured.shutdown = Box::pin(shutdown))
     }
 
-    /// How long a stop waits for what runs. The rest is ended and given back, which does not count as an attempt.
-    /// Default: the run limit and 5 s more.
+    /// Sets how long a stop waits for runs. The remaining runs are ended and their jobs given back, which does not
+    /// count as an attempt. Default: the run limit plus 5 s.
     pub fn with_grace(self, grace: Duration) -> Self {
         self.set(|configured| configured.settings.grace = Some(grace))
     }
 
-    /// How long the body of a job that has succeeded is kept. Default: 0, it is erased with the record of the success.
+    /// Sets how long the body of a successful job is kept. Default: 0, it is erased when the success is recorded.
     pub fn with_kept_bodies(self, time: Duration) -> Self {
         self.set(|configured| configured.settings.kept_bodies = time)
     }
 
-    /// How long the key of a job that is done is kept, so that its delivery does not become a job again. At least as long
-    /// as a sender may send it. Default: 24 h.
+    /// Sets how long the key of a done job is kept, so that its delivery does not become a job again. It should be
+    /// at least as long as a sender may repeat a delivery. Default: 24 h.
     pub fn with_retention(self, time: Duration) -> Self {
         self.set(|configured| configured.settings.retention = time)
     }
 
-    /// Whether the settings make sense; else the worker panics when it is first polled.
+    /// Checks the settings. Without this call, the worker panics on invalid settings when it is first polled.
     ///
     /// # Errors
     ///
-    /// The first setting that cannot work: what it is and what would do.
+    /// The first invalid setting: its name and the expected value.
     pub fn check(self) -> Result<Self, ConfigError> {
         match &self.0 {
             State::Configured(configured) => configured.settings.check()?,
@@ -186,7 +191,7 @@ impl Worker {
     }
 
     fn set(mut self, change: impl FnOnce(&mut Configured)) -> Self {
-        // Once it is polled it is pinned in a task, and nobody has it to set anything.
+        // A polled worker is pinned in a task, so its setters cannot be called any more.
         if let State::Configured(configured) = &mut self.0 {
             change(configured);
         }
@@ -251,12 +256,12 @@ impl Future for Worker {
 
     /// # Panics
     ///
-    /// If a setting cannot work; see [`check`](Worker::check).
+    /// If a setting is invalid; see [`check`](Worker::check).
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<bool> {
         let state = match std::mem::replace(&mut self.0, State::Stopped) {
             State::Configured(configured) => {
                 if let Err(error) = configured.settings.check() {
-                    // Documented: a worker must not start with settings that break a promise.
+                    // Documented: a worker must not start with settings that break a guarantee.
                     panic!("{error}");
                 }
                 State::Working(Box::pin(manage::manage(*configured)))

@@ -1,4 +1,4 @@
-//! One run of a job: under its lease and its limit, and settled.
+//! One run of a job: under its lease and its limit, until it is settled.
 
 use std::any::Any;
 use std::time::Duration;
@@ -14,11 +14,11 @@ use crate::queue::engine::{RunId, Settled, Settlement};
 use crate::queue::meters::{self, Ended};
 use crate::queue::{Job, JobError, Queue};
 
-/// The longest reason that is stored, in characters.
+/// The maximum length of a stored reason, in characters.
 const LONGEST_REASON: usize = 1_000;
-/// How long a run that is ended may take to its next `await`.
+/// How long a run that is being ended may take to reach its next `await`.
 const LAST_POLL: Duration = Duration::from_secs(1);
-/// How soon a renewal or a record is tried again that the database did not answer.
+/// How soon a renewal or a settlement is repeated if the database did not answer.
 const AGAIN: Duration = Duration::from_millis(500);
 
 pub(super) struct Run {
@@ -26,11 +26,11 @@ pub(super) struct Run {
     pub(super) handler: Handler,
     pub(super) settings: Settings,
     pub(super) job: Job,
-    /// Turns true when a stop does not wait any longer.
+    /// Becomes true when a stop no longer waits.
     pub(super) stopped: watch::Receiver<bool>,
 }
 
-/// How a run has ended, before it is recorded.
+/// The outcome of a run, before it is recorded.
 enum Outcome {
     Done,
     Failed(JobError),
@@ -72,10 +72,10 @@ impl Drop for AbortOnDrop {
     }
 }
 
-/// Runs the handler in a task of its own, so that one that blocks or panics is seen from outside.
+/// Runs the handler in a separate task, so that a handler that blocks or panics can be observed.
 async fn supervise(run: &Run) -> Outcome {
     let (handler, job) = (run.handler.clone(), run.job.clone());
-    // The call is in the task as well: it may panic before there is a future.
+    // The call is inside the task as well, because it may panic before it returns a future.
     let handling = async move { handler(job).await };
     let mut handling = tokio::spawn(handling.instrument(Span::current()));
     let guard = AbortOnDrop(handling.abort_handle());
@@ -105,7 +105,7 @@ async fn supervise(run: &Run) -> Outcome {
     };
     drop(guard);
     match timeout(LAST_POLL, handling).await {
-        // It ended by itself in the meantime: that counts.
+        // The handler succeeded in the meantime, which counts.
         Ok(Ok(Ok(()))) => Outcome::Done,
         Ok(_) => outcome,
         Err(_) => {
@@ -115,7 +115,7 @@ async fn supervise(run: &Run) -> Outcome {
     }
 }
 
-/// Until a stop does not wait any longer.
+/// Waits until a stop no longer waits for this run.
 async fn told(stopped: &mut watch::Receiver<bool>) {
     if stopped.wait_for(|stopped| *stopped).await.is_err() {
         // The worker is gone, and aborts this run.
@@ -123,7 +123,7 @@ async fn told(stopped: &mut watch::Receiver<bool>) {
     }
 }
 
-/// `None` if the database does not answer.
+/// Renews the lease. Returns `None` if the database does not answer.
 async fn renew(run: &Run) -> Option<bool> {
     let renewed = run.queue.0.engine.renew(run.id(), run.settings.lease).await;
     let renewed = run.queue.0.outage.note("renew", renewed);
@@ -139,7 +139,7 @@ fn failed(error: JoinError) -> Outcome {
             let text = format!("the handler panicked: {}", panic_text(&*panic));
             Outcome::Failed(JobError::new(text))
         }
-        // Only the supervisor aborts it, or the runtime that ends.
+        // Only the supervisor aborts the task, or the runtime when it shuts down.
         Err(_) => Outcome::Stopped,
     }
 }
@@ -149,7 +149,7 @@ fn panic_text(panic: &(dyn Any + Send)) -> &str {
     text.or_else(|| panic.downcast_ref().map(String::as_str)).unwrap_or("without a text")
 }
 
-/// Until it is recorded, however long the database is away.
+/// Records the outcome. Retries until that succeeds, however long the database is away.
 async fn record(run: &Run, outcome: Outcome) -> Ended {
     let settings = run.settings;
     let (settlement, ended) = match outcome {
@@ -199,7 +199,7 @@ impl Run {
     }
 }
 
-/// A reason as it is stored: one line of bounded length.
+/// Converts a reason to its stored form: one line of bounded length.
 fn stored(reason: &str) -> String {
     let mut text: String = reason
         .chars()

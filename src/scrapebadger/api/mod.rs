@@ -1,10 +1,10 @@
-//! A client of ScrapeBadger's stream API: monitors, webhooks, the delivery log, single tweets (feature
+//! A client for ScrapeBadger's stream API: monitors, webhooks, the delivery log, single tweets (feature
 //! `sender-api`).
 //!
-//! The operations and their types are those of the sender's published OpenAPI. An answer that does not fit its
-//! schema is an error that names the field; nothing is filled in.
+//! The operations and their types follow the sender's published OpenAPI. An answer that does not match its schema
+//! is an error that names the field. Missing fields are not filled in.
 //!
-//! Time limits, repetitions and the budget are those of [`sender_api`](crate::sender_api).
+//! For time limits, repetitions and the budget, see [`sender_api`](crate::sender_api).
 //!
 //! ```no_run
 //! use scrapest_webhook::scrapebadger::api::{ApiKey, Client};
@@ -30,10 +30,10 @@ use super::ScrapeBadger;
 use crate::sender_api::{Api, Sealed};
 pub use crate::sender_api::{ApiError, ApiErrorKind, ApiKey};
 
-/// A client of ScrapeBadger's API.
+/// A client for ScrapeBadger's API.
 pub type Client = crate::sender_api::Client<ScrapeBadger>;
 
-/// Where the sender has published its API.
+/// The URL of the API, as the sender has published it.
 pub const DEFAULT_URL: &str = ScrapeBadger::URL;
 
 impl Sealed for ScrapeBadger {}

@@ -1,4 +1,4 @@
-//! The types of the API, as its OpenAPI publishes them. Fields that a later version adds are ignored.
+//! The types of the API, as its OpenAPI describes them. Fields that a later version adds are ignored.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use time::serde::rfc3339;
 
 use crate::secret::Secret;
 
-/// A required field that may be `null`: a missing one is an error, because the schema names it.
+/// Parses a required field that may be `null`. A missing field is an error, because the schema requires it.
 fn nullable<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,
@@ -18,36 +18,36 @@ where
     Option::deserialize(deserializer)
 }
 
-/// A monitor: the accounts that the sender watches, and where it posts what they tweet.
+/// A monitor: the accounts that the sender watches, and the URL to which it posts their tweets.
 #[derive(Clone, Debug, Deserialize)]
 #[non_exhaustive]
 pub struct Monitor {
-    /// The monitor's id, as deliveries have it in `monitor_id`.
+    /// The monitor's id. Deliveries have it in `monitor_id`.
     pub id: String,
-    /// How it is called.
+    /// The monitor's name.
     pub name: String,
     /// The accounts that it watches, without `@`.
     pub usernames: Vec<String>,
-    /// `active`, `paused`, or another word of the sender's.
+    /// `active`, `paused`, or another value of the sender.
     pub status: String,
-    /// Why the sender has paused it, such as `insufficient_credits`.
+    /// Why the sender has paused it, for example `insufficient_credits`.
     #[serde(deserialize_with = "nullable")]
     pub status_reason: Option<String>,
-    /// Where its deliveries are posted.
+    /// The URL to which its deliveries are posted.
     #[serde(deserialize_with = "nullable")]
     pub webhook_url: Option<String>,
     /// Whether its deliveries are signed.
     pub webhook_secret_set: bool,
-    /// Which kinds of tweets it reports; `None`: all.
+    /// The kinds of tweets that it reports. `None`: all.
     #[serde(deserialize_with = "nullable")]
     pub filter_types: Option<Vec<String>>,
-    /// What one account costs, in credits per day.
+    /// The cost of one account, in credits per day.
     pub credits_per_account_per_day: f64,
-    /// What all of them cost, in credits per day.
+    /// The cost of all accounts, in credits per day.
     pub estimated_credits_per_day: f64,
-    /// The tariff, as the sender calls it.
+    /// The tariff, as the sender names it.
     pub pricing_tier: String,
-    /// When it was made.
+    /// When it was created.
     #[serde(with = "rfc3339")]
     pub created_at: OffsetDateTime,
     /// When it was last changed.
@@ -61,15 +61,15 @@ pub struct Monitor {
 pub struct MonitorPage {
     /// The monitors of this page.
     pub monitors: Vec<Monitor>,
-    /// How many there are on all pages.
+    /// The number of monitors on all pages.
     pub total: u64,
     /// The number of this page, from 1.
     pub page: u32,
-    /// How many a page has at most.
+    /// The maximum number of monitors per page.
     pub page_size: u32,
 }
 
-/// A monitor to be made.
+/// A monitor to create.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct NewMonitor {
     /// 1 to 100 characters.
@@ -84,80 +84,80 @@ pub struct NewMonitor {
     pub filter_types: Option<Vec<String>>,
 }
 
-/// A change of a monitor; what is `None` stays as it is.
+/// A change to a monitor. Fields that are `None` are left unchanged.
 #[derive(Clone, Debug, Default)]
 pub struct MonitorChange {
     /// `active` or `paused`.
     pub status: Option<String>,
-    /// The secret that its deliveries are signed with from now on; UTF-8, at most 128 characters.
+    /// The secret that signs its deliveries from now on. UTF-8, at most 128 characters.
     pub webhook_secret: Option<Secret>,
-    /// Where its deliveries are posted from now on.
+    /// The URL to which its deliveries are posted from now on.
     pub webhook_url: Option<String>,
 }
 
-/// The webhook of a monitor, as it is listed.
+/// The webhook of a monitor, as the list shows it.
 #[derive(Clone, Debug, Deserialize)]
 #[non_exhaustive]
 pub struct Webhook {
     /// The webhook's id. Deleting takes the monitor's id instead.
     pub id: String,
-    /// Whose it is.
+    /// The id of its monitor.
     pub monitor_id: String,
-    /// How that monitor is called.
+    /// The name of its monitor.
     pub monitor_name: String,
-    /// Where its deliveries are posted.
+    /// The URL to which its deliveries are posted.
     pub url: String,
     /// Whether its deliveries are signed.
     pub secret_set: bool,
-    /// When it was made.
+    /// When it was created.
     #[serde(with = "rfc3339")]
     pub created_at: OffsetDateTime,
 }
 
-/// A webhook to be made. A monitor has at most one.
+/// A webhook to create. A monitor has at most one.
 #[derive(Clone, Debug)]
 pub struct NewWebhook {
-    /// Whose it is to be.
+    /// The id of its monitor.
     pub monitor_id: String,
-    /// Where its deliveries are to be posted; at most 2,048 characters.
+    /// The URL to which its deliveries are posted. At most 2,048 characters.
     pub url: String,
-    /// The secret to sign with: UTF-8, at most 128 characters. `None`: the sender makes one.
+    /// The secret to sign with. UTF-8, at most 128 characters. `None`: the sender generates one.
     pub secret: Option<Secret>,
 }
 
-/// A webhook that was just made: the only answer that shows its secret.
+/// A webhook that was just created. No other answer contains the secret.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct WebhookWithSecret {
     /// The webhook's id.
     pub id: String,
-    /// Whose it is.
+    /// The id of its monitor.
     pub monitor_id: String,
-    /// Where its deliveries are posted.
+    /// The URL to which its deliveries are posted.
     pub url: String,
-    /// What its deliveries are signed with.
+    /// The secret that signs its deliveries.
     pub secret: Secret,
-    /// When it was made.
+    /// When it was created.
     pub created_at: OffsetDateTime,
 }
 
-/// What the sender saw when it sent a test event.
+/// The result of a test event, as the sender saw it.
 #[derive(Clone, Debug, Deserialize)]
 #[non_exhaustive]
 pub struct TestOutcome {
-    /// Whether it was answered 2xx.
+    /// Whether the response was 2xx.
     pub success: bool,
-    /// The status that the sender got, if it got one.
+    /// The status of the response, if there was one.
     #[serde(default)]
     pub status_code: Option<u16>,
-    /// How long the answer took, in milliseconds.
+    /// How long the response took, in milliseconds.
     pub response_time_ms: f64,
-    /// What went wrong, in the sender's words.
+    /// The error, in the sender's words.
     #[serde(default)]
     pub error: Option<String>,
 }
 
-/// In which order the log is read.
+/// The order in which the log is read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Order {
@@ -168,16 +168,16 @@ pub enum Order {
     OldestFirst,
 }
 
-/// Which part of the delivery log is wanted.
+/// Selects a part of the delivery log.
 #[derive(Clone, Debug, Default)]
 pub struct LogQuery {
-    /// Of this monitor only.
+    /// Only entries of this monitor.
     pub monitor_id: Option<String>,
-    /// Of tweets by this account only.
+    /// Only tweets by this account.
     pub author_username: Option<String>,
-    /// With this status only, such as `webhook_failed`.
+    /// Only entries with this status, for example `webhook_failed`.
     pub delivery_status: Option<String>,
-    /// In which order.
+    /// The order of the entries.
     pub order: Order,
 }
 
@@ -187,43 +187,43 @@ pub struct LogQuery {
 pub struct LogEntry {
     /// The entry's id.
     pub id: String,
-    /// The monitor that reported the tweet; in the log of a filter rule `None`.
+    /// The monitor that reported the tweet. `None` in the log of a filter rule.
     #[serde(default)]
     pub monitor_id: Option<String>,
-    /// How that monitor is called; in the log of a filter rule `None`.
+    /// The name of that monitor. `None` in the log of a filter rule.
     #[serde(default)]
     pub monitor_name: Option<String>,
-    /// The filter rule that reported the tweet; in the log of a monitor `None`.
+    /// The filter rule that reported the tweet. `None` in the log of a monitor.
     #[serde(default)]
     pub rule_id: Option<String>,
-    /// That rule's tag; in the log of a monitor `None`.
+    /// The tag of that rule. `None` in the log of a monitor.
     #[serde(default)]
     pub rule_tag: Option<String>,
     /// The tweet's id.
     pub tweet_id: String,
-    /// The handle of its author, without `@`.
+    /// The author's handle, without `@`.
     pub author_username: String,
-    /// The first words of it.
+    /// The beginning of the text.
     #[serde(deserialize_with = "nullable")]
     pub tweet_text_preview: Option<String>,
-    /// Its address.
+    /// The tweet's URL.
     pub tweet_url: String,
-    /// When it was tweeted.
+    /// When the tweet was posted.
     #[serde(with = "rfc3339")]
     pub tweet_published_at: OffsetDateTime,
     /// When the sender first saw it.
     #[serde(with = "rfc3339")]
     pub detected_at: OffsetDateTime,
-    /// From the one to the other in milliseconds.
+    /// The time between posting and detection, in milliseconds.
     pub latency_ms: i64,
-    /// The sender's word for that latency.
+    /// The sender's category for that latency.
     pub latency_badge: String,
-    /// `webhook_delivered`, `webhook_failed`, `websocket_delivered`, or another word of the sender's.
+    /// `webhook_delivered`, `webhook_failed`, `websocket_delivered`, or another value of the sender.
     pub delivery_status: String,
-    /// What the receiver answered to the last attempt, if it answered.
+    /// The status of the receiver's response to the last attempt, if there was one.
     #[serde(deserialize_with = "nullable")]
     pub webhook_status_code: Option<u16>,
-    /// How many attempts there were.
+    /// The number of attempts.
     pub webhook_attempts: u32,
 }
 
@@ -233,25 +233,25 @@ pub struct LogEntry {
 pub struct LogPage {
     /// The entries of this page.
     pub logs: Vec<LogEntry>,
-    /// How many there are on all pages; it grows while the log is read.
+    /// The number of entries on all pages. It grows while the log is read.
     pub total: u64,
     /// The number of this page, from 1.
     pub page: u32,
-    /// How many a page has at most.
+    /// The maximum number of entries per page.
     pub page_size: u32,
 }
 
-/// A tweet as the API gives it. Its shape is not published: only its id is read, the rest stays as it came.
+/// A tweet from the API. Its schema is not published, so only its id is parsed, and the rest is kept unchanged.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Tweet {
     /// The tweet's id.
     pub id: String,
-    /// The object that has this id, as JSON.
+    /// The object with this id, as JSON.
     pub json: Box<RawValue>,
 }
 
-/// Without the text.
+/// Omits the text.
 impl fmt::Debug for Tweet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let json = format_args!("{} bytes", self.json.get().len());

@@ -1,4 +1,4 @@
-//! The operations, in the order of the published paths.
+//! The operations of the API, in the order of the published paths.
 
 use reqwest::{Method, Url};
 use serde::de::IgnoredAny;
@@ -17,15 +17,15 @@ use super::{
 use crate::secret::Secret;
 use crate::sender_api::{Call, schema};
 
-/// The most entries that a page may have.
+/// The maximum number of entries per page.
 const PAGE_SIZE: u32 = 100;
 
 impl Client {
-    /// The webhooks of the account, or of one monitor.
+    /// Returns the webhooks of the account, or of one monitor.
     ///
     /// # Errors
     ///
-    /// When the call fails; see [`ApiErrorKind`].
+    /// If the call fails; see [`ApiErrorKind`].
     pub async fn webhooks(&self, monitor_id: Option<&str>) -> Result<Vec<Webhook>, ApiError> {
         #[derive(Deserialize)]
         struct List {
@@ -41,11 +41,11 @@ impl Client {
         Ok(list.webhooks)
     }
 
-    /// Makes the webhook of a monitor.
+    /// Creates the webhook of a monitor.
     ///
     /// # Errors
     ///
-    /// [`ApiErrorKind::Conflict`] when the monitor has one, and as for every call.
+    /// [`ApiErrorKind::Conflict`] if the monitor already has one, and the errors of every call.
     pub async fn create_webhook(&self, new: &NewWebhook) -> Result<WebhookWithSecret, ApiError> {
         const NAME: &str = "create the webhook";
         #[derive(Serialize)]
@@ -73,11 +73,11 @@ impl Client {
         Ok(WebhookWithSecret { id, monitor_id, url, secret, created_at })
     }
 
-    /// Has the sender post a test event to the webhook of a monitor, and tells what it saw.
+    /// Asks the sender to post a test event to the webhook of a monitor, and returns the result.
     ///
     /// # Errors
     ///
-    /// When the call fails; a receiver that refuses the event is not an error but a [`TestOutcome`].
+    /// If the call fails. A receiver that refuses the event is not an error but a [`TestOutcome`].
     pub async fn test_webhook(&self, monitor_id: &str) -> Result<TestOutcome, ApiError> {
         #[derive(Serialize)]
         struct Body<'a> {
@@ -91,7 +91,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// When the call fails.
+    /// If the call fails.
     pub async fn delete_webhook(&self, monitor_id: &str) -> Result<(), ApiError> {
         let url = self.path(&["webhooks", monitor_id]);
         self.bytes(Call { method: Method::DELETE, ..Call::get("delete the webhook", url) })
@@ -99,11 +99,11 @@ impl Client {
             .map(drop)
     }
 
-    /// A page of the delivery log, from 1; 100 entries at most.
+    /// Returns a page of the delivery log, from 1, with at most 100 entries.
     ///
     /// # Errors
     ///
-    /// When the call fails.
+    /// If the call fails.
     pub async fn log(&self, query: &LogQuery, page: u32) -> Result<LogPage, ApiError> {
         let mut url = self.path(&["logs"]);
         if let Some(monitor) = &query.monitor_id {
@@ -112,11 +112,11 @@ impl Client {
         self.log_at(url, query, page).await
     }
 
-    /// A page of the delivery log of a filter rule, from 1; 100 entries at most.
+    /// Returns a page of the delivery log of a filter rule, from 1, with at most 100 entries.
     ///
     /// # Errors
     ///
-    /// When the call fails.
+    /// If the call fails.
     pub async fn filter_rule_log(
         &self,
         rule_id: &str,
@@ -148,11 +148,11 @@ impl Client {
         self.json(Call::get("read the delivery log", url)).await
     }
 
-    /// A page of the account's monitors, from 1; 100 at most.
+    /// Returns a page of the account's monitors, from 1, with at most 100 monitors.
     ///
     /// # Errors
     ///
-    /// When the call fails.
+    /// If the call fails.
     pub async fn monitors(&self, page: u32) -> Result<MonitorPage, ApiError> {
         let mut url = self.path(&["monitors"]);
         url.query_pairs_mut()
@@ -161,21 +161,21 @@ impl Client {
         self.json(Call::get("list the monitors", url)).await
     }
 
-    /// Makes a monitor.
+    /// Creates a monitor.
     ///
     /// # Errors
     ///
-    /// When the call fails.
+    /// If the call fails.
     pub async fn create_monitor(&self, new: &NewMonitor) -> Result<Monitor, ApiError> {
         let url = self.path(&["monitors"]);
         self.json(with_body("create the monitor", Method::POST, url, new)?).await
     }
 
-    /// One monitor.
+    /// Returns one monitor.
     ///
     /// # Errors
     ///
-    /// [`ApiErrorKind::NotFound`] when the account has no such monitor, and as for every call.
+    /// [`ApiErrorKind::NotFound`] if the account has no such monitor, and the errors of every call.
     pub async fn monitor(&self, id: &str) -> Result<Monitor, ApiError> {
         self.json(Call::get("look at the monitor", self.path(&["monitors", id]))).await
     }
@@ -184,7 +184,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// When the call fails. The change is safe to repeat.
+    /// If the call fails. The change is safe to repeat.
     pub async fn change_monitor(
         &self,
         id: &str,
@@ -213,7 +213,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// When the call fails.
+    /// If the call fails.
     pub async fn delete_monitor(&self, id: &str) -> Result<(), ApiError> {
         let url = self.path(&["monitors", id]);
         self.bytes(Call { method: Method::DELETE, ..Call::get("delete the monitor", url) })
@@ -221,13 +221,13 @@ impl Client {
             .map(drop)
     }
 
-    /// One tweet. Its shape is not published: the object that has this id is taken as it is, whether it is the answer
-    /// itself or its `data` or `tweet`.
+    /// Returns one tweet. Its schema is not published: the object with this id is returned unchanged, whether it
+    /// is the answer itself or its `data` or `tweet`.
     ///
     /// # Errors
     ///
-    /// [`ApiErrorKind::NotFound`] for a tweet that was deleted, [`ApiErrorKind::Schema`] when no object has
-    /// its id, and as for every call.
+    /// [`ApiErrorKind::NotFound`] if the tweet was deleted, [`ApiErrorKind::Schema`] if no object has its id, and
+    /// the errors of every call.
     pub async fn tweet(&self, id: &str) -> Result<Tweet, ApiError> {
         const NAME: &str = "fetch the tweet";
         #[derive(Deserialize)]
@@ -258,11 +258,11 @@ impl Client {
             })
     }
 
-    /// Whether the API answers with this key.
+    /// Checks that the API accepts this key.
     ///
     /// # Errors
     ///
-    /// When it does not.
+    /// If the call fails.
     pub async fn check(&self) -> Result<(), ApiError> {
         self.json::<IgnoredAny>(Call::get("list the webhooks", self.path(&["webhooks"])))
             .await

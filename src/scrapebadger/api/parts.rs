@@ -1,4 +1,4 @@
-//! What requests are made of.
+//! Helpers that build requests.
 
 use reqwest::{Method, Url};
 use serde::Serialize;
@@ -8,15 +8,15 @@ use super::{ApiError, ApiErrorKind};
 use crate::secret::Secret;
 use crate::sender_api::Call;
 
-/// Each segment is escaped, so an id cannot lead elsewhere.
+/// Appends path segments. Each segment is escaped, so an id cannot change the path.
 pub(super) fn push(url: &mut Url, segments: &[&str]) {
-    // The client's URL has a path, which was checked when it was made.
+    // The client's URL has a path, which was checked when the client was created.
     if let Ok(mut path) = url.path_segments_mut() {
         path.pop_if_empty().extend(segments);
     }
 }
 
-/// A call with this as its JSON.
+/// Creates a call with this value as its JSON body.
 pub(super) fn with_body<T: Serialize>(
     name: &'static str,
     method: Method,
@@ -29,7 +29,7 @@ pub(super) fn with_body<T: Serialize>(
     Ok(Call { name, method, url, body: Some(Zeroizing::new(body)) })
 }
 
-/// A secret as JSON has it.
+/// A secret as a JSON string.
 pub(super) fn text<'a>(name: &'static str, secret: &'a Secret) -> Result<&'a str, ApiError> {
     let refused = |what| ApiError::new(ApiErrorKind::Request, name, what);
     let text = std::str::from_utf8(&secret.bytes)

@@ -1,4 +1,4 @@
-//! The bodies of both contracts as they are sent, read into the one form that a handler gets.
+//! The bodies of both contracts, and their conversion to one event type.
 
 use serde_json::Value;
 
@@ -33,8 +33,8 @@ pub(super) fn tweet(body: &[u8]) -> Result<TweetEvent, EventError> {
 }
 
 object! {
-    /// The fields of both contracts. All are optional, so that `null` is the same as absent. Of the first two
-    /// only this is checked: that they are not there twice with different values.
+    /// The fields of both contracts. All are optional, so that `null` is the same as absent. The first two are
+    /// only checked not to occur twice with different values.
     struct TweetEventBody {
         r#type: Compared,
         event: Compared,

@@ -203,7 +203,7 @@ fn a_tweet_needs_only_its_id() {
     assert_eq!((bare.monitor_id, bare.detected_at, bare.latency_ms), (None, None, None));
     assert_eq!((bare.tweet.text, bare.tweet.media), (None, vec![]));
 
-    // What only the other contract has beside the tweet serves where the tweet itself lacks it.
+    // A field that only the other contract has outside the tweet is used if the tweet itself lacks it.
     let event = tweet_event(TWEET_DETECTED, r#"{"tweet_text": "a", "tweet_data": {"id": "1"}}"#);
     assert_eq!(event.tweet.text, text("a"));
 }

@@ -1,4 +1,4 @@
-//! The bodies of named events as they are sent, in all their forms, read into the one form that a handler gets.
+//! The bodies of named events in all their forms, and their conversion to one event type.
 
 use serde_json::Value;
 
@@ -52,8 +52,8 @@ pub(super) fn webhook(body: &[u8]) -> Result<WebhookEvent, EventError> {
 }
 
 object! {
-    /// The fields that all events share. All are optional, so that `null` is the same as absent. Of the first
-    /// three only this is checked: that they are not there twice with different values.
+    /// The fields that all events share. All are optional, so that `null` is the same as absent. The first three
+    /// are only checked not to occur twice with different values.
     struct Envelope<T> {
         event: Compared,
         r#type: Compared,
@@ -66,8 +66,8 @@ object! {
 }
 
 object! {
-    /// A tweet, or, if `N` is an object, what contains a tweet. Both are read in one pass, without `flatten`.
-    /// Inside a tweet, `tweet` is an unknown field.
+    /// A tweet, or, if `N` is an object, an object that contains a tweet. Both are read in one pass, without
+    /// `flatten`. Inside a tweet, `tweet` is an unknown field.
     struct TweetBody<N> {
         tweet: N,
         id: Option<Id>,
@@ -116,7 +116,7 @@ object! {
 }
 
 object! {
-    /// A user, or what contains a user, as for [`TweetBody`].
+    /// A user, or an object that contains a user, like [`TweetBody`].
     struct UserBody<N> {
         user: N,
         id: Option<Id>,

@@ -1,4 +1,4 @@
-//! Scrapest's second generation of events: one shape for every platform.
+//! Scrapest's second generation of events, which has one format for every platform.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ pub(in crate::scrapest) const FAST_X: &str = "fast-x";
 pub(in crate::scrapest) const TELEGRAM: &str = "telegram";
 pub(in crate::scrapest) const DISCORD: &str = "discord";
 
-/// The feed that a post on X came by.
+/// The feed that delivered a post on X.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Source {
@@ -30,7 +30,7 @@ pub enum Source {
 }
 
 impl Source {
-    /// The name on the wire.
+    /// Returns the name as the sender writes it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -40,7 +40,7 @@ impl Source {
     }
 }
 
-/// A post on X. The same post can come twice, by both feeds, with the same [`mid`](Self::mid): set
+/// A post on X. The same post can arrive twice, through both feeds, with the same [`mid`](Self::mid). Set
 /// [`Scrapest::with_deliver`](crate::scrapest::Scrapest::with_deliver) to receive only one of the two.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -63,7 +63,7 @@ pub struct PostEvent {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Post {
-    /// The post's id (`id`), exactly; the event's `mid` if the payload has none.
+    /// The post's id (`id`), exactly. The event's `mid` if the payload has none.
     pub id: String,
     /// The text (`text`).
     pub text: Option<String>,
@@ -74,7 +74,7 @@ pub struct Post {
     pub created_at: Option<OffsetDateTime>,
     /// The language (`lang`), as the sender writes it, like `en`.
     pub lang: Option<String>,
-    /// The address of the post (`link`, or `url` from the fast feed). Not documented, but in the sender's SDK.
+    /// The post's URL (`link`, or `url` from the fast feed). Not documented, but in the sender's SDK.
     pub url: Option<String>,
     /// The author (`author`).
     pub author: Option<PostAuthor>,
@@ -88,17 +88,17 @@ pub struct Post {
     pub quote_count: Option<u64>,
     /// The number of bookmarks (`bookmark_count`).
     pub bookmark_count: Option<u64>,
-    /// What the text refers to (`entities`), as sent: its shape is not published. An integer beyond 64 bits is
-    /// rounded here; the raw body has it exactly.
+    /// The entities in the text, like links (`entities`), as sent: the schema is not published. An integer beyond
+    /// 64 bits is rounded here; the raw body has it exactly.
     pub entities: Option<Value>,
     /// Pictures and videos (`media`), as sent, like [`entities`](Self::entities).
     pub media: Option<Value>,
     /// The conversation's id (`conversation_id`). Not documented, but in the sender's SDK.
     pub conversation_id: Option<String>,
-    /// The id of the post that this one answers (`in_reply_to_status_id`). Not documented, but in the sender's
+    /// The id of the post that this one replies to (`in_reply_to_status_id`). Not documented, but in the sender's
     /// SDK.
     pub in_reply_to_status_id: Option<String>,
-    /// The handle of the author that this post answers (`in_reply_to_screen_name`). Not documented, but in the
+    /// The handle of the author whom this post replies to (`in_reply_to_screen_name`). Not documented, but in the
     /// sender's SDK.
     pub in_reply_to_screen_name: Option<String>,
     /// The post that this one quotes (`quoted_tweet`). Not documented, but in the sender's SDK.
@@ -107,8 +107,7 @@ pub struct Post {
     pub retweeted: Option<Box<Post>>,
     /// Whether this is a repost (`retweeted_tweet`). Not documented, but in the sender's SDK.
     pub is_retweet: Option<bool>,
-    /// The fields that are not listed here, under their names, and a quoted or reposted post that has no id or is
-    /// not an object.
+    /// All other fields, by name. Also a quoted or reposted post that has no id or is not an object.
     #[serde(default)]
     pub rest: BTreeMap<String, RawJson>,
 }
@@ -123,18 +122,19 @@ pub struct PostAuthor {
     pub name: Option<String>,
     /// The handle, without `@` (`screen_name`).
     pub screen_name: Option<String>,
-    /// The address of the picture (`profile_image_url`).
+    /// The URL of the picture (`profile_image_url`).
     pub profile_image_url: Option<String>,
     /// Whether the account is verified (`verified`). Not documented, but in the sender's SDK.
     pub verified: Option<bool>,
-    /// Whether the account pays for its mark (`is_blue_verified`). Not documented, but in the sender's SDK.
+    /// Whether the account pays for its verification (`is_blue_verified`). Not documented, but in the sender's
+    /// SDK.
     pub is_blue_verified: Option<bool>,
-    /// The fields that are not listed here, under their names.
+    /// All other fields, by name.
     #[serde(default)]
     pub rest: BTreeMap<String, RawJson>,
 }
 
-/// A message from Telegram, Discord, or any source but X. The shape of its payload is not published.
+/// A message from Telegram, Discord, or any source but X. The schema of its payload is not published.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct MessageEvent {
@@ -151,8 +151,8 @@ pub struct MessageEvent {
     pub payload: Option<RawJson>,
 }
 
-/// The source and the message's id of a body of this generation: one that names no kind, and has a `source` and a
-/// `mid`. The id is `None` if it cannot be read.
+/// The source and the message's id, if the body is of this generation: it has no kind, but a `source` and a `mid`.
+/// The id is `None` if it cannot be read.
 pub(in crate::scrapest) fn identity(body: &[u8]) -> Option<(String, Option<String>)> {
     let [source, mid, event, kind] =
         json::fields(body, ["source", "mid", "event", "type"], |_| false);
@@ -163,7 +163,7 @@ pub(in crate::scrapest) fn identity(body: &[u8]) -> Option<(String, Option<Strin
     Some((source.text()?.into_owned(), mid.id().map(|mid| mid.into_owned())))
 }
 
-/// The event of such a body.
+/// Decodes the event from a body of this generation.
 pub(super) fn event(body: &Bytes) -> Result<Event, EventError> {
     read(body).or_else(|error| match json::without_lone_surrogates(body) {
         Some(body) => read(&body.into()),
@@ -223,7 +223,7 @@ impl Post {
     }
 }
 
-/// The first, or else the second, which then is not part of the rest.
+/// The first field, or the second if the first is missing. The second is then not part of the rest.
 fn either<T>(
     first: Option<T>,
     second: impl FnOnce() -> Result<Option<T>, EventError>,

@@ -206,7 +206,7 @@ fn of_two_forms_at_once_the_first_is_taken() {
         (Some(1), Some(3), Some(4))
     );
 
-    // What lies under `tweet` is a tweet for certain; an id beside it may be of anything.
+    // An object under `tweet` is certainly a tweet; an id outside of it may belong to something else.
     let tweet =
         created(json!({"data": {"id": "1", "text": "a", "tweet": {"id": "2", "tweet": "b"}}}));
     assert_eq!((tweet.id.as_str(), tweet.text), ("2", None));

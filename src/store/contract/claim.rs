@@ -1,18 +1,18 @@
-//! Which claim gets a key.
+//! The conditions under which a claim gets a key.
 
 use tokio::time::sleep;
 
 use super::clause::{AFTER_SHORT, Clause, LONG, SHORT, fresh_key};
 use crate::store::{Claim, DeliveryStore, Owner};
 
-/// A key that nobody claimed before is acquired, as attempt 1.
+/// A key that was never claimed before is acquired, as attempt 1.
 pub async fn a_fresh_key_is_acquired_as_the_first_attempt(store: impl DeliveryStore) {
     let clause = Clause::new(store);
     let attempt = clause.begin(LONG).await;
     assert_eq!(attempt.number, 1, "the first attempt at a key is number 1");
 }
 
-/// Another claim of a held key is told that it is in progress, and for how much longer at most.
+/// A claim of a held key reports that the key is in progress, and for how much longer at most.
 pub async fn a_held_key_is_in_progress_for_everyone_else(store: impl DeliveryStore) {
     let clause = Clause::new(store);
     clause.begin(LONG).await;
@@ -27,7 +27,7 @@ pub async fn a_held_key_is_in_progress_for_everyone_else(store: impl DeliverySto
     }
 }
 
-/// The holder that claims again (the first answer was lost) gets the same fence and attempt.
+/// An owner that repeats its claim (the first answer was lost) gets the same fence and attempt.
 pub async fn a_repeated_claim_by_the_holder_is_the_same_attempt(store: impl DeliveryStore) {
     let clause = Clause::new(store);
     let first = clause.begin(LONG).await;
@@ -41,7 +41,7 @@ pub async fn a_repeated_claim_by_the_holder_is_the_same_attempt(store: impl Deli
     clause.assert_in_progress("a repeated claim leaves the key held").await;
 }
 
-/// The holder that claims again has its lease from then on.
+/// An owner that repeats its claim gets a lease that starts at the repeated claim.
 pub async fn a_repeated_claim_by_the_holder_gives_a_fresh_lease(store: impl DeliveryStore) {
     let clause = Clause::new(store);
     let first = clause.begin(SHORT).await;
@@ -51,7 +51,8 @@ pub async fn a_repeated_claim_by_the_holder_gives_a_fresh_lease(store: impl Deli
     clause.assert_in_progress("a repeated claim gives a fresh lease").await;
 }
 
-/// The holder that claims again after its lease, before anybody took over, gets the same fence and attempt.
+/// An owner that repeats its claim after its lease ended, before another took over, gets the same fence and
+/// attempt.
 pub async fn a_repeated_claim_after_the_lease_ended_is_the_same_attempt(store: impl DeliveryStore) {
     let clause = Clause::new(store);
     let first = clause.begin(SHORT).await;
@@ -78,7 +79,7 @@ pub async fn a_live_lease_outlives_the_retention(store: impl DeliveryStore) {
     clause.assert_in_progress("a record does not expire while its lease is running").await;
 }
 
-/// What happens to one key does not show in another.
+/// An operation on one key does not affect another.
 pub async fn keys_are_independent(store: impl DeliveryStore) {
     let mut clause = Clause::new(store);
     let (held, completed, released) = (fresh_key(), fresh_key(), fresh_key());

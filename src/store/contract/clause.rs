@@ -1,4 +1,4 @@
-//! What the clauses are written with.
+//! Helpers for the clauses.
 
 use std::time::{Duration, Instant};
 
@@ -7,23 +7,23 @@ use tokio::time::sleep;
 
 use crate::store::{Claim, DeliveryStore, Fence, Key, Owner, Settled};
 
-/// Longer than any clause runs: a lease or a retention that must not end.
+/// A lease or a retention that must not end: longer than any clause runs.
 pub(super) const LONG: Duration = Duration::from_secs(60);
 
-/// A lease or a retention that a clause waits for the end of.
+/// A lease or a retention whose end a clause waits for.
 pub(super) const SHORT: Duration = Duration::from_millis(200);
 
-/// Surely longer than [`SHORT`] by any store's clock.
+/// Longer than [`SHORT`] by the clock of any store.
 pub(super) const AFTER_SHORT: Duration = Duration::from_millis(400);
 
-/// How long something that ends after [`SHORT`] may take to end, on a machine with much else to do.
+/// The longest wait for something that ends after [`SHORT`], on a busy machine.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How much earlier than by our clock something may end by the store's, which may count in full
+/// How much earlier than by our clock something may end by the store's clock, which may count in whole
 /// milliseconds.
 pub(super) const CLOCK_SLACK: Duration = Duration::from_millis(20);
 
-/// One attempt that holds, or held, a key.
+/// An attempt that holds, or held, a key.
 #[derive(Clone, Copy)]
 pub(super) struct Attempt {
     pub(super) owner: Owner,
@@ -31,7 +31,7 @@ pub(super) struct Attempt {
     pub(super) number: u32,
 }
 
-/// A store and a key that nobody used before.
+/// A store and a key that was never used before.
 pub(super) struct Clause<S> {
     pub(super) store: S,
     pub(super) key: Key,
@@ -48,7 +48,7 @@ impl<S: DeliveryStore> Clause<S> {
         claim.unwrap_or_else(|error| panic!("a claim was not answered: {error}"))
     }
 
-    /// What somebody who never asked before is told.
+    /// The result of a claim by a new owner.
     pub(super) async fn stranger_finds(&self) -> Claim {
         self.claim(Owner::random(), LONG, LONG).await
     }
@@ -69,13 +69,12 @@ impl<S: DeliveryStore> Clause<S> {
         self.acquire_as(Owner::random(), lease, sentence).await
     }
 
-    /// The first attempt at the key.
+    /// Starts the first attempt at the key.
     pub(super) async fn begin(&self, lease: Duration) -> Attempt {
         self.acquire(lease, "a fresh key is acquired").await
     }
 
-    /// The attempt that follows once a lease or a retention of [`SHORT`] has ended, which began after
-    /// `since`.
+    /// Starts the next attempt, once a lease or a retention of [`SHORT`] that began after `since` has ended.
     pub(super) async fn acquire_after_short(&self, since: Instant, sentence: &str) -> Attempt {
         let owner = Owner::random();
         loop {
@@ -92,7 +91,7 @@ impl<S: DeliveryStore> Clause<S> {
         }
     }
 
-    /// An attempt whose lease ended, and the one that took over from it.
+    /// Returns an attempt whose lease ended, and the attempt that took over from it.
     pub(super) async fn zombie_and_successor(&self) -> (Attempt, Attempt) {
         let began = Instant::now();
         let zombie = self.begin(SHORT).await;
@@ -131,7 +130,7 @@ impl<S: DeliveryStore> Clause<S> {
 }
 
 impl Attempt {
-    /// Fails unless this is the next attempt at the key that `earlier` was an attempt at.
+    /// Fails unless this is the attempt that directly follows `earlier`.
     pub(super) fn assert_follows(self, earlier: Attempt) {
         assert_eq!(
             self.number,

@@ -1,4 +1,4 @@
-//! What a success does.
+//! The effects of a success.
 
 use std::time::Instant;
 
@@ -7,7 +7,7 @@ use tokio::time::sleep;
 use super::clause::{AFTER_SHORT, Attempt, Clause, LONG, SHORT};
 use crate::store::{Claim, DeliveryStore, Fence, Owner, Settled};
 
-/// Once its holder reports a success, a key is completed for everyone who claims it.
+/// Once its owner reports a success, a key is completed for every later claim.
 pub async fn a_completed_key_is_completed_for_everyone(store: impl DeliveryStore) {
     let clause = Clause::new(store);
     let attempt = clause.begin(LONG).await;
@@ -18,7 +18,7 @@ pub async fn a_completed_key_is_completed_for_everyone(store: impl DeliveryStore
     assert_eq!(found, Claim::Completed, "a completed key is completed for its old owner too");
 }
 
-/// An owner whose lease ended still completes its key as the holder if nobody took over.
+/// An owner whose lease ended still completes its key as the holder if no other took over.
 pub async fn a_completion_after_the_lease_ended_is_done_if_nobody_took_over(
     store: impl DeliveryStore,
 ) {
@@ -55,7 +55,7 @@ pub async fn a_repeated_completion_is_harmless(store: impl DeliveryStore) {
     }
 }
 
-/// A success is a fact: reported after a takeover it completes the key, and the successor cannot undo it.
+/// A success that is reported after a takeover still completes the key, and the successor cannot undo it.
 pub async fn a_late_success_completes_the_key(store: impl DeliveryStore) {
     let clause = Clause::new(store);
     let (zombie, successor) = clause.zombie_and_successor().await;
@@ -70,7 +70,7 @@ pub async fn a_late_success_completes_the_key(store: impl DeliveryStore) {
     clause.assert_completed("the successor's failure does not undo a late success").await;
 }
 
-/// A success that is reported after the same attempt's failure counts.
+/// A success that is reported after the release by the same attempt completes the key.
 pub async fn a_success_reported_after_the_release_completes_the_key(store: impl DeliveryStore) {
     let clause = Clause::new(store);
     let attempt = clause.begin(LONG).await;
@@ -80,7 +80,7 @@ pub async fn a_success_reported_after_the_release_completes_the_key(store: impl 
     clause.assert_completed("a success completes the key, also from another owner").await;
 }
 
-/// A success for a key that the store does not know, or has forgotten, completes it.
+/// A success for a key that the store does not know, or has forgotten, completes the key.
 pub async fn a_success_for_an_absent_key_completes_it(store: impl DeliveryStore) {
     let clause = Clause::new(store);
     let stranger = Attempt { owner: Owner::random(), fence: Fence::new(1), number: 1 };
@@ -89,7 +89,7 @@ pub async fn a_success_for_an_absent_key_completes_it(store: impl DeliveryStore)
     clause.assert_completed("a success completes the key, also from another owner").await;
 }
 
-/// The retention of a completion counts from its report, whatever the claim's was.
+/// The retention of a completion starts when it is reported, whatever retention the claim had.
 pub async fn a_completion_is_kept_from_its_report_on(store: impl DeliveryStore) {
     let clause = Clause::new(store);
     let owner = Owner::random();
@@ -102,7 +102,7 @@ pub async fn a_completion_is_kept_from_its_report_on(store: impl DeliveryStore) 
     clause.assert_completed("a completion is kept for as long as it says").await;
 }
 
-/// A completed record expires after its retention; then its key is free, with a larger fence.
+/// A completed record expires after its retention. Its key is then free, and gets a larger fence.
 pub async fn a_completion_is_forgotten_after_its_retention(store: impl DeliveryStore) {
     let clause = Clause::new(store);
     let first = clause.begin(LONG).await;

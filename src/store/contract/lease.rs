@@ -7,7 +7,8 @@ use tokio::time::sleep;
 use super::clause::{AFTER_SHORT, Clause, LONG, SHORT};
 use crate::store::{Claim, DeliveryStore, Owner, Settled};
 
-/// A lease ends in the store's time, and the next claim gets the key: a larger fence, one more attempt.
+/// When a lease has ended by the store's clock, the next claim gets the key, with a larger fence and attempt
+/// number.
 pub async fn a_lease_that_ended_is_taken_over(store: impl DeliveryStore) {
     let clause = Clause::new(store);
     let (first, second) = clause.zombie_and_successor().await;
@@ -15,7 +16,7 @@ pub async fn a_lease_that_ended_is_taken_over(store: impl DeliveryStore) {
     clause.assert_in_progress("the successor holds the key").await;
 }
 
-/// An owner that was taken over from does not get its key back while the successor holds it.
+/// An owner that lost its key to a successor does not get it back while the successor holds it.
 pub async fn a_late_owner_finds_its_successor_in_progress(store: impl DeliveryStore) {
     let clause = Clause::new(store);
     let (zombie, _) = clause.zombie_and_successor().await;
@@ -26,7 +27,7 @@ pub async fn a_late_owner_finds_its_successor_in_progress(store: impl DeliverySt
     );
 }
 
-/// A renewed lease runs for the length of the renewal.
+/// A renewed lease lasts for the duration of the renewal.
 pub async fn a_renewal_extends_the_lease(store: impl DeliveryStore) {
     let clause = Clause::new(store);
     let attempt = clause.begin(SHORT).await;
@@ -36,9 +37,9 @@ pub async fn a_renewal_extends_the_lease(store: impl DeliveryStore) {
     clause.assert_in_progress("a renewal extends the lease").await;
 }
 
-/// A record in progress does not expire while its lease is running, also when that was renewed.
+/// A record in progress does not expire while its lease is running, even if that lease was renewed.
 pub async fn a_renewed_lease_outlives_the_retention(store: impl DeliveryStore) {
-    // Both the first lease and the retention end below; the renewal must come before.
+    // Both the first lease and the retention end below, so the renewal must come before.
     let lease = Duration::from_secs(2);
     let clause = Clause::new(store);
     let owner = Owner::random();
@@ -61,7 +62,7 @@ pub async fn a_renewed_lease_ends_too(store: impl DeliveryStore) {
     second.assert_follows(first);
 }
 
-/// An owner whose lease ended may renew it as long as nobody took over.
+/// An owner whose lease ended may renew it as long as no other took over.
 pub async fn a_renewal_after_the_lease_ended_is_done_if_nobody_took_over(
     store: impl DeliveryStore,
 ) {
@@ -73,7 +74,7 @@ pub async fn a_renewal_after_the_lease_ended_is_done_if_nobody_took_over(
     clause.assert_in_progress("a late renewal counts").await;
 }
 
-/// An owner that was taken over from is told so when it renews, and takes nothing from its successor.
+/// The renewal of an owner that lost its key is reported as lost, and does not affect the successor.
 pub async fn a_renewal_after_a_takeover_is_lost(store: impl DeliveryStore) {
     let clause = Clause::new(store);
     let (zombie, successor) = clause.zombie_and_successor().await;
@@ -83,7 +84,7 @@ pub async fn a_renewal_after_a_takeover_is_lost(store: impl DeliveryStore) {
     assert_eq!(settled, Settled::Done, "the successor still holds the key");
 }
 
-/// Nobody but the holder renews a lease.
+/// Only the owner that holds a key can renew its lease.
 pub async fn a_renewal_by_a_stranger_is_lost(store: impl DeliveryStore) {
     let clause = Clause::new(store);
     let began = Instant::now();
@@ -95,7 +96,7 @@ pub async fn a_renewal_by_a_stranger_is_lost(store: impl DeliveryStore) {
     second.assert_follows(first);
 }
 
-/// Renewing a key that the store does not know is lost, and leaves it unknown.
+/// The renewal of a key that the store does not know is lost, and adds no record.
 pub async fn a_renewal_of_an_absent_key_is_lost(store: impl DeliveryStore) {
     let clause = Clause::new(store);
     let settled = clause.renew(Owner::random(), LONG).await;
@@ -104,7 +105,7 @@ pub async fn a_renewal_of_an_absent_key_is_lost(store: impl DeliveryStore) {
     assert_eq!(attempt.number, 1, "a renewal is not an attempt");
 }
 
-/// A renewal that arrives after the release does not bring the lease back.
+/// A renewal that arrives after the release does not restore the lease.
 pub async fn a_renewal_after_the_release_is_lost(store: impl DeliveryStore) {
     let clause = Clause::new(store);
     let first = clause.begin(LONG).await;

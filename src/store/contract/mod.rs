@@ -1,19 +1,19 @@
-//! What every store must do, as tests (feature `testing`).
+//! The contract that every store must fulfil, as tests (feature `testing`).
 //!
-//! A store of one's own proves itself with one line in a file under `tests/`:
+//! To test a store of your own, add one line to a file under `tests/`:
 //!
 //! ```
 //! # use scrapest_webhook::store::MemoryStore;
 //! scrapest_webhook::store_contract_tests!(MemoryStore::new());
 //! ```
 //!
-//! Each clause of the contract is a function of this module and becomes a test of its name. A clause
-//! panics, and says which sentence is broken, when the store does not keep it. Clauses use keys that
-//! nobody used before, so they may run at once, against one server, and again without cleaning up.
+//! Each clause of the contract is a function of this module and becomes a test with the same name. If the store
+//! breaks a clause, the test panics and names the broken sentence. Clauses use new keys, so they may run in
+//! parallel, against one server, and again without cleaning up.
 //!
-//! Time passes for real, since a store has its own clock: where a clause waits for the end of a lease
-//! it waits for as long as it takes (up to 10 s), and where it needs a lease to be running it takes one of
-//! 60 s, so a loaded machine makes the clauses slow, not wrong.
+//! The tests run in real time, because a store has its own clock. A clause that waits for the end of a lease waits
+//! up to 10 s, and a clause that needs a running lease takes one of 60 s. A busy machine therefore makes the
+//! clauses slow, but does not make them fail.
 
 mod claim;
 mod clause;
@@ -30,13 +30,12 @@ pub use self::race::*;
 pub use self::release::*;
 pub use self::several::*;
 
-/// Expands to one test for each clause of the [contract](crate::store::contract), so that a store proves
-/// itself with one line.
+/// Expands to one test for each clause of the [contract](crate::store::contract).
 ///
-/// It takes an expression for the store, which is evaluated anew in each test, within an `async fn`; it
-/// may be a new store each time or another connection to the same one. The crate that uses it needs
-/// `tokio` with the features `macros` and `rt-multi-thread` among its dev-dependencies, and this one
-/// with the feature `testing`.
+/// It takes an expression that returns the store. The expression is evaluated in each test, within an `async fn`,
+/// and may return a new store each time or another connection to the same store. The calling crate needs `tokio`
+/// with the features `macros` and `rt-multi-thread`, and this crate with the feature `testing`, in its
+/// dev-dependencies.
 ///
 /// ```
 /// # use scrapest_webhook::store::MemoryStore;

@@ -1,4 +1,4 @@
-//! What many do at once.
+//! Concurrent operations.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::store::{Claim, DeliveryStore, Key, Owner};
 
 const CLIENTS: usize = 50;
 const KEYS: usize = 200;
-/// How many times a completion is repeated at most.
+/// How often a completion is repeated at most.
 const TRIES: usize = 50;
 
 /// Of 50 clients that claim the same 200 keys at once, exactly one gets each.
@@ -32,7 +32,7 @@ pub async fn of_many_claims_of_a_released_key_exactly_one_wins(store: impl Deliv
     assert_one_winner_each(Arc::new(clause.store), keys, "a released key").await;
 }
 
-/// Of many clients that claim the same keys whose leases ended at once, exactly one gets each.
+/// Of many clients that claim the same keys at once after their leases ended, exactly one gets each.
 pub async fn of_many_claims_of_an_ended_lease_exactly_one_wins(store: impl DeliveryStore) {
     let keys = fresh_keys(KEYS / 10);
     let mut clause = Clause::new(store);
@@ -44,7 +44,7 @@ pub async fn of_many_claims_of_an_ended_lease_exactly_one_wins(store: impl Deliv
     assert_one_winner_each(Arc::new(clause.store), keys, "a key whose lease ended").await;
 }
 
-/// A success that is reported while somebody else takes over is not written over by the takeover.
+/// A success that is reported during a takeover is not overwritten by the takeover.
 pub async fn a_success_that_races_with_a_takeover_stays(store: impl DeliveryStore) {
     let keys = fresh_keys(KEYS / 10);
     let mut clause = Clause::new(store);
@@ -69,7 +69,7 @@ pub async fn a_success_that_races_with_a_takeover_stays(store: impl DeliveryStor
     for (key, zombie) in keys.iter().zip(zombies) {
         together.wait().await;
         let mut left = TRIES;
-        // As a layer does: a store may hold the record for a moment, because of the takeover.
+        // Repeated as a layer does: the takeover may lock the record for a moment.
         while let Err(error) = store.complete(key, zombie.owner, zombie.fence, LONG).await {
             left -= 1;
             assert!(left > 0, "a completion was not answered: {error}");
@@ -120,8 +120,8 @@ async fn assert_one_winner_each<S: DeliveryStore>(store: Arc<S>, keys: Arc<[Key]
     );
 }
 
-/// Whether a new owner acquires the key. A store may be too busy to answer so many at once: then the
-/// claim is repeated, as the layer does.
+/// Whether a new owner acquires the key. A store may be too busy to answer so many claims at once, so the claim is
+/// repeated, as a layer does.
 async fn wins(store: &impl DeliveryStore, key: &Key) -> bool {
     let owner = Owner::random();
     let mut tries = 0;
@@ -135,7 +135,7 @@ async fn wins(store: &impl DeliveryStore, key: &Key) -> bool {
     }
 }
 
-/// What the task returned; its panic is ours.
+/// Returns the result of the task, and passes on its panic.
 async fn joined<T>(task: tokio::task::JoinHandle<T>) -> T {
     match task.await {
         Ok(returned) => returned,

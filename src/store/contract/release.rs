@@ -1,11 +1,11 @@
-//! What a failure does.
+//! The effects of a failure.
 
 use tokio::time::sleep;
 
 use super::clause::{AFTER_SHORT, Clause, LONG, SHORT};
 use crate::store::{DeliveryStore, Owner, Settled};
 
-/// A released key is free at once: a larger fence, one more attempt.
+/// A released key is free at once. The next claim gets a larger fence and attempt number.
 pub async fn a_released_key_is_acquired_as_the_next_attempt(store: impl DeliveryStore) {
     let clause = Clause::new(store);
     let first = clause.begin(LONG).await;
@@ -19,7 +19,7 @@ pub async fn a_released_key_is_acquired_as_the_next_attempt(store: impl Delivery
     third.assert_follows(second);
 }
 
-/// An owner whose lease ended may release its key as long as nobody took over.
+/// An owner whose lease ended may release its key as long as no other took over.
 pub async fn a_release_after_the_lease_ended_is_done_if_nobody_took_over(
     store: impl DeliveryStore,
 ) {
@@ -32,7 +32,7 @@ pub async fn a_release_after_the_lease_ended_is_done_if_nobody_took_over(
     second.assert_follows(first);
 }
 
-/// Nobody but the holder releases a key.
+/// Only the owner that holds a key can release it.
 pub async fn a_release_by_a_stranger_is_lost(store: impl DeliveryStore) {
     let clause = Clause::new(store);
     let attempt = clause.begin(LONG).await;
@@ -43,7 +43,7 @@ pub async fn a_release_by_a_stranger_is_lost(store: impl DeliveryStore) {
     assert_eq!(settled, Settled::Done, "the holder still holds its key");
 }
 
-/// Releasing a key that the store does not know is lost, and leaves it unknown.
+/// The release of a key that the store does not know is lost, and adds no record.
 pub async fn a_release_of_an_absent_key_is_lost(store: impl DeliveryStore) {
     let clause = Clause::new(store);
     let settled = clause.release(Owner::random()).await;
@@ -52,7 +52,7 @@ pub async fn a_release_of_an_absent_key_is_lost(store: impl DeliveryStore) {
     assert_eq!(attempt.number, 1, "a release is not an attempt");
 }
 
-/// A release whose answer was lost may be repeated, also when the next attempt has begun.
+/// A release whose answer was lost may be repeated, even if the next attempt has begun.
 pub async fn a_repeated_release_is_harmless(store: impl DeliveryStore) {
     let clause = Clause::new(store);
     let first = clause.begin(LONG).await;
@@ -65,7 +65,7 @@ pub async fn a_repeated_release_is_harmless(store: impl DeliveryStore) {
     clause.assert_in_progress("a repeated release leaves the next attempt alone").await;
 }
 
-/// An owner that reports a failure after it was taken over from does not free its successor's key.
+/// An owner that reports a failure after it lost its key does not free the successor's key.
 pub async fn a_late_failure_does_not_hurt_the_successor(store: impl DeliveryStore) {
     let clause = Clause::new(store);
     let (zombie, successor) = clause.zombie_and_successor().await;

@@ -1,4 +1,4 @@
-//! What holds for the keys of a delivery together.
+//! Operations over the keys of a delivery together.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,7 +10,7 @@ use tokio::time::sleep;
 use super::clause::{AFTER_SHORT, Clause, LONG, PATIENCE, SHORT, fresh_key};
 use crate::store::{Claim, Claims, DeliveryStore, Fence, Key, Owner, Settled, Settlement};
 
-/// The keys of one delivery.
+/// The number of keys of one delivery.
 const KEYS: usize = 3;
 const CLIENTS: usize = 20;
 const DELIVERIES: usize = 20;
@@ -63,7 +63,7 @@ pub async fn several_keys_are_not_acquired_if_one_is_completed(store: impl Deliv
     }
 }
 
-/// The holder that claims its keys again gets the same fences and the same attempt, and fresh leases.
+/// An owner that repeats its claim of several keys gets the same fences, the same attempt, and fresh leases.
 pub async fn a_repeated_claim_of_several_is_the_same_attempt(store: impl DeliveryStore) {
     let mut clause = Clause::new(store);
     let (keys, owner) = clause.begin_all(SHORT).await;
@@ -95,7 +95,7 @@ pub async fn several_keys_are_acquired_whatever_made_them_free(store: impl Deliv
     }
 }
 
-/// A renewal extends each lease, also where another key was lost.
+/// A renewal extends each lease, even if another key was lost.
 pub async fn a_renewal_of_several_extends_each_lease(store: impl DeliveryStore) {
     let mut clause = Clause::new(store);
     for lost in [None, Some(0), Some(1)] {
@@ -119,7 +119,7 @@ pub async fn a_renewal_of_several_extends_each_lease(store: impl DeliveryStore) 
     }
 }
 
-/// A completion completes each key, also where one was lost.
+/// A completion completes each key, even if one was lost.
 pub async fn a_completion_of_several_completes_each(store: impl DeliveryStore) {
     let mut clause = Clause::new(store);
     for lost in [None, Some(0), Some(1), Some(2)] {
@@ -139,7 +139,7 @@ pub async fn a_completion_of_several_completes_each(store: impl DeliveryStore) {
     }
 }
 
-/// A release releases each key that is held, and leaves alone what others hold or have completed.
+/// A release releases each key that is held, and does not affect keys that others hold or have completed.
 pub async fn a_release_of_several_releases_each(store: impl DeliveryStore) {
     let mut clause = Clause::new(store);
     for lost in [None, Some(0), Some(1), Some(2)] {
@@ -178,7 +178,7 @@ pub async fn of_many_claims_of_several_keys_exactly_one_wins(store: impl Deliver
                 together.wait().await;
                 let mut won = Vec::new();
                 for (mut keys, winners) in deliveries.iter().copied().zip(&*winners) {
-                    // As a sender may refresh a body, or send a body under a new id.
+                    // A sender may send a new body under the same id, or the same body under a new id.
                     keys.rotate_left(client % KEYS);
                     let owner = Owner::random();
                     if wins(&*store, &mut keys, owner, winners).await {
@@ -205,7 +205,7 @@ pub async fn of_many_claims_of_several_keys_exactly_one_wins(store: impl Deliver
     );
 }
 
-/// Whether `owner` acquires all keys. Two that each got a part have to give it back and ask again.
+/// Whether `owner` acquires all keys. Two owners that each got some of them have to release those and retry.
 async fn wins(
     store: &impl DeliveryStore,
     keys: &mut Keys,
@@ -239,7 +239,7 @@ impl<S: DeliveryStore> Clause<S> {
         settled.unwrap_or_else(|error| panic!("{how:?} was not answered: {error}"))
     }
 
-    /// The first attempt at a delivery.
+    /// Starts the first attempt at a delivery.
     async fn begin_all(&self, lease: Duration) -> (Keys, Owner) {
         let (mut keys, owner) = (fresh_keys(), Owner::random());
         let found = self.claim_all(&mut keys, owner, lease).await;
@@ -247,12 +247,12 @@ impl<S: DeliveryStore> Clause<S> {
         (keys, owner)
     }
 
-    /// Another attempt at the key.
+    /// Starts another attempt at the key.
     async fn begin_again(&self) {
         self.acquire(LONG, "a released key is acquired").await;
     }
 
-    /// All but the one at this place.
+    /// Fails unless all keys but the one at this position are free.
     async fn assert_free(&mut self, keys: &Keys, except: usize) {
         for (place, (key, _)) in keys.iter().enumerate() {
             if place != except {

@@ -1,22 +1,22 @@
-//! Where the record of a key is: 4 bytes, and one of its hash.
+//! Maps a key to the place of its record, with 4 bytes of place and 1 byte of hash per record.
 //!
-//! The index is in many tables, each of which grows by itself, so that none takes long. One large table would stall for
-//! 29 ms at a million records.
+//! The index consists of many tables that grow one at a time, so that no growth takes long. One large table would
+//! stall for 29 ms at a million records.
 
 use hashbrown::HashTable;
 
-/// A full store has so many in a table of 4,096 buckets, which is 8 bytes a record. By chance a table gets more, but never
-/// as many as would make it grow.
+/// A full store has this many records in a table of 4,096 buckets, which is 8 bytes per record. Some tables get
+/// more by chance, but never enough to grow.
 const RECORDS_A_PART: usize = 2_560;
 
-/// They are there before any record is.
+/// All are allocated before the first record.
 const MOST_PARTS: usize = 4_096;
 
 pub(super) struct Index {
     parts: Box<[HashTable<u32>]>,
 }
 
-/// Where a place stands in the index, until the next insertion or removal.
+/// The position of an entry in the index. Valid until the next insertion or removal.
 #[derive(Clone, Copy)]
 pub(super) struct Entry {
     part: usize,
@@ -62,15 +62,15 @@ impl Index {
         }
     }
 
-    /// By other bits of the hash than those by which a table goes.
+    /// Uses other bits of the hash than the tables do.
     #[inline]
     fn part(&self, hash: u64) -> usize {
         ((u64::from((hash >> 16) as u32) * self.parts.len() as u64) >> 32) as usize
     }
 }
 
-/// What was removed may leave a mark that takes the place of an entry. A table that is full of marks would grow, to
-/// twice the memory a record.
+/// A removed entry may leave a mark that occupies a bucket. A table full of marks would grow to twice the memory
+/// per record.
 #[cold]
 fn clear_of_removed(table: &mut HashTable<u32>, hash_of: &impl Fn(u32) -> u64) {
     let mut cleared = HashTable::with_capacity(table.num_buckets() * 7 / 8);

@@ -1,17 +1,17 @@
-//! The default store: this process, forgotten at its end.
+//! The default store, which keeps the records in the memory of this process.
 //!
-//! One mutex guards four structures; `table.rs` keeps them in step, `records.rs` has the verbs.
+//! One mutex guards four structures; `table.rs` keeps them consistent, `records.rs` has the operations.
 //!
 //! ```text
 //! key ─► index (index.rs): key's hash → where its record is
 //!          ├─ Live ─► slab (slab.rs): runs or was released, ≤ 128 B
 //!          │            └─► queues, oldest first: Running · Released
 //!          └─ Done ─► ring (ring.rs): completed, in that order, ≤ 48 B
-//!                       front (leaves first) … next (a new one)
+//!                       front (removed first) … next (added here)
 //! ```
 //!
-//! A completion moves a record from the slab to the ring. Its sequence number says who is oldest. Records leave from the
-//! front, a few with each claim, so nothing stalls for a sweep.
+//! A completion moves a record from the slab to the ring. Its sequence number gives its age. Expired records are
+//! removed from the front, a few with each claim, so no sweep stalls a claim.
 
 mod index;
 mod record;
@@ -39,37 +39,38 @@ use self::records::{Full, Records};
 use super::StoreError;
 use crate::observe;
 
-/// 1,000 deliveries a minute, kept for 70 minutes, from 3 webhooks, and some more.
+/// 1,000 deliveries a minute, kept for 70 minutes, from 3 webhooks, and a margin.
 const DELIVERIES: NonZeroUsize = NonZeroUsize::new(250_000).unwrap();
 
-/// A delivery is filed under its id and under its tag.
+/// A delivery has an id key and a tag key.
 const RECORDS_A_DELIVERY: usize = 2;
 
-/// Keeps the deliveries of one process in its memory, and forgets them when it ends.
+/// Keeps deliveries in the memory of one process and forgets them when the process ends.
 ///
-/// Clones share their records. Its clock is monotonic: setting the machine's clock ends no lease. A lease
-/// ends to the nanosecond; a completed record leaves up to 0.14 s after the end of its retention, never
-/// before it.
+/// Clones share their records. The store's clock is monotonic: setting the machine's clock ends no lease. A lease
+/// ends to the nanosecond. A completed record expires up to 0.14 s after the end of its retention, never before
+/// it.
 ///
-/// # When it is full
+/// # When the store is full
 ///
-/// A delivery takes two records, of at most 48 bytes each once it is completed, so the default of 250,000
-/// deliveries takes up to 24 MB, and only once there are as many. One that runs or has failed takes two of
-/// at most 128 bytes. Expired records leave by themselves, a few with each claim. When a claim finds the store
-/// full all the same:
+/// A delivery takes two records of at most 48 bytes each once it is completed, so the default of 250,000
+/// deliveries takes up to 24 MB. The memory is allocated as the records are added. A delivery that is running or
+/// has failed takes two records of at most 128 bytes. Each claim removes a few expired records. If the store is
+/// full nevertheless, a claim evicts a record:
 ///
-/// 1. a record goes whose lease has ended without a word from its owner (anyone may take its key anyway);
-/// 2. else the one goes that was completed or released the longest ago, of a webhook that has more than its share,
-///    or of the webhook that the claim belongs to. Each webhook with records here has an equal share, and the
-///    test events of a webhook have a share of their own. If the record was completed, its delivery, sent once
-///    more, runs again;
-/// 3. a record whose lease is running never goes. If there are no others, or all that a webhook has beyond its
-///    share is running, the claim is an error.
+/// 1. first a record whose lease has ended without a completion or release (another attempt may take over its key
+///    anyway);
+/// 2. otherwise the record that was completed or released the longest ago, of a webhook that has more than its
+///    share, or of the claim's own webhook. Each webhook with records in the store has an equal share, and its
+///    test events have a share of their own. If the evicted record was completed and its delivery is sent again,
+///    the handler runs again;
+/// 3. never a record whose lease is running. If there are no other records, or if all records of a webhook beyond
+///    its share are running, the claim is an error.
 ///
-/// [`evicted`](Self::evicted) counts what went, and a warning says so, at the first and then whenever the
-/// count has doubled. Rule 2 counts from the end of the run, not to the end of the retention, and a record that
-/// stays while most of those after it leave is filed anew: layers with very different retentions are better off with a
-/// store each.
+/// [`evicted`](Self::evicted) counts the evicted records. A warning is logged at the first one and each time the
+/// count has doubled. Rule 2 uses the time since the end of the run, not the end of the retention, and a record
+/// that is kept much longer than those completed after it is moved to the back. Layers with very different
+/// retentions should therefore have a store each.
 ///
 /// # Example
 ///
@@ -102,15 +103,16 @@ struct Inner {
 }
 
 impl MemoryStore {
-    /// A store for 250,000 deliveries.
+    /// Creates a store for 250,000 deliveries.
     #[must_use]
     pub fn new() -> Self {
         Self::with_capacity(DELIVERIES)
     }
 
-    /// A store for this many deliveries, which is twice as many records. Next to nothing is allocated ahead.
+    /// Creates a store for this many deliveries, which is twice as many records. Almost nothing is allocated in
+    /// advance.
     ///
-    /// Zero, which could only refuse every claim, is no `NonZeroUsize`.
+    /// A capacity of zero, which would refuse every claim, cannot be written as a `NonZeroUsize`.
     ///
     /// ```
     /// # use scrapest_webhook::store::MemoryStore;
@@ -120,7 +122,7 @@ impl MemoryStore {
     #[must_use]
     pub fn with_capacity(deliveries: NonZeroUsize) -> Self {
         let capacity = deliveries.get().saturating_mul(RECORDS_A_DELIVERY);
-        // A clock before 1970 costs the growth of the fence over a restart, and nothing else.
+        // A clock before 1970 only means that fences do not grow across a restart.
         let created = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self(Arc::new(Inner {
             records: Mutex::new(Records::new(capacity, created)),
@@ -129,27 +131,27 @@ impl MemoryStore {
         }))
     }
 
-    /// How many records are kept: two a delivery, in progress or ended, those included that have expired
-    /// but not left yet.
+    /// The number of records: two per delivery, in progress or ended. Expired records count until they are
+    /// removed.
     #[must_use]
     pub fn len(&self) -> usize {
         self.lock().len()
     }
 
-    /// Whether no record is kept.
+    /// Whether the store has no records.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// How many records left before their time because the store was full, since it was created. More
-    /// than 0 says that [`with_capacity`](Self::with_capacity) should be given more.
+    /// How many records were evicted because the store was full, since it was created. If it is more than 0, pass
+    /// a larger number to [`with_capacity`](Self::with_capacity).
     #[must_use]
     pub fn evicted(&self) -> u64 {
         self.lock().evicted()
     }
 
-    /// How many records there are, and when the oldest was claimed.
+    /// The number of records, and when the oldest was claimed.
     #[cfg(feature = "metrics")]
     pub(crate) fn held(&self) -> (usize, Option<SystemTime>) {
         let records = self.lock();
@@ -159,11 +161,11 @@ impl MemoryStore {
     }
 
     fn lock(&self) -> MutexGuard<'_, Records> {
-        // Nothing in a verb can panic half-way through a change, so the records are good in any case.
+        // No operation can panic and leave a partial change, so the records are always valid.
         self.0.records.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One verb: one lock, and one look at the clock before it, so that nobody waits for that.
+    /// Runs one operation under the lock. The clock is read before it, so that other callers do not wait for that.
     fn verb<T>(
         &self,
         verb: impl FnOnce(&mut Records, Now) -> Result<T, Full>,
@@ -171,7 +173,7 @@ impl MemoryStore {
         self.verb_at(Instant::now(), verb)
     }
 
-    /// The same where the clock was looked at already.
+    /// Runs one operation under the lock, at a time that the caller has already read.
     fn verb_at<T>(
         &self,
         now: Instant,
@@ -187,7 +189,7 @@ impl MemoryStore {
 
         observe::taken_over(taken_over - taken_before);
         observe::evicted(evicted - evicted_before);
-        // Not each time: a store that is full stays full.
+        // Logged only at powers of two, because a full store stays full.
         if evicted > evicted_before && evicted.is_power_of_two() {
             self.warn(evicted);
         }
@@ -217,13 +219,13 @@ impl Default for MemoryStore {
 }
 
 impl MemoryStore {
-    /// The same for clones alone.
+    /// An address that only clones have in common.
     pub(crate) fn address(&self) -> usize {
         Arc::as_ptr(&self.0).addr()
     }
 }
 
-/// Counts, never contents.
+/// Prints counts, never contents.
 impl fmt::Debug for MemoryStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MemoryStore")

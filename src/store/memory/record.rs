@@ -1,4 +1,4 @@
-//! What is kept of a key that may still change, and the time by which it does.
+//! The record of a key that may still change, and the time used for it.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ pub(super) const NANOS_A_MILLI: u64 = 1_000_000;
 /// The store's time.
 #[derive(Clone, Copy)]
 pub(super) struct Now {
-    /// Since the store was created, never going back: for leases and retention.
+    /// Since the store was created, and monotonic: for leases and retention.
     pub(super) nanos: u64,
     /// For fences, which must also be larger than those before a restart.
     pub(super) unix_millis: u64,
@@ -22,13 +22,13 @@ impl Now {
     }
 }
 
-/// As many as there can be, if there are more.
+/// Converts a duration to nanoseconds, saturating.
 pub(super) fn nanos(duration: Duration) -> u64 {
     let nanos = duration.as_secs().saturating_mul(1_000_000_000);
     nanos.saturating_add(u64::from(duration.subsec_nanos()))
 }
 
-/// What is kept of a key that may still change. Times are in nanoseconds since the store was created.
+/// The record of a key that may still change. Times are in nanoseconds since the store was created.
 pub(super) struct Record {
     pub(super) fence: u64,
     pub(super) keep_until: u64,
@@ -38,14 +38,15 @@ pub(super) struct Record {
 
 pub(super) enum State {
     Running {
-        /// As bytes: as a number it would make every record larger.
+        /// Stored as bytes: the alignment of a number would make every record larger.
         owner: [u8; 16],
         lease_until: u64,
     },
     Retryable,
 }
 
-// With its key (32 bytes), its turn and links (17) and its share of the index (15 at most) it stays under 128 bytes.
+// With its key (32 bytes), sequence number and links (17) and share of the index (at most 15) it stays under 128
+// bytes.
 const _: () = assert!(size_of::<Record>() <= 56);
 
 impl Record {
@@ -53,7 +54,7 @@ impl Record {
         matches!(self.state, State::Running { lease_until, .. } if now.nanos < lease_until)
     }
 
-    /// Whether the record still counts; otherwise its key reads as absent.
+    /// Whether the record has not expired. An expired record reads as absent.
     pub(super) fn is_known(&self, now: Now) -> bool {
         now.nanos < self.keep_until || self.is_leased(now)
     }

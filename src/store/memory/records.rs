@@ -1,7 +1,7 @@
 //! The records of a memory store and the rules by which they change, without the lock and the clock.
 //!
-//! What runs and what has ended stand in lines, each in the order in which its records expire or are given up. So
-//! the record to give up is always the oldest of a line, and nothing is ever searched or swept.
+//! Running and ended records are in queues, in the order in which they expire or are evicted. The record to evict
+//! is therefore always the oldest of a queue, and nothing is searched or swept.
 
 use std::time::Duration;
 
@@ -11,11 +11,11 @@ use super::ring::Completed;
 use super::slab::{Queue, Slot};
 use super::table::{Found, Name, Place, Table};
 
-/// How many expired records leave before those of a delivery are added. More than these, so that they become
-/// fewer; few, so that no claim waits for many.
+/// How many expired records are removed before those of a delivery are added. It is more than a delivery adds, so
+/// that their number falls, and small, so that no claim takes long.
 const LEAVE_AT_ONCE: usize = 4;
 
-/// There is no room for a record, as all of them are in progress.
+/// No record can be evicted, because all of them are in progress.
 #[derive(Debug)]
 pub(super) struct Full;
 
@@ -23,17 +23,17 @@ pub(super) struct Records {
     table: Table<Record>,
     capacity: usize,
     created_unix_millis: u64,
-    /// The time of the last verb, in nanoseconds since the store was created.
+    /// The time of the last operation, in nanoseconds since the store was created.
     last: u64,
     evicted: u64,
     taken_over: u64,
-    /// At least the largest fence of a record that is no longer kept: its key may come back, and be acquired
-    /// within the same millisecond.
+    /// At least the largest fence of all forgotten records. A forgotten key may be acquired again within the same
+    /// millisecond.
     forgotten_fence: u64,
 }
 
 impl Records {
-    /// `created` at that time since 1970.
+    /// Creates the records. `created` is the time since 1970.
     pub(super) fn new(capacity: usize, created: Duration) -> Self {
         let capacity = capacity.min(Table::<Record>::MOST);
         Self {
@@ -47,8 +47,8 @@ impl Records {
         }
     }
 
-    /// The time of a verb that began so long after the store was created. Who began later may have come first:
-    /// time does not go back between verbs.
+    /// The time of an operation that began `elapsed` after the store was created. Operations may get the lock in
+    /// another order than they began, so the time is never earlier than that of the operation before.
     #[inline]
     pub(super) fn now(&mut self, elapsed: Duration) -> Now {
         self.last = self.last.max(nanos(elapsed));
@@ -63,17 +63,18 @@ impl Records {
         self.table.len()
     }
 
-    /// How many went that still counted.
+    /// How many records were evicted before they had expired.
     pub(super) fn evicted(&self) -> u64 {
         self.evicted
     }
 
-    /// How many were claimed anew whose lease had ended without a word.
+    /// How many claims took over a key whose lease had ended without a completion or release.
     pub(super) fn taken_over(&self) -> u64 {
         self.taken_over
     }
 
-    /// When the oldest was claimed, with which its fence begins, or about when it was completed.
+    /// When the oldest record was claimed (its fence begins with that time), or approximately when it was
+    /// completed.
     #[cfg(feature = "metrics")]
     pub(super) fn oldest_unix_millis(&self) -> Option<u64> {
         let lines = [Queue::Running, Queue::Released];
@@ -81,7 +82,7 @@ impl Records {
         let claimed = claimed.map(|slot| self.table.live(slot).fence);
         let completed = self.table.filed_since().map(|nanos| self.unix_millis(nanos));
         let oldest = claimed.chain(completed).min()?;
-        // None is older than the store, whatever a foreign fence says.
+        // No record is older than the store, even if a foreign fence suggests it.
         Some(oldest.max(self.created_unix_millis))
     }
 
@@ -121,7 +122,7 @@ impl Records {
                 State::Running { .. } => self.taken_over += 1,
                 State::Retryable => {}
             }
-            // The attempts are counted as far as the store remembers.
+            // Attempts are counted as far as the store remembers.
             record.attempt = record.attempt.saturating_add(1);
             record.fence = next(record.fence, now);
         }
@@ -164,11 +165,11 @@ impl Records {
             }
         };
         completed.fence = completed.fence.max(before.fence);
-        // Two may have reported its end: the longer promise counts.
+        // Two attempts may have reported a success. The longer retention applies.
         if !is_running {
             completed.keep_until = completed.keep_until.max(before.keep_until);
         }
-        // Also one that has ended before is now the last to end.
+        // A record that had ended before becomes the last to end.
         self.table.complete(key, found, completed, now.nanos);
         Ok(if is_held { Settled::Done } else { Settled::Lost })
     }
@@ -187,7 +188,7 @@ impl Records {
         }
     }
 
-    /// A record that still counts. One that does not is forgotten on the way.
+    /// Finds a record that has not expired. An expired one is removed.
     #[inline(always)]
     fn find(&mut self, name: Name<'_>, now: Now) -> Option<Found> {
         let found = self.table.find(name)?;
@@ -206,7 +207,7 @@ impl Records {
         }
     }
 
-    /// To be called before records are added.
+    /// Removes a few expired records. Called before records are added.
     #[inline]
     pub(super) fn forget_expired(&mut self, now: Now) {
         for _ in 0..LEAVE_AT_ONCE {
@@ -215,7 +216,7 @@ impl Records {
         }
     }
 
-    /// The oldest of a line, if it has expired. One that is kept for longer is in the way of its own line alone.
+    /// The oldest record of a queue if it has expired. A record with a longer retention delays only its own queue.
     #[inline]
     fn expired(&self, now: Now) -> Option<Place> {
         let done = self.table.oldest_done().map(Place::Done);
@@ -224,7 +225,7 @@ impl Records {
         done.into_iter().chain(live).find(|place| !self.is_known(*place, now))
     }
 
-    /// Makes room for a record of this key, at the cost of one whose loss does the least harm.
+    /// Makes room for a record of this key by evicting the record whose loss does the least harm.
     #[inline]
     fn make_room(&mut self, key: &Key, now: Now) -> Result<(), Full> {
         if self.len() < self.capacity {
@@ -239,7 +240,7 @@ impl Records {
         Ok(())
     }
 
-    /// No record whose lease is running.
+    /// Removes a record. Never called for a record whose lease is running.
     #[inline]
     fn forget(&mut self, place: Place, now: Now) {
         let gone = self.table.remove(place);
@@ -248,7 +249,7 @@ impl Records {
     }
 }
 
-/// Larger than the one before, also over a restart.
+/// The next fence: larger than the last one, also after a restart.
 fn next(fence: u64, now: Now) -> u64 {
     fence.saturating_add(1).max(now.unix_millis)
 }

@@ -1,27 +1,26 @@
-//! What is completed, in the order in which it was: the many, so each takes no more than its key and 4 bytes. With its
-//! share of the index that is 46 bytes, where a bare `LruCache` of the same keys takes 78 to 92.
+//! Completed records, in the order of their completion. They are the majority, so each takes only its key and 4
+//! bytes. With its share of the index this is 46 bytes; a bare `LruCache` with the same keys takes 78 to 92.
 //!
-//! Entries are written one after the other into blocks, and leave at the front. One that leaves from the middle
-//! stays behind as dead, to be passed over once it comes to the front. What a block's entries have in common is
-//! kept once: the largest of their fences.
+//! Entries are appended to blocks and removed at the front. An entry that is removed from the middle stays as a
+//! dead entry and is skipped when it reaches the front. A block keeps one fence for all its entries: the largest.
 
 use std::collections::VecDeque;
 
 use super::super::Key;
 
-/// What there is to know of a completed key.
+/// The data of a completed key.
 #[derive(Clone, Copy)]
 pub(super) struct Completed {
-    /// At least that of the record.
+    /// At least the fence of the record.
     pub(super) fence: u64,
-    /// In nanoseconds since the store was created; at least what was promised.
+    /// In nanoseconds since the store was created. Never earlier than the end of the retention.
     pub(super) keep_until: u64,
 }
 
-/// How many entries came before it, since the store was created.
+/// The sequence number of an entry: how many entries came before it since the store was created.
 pub(super) type Seq = u64;
 
-/// Where an entry is, as long as it is kept: the last 31 bits of its turn.
+/// The place of an entry as long as it is kept: the last 31 bits of its sequence number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct RingSlot(pub(super) u32);
 
@@ -34,23 +33,23 @@ impl RingSlot {
 }
 
 pub(super) struct Ring {
-    /// The first is the one of the front.
+    /// The first block contains the front.
     blocks: VecDeque<Block>,
-    /// A block has 2 to the power of it entries.
+    /// A block has `2^shift` entries.
     shift: u32,
-    /// Of the front, which is live if any entry is.
+    /// The sequence number of the front entry, which is live unless the ring is empty.
     front: Seq,
-    /// Of the next entry.
+    /// The sequence number of the next entry.
     next: Seq,
     live: usize,
-    /// What the last block to leave had its entries in.
+    /// The allocation of the last block that was removed, for reuse.
     spare: Vec<Entry>,
 }
 
 struct Block {
     entries: Vec<Entry>,
     fence: u64,
-    /// From when it was completed.
+    /// The longest retention, counted from the completion.
     longest_keep: u64,
 }
 
@@ -61,12 +60,12 @@ struct Entry {
 
 const _: () = assert!(size_of::<Entry>() == 36);
 
-/// The most entries of a block.
+/// The largest number of entries per block.
 const MOST_IN_A_BLOCK: usize = 256;
 
 impl Ring {
-    /// Of so many records at most. Blocks are small against it: a key that was forgotten begins with the
-    /// fence of its block, and the fences shall not run ahead of the clock.
+    /// Creates a ring for at most `capacity` records. Blocks are small compared with the ring: a forgotten key
+    /// starts with the fence of its block, and fences must not run ahead of the clock.
     pub(super) fn new(capacity: usize) -> Self {
         let block = (capacity / 8).clamp(1, MOST_IN_A_BLOCK).next_power_of_two();
         Self {
@@ -79,13 +78,13 @@ impl Ring {
         }
     }
 
-    /// How many entries there are, without the dead ones.
+    /// The number of live entries.
     #[inline]
     pub(super) fn len(&self) -> usize {
         self.live
     }
 
-    /// Of the next entry.
+    /// The sequence number of the next entry.
     #[inline]
     pub(super) fn next(&self) -> Seq {
         self.next
@@ -96,7 +95,7 @@ impl Ring {
         (self.live > 0).then_some((RingSlot::of(self.front), self.front))
     }
 
-    /// The oldest entry from `from` on that is as asked for.
+    /// The oldest entry from `from` on whose key satisfies the predicate.
     pub(super) fn first_from(
         &self,
         from: Seq,
@@ -123,7 +122,7 @@ impl Ring {
         Completed { fence: block.fence, keep_until: block.entries[entry].until.nanos() }
     }
 
-    /// At the back.
+    /// Appends an entry at the back.
     #[inline]
     pub(super) fn push(&mut self, key: Key, completed: Completed, now: u64) -> RingSlot {
         if self.next & self.in_block() == 0 {
@@ -138,7 +137,7 @@ impl Ring {
         spot
     }
 
-    /// Takes a live entry away.
+    /// Removes a live entry.
     #[inline]
     pub(super) fn take(&mut self, spot: RingSlot) -> (Key, Completed) {
         let (block, entry) = self.place(spot);
@@ -154,12 +153,13 @@ impl Ring {
         (key, completed)
     }
 
-    /// Whether it would be shorter by half and more without the dead, of which a few do no harm.
+    /// Whether dead entries make up more than half of the ring. A few dead entries do no harm.
     pub(super) fn is_mostly_dead(&self) -> bool {
         self.next - self.front > 2 * (self.live + MOST_IN_A_BLOCK) as u64
     }
 
-    /// About when the front was completed: to what its block's entries differ in how long they are kept.
+    /// When the front entry was completed, approximately: the error is the difference between the retentions in
+    /// its block.
     #[cfg(feature = "metrics")]
     pub(super) fn front_since(&self) -> Option<u64> {
         let (front, _) = self.front()?;
@@ -195,7 +195,7 @@ impl Ring {
         }
     }
 
-    /// In which block, and where there.
+    /// The index of the block, and the position in it.
     #[inline]
     fn place(&self, spot: RingSlot) -> (usize, usize) {
         let since_front = spot.0.wrapping_sub(self.front as u32) & RingSlot::MASK;
@@ -203,7 +203,7 @@ impl Ring {
         ((at >> self.shift) as usize, (at & self.in_block()) as usize)
     }
 
-    /// The bits of a turn that say where in its block it is.
+    /// A mask for the bits of a sequence number that give the position in a block.
     #[inline]
     fn in_block(&self) -> u64 {
         (1 << self.shift) - 1
@@ -220,7 +220,7 @@ impl Block {
     }
 }
 
-/// A moment, rounded up to 2²⁷ nanoseconds, 0.13 s, since the store was created; after 18 years, no end.
+/// A time since the store was created, rounded up to 2²⁷ ns (0.13 s). After 18 years it means "never".
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Until(u32);
 

@@ -1,4 +1,4 @@
-//! Whose records a full store gives up: not those of a webhook that has no more than its share.
+//! Decides which records a full store evicts. A webhook that has no more than its share keeps its records.
 
 use std::hash::BuildHasher;
 
@@ -7,19 +7,18 @@ use hashbrown::DefaultHashBuilder;
 use super::super::Key;
 use super::ring::Seq;
 
-/// Webhooks are counted in so many groups. More than this many share a group with others; which ones, nobody can
-/// choose, as the hash is new in each process.
+/// The number of groups in which webhooks are counted. With more webhooks some share a group. An attacker cannot
+/// choose which, because the hash is new in each process.
 const GROUPS: usize = 4_096;
 
 pub(super) type Group = u16;
 
 pub(super) struct Shares {
     counts: Vec<u32>,
-    /// How many groups have records.
+    /// The number of groups that have records.
     live: usize,
     hasher: DefaultHashBuilder,
-    /// Completed records before this one belonged to groups that had no more than their share when they were
-    /// last looked at.
+    /// Completed records before this one belonged to groups that had no more than their share at the last check.
     pub(super) passed: Seq,
 }
 
@@ -56,7 +55,7 @@ impl Shares {
         self.live == usize::from(self.counts[usize::from(group)] > 0)
     }
 
-    /// How many records a group may have, of `capacity`, once `newcomer` has some.
+    /// The number of records that a group may have out of `capacity`, once `newcomer` has some.
     pub(super) fn share(&self, newcomer: Group, capacity: usize) -> usize {
         let live = self.live + usize::from(self.counts[usize::from(newcomer)] == 0);
         capacity / live.max(1)

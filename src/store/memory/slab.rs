@@ -1,32 +1,32 @@
-//! The records that may still change, each in one of two lines, in the order in which it was put there.
+//! Records that may still change. Each is in one of two queues, in the order in which it was added.
 //!
-//! They lie in blocks, so that nothing is moved about when there are more: a table that doubles at a million records
-//! takes 29 ms for it, and the longest verb here 0.2 ms.
+//! The records are stored in blocks, so that none is moved when more are added. A table that doubles at a million
+//! records stalls for 29 ms; the longest operation here takes 0.2 ms.
 
 use super::super::Key;
 use super::ring::Seq;
 
-/// What runs, and what failed.
+/// The queues: running records, and records that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Queue {
     Running,
     Released,
 }
 
-/// A record's slot, as long as it is kept.
+/// The slot of a record, valid as long as the record is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Slot(pub(super) u32);
 
-/// In one allocation.
+/// The number of records in one allocation.
 const BLOCK: usize = 256;
 
-/// The end of a line.
+/// The end of a queue.
 const NONE: Slot = Slot(u32::MAX);
 
 pub(super) struct Slab<T> {
     blocks: Vec<Vec<Node<T>>>,
     lines: [Ends; 2],
-    /// The first that is left behind, to be taken again; the others follow it.
+    /// The first free slot. The others are linked to it.
     free: Slot,
     len: usize,
 }
@@ -34,7 +34,7 @@ pub(super) struct Slab<T> {
 struct Node<T> {
     key: Key,
     record: T,
-    /// What was completed from here on is younger.
+    /// Records that were completed from this sequence number on are younger.
     turn: Seq,
     older: Slot,
     younger: Slot,
@@ -83,7 +83,7 @@ impl<T> Slab<T> {
         Some(self.lines[line as usize].oldest).filter(|slot| *slot != NONE)
     }
 
-    /// The oldest of `line` that is as asked for.
+    /// The oldest record of `line` whose key satisfies the predicate.
     pub(super) fn first(&self, line: Queue, is_it: impl Fn(&Key) -> bool) -> Option<Slot> {
         let mut slot = self.oldest(line)?;
         while !is_it(self.key(slot)) {
@@ -92,7 +92,7 @@ impl<T> Slab<T> {
         Some(slot)
     }
 
-    /// At the young end of `line`.
+    /// Adds a record at the young end of `line`.
     #[inline]
     pub(super) fn insert(&mut self, key: Key, record: T, line: Queue, turn: Seq) -> Slot {
         let node = Node { key, record, turn, older: NONE, younger: NONE, line };
@@ -111,7 +111,7 @@ impl<T> Slab<T> {
         slot
     }
 
-    /// To the young end of `line`, whichever it was in.
+    /// Moves a record to the young end of `line`, from either queue.
     pub(super) fn requeue(&mut self, slot: Slot, line: Queue, turn: Seq) {
         self.unlink(slot);
         self.node_mut(slot).turn = turn;
@@ -132,10 +132,10 @@ impl<T> Slab<T> {
             self.blocks.push(Vec::with_capacity(BLOCK));
         }
         let before = (self.blocks.len() - 1) * BLOCK;
-        // There is one, of which a slot is left.
+        // The last block exists and has a free slot.
         let block = &mut self.blocks[before / BLOCK];
         block.push(node);
-        // It fits, as there are fewer than `Table::MOST`.
+        // This fits because there are fewer than `Table::MOST` records.
         Slot((before + block.len() - 1) as u32)
     }
 
@@ -165,7 +165,7 @@ impl<T> Slab<T> {
         }
     }
 
-    /// Every slot that is given out is in a block, for ever.
+    /// Every slot that was ever returned is in a block, because blocks are never freed.
     #[inline]
     fn node(&self, Slot(at): Slot) -> &Node<T> {
         &self.blocks[at as usize / BLOCK][at as usize % BLOCK]

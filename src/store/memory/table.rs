@@ -1,7 +1,6 @@
-//! Records by their key: those that may still change in a [`Slab`], those completed in a [`Ring`].
+//! Finds records by their key: records that may still change are in a [`Slab`], completed ones in a [`Ring`].
 //!
-//! Nothing is ever searched, swept, or moved about when there are more. So no verb stalls because there are
-//! many.
+//! Nothing is searched, swept, or moved when the number of records grows, so no operation stalls because of it.
 
 use std::hash::BuildHasher;
 
@@ -13,24 +12,24 @@ use super::ring::{Completed, Ring, RingSlot};
 use super::shares::Shares;
 use super::slab::{Queue, Slab, Slot};
 
-/// How many of the ring's entries are filed anew at once.
+/// How many entries of the ring are moved to the back at once.
 const REFILED_AT_ONCE: usize = 4;
 
-/// Where a record is.
+/// The place of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
     Live(Slot),
     Done(RingSlot),
 }
 
-/// A record, until the table changes.
+/// A record that was found. Valid until the table changes.
 #[derive(Clone, Copy)]
 pub(super) struct Found {
     pub(super) place: Place,
     entry: Entry,
 }
 
-/// A key, and what it hashes to.
+/// A key and its hash.
 #[derive(Clone, Copy)]
 pub(super) struct Name<'a> {
     pub(super) key: &'a Key,
@@ -45,14 +44,15 @@ pub(super) struct Table<T> {
     shares: Shares,
 }
 
-/// Of what the index says of a place: set for a slot, not set for the last bits of a turn.
+/// Marks a place in the index as a slot. Without it, the place is the last bits of a sequence number.
 const LOOSE: u32 = 1 << 31;
 
 impl<T> Table<T>
 where
     for<'a> &'a T: Into<Completed>,
 {
-    /// More than any memory has room for; with the dead there are still fewer turns than the index tells apart.
+    /// More records than fit into any memory. Even with dead entries there are fewer sequence numbers than the
+    /// index can distinguish.
     pub(super) const MOST: usize = 1 << 29;
 
     pub(super) fn new(capacity: usize) -> Self {
@@ -85,7 +85,7 @@ where
         Some(Found { place: decode(at), entry })
     }
 
-    /// Apart: the key of a delivery that comes for the first time is only ever compared with those that run.
+    /// Not inlined: the key of a new delivery is compared with running records only.
     #[cold]
     #[inline(never)]
     fn is_done_at(&self, spot: RingSlot, key: &Key) -> bool {
@@ -117,13 +117,13 @@ where
         self.live.oldest(line)
     }
 
-    /// What was completed the longest ago.
+    /// The record that was completed the longest ago.
     #[inline]
     pub(super) fn oldest_done(&self) -> Option<RingSlot> {
         self.done.front().map(|(spot, _)| spot)
     }
 
-    /// What was completed or released the longest ago.
+    /// The record that was completed or released the longest ago.
     #[inline]
     pub(super) fn oldest_ended(&self) -> Option<Place> {
         let done = self.done.front().map(|(spot, turn)| (Place::Done(spot), turn));
@@ -134,8 +134,8 @@ where
         }
     }
 
-    /// What was completed or released the longest ago, of a webhook that has more than its share of `capacity`, or
-    /// of the one that `key` belongs to.
+    /// The record that was completed or released the longest ago, of a webhook that has more than its share of
+    /// `capacity`, or of the webhook that `key` belongs to.
     #[inline]
     pub(super) fn next_to_go(&mut self, key: &Key, capacity: usize) -> Option<Place> {
         let oldest = self.oldest_ended()?;
@@ -162,7 +162,7 @@ where
         if may_go(key_at(live, done, oldest)) {
             return Some(oldest);
         }
-        // Nothing is searched from its beginning each time: what was passed over is passed over.
+        // The search continues where the last one ended, so no record is checked twice.
         let done_from = |from| done.first_from(from, may_go);
         let found = done_from(shares.passed).or_else(|| done_from(0));
         let found = found.map(|(spot, turn)| (Place::Done(spot), turn));
@@ -171,11 +171,11 @@ where
         if let Some((_, turn)) = found {
             self.shares.passed = turn;
         }
-        // Others have no more than they need: a webhook that has its share already goes without.
+        // If none was found, the oldest record is evicted, unless the claim's own webhook exceeds its share.
         found.map(|(place, _)| place).or(live).or((!over).then_some(oldest))
     }
 
-    /// The key is not there yet.
+    /// Adds a record. The key must be absent.
     #[inline]
     pub(super) fn insert(&mut self, name: Name<'_>, record: T, line: Queue) {
         let slot = self.live.insert(*name.key, record, line, self.done.next());
@@ -183,19 +183,19 @@ where
         self.put(name.hash, Place::Live(slot));
     }
 
-    /// The key is not there yet.
+    /// Adds a completed record. The key must be absent.
     pub(super) fn insert_completed(&mut self, name: Name<'_>, completed: Completed, now: u64) {
         let spot = self.done.push(*name.key, completed, now);
         self.shares.add(name.key);
         self.put(name.hash, Place::Done(spot));
     }
 
-    /// To the young end of `line`, whichever it was in.
+    /// Moves a record to the young end of `line`, from either queue.
     pub(super) fn requeue(&mut self, slot: Slot, line: Queue) {
         self.live.requeue(slot, line, self.done.next());
     }
 
-    /// The key, which was found, is now completed as the last.
+    /// Marks the key, which was found, as the last one completed.
     #[inline]
     pub(super) fn complete(&mut self, key: &Key, found: Found, completed: Completed, now: u64) {
         let spot = self.done.push(*key, completed, now);
@@ -206,7 +206,7 @@ where
         }
     }
 
-    /// Forgets a record, and says what is left to say of it.
+    /// Removes a record, and returns the data that has to outlive it.
     #[inline]
     pub(super) fn remove(&mut self, place: Place) -> Completed {
         let (key, gone) = match place {
@@ -231,8 +231,8 @@ where
         taken
     }
 
-    /// Shortens a ring that is mostly dead, because what is at its front stays for so much longer than what comes
-    /// after it. From now on that counts as completed last.
+    /// Shortens a ring that is mostly dead because its front entries are kept much longer than those after them.
+    /// Live front entries are moved to the back, as if they had been completed last.
     #[cold]
     fn refile(&mut self) {
         for _ in 0..REFILED_AT_ONCE {

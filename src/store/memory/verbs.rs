@@ -1,4 +1,4 @@
-//! The verbs over all keys of a delivery, each under one lock.
+//! The operations over all keys of a delivery, each under one lock.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::store::{
 };
 
 impl MemoryStore {
-    /// All keys or none, under one lock, with leases from `since` on. Writes the fences of the keys.
+    /// Claims all keys or none, under one lock, with leases that start at `since`. Writes the fences of the keys.
     pub(in crate::store) fn claim_keys(
         &self,
         keys: &mut [(Key, Fence)],
@@ -44,7 +44,7 @@ impl MemoryStore {
         })
     }
 
-    /// Each key, under one lock, as of `at` if the time is known.
+    /// Settles each key, under one lock. `at` is the current time, if known.
     pub(in crate::store) fn settle_keys(
         &self,
         keys: &[(Key, Fence)],
@@ -105,7 +105,7 @@ impl DeliveryStore for MemoryStore {
         self.settle_keys(keys, owner, how, None)
     }
 
-    /// Always.
+    /// Always succeeds.
     async fn ready(&self) -> Result<(), StoreError> {
         Ok(())
     }

@@ -5,18 +5,22 @@ use std::collections::{HashMap, HashSet};
 use sqlx::Row;
 
 use super::AT_ONCE;
+use super::asking::{Asking, Rows};
 use super::connection::Connection;
 use super::record::{Record, key};
-use super::statements::{Rows, forget};
+use super::statements::forget;
+use super::turn::Turn;
 use crate::store::answers::Locked;
 use crate::store::sql::{Answer, Asked, Batches, Failure, Question, Unreadable, Verb, tell_all};
 use crate::store::{Key, Settled, StoreError};
 use crate::warn_once::WarnOnce;
 
 /// Answers until the store is dropped.
-pub(super) async fn work(mut connection: Connection, mut batches: Batches) {
+pub(super) async fn work(mut connection: Connection, mut batches: Batches, turn: Turn) {
     let stay = WarnOnce::default();
-    while let Some(asked) = batches.next(AT_ONCE).await {
+    while batches.wait().await {
+        let _turn = turn.wait().await;
+        let asked = batches.take(AT_ONCE);
         // One statement may name a key once.
         let (mut batch, mut keys, mut forgets) = (Vec::new(), HashSet::new(), Vec::new());
         for asked in asked {
@@ -48,36 +52,16 @@ pub(super) async fn work(mut connection: Connection, mut batches: Batches) {
 }
 
 async fn answer(connection: &mut Connection, batch: &mut [Asked]) -> Result<(), Failure> {
-    let (mut renew, mut release, mut complete) =
-        (Rows::default(), Rows::default(), Rows::default());
-    let mut statements = Vec::new();
-    for Asked { question: Question { keys, owner, verb }, .. } in &*batch {
-        match verb {
-            Verb::Renew { .. } => renew.add(keys, *owner, *verb),
-            Verb::Complete { .. } => complete.add(keys, *owner, *verb),
-            Verb::Release | Verb::Claim { .. } | Verb::Forget { .. } => {
-                release.add(keys, *owner, *verb)
-            }
-        }
-    }
-    // Also without keys: then it is asked whether it could be done.
-    let asked = |is_it: fn(&Verb) -> bool| batch.iter().any(|asked| is_it(&asked.question.verb));
-    if asked(|verb| matches!(verb, Verb::Renew { .. })) {
-        statements.push(renew.renew());
-    }
-    if asked(|verb| matches!(verb, Verb::Release)) {
-        statements.push(release.release());
-    }
-    if asked(|verb| matches!(verb, Verb::Complete { .. })) {
-        statements.push(complete.complete_known());
-    }
     let mut settled = HashMap::new();
-    if !statements.is_empty() {
-        run(connection, &statements.join(";"), &mut settled).await?;
+    if !batch.is_empty() {
+        let asking = missing(batch, &settled, false);
+        run(connection, &asking.each(Rows::change), &mut settled).await?;
     }
     let absent = missing(batch, &settled, true);
     if !absent.is_empty() {
-        run(connection, &absent.complete_new(), &mut settled).await?;
+        // Known after all, if another transaction has just changed it.
+        let complete = |rows: &Rows| format!("{};{}", rows.change(), rows.complete_new());
+        run(connection, &absent.each(complete), &mut settled).await?;
     }
     let left = missing(batch, &settled, false);
     let found = match left.is_empty() {
@@ -106,17 +90,16 @@ async fn run(
 }
 
 /// The keys of which nothing is known yet, of completions or of all.
-fn missing(batch: &[Asked], settled: &HashMap<Key, Settled>, completions: bool) -> Rows {
-    let mut rows = Rows::default();
+fn missing(batch: &[Asked], settled: &HashMap<Key, Settled>, completions: bool) -> Asking {
+    let mut asking = Asking::default();
     for Asked { question: Question { keys, owner, verb }, .. } in batch {
         if completions && !matches!(verb, Verb::Complete { .. }) {
             continue;
         }
-        for (key, fence) in keys.iter().filter(|(key, _)| !settled.contains_key(key)) {
-            rows.add(&[(*key, *fence)], *owner, *verb);
-        }
+        let open = keys.iter().filter(|(key, _)| !settled.contains_key(key));
+        asking.add(&Vec::from_iter(open.copied()), *owner, *verb);
     }
-    rows
+    asking
 }
 
 fn conclude(

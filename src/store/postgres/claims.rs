@@ -5,9 +5,10 @@ use std::collections::{HashMap, HashSet};
 use sqlx::Row;
 
 use super::AT_ONCE;
+use super::asking::{Asking, Rows};
 use super::connection::Connection;
 use super::record::{Record, key};
-use super::statements::Rows;
+use super::turn::Turn;
 use crate::store::answers::Locked;
 use crate::store::sql::{
     Answer, Asked, Batches, Failure, LOCKED, Question, Verb, fence_from_sql, tell_all,
@@ -18,10 +19,14 @@ use crate::store::{Claims, Fence, Key, Owner, StoreError};
 const TRIES: usize = 3;
 
 /// Answers until the store is dropped.
-pub(super) async fn work(mut connection: Connection, mut batches: Batches) {
-    while let Some(mut batch) = batches.next(AT_ONCE).await {
-        let answered = answer(&mut connection, &mut batch).await;
-        tell_all(batch, answered);
+pub(super) async fn work(mut connection: Connection, mut batches: Batches, turn: Turn) {
+    while batches.wait().await {
+        let _turn = turn.wait().await;
+        let mut batch = batches.take(AT_ONCE);
+        if !batch.is_empty() {
+            let answered = answer(&mut connection, &mut batch).await;
+            tell_all(batch, answered);
+        }
     }
 }
 
@@ -30,8 +35,7 @@ pub(super) async fn work(mut connection: Connection, mut batches: Batches) {
 async fn answer(connection: &mut Connection, batch: &mut [Asked]) -> Result<(), Failure> {
     let questions = batch.iter().map(|asked| asked.question.clone());
     let mut claimings: Vec<_> = questions.map(Claiming::new).collect();
-    let rows = Rows::of(claimings.iter().map(|claiming| &claiming.question));
-    take(connection, &rows.claim_new(), &mut claimings).await?;
+    take(connection, &missing(&claimings).each(Rows::claim_new), &mut claimings).await?;
     for _ in 0..TRIES {
         let missing = missing(&claimings);
         if missing.is_empty() {
@@ -41,8 +45,8 @@ async fn answer(connection: &mut Connection, batch: &mut [Asked]) -> Result<(), 
         claimings.iter_mut().for_each(|claiming| claiming.look_at(&found));
         let missing = self::missing(&claimings);
         if !missing.is_empty() {
-            let statements = format!("{};{}", missing.claim_known(), missing.claim_new());
-            take(connection, &statements, &mut claimings).await?;
+            let claim = |rows: &Rows| format!("{};{}", rows.claim_known(), rows.claim_new());
+            take(connection, &missing.each(claim), &mut claimings).await?;
         }
     }
     claimings.iter_mut().for_each(Claiming::decide);
@@ -55,17 +59,14 @@ async fn answer(connection: &mut Connection, batch: &mut [Asked]) -> Result<(), 
 }
 
 /// The keys that are not ours, of the deliveries that may yet be.
-fn missing(claimings: &[Claiming]) -> Rows {
-    let mut rows = Rows::default();
+fn missing(claimings: &[Claiming]) -> Asking {
+    let mut asking = Asking::default();
     for claiming in claimings.iter().filter(|claiming| claiming.refused.is_none()) {
         let Question { keys, owner, verb } = &claiming.question;
-        for (key, held) in keys.iter().zip(&claiming.held) {
-            if held.is_none() {
-                rows.add(&[*key], *owner, *verb);
-            }
-        }
+        let open = keys.iter().zip(&claiming.held).filter(|(_, held)| held.is_none());
+        asking.add(&Vec::from_iter(open.map(|(key, _)| *key)), *owner, *verb);
     }
-    rows
+    asking
 }
 
 async fn take(
@@ -103,15 +104,15 @@ async fn give_back(
     if ours.is_empty() {
         return Ok(ours);
     }
-    let mut rows = Rows::default();
+    let mut asking = Asking::default();
     for (key, owner) in &ours {
-        rows.add(&[(*key, Fence::new(0))], *owner, Verb::Release);
+        asking.add(&[(*key, Fence::new(0))], *owner, Verb::Release);
     }
-    let released = connection.run(&rows.release()).await?;
+    let released = connection.run(&asking.each(Rows::change)).await?;
     let released: HashSet<Key> = connection.read(&released, key)?;
     ours.retain(|(key, _)| !released.contains(key));
     if !ours.is_empty() {
-        let found = Record::find(connection, &rows).await?;
+        let found = Record::find(connection, &asking).await?;
         ours.retain(|(key, owner)| found.get(key).is_some_and(|found| found.is_held_by(*owner)));
     }
     Ok(ours)

@@ -1,5 +1,6 @@
 //! PostgreSQL: several machines, and a server that is there already.
 
+mod asking;
 mod changes;
 mod claims;
 mod connection;
@@ -7,6 +8,7 @@ mod failure;
 mod record;
 mod statements;
 mod transaction;
+mod turn;
 mod url;
 
 use std::fmt;
@@ -19,6 +21,7 @@ use sqlx::postgres::PgPool;
 use tokio::time::Instant;
 
 use self::connection::{Connection, Server};
+use self::turn::Turn;
 use super::sql::{Answer, BatchQueue, OwnThread, Question, Verb, asking_verbs};
 use super::{DeliveryStore, Fence, Key, Owner, Settled, Settlement, StoreError};
 use crate::config_error::ConfigError;
@@ -48,9 +51,10 @@ const LEAVE_EVERY: Duration = Duration::from_secs(60);
 /// # Its connections
 ///
 /// Three, however many deliveries there are: one for claims, one for renewals and releases, one for completions. What is
-/// asked while a statement is in flight goes out together in the next one, so that many deliveries share a commit. A
-/// connection that breaks, or that leads to a server which only reads, is replaced; the backend of one that does not
-/// answer is ended. The time is the server's.
+/// asked while a statement is in flight goes out together in the next one, so that many deliveries share a commit. Claims
+/// and completions take turns, but neither waits for the other for more than 20 ms. A connection that breaks, or that
+/// leads to a server which only reads, is replaced; the backend of one that does not answer is ended. The time is the
+/// server's.
 ///
 /// A pooler in transaction mode may be in between (PgBouncer, Supavisor, RDS Proxy): each statement is a transaction of
 /// its own, and leaves no prepared statement and no setting behind.
@@ -84,6 +88,8 @@ struct Inner {
     claims: BatchQueue,
     leases: BatchQueue,
     completions: BatchQueue,
+    /// Of claims and completions.
+    turn: Turn,
     /// Whether the table is there.
     migrated: Arc<AtomicBool>,
     /// Since expired records left.
@@ -142,6 +148,7 @@ impl PostgresStore {
             claims: BatchQueue::default(),
             leases: BatchQueue::default(),
             completions: BatchQueue::default(),
+            turn: Turn::default(),
             migrated: Arc::default(),
             claimed: AtomicU32::new(0),
             forgot_at: Mutex::new(Instant::now()),
@@ -177,21 +184,21 @@ impl PostgresStore {
     }
 
     async fn ask(&self, question: Question) -> Result<Answer, StoreError> {
-        let Inner { server, thread, claims, leases, completions, migrated, .. } = &*self.0;
+        let Inner { server, thread, claims, leases, completions, turn, migrated, .. } = &*self.0;
         let connection = || Connection::new(server.clone(), Arc::clone(migrated));
         match question.verb {
             Verb::Claim { .. } => {
-                let work = |batches| claims::work(connection(), batches);
+                let work = |batches| claims::work(connection(), batches, turn.clone());
                 let answer = claims.ask(question, thread, work).await?;
                 self.claimed();
                 Ok(answer)
             }
             Verb::Complete { .. } => {
-                let work = |batches| changes::work(connection(), batches);
+                let work = |batches| changes::work(connection(), batches, turn.clone());
                 completions.ask(question, thread, work).await
             }
             Verb::Renew { .. } | Verb::Release | Verb::Forget { .. } => {
-                let work = |batches| changes::work(connection(), batches);
+                let work = |batches| changes::work(connection(), batches, Turn::default());
                 leases.ask(question, thread, work).await
             }
         }
@@ -212,7 +219,8 @@ impl PostgresStore {
         let verb = Verb::Forget { most: LEAVE_AT_ONCE };
         let forget = Question { keys: Vec::new(), owner: Owner::random(), verb };
         // Nobody waits for it. A thread that does not start is said to the next that asks.
-        _ = leases.tell(forget, thread, |batches| changes::work(connection, batches));
+        _ = leases
+            .tell(forget, thread, |batches| changes::work(connection, batches, Turn::default()));
     }
 }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 
+use super::asking::{Asking, Rows};
 use super::connection::Connection;
-use super::statements::Rows;
 use crate::store::sql::{Failure, UNREADABLE};
 use crate::store::{Claims, Key, Owner};
 
@@ -24,9 +24,9 @@ impl Record {
     /// Those that there are of these keys. It waits for nothing.
     pub(super) async fn find(
         connection: &mut Connection,
-        rows: &Rows,
+        asking: &Asking,
     ) -> Result<HashMap<Key, Self>, Failure> {
-        let found = connection.run(&rows.find()).await?;
+        let found = connection.run(&asking.each(Rows::find)).await?;
         connection.read(&found, |row| {
             let record = Self {
                 readable: row.try_get("readable")?,

@@ -4,8 +4,9 @@ use sqlx::postgres::PgRow;
 use sqlx::{Postgres, Row, Transaction};
 
 use super::PostgresStore;
+use super::asking::{Asking, Rows};
 use super::connection::query;
-use super::statements::Rows;
+use super::statements::durable;
 use crate::Delivery;
 use crate::store::Held;
 use crate::store::sql::{CompletionError, Failure, Standing, Verb, judge};
@@ -76,10 +77,12 @@ impl PostgresStore {
         delivery: &Delivery,
     ) -> Result<(), CompletionError> {
         let Held { keys, owner, keep, .. } = delivery.held();
-        let mut rows = Rows::default();
-        rows.add(keys.all(), *owner, Verb::Complete { keep: *keep });
+        let mut asking = Asking::default();
+        asking.add(keys.all(), *owner, Verb::Complete { keep: *keep });
         let failed = |error| CompletionError::database(Failure::caused("postgres", error));
-        let found = query(transaction, &rows.hold()).await.map_err(failed)?;
+        let found = query(transaction, &format!("{};{}", durable(), asking.each(Rows::hold)))
+            .await
+            .map_err(failed)?;
         let standing = |row: &PgRow| {
             let standing: &str = row.try_get("standing")?;
             Ok(match standing {
@@ -90,7 +93,7 @@ impl PostgresStore {
         };
         let standings: Result<Vec<_>, _> = found.iter().map(standing).collect();
         judge(&standings.map_err(failed)?, keys.all().len())?;
-        query(transaction, &rows.complete_known()).await.map_err(failed)?;
+        query(transaction, &asking.each(Rows::change)).await.map_err(failed)?;
         delivery.run().complete_in();
         Ok(())
     }

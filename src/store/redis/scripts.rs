@@ -29,7 +29,8 @@ macro_rules! script {
 pub(super) static CLAIM: Script =
     script!("lua/clock.lua", "lua/claim.lua", "lua/record.lua", "lua/claim_known.lua");
 pub(super) static RENEW: Script = script!("lua/clock.lua", "lua/record.lua", "lua/renew.lua");
-pub(super) static COMPLETE: Script = script!("lua/record.lua", "lua/complete.lua");
+pub(super) static COMPLETE: Script =
+    script!("lua/complete.lua", "lua/record.lua", "lua/complete_known.lua");
 pub(super) static RELEASE: Script = script!("lua/clock.lua", "lua/record.lua", "lua/release.lua");
 
 /// Room for the names of two keys and the arguments, so that a command is one allocation.

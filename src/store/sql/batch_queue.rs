@@ -120,23 +120,38 @@ pub(crate) struct Batches {
 }
 
 impl Batches {
-    /// Waits for questions, and takes those that are there, in their order, at most so many. `None` once the store was
-    /// dropped.
+    /// Waits for questions, and takes them. `None` once the store was dropped.
+    #[cfg_attr(
+        not(feature = "sqlite"),
+        expect(dead_code, reason = "PostgreSQL waits for its turn between")
+    )]
     pub(crate) async fn next(&mut self, most: usize) -> Option<Vec<Asked>> {
-        loop {
-            let mut batch = std::mem::take(&mut self.postponed);
-            if batch.is_empty() && self.receiver.recv_many(&mut batch, most).await == 0 {
-                return None;
-            }
-            while let Ok(asked) = self.receiver.try_recv() {
-                batch.push(asked);
-            }
-            batch.retain(|asked| !asked.is_abandoned());
+        while self.wait().await {
+            let batch = self.take(most);
             if !batch.is_empty() {
-                self.postponed = batch.split_off(most.min(batch.len()));
                 return Some(batch);
             }
         }
+        None
+    }
+
+    /// Waits for a question. `false` once the store was dropped.
+    pub(crate) async fn wait(&mut self) -> bool {
+        if self.postponed.is_empty() {
+            self.postponed.extend(self.receiver.recv().await);
+        }
+        !self.postponed.is_empty()
+    }
+
+    /// Takes the questions that are there, in their order, at most so many.
+    pub(crate) fn take(&mut self, most: usize) -> Vec<Asked> {
+        let mut batch = std::mem::take(&mut self.postponed);
+        while let Ok(asked) = self.receiver.try_recv() {
+            batch.push(asked);
+        }
+        batch.retain(|asked| !asked.is_abandoned());
+        self.postponed = batch.split_off(most.min(batch.len()));
+        batch
     }
 
     /// Leaves a question for the next batch.

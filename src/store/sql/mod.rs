@@ -73,6 +73,15 @@ impl Error for Unreadable {}
 #[cfg(feature = "postgres")]
 pub(super) const LOCKED: Duration = Duration::from_secs(1);
 
+/// Bytes in a statement.
+pub(super) struct Hex<'a>(pub(super) &'a [u8]);
+
+impl fmt::Display for Hex<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
 /// A fence as a database has it, which knows no unsigned numbers.
 pub(super) fn fence_to_sql(fence: super::Fence) -> i64 {
     i64::try_from(fence.get()).unwrap_or(i64::MAX)

@@ -12,7 +12,7 @@ pub(crate) struct Question {
     pub(crate) verb: Verb,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Verb {
     Claim {
         lease: Duration,

@@ -3,10 +3,10 @@
 use sqlx::{Sqlite, Transaction};
 
 use super::SqliteStore;
-use super::batch::{Now, settle_all};
+use super::batch::{Now, settle};
 use super::statements::STANDING;
 use crate::Delivery;
-use crate::store::sql::{CompletionError, Standing, Verb, judge};
+use crate::store::sql::{CompletionError, Question, Standing, Verb, judge};
 
 impl SqliteStore {
     /// Completes the delivery in a transaction of the handler's own, so that what the handler writes in it and
@@ -69,10 +69,12 @@ impl SqliteStore {
         }
         judge(&standings, keys.len())?;
 
-        settle_all(transaction, keys, held.owner, Verb::Complete { keep: held.keep }, now)
-            .await
-            .map_err(CompletionError::database)?
-            .map_err(CompletionError::database)?;
+        let verb = Verb::Complete { keep: held.keep };
+        let question = Question { keys: keys.to_vec(), owner: held.owner, verb };
+        let settled = settle(transaction, &[&question], verb, now).await;
+        for settled in settled.map_err(CompletionError::database)? {
+            settled.map_err(CompletionError::database)?;
+        }
         delivery.run().complete_in();
         Ok(())
     }

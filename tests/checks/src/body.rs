@@ -1,4 +1,4 @@
-//! Bodies, all of them authentic.
+//! Checks authentic bodies.
 
 use bytes::Bytes;
 use http::Request;
@@ -37,12 +37,12 @@ async fn one(sender: Sender, input: &[u8]) -> usize {
     let replayed = ask(&body, &signature, "2").await;
     let is_test = receiver.runs().iter().any(|run| run.kind.as_deref() == Some("test"));
     let expected = match (first.status().as_u16(), receiver.runs().len(), is_test) {
-        // A challenge, the same each time.
+        // A challenge gets the same answer each time.
         (200, 0, _) => [200, 200],
-        // A test event without a time sends the same bytes each time, and counts by its id.
+        // A test event without a time has the same bytes each time, and is deduplicated by its id.
         (204, 2, true) => [200, 204],
         (204, 1, _) => [200, 200],
-        // Refused, by the layer or by its handler: each time anew.
+        // Refused each time, by the layer or by its handler.
         (status @ 401, 0, _) | (status @ 422, 3, _) => [status, status],
         unexpected => panic!("{unexpected:?}"),
     };

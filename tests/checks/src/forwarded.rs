@@ -1,5 +1,5 @@
-//! The header in which a proxy names its client. The input is what the client wrote into it, after one byte that says
-//! which header it is and whether the proxy appends to the client's line or writes a line of its own.
+//! Checks the header in which a proxy names its client. The input is the client's own header value, after one
+//! byte that selects the header and whether the proxy appends to the client's line or adds another line.
 
 use std::convert::Infallible;
 
@@ -20,12 +20,13 @@ const OTHERS: [&str; 2] = ["198.51.100.1", "[2001:db8::1]"];
 pub fn check(input: &[u8]) -> usize {
     let Some((mode, client)) = input.split_first() else { return 0 };
     run(async {
-        // Whatever the client writes, the honest proxy's last element decides: a client elsewhere is not let in.
+        // Only the last element, which the proxy wrote, decides: another client stays blocked, whatever it
+        // writes.
         for other in OTHERS {
             let status = status(*mode, client, other).await;
             assert!(status.is_none_or(|status| status == 403), "{status:?} to {client:?}");
         }
-        // And one at the right address is let in, or gets what its own nonsense earns it.
+        // A client at the allowed address is admitted, unless its own header is malformed.
         match status(*mode, client, ALLOWED).await {
             Some(200) => 1,
             status => {
@@ -36,7 +37,7 @@ pub fn check(input: &[u8]) -> usize {
     })
 }
 
-/// `None` if no client can send that.
+/// `None` if no client can send this value.
 async fn status(mode: u8, client: &[u8], address: &str) -> Option<u16> {
     let (standard, own_line, host) = (mode & 1 == 0, mode & 2 == 0, mode & 4 == 0);
     let (name, said) = match standard {

@@ -1,4 +1,5 @@
-//! What must hold for every input, from any generator: the fuzz targets and the property tests.
+//! Properties that hold for every input, from any generator. The fuzz targets and the property tests share
+//! them.
 
 mod body;
 mod forwarded;
@@ -16,7 +17,7 @@ pub use self::signature::check as signature;
 pub use self::stream::check as stream;
 pub use self::timestamp::check as timestamp;
 
-/// A check, which says how many handlers ran, and inputs to begin with.
+/// A check, which returns the number of runs, and its seed inputs.
 #[derive(Clone, Copy, Debug)]
 pub struct Check {
     pub name: &'static str,
@@ -37,7 +38,7 @@ pub fn named(name: &str) -> Check {
     *ALL.iter().find(|check| check.name == name).expect("a check")
 }
 
-/// Runs on a clock that jumps to the next timer when nothing else is left to do.
+/// Runs on a clock that jumps to the next timer when no task is ready.
 fn run(check: impl Future<Output = usize>) -> usize {
     thread_local! {
         static RUNTIME: tokio::runtime::Runtime = tokio::runtime::Builder::new_current_thread()

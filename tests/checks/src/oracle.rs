@@ -1,4 +1,4 @@
-//! Tells whether a signature is genuine, by another implementation of HMAC than the crate's.
+//! Decides whether a signature is genuine, with another HMAC implementation than the crate's.
 
 use std::sync::LazyLock;
 
@@ -25,7 +25,7 @@ impl Sender {
         }
     }
 
-    /// The signature of a request that carries exactly one, if that is the right one.
+    /// The signature of a request that has exactly one signature, if it is correct.
     pub fn true_signature(self, headers: &HeaderMap, body: &[u8]) -> Option<String> {
         let mut given = self.signature_headers().iter().flat_map(|name| headers.get_all(*name));
         let given = match (given.next(), given.next()) {
@@ -34,18 +34,18 @@ impl Sender {
         };
         let mut right = vec![signature(&[body])];
         if self == Self::Scrapest
-            // As documented, the first if it is repeated.
+            // If the header is repeated, the first one counts, as documented.
             && let Some(time) = headers.get("x-scrapest-timestamp")
         {
             right.push(signature(&[time.as_bytes(), b".", body]));
         }
-        // The digits may be of either case, the algorithm's name may not.
+        // The digits may be upper or lower case, the name of the algorithm may not.
         let spelled = given.strip_prefix(b"sha256=")?;
         right.into_iter().find(|right| spelled.eq_ignore_ascii_case(&right.as_bytes()[7..]))
     }
 }
 
-/// As a sender writes it into its header.
+/// The signature in the form of a sender's header.
 pub fn signature(signed: &[&[u8]]) -> String {
     let mut context = hmac::Context::with_key(&KEY);
     signed.iter().for_each(|part| context.update(part));

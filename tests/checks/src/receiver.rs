@@ -1,4 +1,4 @@
-//! A layer with a handler behind it, watched from both sides.
+//! A layer and a handler, both observed.
 
 use std::convert::Infallible;
 use std::io;
@@ -16,7 +16,7 @@ use tower::{Layer, ServiceExt};
 
 use crate::oracle::{SECRET, Sender};
 
-/// The clock of every receiver: a second after the senders' samples.
+/// The clock of every receiver: one second after the senders' samples.
 pub const NOW: u64 = 1_772_625_602;
 
 pub fn now() -> SystemTime {
@@ -26,7 +26,7 @@ pub fn now() -> SystemTime {
 type AnyBody = http_body_util::combinators::UnsyncBoxBody<Bytes, io::Error>;
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// With a store of its own. Clones share it.
+/// A receiver with its own store, which its clones share.
 #[derive(Clone)]
 pub struct Receiver {
     sender: Sender,
@@ -34,7 +34,7 @@ pub struct Receiver {
     runs: Arc<Mutex<Vec<Run>>>,
 }
 
-/// What the handler was given, and what it said.
+/// The input and the result of one run.
 #[derive(Clone, Debug)]
 pub struct Run {
     pub body: Bytes,
@@ -59,8 +59,8 @@ impl Receiver {
         lock(&self.runs).clone()
     }
 
-    /// The answer to a request, once it is clear that it is one that may be given: no success and no run
-    /// for what was not truly signed, and no run for what has succeeded.
+    /// Answers a request and checks the answer: without a genuine signature there is no success and no run, and
+    /// after a success there is no other run.
     pub async fn answer<B>(&self, request: Request<B>) -> Response<Full<Bytes>>
     where
         B: Body<Data = Bytes> + Send + 'static,
@@ -92,7 +92,7 @@ impl Receiver {
         for run in new {
             assert_eq!(run.body, body, "the handler was given other bytes");
             run.signature = signature.clone();
-            // A test event counts by its id, which is not signed.
+            // A test event is deduplicated by its id, which is not signed.
             let again = past.iter().any(|run| run.success && run.signature == signature);
             assert!(!again || run.kind.as_deref() == Some("test"), "a run after a success");
         }
@@ -131,7 +131,7 @@ fn behind<P: Provider>(
     }))
 }
 
-/// As the extractors do it; what cannot be decoded is said in one short line that is safe to log.
+/// Decodes the event like the extractors. A decoding error must be one short line that is safe to log.
 fn decodes(delivery: &Delivery) -> bool {
     let said = match delivery.sender() {
         "scrapest" => scrapest::Event::try_from(delivery).map(|event| format!("{event:?}")),
@@ -143,7 +143,7 @@ fn decodes(delivery: &Delivery) -> bool {
     if let Err(error) = &said {
         let text = error.to_string();
         let plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
-        // Caught by the layer, and then an answer that no check expects.
+        // The layer would catch a failure here and give an answer that no check expects.
         assert!(plain && text.len() <= 512, "{text:?}");
     }
     said.is_ok()

@@ -1,4 +1,4 @@
-//! Inputs to begin with: from the fixtures, and from what the crate signs as a sender would.
+//! Seed inputs: the fixtures, and requests that the crate signs as a sender would.
 
 use scrapest_webhook::testing::{self, SignedRequest};
 
@@ -29,7 +29,7 @@ const FIXTURES: [(&str, &str); 15] = fixtures![
     "scrapest-webhook-verified",
 ];
 
-/// A genuine event of now.
+/// A genuine event with the current time.
 pub fn event(sender: Sender) -> Vec<u8> {
     match sender {
         Sender::Scrapest => br#"{"event":"mention.created","timestamp":1772625601}"#.to_vec(),
@@ -87,7 +87,7 @@ fn bodies(sender: Sender) -> Vec<Vec<u8>> {
         Sender::ScrapeBadger => "scrapebadger-",
     };
     let fixtures = FIXTURES.iter().filter(|(fixture, _)| fixture.starts_with(name));
-    // Some were published at other times.
+    // Some fixtures were published at other times.
     let of_now = |body: &str| {
         let body = body.replace("2026-03-13T", "2026-03-04T");
         body.replace("1712072400000", "1772625601000").replace("1712072399800", "1772625601000")

@@ -1,4 +1,4 @@
-//! The signature's header. The input is lines of `name: value`; what is no signature header is left out.
+//! Checks the signature header. The input is lines of `name: value`; other headers are ignored.
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request};
@@ -18,7 +18,7 @@ pub fn check(input: &[u8]) -> usize {
     })
 }
 
-/// A genuine request in all but its signature runs exactly if that is right.
+/// A request that is otherwise genuine runs if and only if its signature is correct.
 async fn one(sender: Sender, input: &[u8]) -> usize {
     let mut request =
         Request::post("/").body(Full::new(Bytes::from(seeds::event(sender)))).unwrap();

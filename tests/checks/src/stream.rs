@@ -1,4 +1,4 @@
-//! The whole service: what a client writes on its connection, any number of requests.
+//! Checks the whole service with the bytes that a client writes on its connection: any number of requests.
 
 use http::Request;
 use hyper::body::Incoming;
@@ -23,12 +23,12 @@ pub fn check(input: &[u8]) -> usize {
         let serve =
             http1::Builder::new().half_close(true).serve_connection(TokioIo::new(server), service);
         let write = async move {
-            // A server that has enough closes the connection while we are still writing.
+            // The server may close the connection during the write.
             _ = requests.write_all(input).await;
             _ = requests.shutdown().await;
         };
         let read = async move { answers.read_to_end(&mut Vec::new()).await };
-        // What is no HTTP ends the connection with an error.
+        // Bytes that are not HTTP end the connection with an error.
         _ = tokio::join!(serve, write, read);
         receivers.iter().map(|receiver| receiver.runs().len()).sum()
     })

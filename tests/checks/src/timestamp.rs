@@ -1,5 +1,5 @@
-//! Timestamps, all of them authentic. The input is the value of Scrapest's header, a line feed, and what
-//! stands for the time in the body; without either it is not there.
+//! Checks timestamps, all of them signed. The input is the value of Scrapest's header, a line feed, and the
+//! time in the body. An empty part is left out.
 
 use std::fmt;
 
@@ -15,7 +15,7 @@ use crate::oracle::{Sender, signature};
 use crate::receiver::{NOW, Receiver};
 use crate::run;
 
-/// In seconds. A leap second is one that libraries do not agree upon.
+/// In seconds. Each is one more than its limit, because libraries disagree about leap seconds.
 const FUTURE: i64 = 300 + 1;
 const EVENT: i64 = 3_600 + 1;
 const ATTEMPT: i64 = 300 + 1;
@@ -59,7 +59,7 @@ async fn scrapest(header: Option<&[u8]>, field: &[u8], header_signed: bool) -> u
         let signed = (header_signed && header.is_some()) || of_body.is_some();
         signed && of_header != Some(false) && of_body != Some(false)
     };
-    // What is no JSON may as well have no time at all.
+    // A body that is not JSON may also count as having no time.
     let is_json = serde_json::from_slice::<Value>(&body).is_ok();
     let fresh = is_fresh(of_field(&body, "timestamp")) || (!is_json && is_fresh(None));
     expect(Sender::Scrapest, request, body, fresh).await
@@ -83,13 +83,13 @@ async fn expect(
     let status = answer.status().as_u16();
     assert!(fresh || status == 401, "{status} to what is not fresh");
     for run in receiver.runs() {
-        // A field that was put in beside the time may make a test event of it.
+        // A field that was inserted beside the time may turn it into a test event.
         assert!(fresh || run.kind.as_deref() == Some("test"), "not fresh, and yet it ran");
     }
     receiver.runs().len()
 }
 
-/// `None`: there is none; else whether it is one that is fresh.
+/// `None` if there is no time, otherwise whether it is fresh.
 fn of_field(body: &[u8], name: &str) -> Option<bool> {
     let at = match first_field(body, name)? {
         Value::String(text) => written(&text),
@@ -99,7 +99,7 @@ fn of_field(body: &[u8], name: &str) -> Option<bool> {
     Some(is_fresh(at, EVENT))
 }
 
-/// The first that there is and is no `null`, as far as the body is JSON: what follows need not be.
+/// The first field of this name that is not `null`, in the part of the body that is JSON; the rest need not be.
 fn first_field(body: &[u8], name: &str) -> Option<Value> {
     struct First<'a>(&'a str, &'a mut Option<Value>);
 
@@ -126,7 +126,7 @@ fn first_field(body: &[u8], name: &str) -> Option<Value> {
     first
 }
 
-/// Digits, or RFC 3339, whose offset may lack its colon.
+/// Parses digits, or RFC 3339 with or without the colon in the offset.
 fn written(text: &str) -> Option<i64> {
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         return text.parse().ok().map(seconds);
@@ -138,7 +138,7 @@ fn written(text: &str) -> Option<i64> {
     })
 }
 
-/// A time in a smaller unit lies far from 1970.
+/// Converts smaller units to seconds: their values are far from 1970.
 fn seconds(mut number: i128) -> i64 {
     for _ in 0..3 {
         if number.unsigned_abs() >= 100_000_000_000 {

@@ -1,7 +1,7 @@
-//! What a handler is told about its lease: an attempt whose `is_lease_lost()` said false never overlaps another's.
+//! Tests `is_lease_lost()`: an attempt for which it returned false never overlaps another attempt.
 //!
-//! Handlers wait, block their thread, fail, panic, hang, and leave work behind. Meanwhile other processes claim, the
-//! store fails, the machine stands still, runs reach their limit, and layers shut down.
+//! Handlers wait, block their thread, fail, panic, hang, and leave work running. Meanwhile other processes
+//! claim, the store fails, the machine stalls, runs reach their limit, and layers shut down.
 
 use std::convert::Infallible;
 use std::panic::resume_unwind;
@@ -26,12 +26,12 @@ use super::{SECRET, answer, jumps};
 const LEASE: Duration = Duration::from_secs(15);
 const KEEP: Duration = Duration::from_secs(86_400);
 
-/// What the attempts of all schedules were told.
+/// The results of `is_lease_lost()` over all schedules.
 #[derive(Default)]
 struct Told {
     held: usize,
     lost: usize,
-    /// Of `lost`, those whose delivery another had claimed by then.
+    /// The part of `lost` whose delivery another attempt had claimed by then.
     taken: usize,
 }
 
@@ -80,7 +80,7 @@ impl Schedule {
             let sent = self.receiver(layer).oneshot(request.into_http::<Full<Bytes>>("/"));
             async move {
                 sleep(begins).await;
-                // A client that leaves drops the future; the run goes on.
+                // A client that disconnects drops the future; the run continues.
                 _ = timeout(patience, sent).await;
             }
         });
@@ -90,7 +90,7 @@ impl Schedule {
         };
         join3(join_all(requests), jumps(world), shutdown).await;
         world.with(|world| world.healthy = true);
-        // What was left behind comes to its end.
+        // The remaining work ends.
         sleep(Duration::from_secs(200)).await;
     }
 
@@ -114,7 +114,7 @@ impl Schedule {
 
     async fn handle(self, delivery: Delivery) -> u16 {
         if self.one_in(3) {
-            // As `spawn_blocking` does, it outlives the run that began it.
+            // Like `spawn_blocking`, it outlives its run.
             tokio::spawn(self.clone().work(delivery.clone()));
         }
         self.clone().work(delivery).await;
@@ -136,7 +136,7 @@ impl Schedule {
         }
     }
 
-    /// Time passes and nothing is polled in this process. In another one a retry may come.
+    /// Time passes while nothing is polled in this process. A retry may arrive at another one.
     fn block(&self, delivery: &Delivery) {
         for _ in 0..3 {
             _ = advance(self.world.seconds(8.0)).now_or_never();
@@ -154,14 +154,14 @@ impl Schedule {
             let mut claims = keys.iter().map(|key| world.claim(key, heir, LEASE, KEEP).unwrap());
             let is_its = claims.all(|claim| matches!(claim, Claim::Acquired { .. }));
             drop(claims);
-            // It may fail at once, and others may run then.
+            // The other process may fail at once, and then more may run.
             if !is_its || world.dice.random_ratio(1, 2) {
                 keys.iter().for_each(|key| _ = world.release(key, heir).unwrap());
             }
         });
     }
 
-    /// Just before its effect.
+    /// Asks just before the effect.
     fn ask(&self, delivery: &Delivery) {
         let is_lost = delivery.is_lease_lost();
         let owner = self.owner(delivery);

@@ -1,8 +1,7 @@
-//! The code itself, through random schedules: requests, handlers, clients, clocks and a store that do as the
-//! dice say.
+//! Runs the code itself through random schedules of requests, handlers, clients, clocks and store faults.
 //!
-//! Time is paused, so that minutes take none; it also jumps, as for a process that was stopped.
-//! `CLAIM_SCHEDULES=100000` asks for more of them.
+//! Time is paused, so that minutes pass at once; it also jumps, as for a process that was stopped. Set
+//! `CLAIM_SCHEDULES=100000` for more schedules.
 
 mod leases;
 mod world;
@@ -44,7 +43,7 @@ async fn random_schedules_of_the_code_break_no_promise() {
     assert!(runs > schedules && successes > schedules, "the dice are fair");
 }
 
-/// Otherwise the above might hold because nothing would be noticed.
+/// Otherwise the tests above might pass because no defect would be noticed.
 #[tokio::test(start_paused = true)]
 async fn random_schedules_find_each_seeded_defect() {
     for defect in [
@@ -108,12 +107,12 @@ fn layer(world: &World) -> ScrapestWebhookLayer {
     }
 }
 
-/// One event: its delivery, its retries, and replays under other ids, within a minute and when it is hardly
-/// fresh any more.
+/// One event: its delivery, its retries, and replays under other ids, within a minute and shortly before it is
+/// stale.
 async fn one(world: &World) {
     let layer = layer(world);
     let receiver = receiver(world, &layer);
-    // The sender's clock is not right either.
+    // The sender's clock is inaccurate too.
     let dated = World::time(world.with(|world| world.dice.random_range(-200..=200)));
     let signed = testing::scrapest(SECRET).with_time(dated).with_delivery_id("genuine").sign();
     let send = async |request: &SignedRequest, patience| {
@@ -137,7 +136,7 @@ async fn one(world: &World) {
     });
     join(join_all(requests), jumps(world)).await;
 
-    // The store is well again, and everything that still runs comes to its end.
+    // The store is healthy again, and everything that still runs ends.
     world.with(|world| (world.healthy, world.clock_error) = (true, 0));
     assert!(layer.drain(Duration::from_secs(300)).await);
     sleep(Duration::from_secs(16)).await;
@@ -148,7 +147,7 @@ async fn one(world: &World) {
         }
     });
 
-    // What is captured is useless, to the end of its freshness by a clock that is a minute off.
+    // A captured request is useless until it is stale, even by a clock that is a minute off.
     for nth in 6..10 {
         let at = World::time(3_300 + 200 * (nth - 6)) + world.seconds(200.0);
         let error = world.with(|world| world.dice.random_range(-60..=60));
@@ -159,7 +158,7 @@ async fn one(world: &World) {
     }
 }
 
-/// The process stands still for a while, and the machine's clock is set.
+/// Stops the process for a while, and sets the machine's clock.
 async fn jumps(world: &World) {
     for _ in 0..world.with(|world| world.dice.random_range(0..4)) {
         sleep(world.seconds(20.0)).await;

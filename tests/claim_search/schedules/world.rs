@@ -1,4 +1,5 @@
-//! What a schedule is run in: the dice, the store behind its faults, the handler, and what they have seen.
+//! The environment of a schedule: the dice, the store behind its faults, the handler, and a record of what
+//! happened.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -17,7 +18,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::model::Defect;
 
-/// Of the layer, and so what a record must outlive by more.
+/// The layer's past tolerance. A record must be kept for longer.
 const PAST_TOLERANCE: Duration = Duration::from_secs(3_600);
 
 #[derive(Clone)]
@@ -28,17 +29,18 @@ pub struct Inner {
     pub defect: Option<Defect>,
     pub healthy: bool,
     began: Instant,
-    /// How wrong the clock of the machine is, in seconds. The store has its own.
+    /// The error of the machine's clock in seconds. The store has its own clock.
     pub clock_error: i64,
     store: MemoryStore,
-    /// Until when an owner surely holds a key.
+    /// The time until which an owner certainly holds a key.
     held: HashMap<(Owner, Key), Instant>,
     /// The last process that claimed each key.
     pub holder: HashMap<Key, Owner>,
     pub owners: HashMap<(Key, Fence), Owner>,
     /// Each key that an owner ever claimed, in order.
     pub claimed: Vec<(Owner, Key)>,
-    /// The processes that claimed a key after a success had been recorded. Others may have taken over from its zombie.
+    /// The processes that claimed a key after a success had been recorded. Others may have taken over from its
+    /// zombie.
     belated: HashSet<Owner>,
     recorded: bool,
     runs: Vec<Run>,
@@ -80,13 +82,13 @@ impl World {
         Duration::from_secs_f64(self.with(|world| world.dice.random_range(0.0..most)))
     }
 
-    /// So many seconds after the beginning.
+    /// This many seconds after the beginning.
     pub fn time(seconds: i64) -> SystemTime {
         let second = 1_772_625_600_u64.saturating_add_signed(seconds);
         SystemTime::UNIX_EPOCH + Duration::from_secs(second)
     }
 
-    /// What the machine takes for the time.
+    /// The time by the machine's clock.
     pub fn clock(&self) -> SystemTime {
         self.with(|world| Self::time(world.clock_error) + world.began.elapsed())
     }
@@ -95,7 +97,7 @@ impl World {
         self.with(|world| world.runs.len())
     }
 
-    /// Does `verb` now, later, or never, and says so, or not.
+    /// Does `verb` now, later, or never, and returns its answer or an error.
     async fn faulty<T>(
         &self,
         verb: impl FnOnce(&mut Inner) -> Result<T, StoreError>,
@@ -120,7 +122,7 @@ impl World {
         }
     }
 
-    /// The handler of whatever is delivered.
+    /// The handler of every delivery.
     pub async fn run(self, delivery: Delivery) -> u16 {
         let nth = self.with(|world| world.begin(world.owners[&(delivery.key(), delivery.fence())]));
         let time = self.seconds(if self.with(|world| world.healthy) { 0.1 } else { 25.0 });
@@ -144,7 +146,7 @@ impl World {
 }
 
 impl Inner {
-    /// A handler runs. Its number.
+    /// Records the start of a run, and returns its number.
     fn begin(&mut self, owner: Owner) -> usize {
         let holds = |owner| {
             let mut keys = self.held.iter().filter(|((holder, _), _)| *holder == owner);
@@ -176,7 +178,7 @@ impl Inner {
         if let Claim::InProgress { .. } = claim {
             match self.defect {
                 Some(Defect::SuccessWhileInProgress) => return Ok(Claim::Completed),
-                // The clock of some callers is fast: to them each lease is over.
+                // Some callers have a fast clock, by which each lease is over.
                 Some(Defect::CallersClock) if self.dice.random_ratio(1, 4) => {
                     self.take_away(key);
                     claim = now(self.store.claim(key, owner, lease, keep))?;
@@ -225,7 +227,7 @@ impl Inner {
         now(self.store.release(key, owner))
     }
 
-    /// Releases what another holds.
+    /// Releases a key that another process holds.
     fn take_away(&mut self, key: &Key) {
         if let Some(&holder) = self.holder.get(key) {
             _ = now(self.store.release(key, holder));

@@ -1,4 +1,4 @@
-//! `listen --forward`: what the sender hears when the service answers, fails, hangs, or is late.
+//! `listen --forward`: the answer to the sender when the service answers, fails, hangs, or is late.
 
 use std::time::Duration;
 
@@ -25,10 +25,10 @@ async fn a_failed_upstream_does_not_swallow_the_retry() {
     assert_eq!(answer.header("x-private"), None);
     assert_eq!(listening.send(&request).await.status, 502);
     assert!(listening.is_silent(), "nothing was accepted yet");
-    // It recovers.
+    // The service recovers.
     assert_eq!(listening.send(&request).await.status, 204);
     assert_eq!(listening.event()["attempt"], 4);
-    // And a duplicate does not reach it.
+    // A duplicate does not reach the service.
     assert_eq!(listening.send(&request).await.status, 200);
     assert!(listening.is_silent());
 
@@ -95,7 +95,7 @@ async fn the_post_goes_on_when_it_may_take_longer_than_the_answer_and_the_retry_
     assert_eq!(answer.status, 503);
     assert!(answer.header("retry-after").is_some());
     listening.says("answer_deadline");
-    // The first one is still out there: no second one meanwhile.
+    // The first request is still running, so there is no second one.
     assert_eq!(listening.send(&request).await.status, 503);
     assert_eq!(upstream.received().len(), 1);
     assert!(listening.is_silent());
@@ -121,7 +121,7 @@ async fn a_line_that_nobody_reads_does_not_undo_what_the_upstream_accepted() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_2xx_that_comes_just_before_the_run_limit_is_the_delivery_s_success() {
-    // Nobody reads the lines, so each delivery waits for its own, beyond the limit.
+    // The lines are not read, so each delivery waits for its own line, beyond the limit.
     let upstream = Upstream::start(&[Act::Held, Act::Held, Act::Held, Act::Held]).await;
     let mut command = command();
     command.args(["--sender", "scrapest", "--answer-within", "30s", "--forward", &upstream.url()]);
@@ -136,7 +136,7 @@ async fn a_2xx_that_comes_just_before_the_run_limit_is_the_delivery_s_success() 
             tokio::time::sleep(Duration::from_millis(2_850)).await;
             upstream.let_go();
         });
-        // A machine that stalls lets the service be late.
+        // If the machine stalls, the service may answer too late.
         if answer.status != 504 {
             assert_eq!(answer.status, 204);
             assert_eq!(listening.send(&request).await.status, 200);

@@ -7,7 +7,7 @@ use crate::browser::Browser;
 use crate::listening::{PATH, client};
 use crate::upstream::{Act, Upstream};
 
-/// What a stranger may write into a tweet.
+/// Text that a stranger may write into a tweet.
 const HOSTILE: &str =
     "<script>window.hit = 1</script>\"><img src=x onerror='window.hit = 1'>\u{202e}txet";
 
@@ -25,7 +25,7 @@ async fn a_thousand_requests_stay_usable_by_keyboard_and_hostile_text_stays_text
     for answer in futures_util::future::join_all(forged).await {
         assert_eq!(answer.status, 401);
     }
-    // From here on live, while the page is open.
+    // From here on, the open page is updated live.
     browser.waits_for("document.querySelectorAll('.row').length === 21");
     for _ in 0..49 {
         let requests: Vec<_> =
@@ -39,7 +39,7 @@ async fn a_thousand_requests_stay_usable_by_keyboard_and_hostile_text_stays_text
     assert_eq!(listening.send(&hostile).await.status, 204);
     browser.waits_for("document.getElementById('count').textContent === '1002 requests'");
 
-    // The newest, by keyboard alone.
+    // The newest request, by keyboard only.
     browser.press("Home");
     browser.waits_for("document.getElementById('body')?.textContent.includes('onerror')");
     assert_eq!(
@@ -63,7 +63,7 @@ async fn a_thousand_requests_stay_usable_by_keyboard_and_hostile_text_stays_text
     let replayed = upstream.received().into_iter().last().unwrap();
     assert_eq!(replayed.header("webhook-origin"), Some("replayed"));
 
-    // The oldest, its attempts and the filter.
+    // The oldest request, its attempts, and the filter.
     browser.press("End");
     browser.waits_for(
         "document.getElementById('detail').textContent.includes('the service answered 500')",
@@ -88,7 +88,7 @@ async fn a_thousand_requests_stay_usable_by_keyboard_and_hostile_text_stays_text
     browser.press("Escape");
     browser.waits_for("document.activeElement.id === 'list'");
 
-    // Dark and light.
+    // The dark and the light color scheme.
     let background = "getComputedStyle(document.body).backgroundColor";
     for (scheme, color) in [("dark", "rgb(13, 17, 23)"), ("light", "rgb(255, 255, 255)")] {
         let features = serde_json::json!([{"name": "prefers-color-scheme", "value": scheme}]);
@@ -96,13 +96,14 @@ async fn a_thousand_requests_stay_usable_by_keyboard_and_hostile_text_stays_text
         browser.waits_for(&format!("{background} === '{color}'"));
     }
 
-    // A page of another origin, which has even learned the URL, can neither read nor send.
+    // A page of another origin that knows the URL can neither read nor send.
     let received = upstream.received().len();
     let other = url.replace("127.0.0.1", "localhost");
     browser.open(&other);
     let blocked =
         format!("fetch('{url}requests/1').then(r => r.text()).then(() => 'read', () => 'blocked')");
-    // The other page has its own policy: without it, the browser's rules and ours are alone.
+    // The other page has its own content security policy. Without it, only the browser's rules and ours protect the
+    // inspector.
     browser.call("Page.setBypassCSP", serde_json::json!({"enabled": true}));
     browser.open(&other);
     assert_eq!(browser.value(&blocked), "blocked");

@@ -1,4 +1,4 @@
-//! `verify` recognises what happened to the body on its way.
+//! `verify` recognises how a body was changed on its way.
 
 use scrapest_webhook::testing;
 
@@ -100,13 +100,13 @@ fn a_body_that_was_encoded_cut_or_escaped_anew_is_recognised() {
         (r"a\/b", "a/b", r"signed with `\/` for `/`"),
         ("a/b", r"a\/b", r"signed with `/` for `\/`"),
     ] {
-        // The layout, which no library writes, has stayed.
+        // The layout, which no library writes, is unchanged.
         let body = |text: &str| format!("{{ \"event\":\"e\",\t{time} ,\"text\":\"{text}\"}}");
         let request = testing::scrapest(SECRET).with_body(body(signed)).sign();
         let case = Case::of("scrapest", &request).with_body(body(received));
         case.expect_refusal("wrong_signature", cause);
     }
-    // Line ends and keys are told apart from the layout.
+    // Changed line ends or keys are distinguished from a changed layout.
     let pretty = format!("{{\r\n  \"event\": \"e\",\r\n  {time}\r\n}}");
     let request = testing::scrapest(SECRET).with_body(pretty.clone()).sign();
     let case = Case::of("scrapest", &request).with_body(pretty.replace("\r\n", "\n"));

@@ -5,7 +5,7 @@ use scrapest_webhook::testing;
 use super::at;
 use crate::receiving::{SECRET, command, run_with_input};
 
-/// `2026-03-04T12:00:00.123Z`, and a request of that time.
+/// A recording of a request from `2026-03-04T12:00:00.123Z`.
 fn recording() -> Vec<u8> {
     let time = "2026-03-04T12:00:00.123Z";
     let body = format!(r#"{{"event":"tweet.created","timestamp":"{time}","data":{{"id":"1"}}}}"#);
@@ -66,7 +66,7 @@ fn a_recording_that_was_changed_says_so() {
             "{ran:?}"
         );
     }
-    // Line ends of the headers alone are harmless.
+    // Other line ends between the headers do no harm.
     let ran = run_with_input(&mut command(flags), text.replace("\r\n", "\n").as_bytes());
     assert_eq!(ran.code, Some(0), "{ran:?}");
 }

@@ -39,7 +39,7 @@ fn a_secret_with_a_prefix_a_name_or_another_encoding_is_recognised() {
     let key = [0x91; 18];
     let base64 = data_encoding::BASE64.encode(&key);
     for (secret, given, cause) in [
-        // A file that is clearly not a secret is refused before anything is tried.
+        // A file that is clearly not a secret is refused before any check.
         (SECRET.as_bytes(), utf_16, "is UTF-16, expected"),
         (SECRET.as_bytes(), [b"\xef\xbb\xbf", SECRET.as_bytes()].concat(), "byte order mark"),
         (SECRET.as_bytes(), format!("SECRET={SECRET}\n").into(), "NAME=value, expected"),
@@ -54,7 +54,7 @@ fn a_secret_with_a_prefix_a_name_or_another_encoding_is_recognised() {
         let said = [&*ran.stdout, &*ran.stderr].concat();
         assert!(said.contains(cause), "expected {cause:?}: {ran:?}");
         assert!(!said.contains("0123456789abcdef") && !said.contains(SECRET), "{ran:?}");
-        // In a variable it may be a secret, so it is tried.
+        // The value of a variable may be a secret in this form, so it is checked.
         if let (Ok(given), "NAME=value, expected") = (String::from_utf8(given), cause) {
             let file = format!("--secret-file {}", folder.file("secret"));
             let flags = flags.replace(&file, "--secret-env GIVEN");

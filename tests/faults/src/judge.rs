@@ -1,6 +1,7 @@
-//! What the journal says was lost or done twice. Knows nothing of the crate: only lines of text.
+//! Decides from the journal what was lost or done twice. Reads only lines of text and shares no code with the
+//! crate.
 //!
-//! | line | said by | when |
+//! | line | written by | when |
 //! |---|---|---|
 //! | `begin ID RECEIVER FENCE`, `effect …`, `over …` | the handler | it starts, has done it, ends (not if killed) |
 //! | `sent ID FAULT RECEIVER`, `answered ID STATUS` | the sender | each attempt; status 0 if there was none |
@@ -18,17 +19,17 @@ use std::fmt;
 pub use self::read::History;
 use self::read::{Attempt, Delivery, Run};
 
-/// What the judge has to know of the receivers' settings, in microseconds.
+/// The receivers' settings that the judge needs, in microseconds.
 #[derive(Clone, Copy, Debug)]
 pub struct Terms {
     pub lease: u64,
-    /// How long after an outage of the store, or a start of the receiver, an attempt may still fail.
+    /// How long an attempt may still fail after an outage of the store or a start of the receiver.
     pub recovery: u64,
-    /// Beyond the lease, or the arrival of the attempt that takes over.
+    /// Allowed after the end of the lease, or after the arrival of the attempt that takes over.
     pub takeover_slack: u64,
-    /// A store that dies with its receiver.
+    /// Whether the store dies with its receiver.
     pub forgets: bool,
-    /// A store that stands still while a receiver is stopped that was writing to it: a file, and its lock.
+    /// Whether the store stops with a stopped receiver that was writing to it, like a locked file.
     pub stops_with_a_receiver: bool,
 }
 
@@ -38,15 +39,15 @@ pub struct Verdict {
     pub acknowledged: usize,
     pub runs: usize,
     pub kills: usize,
-    /// Never acknowledged, because no attempt of the schedule found everything up.
+    /// Never acknowledged, because a fault hit every attempt of the schedule.
     pub unreachable: Vec<String>,
     /// Done twice, because a kill came between the effect and its record.
     pub excused_doubles: usize,
     /// Done twice, because the store died with its receiver.
     pub forgotten: usize,
-    /// Done twice, or at one time, by a run whose lease ended while its process or store was stopped.
+    /// Done twice, or concurrently, by a run whose lease ended while its process or store was stopped.
     pub zombies: usize,
-    /// From a kill in mid-run to the run that took over.
+    /// From a kill during a run to the run that took over.
     pub longest_takeover: u64,
     pub takeovers: usize,
     pub lost: Vec<String>,
@@ -135,7 +136,7 @@ impl Case<'_> {
                     verdict.lost.push(format!("{id} (acknowledged before its effect)"));
                 }
             }
-            // Done, and only the acknowledgement did not get through.
+            // It was done, and only the acknowledgement was lost.
             (None, Some(_)) => {}
             (None, None) => {
                 if let Some(attempt) = self.delivery.attempts.iter().find(|it| self.is_fair(it)) {
@@ -147,8 +148,8 @@ impl Case<'_> {
         }
     }
 
-    /// Whether this attempt found everything up, the handler willing, and nobody holding the delivery, and
-    /// so had to succeed.
+    /// Whether this attempt had to succeed: everything was up, the handler was set to succeed, and no other
+    /// attempt held the delivery.
     fn is_fair(&self, attempt: &Attempt) -> bool {
         let answered = attempt.answered.unwrap_or(u64::MAX);
         let outages = self.interruptions(&attempt.receiver);
@@ -160,7 +161,7 @@ impl Case<'_> {
             let end = run.over.or_else(|| self.killed(run).map(|at| at + self.terms.lease));
             run.begin > answered || end.is_some_and(|end| end < answered)
         });
-        // A claim may be held without a run: its process died between the two.
+        // A claim may be held without a run, if its process died between the two.
         let released = self.delivery.attempts.iter().all(|other| {
             let killed = self.history.killed.get(&other.receiver);
             killed.is_none_or(|&at| at < other.sent || at + 2 * self.terms.lease < answered)
@@ -208,12 +209,12 @@ impl Case<'_> {
         }
     }
 
-    /// Whether the first run could not renew its lease or record its success, because its process or the store
-    /// stood still, for so long that another may have taken over.
+    /// Whether the first run could not renew its lease or record its success for so long that another may have
+    /// taken over, because its process or the store was stopped.
     fn lost_its_lease(&self, earlier: &Run, later: &Run) -> bool {
-        // It is renewed at each third: what is left of it when all stops is two thirds at least.
+        // It is renewed every third of its time, so at least two thirds are left when everything stops.
         let least_left = self.terms.lease * 2 / 3;
-        // What nobody has heard of may not have been recorded when all stopped.
+        // A success without an acknowledgement may not have been recorded when everything stopped.
         let end = self.delivery.acknowledged().unwrap_or(u64::MAX);
         self.interruptions(&earlier.receiver)
             .into_iter()
@@ -227,7 +228,7 @@ impl Case<'_> {
         else {
             return;
         };
-        // It can come no sooner than the lease's end, the attempt that takes over, and a store that is up.
+        // A takeover needs the end of the lease, another attempt, and a store that is up.
         let store_up = self.history.outages.iter().filter(|(from, _)| *from < next.begin);
         let store_up = store_up.map(|&(_, to)| to + self.terms.recovery).max().unwrap_or(0);
         let due = (killed + self.terms.lease).max(attempt.sent).max(store_up);
@@ -239,7 +240,7 @@ impl Case<'_> {
         }
     }
 
-    /// When a receiver could not renew a lease: it stood still, or the store was away.
+    /// The times when a receiver could not renew a lease: it was stopped, or the store was down.
     fn interruptions(&self, receiver: &str) -> Vec<(u64, u64)> {
         let stops = self
             .history

@@ -33,17 +33,17 @@ struct Command {
 enum What {
     /// About three minutes: every point, every defect, and a small size of every figure that is judged.
     Short(Chosen),
-    /// Every figure at its full size: about half an hour; with `--scale 1`, in real time, two.
+    /// Every figure at its full size: about half an hour, or two hours with `--scale 1`, in real time.
     Long(Chosen),
-    /// kill -9 of the receiver at each point of a delivery's way.
+    /// `kill -9` of the receiver at each point of a delivery.
     Points(Chosen),
-    /// Receivers that are broken on purpose must be found wrong.
+    /// Receivers that are broken on purpose; the judge must find the defects.
     Defects(Chosen),
-    /// 200 deliveries, 1,000 times each, at once.
+    /// 200 deliveries, each 1,000 times at once.
     F1(Chosen),
-    /// 10,000 deliveries under failing handlers, and kills of receivers and stores.
+    /// 10,000 deliveries with failing handlers, and kills of receivers and stores.
     F2(Chosen),
-    /// What the layer adds to the latency at 1,000 events a second.
+    /// The latency that the layer adds at 1,000 events per second.
     F5(Chosen),
     /// Hostile load beside genuine deliveries.
     F6(Chosen),
@@ -51,13 +51,13 @@ enum What {
     F15(Chosen),
     /// Captured requests of every kind, replayed under new ids from many addresses.
     F16(Chosen),
-    /// The store down, flapping, slow, and resetting.
+    /// The store is down, flapping, slow, and resetting connections.
     F8(Chosen),
-    /// 10,000 deliveries into a queue, and kills of its receiver, workers and database, 50 of each.
+    /// 10,000 deliveries into a queue, with 50 kills each of its receiver, workers and database.
     F13(Chosen),
-    /// An hour of deliveries through PgBouncer and PostgreSQL, with a failover in it. Not part of `long`.
+    /// An hour of deliveries through PgBouncer and PostgreSQL, with a failover. Not part of `long`.
     F14(Chosen),
-    /// How fast the queue is: p99 of its answers, and from a push to the start of the run.
+    /// The latency of the queue: the p99 of its answers, and from a push to the start of the run.
     QueueSpeed(Chosen),
     #[command(hide = true)]
     Receiver(receiver::Arguments),
@@ -67,7 +67,7 @@ enum What {
 
 #[derive(Args, Clone)]
 struct Chosen {
-    /// Draws the faults; printed, so that a run can be had again. Default: of the clock.
+    /// The seed of the faults, which is printed so that a run can be repeated. Default: from the clock.
     #[arg(long)]
     seed: Option<u64>,
     /// Default: all.
@@ -79,13 +79,13 @@ struct Chosen {
     /// Divides leases, deadlines and the sender's backoff; 1 is real time.
     #[arg(long, default_value_t = 10)]
     scale: u32,
-    /// A figure at the size of `short`.
+    /// Runs a figure at the size of `short`.
     #[arg(long)]
     small: bool,
-    /// One outage of F8 alone.
+    /// Runs only one outage of F8.
     #[arg(long)]
     phase: Option<Phase>,
-    /// How long F14 takes; with `--small` and in `short` it is one.
+    /// The duration of F14; with `--small` and in `short` it is one minute.
     #[arg(long, default_value_t = 60)]
     minutes: u32,
 }
@@ -108,7 +108,7 @@ impl Chosen {
 
 fn main() -> Result<ExitCode> {
     let what = match Command::parse().what {
-        // Makes the runtime that its framework wants.
+        // It creates the runtime that its framework needs.
         What::Receiver(arguments) => {
             receiver::run(arguments)?;
             return Ok(ExitCode::SUCCESS);

@@ -1,4 +1,4 @@
-//! A receiver's process, from the side of who starts and kills it.
+//! A receiver's process, from the point of view of its parent.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -15,7 +15,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::journal::Journal;
 use crate::receiver::{Defect, Framework, Point};
 
-/// What a receiver is started with, again and again.
+/// The settings with which a receiver is started and restarted.
 #[derive(Clone)]
 pub struct Setup {
     pub url: String,
@@ -24,11 +24,11 @@ pub struct Setup {
     pub scale: u32,
     pub work_ms: u64,
     pub defect: Option<Defect>,
-    /// With a limit on failures, and little room in a memory store.
+    /// With a failure limit, and with a small memory store.
     pub guarded: bool,
-    /// Without one the handler only answers.
+    /// Without a journal, the handler only answers.
     pub journal: Option<(PathBuf, Arc<Journal>)>,
-    /// What it says to standard error.
+    /// The file for its standard error.
     pub log: PathBuf,
 }
 
@@ -40,11 +40,11 @@ pub struct Receiver {
 }
 
 impl Receiver {
-    /// A process that listens. It ends with this one, however that ends.
+    /// Starts a listening process. It ends with this process, for whatever reason.
     pub fn start(setup: &Setup, name: &str, kill_at: Option<Point>) -> Result<Self> {
         let log = File::options().append(true).create(true).open(&setup.log)?;
         let mut command = Command::new(std::env::current_exe()?);
-        // As the manual recommends with glibc, which otherwise keeps as much again of what is free.
+        // Recommended by the manual for glibc, which otherwise keeps as much freed memory again.
         command.env("MALLOC_MMAP_THRESHOLD_", "131072");
         command.args(["receiver", "--name", name, "--store", &setup.url]);
         command.args(["--namespace", &setup.namespace, "--scale", &setup.scale.to_string()]);
@@ -74,7 +74,7 @@ impl Receiver {
         Ok(Self { name: name.to_owned(), address: address.trim().parse()?, process, journal })
     }
 
-    /// `kill -9`.
+    /// Kills it with `kill -9`.
     pub fn kill(&mut self) -> Result<()> {
         self.process.kill()?;
         self.process.wait()?;
@@ -82,9 +82,9 @@ impl Receiver {
         Ok(())
     }
 
-    /// Until it has died by itself.
+    /// Waits until it has died by itself.
     pub async fn died(&mut self) -> Result<()> {
-        // Not `wait`, which would close its standard input, and so end it.
+        // Not `wait`, which would close its standard input and so end it.
         while self.process.try_wait()?.is_none() {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
@@ -103,7 +103,7 @@ impl Receiver {
         Ok(())
     }
 
-    /// Resident memory, in bytes.
+    /// Resident memory in bytes.
     pub fn memory(&self) -> Result<u64> {
         let path = format!("/proc/{}/status", self.process.id());
         let status = std::fs::read_to_string(Path::new(&path))?;

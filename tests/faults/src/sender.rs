@@ -1,4 +1,4 @@
-//! Sends deliveries as the two senders do: signed, with their patience, and again on their schedules.
+//! Sends deliveries like the two senders: signed, with their timeouts and retry schedules.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -16,7 +16,7 @@ use crate::journal::Journal;
 
 pub const SECRET: &str = "whsec_faults_3fb1c8a0d94e4a7fb2c6";
 
-/// When a sender tries again. Neither publishes the base of its backoff; 1 s is assumed.
+/// The retry schedule of a sender. Neither sender publishes the base of its backoff; 1 s is assumed.
 #[derive(Clone, Copy, Debug)]
 pub struct Schedule {
     pub path: &'static str,
@@ -25,13 +25,13 @@ pub struct Schedule {
     gaps: &'static [u64],
 }
 
-/// Five retries, and an answer in less than 5 s.
+/// Five retries, and an answer within 5 s.
 pub const SCRAPEST: Schedule =
     Schedule { path: "/scrapest", patience: Duration::from_secs(5), gaps: &[1, 2, 4, 8, 16] };
 /// Three retries, and an answer within 10 s.
 pub const SCRAPEBADGER: Schedule =
     Schedule { path: "/scrapebadger", patience: Duration::from_secs(10), gaps: &[1, 2, 4] };
-/// With a longer breath.
+/// With longer gaps.
 pub const SLOW: Schedule =
     Schedule { path: "/scrapest", patience: Duration::from_secs(5), gaps: &[5, 10, 20, 40, 80] };
 
@@ -55,7 +55,7 @@ impl Schedule {
     }
 }
 
-/// Where the receivers are now: their names and addresses change with each restart.
+/// The current receivers: their names and addresses change with each restart.
 #[derive(Debug, Default)]
 pub struct Fleet(Mutex<Vec<(String, SocketAddr)>>);
 
@@ -86,15 +86,15 @@ pub struct Sender {
 impl Sender {
     pub fn new(fleet: Arc<Fleet>, journal: Arc<Journal>, scale: u32) -> Self {
         let client = Client::builder(TokioExecutor::new())
-            // Each attempt is this sender's own decision, on a connection of its own.
+            // Each attempt is the sender's own decision and uses a new connection.
             .retry_canceled_requests(false)
             .pool_max_idle_per_host(0)
             .build_http();
         Self { client, fleet, journal, scale }
     }
 
-    /// Sends until a 2xx, or until the schedule is used up. `faults` is what the handler is to do at each
-    /// attempt; after them it is well. The request, to be sent again.
+    /// Sends until a 2xx, or until the schedule is used up. `faults` lists the handler's fault per attempt;
+    /// later attempts succeed. Returns the request, to be sent again.
     pub async fn deliver(
         &self,
         schedule: Schedule,
@@ -116,7 +116,7 @@ impl Sender {
         request
     }
 
-    /// One attempt; 0 if there was no answer in time.
+    /// Makes one attempt. Returns 0 if there was no answer in time.
     pub async fn send(
         &self,
         schedule: Schedule,

@@ -1,4 +1,4 @@
-//! The stores' servers: started, killed and brought back.
+//! The stores' servers: starts, kills and restarts them.
 
 use anyhow::{Context, Result};
 use clap::ValueEnum;
@@ -17,7 +17,7 @@ pub enum Store {
 impl Store {
     pub const ALL: [Self; 4] = [Self::Memory, Self::Sqlite, Self::Redis, Self::Postgres];
 
-    /// How many receivers may share it.
+    /// The number of receivers that may share it.
     pub fn receivers(self) -> usize {
         if self == Self::Memory { 1 } else { 2 }
     }
@@ -64,7 +64,7 @@ impl Server {
         }
     }
 
-    /// `kill -9`.
+    /// Kills it with `kill -9`.
     pub fn kill(&mut self) {
         match self {
             Self::None(_) => {}

@@ -1,4 +1,4 @@
-//! A store, receivers on it, and their journal: what each figure is measured on.
+//! A store, receivers on it, and their journal: the setup of each figure.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -23,12 +23,12 @@ pub struct Site {
     pub receivers: Vec<Receiver>,
     path: PathBuf,
     started: usize,
-    // The last, so that what uses it has ended.
+    // The last field, so that its users are dropped first.
     _folder: Folder,
 }
 
 impl Site {
-    /// Nothing runs yet but the store.
+    /// Starts only the store.
     pub fn new(store: Store, framework: Framework, scale: u32, work_ms: u64) -> Result<Self> {
         let folder = Folder::new();
         let server = store.start(&folder)?;
@@ -36,7 +36,7 @@ impl Site {
         Self::on(store, server, url, folder, framework, scale, work_ms, "site")
     }
 
-    /// On the server of another, under a namespace of its own.
+    /// Uses the server of another site, with its own namespace.
     pub fn beside(
         store: Store,
         url: Option<&str>,
@@ -54,7 +54,7 @@ impl Site {
         Self::on(store, server, url, folder, framework, scale, work_ms, namespace)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "what the two above have found out")]
+    #[expect(clippy::too_many_arguments, reason = "the results of the two constructors")]
     fn on(
         store: Store,
         server: Server,
@@ -91,7 +91,7 @@ impl Site {
         })
     }
 
-    /// A receiver at this place, instead of the one that was there.
+    /// Starts a receiver at this place, and replaces the one that was there.
     pub fn start(&mut self, place: usize, kill_at: Option<Point>) -> Result<()> {
         let name = format!("r{}", self.started);
         self.started += 1;
@@ -112,7 +112,7 @@ impl Site {
         Sender::new(Arc::clone(&self.fleet), Arc::clone(&self.journal), self.setup.scale)
     }
 
-    /// `kill -9` of the store's server.
+    /// Kills the store's server with `kill -9`.
     pub fn store_goes(&mut self) {
         self.journal.note(format_args!("store-down"));
         tokio::task::block_in_place(|| self.server.kill());
@@ -126,7 +126,7 @@ impl Site {
     pub fn terms(&self) -> Terms {
         Terms {
             lease: micros(LEASE / self.setup.scale),
-            // The crate finds a store again within 2 s; a busy machine takes its time.
+            // The crate finds a store again within 2 s; a busy machine needs more.
             recovery: 3_000_000,
             takeover_slack: 2_000_000,
             forgets: self.store == Store::Memory,
@@ -138,7 +138,7 @@ impl Site {
         History::read(&self.path)
     }
 
-    /// Where the journal of a run that failed is kept.
+    /// Keeps the journal of a failed run, and returns its path.
     pub fn keep(&self, figure: &str, options: &Options) -> Result<PathBuf> {
         let name = format!("faults-{figure}-{:?}-{}.journal", self.store, options.seed);
         let kept = std::env::temp_dir().join(name.to_lowercase());

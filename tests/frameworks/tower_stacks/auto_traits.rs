@@ -1,4 +1,4 @@
-//! What a framework, a spawned task and a struct of somebody else's need of our types.
+//! Our types have the auto traits that frameworks, spawned tasks and other structs require.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -41,9 +41,9 @@ fn the_public_types_can_be_shared_sent_and_kept() {
     error::<store::StoreError>();
 }
 
-/// Everything of the crate beside everything of tower: no name of the one hides the other.
+/// Glob imports of the crate and of tower side by side: no name hides another.
 mod side_by_side {
-    #[allow(unused_imports, reason = "what is tested is that both can be named")]
+    #[allow(unused_imports, reason = "the test is that both can be imported")]
     use scrapest_webhook::*;
     use tower::ServiceExt as _;
 

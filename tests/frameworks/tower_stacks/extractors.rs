@@ -1,4 +1,4 @@
-//! What a handler may take as its arguments.
+//! The types that a handler may take as its arguments.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -36,7 +36,7 @@ async fn a_typed_event_of_either_sender() {
 
 #[tokio::test]
 async fn the_body_as_bytes_text_json_or_all_of_it_byte_for_byte() {
-    // Blanks, escapes, digits and an order that no serialisation would give back.
+    // Blanks, escapes, digits and an order that no serializer would reproduce.
     let time = testing::scrapest(SECRET).sign();
     let time = String::from_utf8(time.body().to_vec()).unwrap();
     let time = time.split_once("\"timestamp\":").unwrap().1.split_once(',').unwrap().0;
@@ -85,7 +85,7 @@ async fn a_broken_payload_is_422_and_its_retry_runs_again() {
         );
     }
     assert_eq!(runs.count(), 0);
-    // What is wrong stands in the log, by its path; each time, as each time it was looked at anew.
+    // The path of the faulty field is logged, once per decoding.
     assert_eq!(logged.text().matches("data.id: ").count(), 2, "{}", logged.text());
 }
 
@@ -136,7 +136,7 @@ async fn the_event_of_another_sender_is_a_500_and_a_line_in_the_log_that_names_b
     assert!(logged.contains("scrapest: ") && logged.contains("scrapebadger"), "{logged}");
 }
 
-/// What this thread logs.
+/// The log of this thread.
 #[derive(Clone, Default)]
 struct Logged(Arc<Mutex<Vec<u8>>>);
 

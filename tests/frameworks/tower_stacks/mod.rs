@@ -1,4 +1,4 @@
-//! The layer in every place where tower lets one stand.
+//! The layer in every position that tower offers.
 
 mod auto_traits;
 mod extractors;
@@ -35,7 +35,7 @@ fn genuine() -> WebhookRequest {
 struct Runs(Arc<AtomicUsize>);
 
 impl Runs {
-    /// One more; gives how many there were before.
+    /// Counts a run, and returns the number of earlier ones.
     fn begin(&self) -> usize {
         self.0.fetch_add(1, Ordering::SeqCst)
     }

@@ -1,4 +1,4 @@
-//! What tower asks of who calls a service: only one that said it is ready, and its errors passed on.
+//! tower's contract for callers of a service: they call only a service that is ready, and pass its errors on.
 
 use std::future::{Ready, ready};
 use std::pin::pin;
@@ -22,7 +22,7 @@ use super::{Runs, genuine, http, layer};
 
 type Never = Result<Frame<Bytes>, std::convert::Infallible>;
 
-/// Not ready but for the one that was asked; a clone of it has to be asked again.
+/// A service of which only the polled instance becomes ready; a clone must be polled again.
 struct Strict {
     ready: bool,
     runs: Runs,
@@ -119,7 +119,7 @@ async fn a_concurrency_limit_inside_or_outside_lets_one_after_the_other_through(
             true => builder.layer(layer()).concurrency_limit(1).service(handler).boxed_clone(),
             false => builder.concurrency_limit(1).layer(layer()).service(handler).boxed_clone(),
         };
-        // Duplicates among them: who waits for another must not keep that one from running.
+        // With duplicates among them: a request that waits for another must not keep the other from running.
         let requests: Vec<_> = (0..10).map(|_| genuine().sign()).collect();
         let all = requests.iter().chain(&requests);
         let answers = all.map(|request| service.clone().oneshot(http(request)));

@@ -1,4 +1,4 @@
-//! The rest of a refused body: read and dropped, within bounds, and only where that is of use.
+//! The rest of a refused body is read and dropped, within limits, and only where that is useful.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -18,8 +18,8 @@ use tower::ServiceExt;
 
 use super::{genuine, layer};
 
-/// A body of so many pieces, one of them with each turn of the runtime, that counts what is read of it. After its
-/// pieces it hangs, or ends.
+/// A body of a number of chunks, one per turn of the runtime, that counts the chunks read. After the last chunk
+/// it either hangs or ends.
 struct Counted {
     left: usize,
     piece: usize,
@@ -50,8 +50,8 @@ impl http_body::Body for Counted {
     }
 }
 
-/// The bytes that are read of a body once its request is refused for its signature, and whether anything still holds
-/// the body in the end.
+/// Returns the bytes that are read of a body after its request was refused for its signature, and whether the
+/// body is still alive in the end.
 async fn read(
     pieces: usize,
     ends: bool,
@@ -65,7 +65,7 @@ async fn read(
     let request = of(signed.into_http::<Body>("/").map(|_| Body::new(body)));
     assert_eq!(app.oneshot(request).await.unwrap().status(), 401);
     assert_eq!(read.load(Ordering::SeqCst), 0, "the answer comes first");
-    // Far beyond the deadline; time stands still while there is something to read.
+    // Far beyond the deadline; paused time does not advance while there is something to read.
     tokio::time::sleep(Duration::from_secs(3_600)).await;
     (read.load(Ordering::SeqCst), Arc::strong_count(&read) > 1)
 }

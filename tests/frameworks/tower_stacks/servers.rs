@@ -1,4 +1,4 @@
-//! Under hyper itself, without axum.
+//! The layer on hyper itself, without axum.
 
 use std::convert::Infallible;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! In axum's four places, in a `ServiceBuilder`, and around a function.
+//! The layer in axum's four positions, in a `ServiceBuilder`, and around a function.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use tower::{Layer, ServiceBuilder, ServiceExt, service_fn};
 
 use super::{Runs, genuine, http, layer, send, status};
 
-/// What becomes of a genuine delivery, its duplicate, and a GET.
+/// Sends a genuine delivery, its duplicate and a GET, and checks the answers.
 async fn serves(app: Router, runs: &Runs) -> Response<Body> {
     let request = genuine().sign();
     for _ in 0..2 {
@@ -47,7 +47,7 @@ async fn router_layer_stands_before_every_route_and_the_fallback() {
     let runs = Runs::default();
     let app = Router::new().route("/", handler!(runs)).layer(layer());
     let answer = serves(app.clone(), &runs).await;
-    // The layer's own answer, as it stands before the routing by method.
+    // The layer's own answer, as it is before routing by method.
     let rejection = answer.extensions().get::<Rejection>().unwrap();
     assert_eq!(rejection.kind(), RejectionKind::MethodNotAllowed);
     let nowhere = Request::post("/nowhere").body(Body::empty()).unwrap();
@@ -121,7 +121,7 @@ async fn a_limit_on_the_body_is_413_however_deep_it_is_wrapped() {
     let runs = Runs::default();
     let app = Router::new().route("/", handler!(runs).route_layer(layer()));
     let request = http(&genuine().sign());
-    // As a body limit in front of the router, inside of a body of axum's own, inside of another.
+    // Like a body limit in front of the router: inside axum's own body, which is inside another.
     let request = request.map(|body| Body::new(Body::new(Limited::new(body, 10))));
     assert_eq!(app.oneshot(request).await.unwrap().status(), 413);
     assert_eq!(runs.count(), 0);
@@ -158,7 +158,7 @@ async fn a_body_of_endless_empty_frames_is_cut_at_its_deadline() {
         futures_util::stream::repeat_with(|| Ok::<_, Infallible>(Frame::data(Bytes::new())));
     let request = http(&genuine().sign()).map(|_| Body::new(StreamBody::new(empty)));
     let answer = tokio::spawn(app.oneshot(request));
-    // On its own, as a body that is always ready would let nobody else run on this thread.
+    // Spawned, because a body that is always ready must not keep other tasks of this thread from running.
     assert_eq!(answer.await.unwrap().unwrap().status(), 408);
 }
 
@@ -175,7 +175,7 @@ async fn clones_of_one_layer_on_two_routes_share_what_they_remember() {
     let answer = app.clone().oneshot(other).await.unwrap();
     let kind = answer.extensions().get::<Rejection>().map(Rejection::kind);
     assert_eq!((kind, runs.count()), (Some(RejectionKind::Duplicate), 1));
-    // Two layers that were made apart do not.
+    // Two layers that were created separately share nothing.
     let apart = Router::new().route("/", handler!(runs).route_layer(layer()));
     assert!(send(&apart, &request).await.extensions().get::<Rejection>().is_none());
     assert_eq!(runs.count(), 2);

@@ -1,5 +1,5 @@
-//! The layer applied twice: on the router and on its route, say. The inner one finds what the outer one
-//! has claimed, and must not wait for it.
+//! The layer applied twice, for example on the router and on its route. The inner one finds the claim of the
+//! outer one, and must not wait for it.
 
 use axum::Router;
 use axum::http::StatusCode;
@@ -27,7 +27,7 @@ async fn a_layer_applied_twice_is_as_good_as_one() {
     let one = layer();
     for (inner, outer) in [
         (one.clone(), one),
-        // Apart, but the same sender; and in one store under two names.
+        // Two layers of the same sender, and two names in one store.
         (layer(), layer()),
         {
             let store = scrapest_webhook::MemoryStore::new();

@@ -1,11 +1,12 @@
-//! Every interleaving of a few threads at the store in memory, by loom: `cd tests/interleavings && cargo test`.
+//! Runs every interleaving of a few threads at the memory store, with loom:
+//! `cd tests/interleavings && cargo test`.
 //!
-//! What a verb does is the subject of `memory_store_model` and `claim_search`; here it is that each is one step,
-//! whichever thread comes in between, and that none waits forever for another.
+//! `memory_store_model` and `claim_search` test what each verb does. These tests show that each verb is atomic
+//! whichever thread runs in between, and that no thread waits forever for another.
 #![cfg(test)]
 
 use std::sync::atomic::Ordering::SeqCst;
-// Not loom's: they are for the judgement, and nobody comes in between.
+// Not loom's types: they only record results and must not add interleavings.
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use scrapest_webhook::store::{
     Claim, DeliveryStore, Fence, Key, MemoryStore, Owner, Settled, StoreError,
 };
 
-/// No lease and no record ends here.
+/// No lease and no record expires in these tests.
 const LONG: Duration = Duration::from_secs(4_200);
 
 fn key(number: u8) -> Key {
@@ -27,7 +28,7 @@ fn owner(number: u8) -> Owner {
     Owner::from_bytes([number; 16])
 }
 
-/// The store in memory answers at once.
+/// The memory store answers at once.
 fn now<T>(answer: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
     answer.now_or_never().expect("an answer at once")
 }
@@ -43,7 +44,7 @@ fn acquired(claim: Result<Claim, StoreError>) -> Option<Fence> {
     }
 }
 
-/// Runs the threads in every order that they can come in, and then looks at what is left.
+/// Runs the threads in every possible order, and then checks the result.
 fn in_every_order<const N: usize>(
     store: impl Fn() -> MemoryStore + Send + Sync + 'static,
     threads: [fn(MemoryStore, &Seen); N],
@@ -73,7 +74,7 @@ struct Seen {
 }
 
 impl Seen {
-    /// A run that is alone.
+    /// Records a run, which must not overlap another.
     fn run(&self) {
         assert!(!self.running.swap(true, SeqCst), "two at a time");
         self.runs.fetch_add(1, SeqCst);
@@ -132,7 +133,8 @@ fn a_failure_beside_successes_neither_swallows_nor_doubles() {
     );
 }
 
-/// A zombie's success is a fact, and its failure is not, wherever they fall between another's claim and end.
+/// A late success counts and a late failure does not, wherever they fall between another attempt's claim and
+/// end.
 #[test]
 fn a_late_success_counts_and_a_late_failure_does_not() {
     in_every_order(
@@ -155,7 +157,8 @@ fn a_late_success_counts_and_a_late_failure_does_not() {
     );
 }
 
-/// Two records have room. What runs is never pushed out, and who finds no room is told.
+/// There is room for two records. A record in progress is never evicted, and a request without room gets an
+/// error.
 #[test]
 fn a_full_store_pushes_out_nothing_that_runs() {
     fn hold(store: MemoryStore, seen: &Seen, number: u8) {
@@ -196,7 +199,7 @@ fn who_only_looks_stands_in_nobodys_way() {
     );
 }
 
-/// Otherwise the above might hold because nobody ever comes in between.
+/// Otherwise the tests above might pass because no thread ever runs in between.
 #[test]
 #[should_panic(expected = "two at a time")]
 fn who_looks_first_and_acts_then_is_found_out() {

@@ -1,4 +1,4 @@
-//! A sound store behind a defect that others have shipped.
+//! A correct store with one defect that other implementations have shipped.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
@@ -34,7 +34,7 @@ pub enum Defect {
     ForgetsTheFences,
 }
 
-/// A sound store behind a defect.
+/// A correct store with one defect.
 #[derive(Debug)]
 pub struct Defective {
     defect: Defect,
@@ -43,7 +43,7 @@ pub struct Defective {
     deleted: Mutex<HashSet<Key>>,
 }
 
-/// What the defect needs to know of a key.
+/// The state of a key that a defect needs.
 #[derive(Clone, Copy, Debug)]
 struct Seen {
     holder: Owner,
@@ -84,7 +84,7 @@ impl DeliveryStore for Defective {
             _ => lease,
         };
         if self.defect == Defect::CheckThenAct && self.seen(key).is_none() {
-            // As long as a round trip: a claim that comes in between must find the door open.
+            // As long as a round trip, so that a second claim can come in between.
             tokio::time::sleep(Duration::from_millis(1)).await;
             let (fence, seen) = (Fence::new(1), Seen { holder: owner, keep });
             self.seen.lock().unwrap().insert(*key, seen);
@@ -148,7 +148,7 @@ impl DeliveryStore for Defective {
         match (self.defect, self.holder(key)) {
             (Defect::UnfencedRelease, Some(holder)) => self.inner.release(key, holder).await,
             (Defect::ReleaseUndoesCompletion, Some(holder)) if holder == owner => {
-                // Deletes the record, whatever it says.
+                // Deletes the record in any state.
                 self.deleted.lock().unwrap().insert(*key);
                 Ok(Settled::Done)
             }

@@ -21,10 +21,14 @@ async fn an_unsigned_timestamp_alone_will_do_only_where_the_settings_say_so<F: F
         assert!(!noon.accepts(&dated(time)).await);
         assert_eq!(insecure.raw(&dated(time)).await.status, status, "{time}");
     }
-    assert_eq!(handler.deliveries()[0].timestamp(), None, "it is not signed");
-    assert_eq!(insecure.raw(&Raw::scrapest(undated())).await.status, 401, "there must be one");
+    assert_eq!(handler.deliveries()[0].timestamp(), None, "an unsigned timestamp is not passed on");
+    assert_eq!(
+        insecure.raw(&Raw::scrapest(undated())).await.status,
+        401,
+        "a timestamp is required"
+    );
     let stale = Raw::scrapest(body("0")).with("x-scrapest-timestamp", seconds(NOON));
-    assert_eq!(insecure.raw(&stale).await.status, 401, "and a signed one counts all the same");
+    assert_eq!(insecure.raw(&stale).await.status, 401, "a signed timestamp is still checked");
     assert_eq!(handler.runs(), 3);
 }
 
@@ -44,10 +48,10 @@ async fn a_test_event_may_lack_a_timestamp_but_not_have_a_stale_one<F: Framework
             assert!(!noon.accepts(&Raw::badger_2(body.clone())).await, "{body}");
         }
     }
-    // A kind that is there twice with the same value is that kind.
+    // A kind that occurs twice with the same value counts.
     let body = r#"{"type":"test","type":"test"}"#;
     assert!(noon.accepts(&Raw::badger(body)).await, "{body}");
-    // Nothing else is exempt: neither a kind that is nearly a test nor a body that names two.
+    // Nothing else is exempt: neither a kind that resembles a test event's nor a body with two kinds.
     for body in [
         r#"{"type":"tweet","event":"test"}"#,
         r#"{"type":"Test"}"#,

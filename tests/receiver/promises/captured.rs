@@ -1,5 +1,5 @@
-//! Promise 3: a captured request is useless: while the store remembers it, it is a duplicate; after that, it is
-//! too old.
+//! Promise 3: a captured request is useless. While the store remembers it, it is a duplicate; after that, it is too
+//! old.
 
 use std::time::{Duration, SystemTime};
 
@@ -56,7 +56,7 @@ async fn a_captured_request_does_not_take_the_place_of_a_genuine_one<F: Framewor
     assert_eq!(handler.deliveries()[1].kind(), Some("user.updated"));
 }
 
-/// At every ten seconds for two hours, in which the memory store forgets.
+/// Sends the request every ten seconds for two hours, during which the memory store forgets it.
 async fn is_useless_at_any_time<P: Provider>(layer: WebhookLayer<P>, captured: SignedRequest) {
     let handler = Handler::ok();
     let (wall, began) = (SystemTime::now(), Instant::now());
@@ -79,7 +79,7 @@ async fn is_useless_at_any_time<P: Provider>(layer: WebhookLayer<P>, captured: S
 
 #[tokio::test(start_paused = true)]
 async fn a_captured_request_is_useless_at_any_time() {
-    // The signed time may be ahead of ours; then it is fresh for longer.
+    // The signed time may be ahead of our clock. The request then stays fresh for longer.
     for ago in [0, 3_500, -299] {
         let request = genuine().with_time(seconds_ago(ago)).sign();
         is_useless_at_any_time(layer(), request).await;

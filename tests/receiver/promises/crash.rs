@@ -14,7 +14,7 @@ use super::millis;
 const AT_ONCE: Duration = Duration::from_secs(9);
 
 async fn after_a_crash_between_effect_and_record_the_handler_runs_again<F: Framework>() {
-    // The effect happens, and the process ends while its record hangs on the wire.
+    // The effect happens, and the process ends while the store does not answer its record.
     let store = ScriptedStore::new(|call| match call.verb {
         Verb::Complete => Fault::Hang,
         _ => Fault::None,
@@ -29,7 +29,7 @@ async fn after_a_crash_between_effect_and_record_the_handler_runs_again<F: Frame
         process.block_on(async {
             let layer = layer().with_store(store.clone()).with_lease(lease);
             tokio::spawn(InProcess::new(&layer, effect).ask(&sent));
-            eventually("it is to be recorded", || !store.calls_of(Verb::Complete).is_empty()).await;
+            eventually("a completion is sent", || !store.calls_of(Verb::Complete).is_empty()).await;
         });
         process.shutdown_timeout(Duration::from_secs(1));
     })
@@ -37,7 +37,7 @@ async fn after_a_crash_between_effect_and_record_the_handler_runs_again<F: Frame
     .unwrap();
     assert_eq!(crashed.ended(), 1);
 
-    // An effect that is filed under the delivery's key happens once, and its fence says who was first.
+    // An effect that is stored under the delivery's key happens once, and the fence shows the order of the attempts.
     let effects = Arc::new(Mutex::new(vec![]));
     let filed = Arc::clone(&effects);
     let handler = Handler::new(move |delivery, _| {
@@ -56,7 +56,7 @@ async fn after_a_crash_between_effect_and_record_the_handler_runs_again<F: Frame
 }
 
 async fn a_crash_between_the_two_records_does_not_run_the_handler_again<F: Framework>() {
-    // The tag is recorded, the delivery id is not, and stays claimed until its lease ends.
+    // The tag is recorded. The delivery id is not, and stays claimed until its lease ends.
     let store = ScriptedStore::recording();
     let request = genuine().sign();
     InProcess::new(&layer().with_store(store.clone()), Handler::new(|_, _| async { 500 }))

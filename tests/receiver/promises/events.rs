@@ -8,7 +8,7 @@ use scrapest_webhook::{EventError, EventErrorKind, scrapebadger, scrapest, testi
 use support::{Framework, Handler, SECRET, badger_layer, genuine, layer};
 use tower::ServiceExt;
 
-/// Takes the event as the extractors do.
+/// Decodes the event as the extractors do.
 fn typed<E: 'static>(decode: fn(&scrapest_webhook::Delivery) -> Result<E, EventError>) -> Handler {
     Handler::new(move |delivery, _| {
         let status = match decode(&delivery) {
@@ -81,7 +81,7 @@ async fn the_extractor_of_an_event_refuses_a_broken_payload_with_a_422() {
 async fn a_body_that_cannot_be_passed_on_is_rejected<F: Framework>() {
     let handler = Handler::ok();
     let server = F::serve(layer(), handler.clone()).await;
-    // Authentic, but not JSON with a time: it could not be told from a replay.
+    // Authentic, but not JSON with a timestamp: a replay could not be detected.
     for body in ["", "null", "[]", "{", "not json", "{\"event\": \"tweet.created\"}"] {
         let answer = server.send(&genuine().with_body(body).sign()).await;
         assert_eq!(answer.status, 401, "{body:?}");

@@ -21,7 +21,8 @@ async fn at_most_one_handler_runs_per_delivery_and_none_after_a_success<F: Frame
 }
 
 async fn a_lease_is_held_for_as_long_as_the_handler_runs<F: Framework>() {
-    // Long enough that a renewal, due after a third of it, is in time on a machine that stalls for seconds.
+    // Long enough for a renewal, which is due after a third of the lease, to be in time on a machine that stalls for
+    // seconds.
     let lease = millis(4_500);
     let until = Instant::now() + lease * 3 / 2;
     let handler = Handler::new(move |_, _| async move {
@@ -35,7 +36,7 @@ async fn a_lease_is_held_for_as_long_as_the_handler_runs<F: Framework>() {
     let replay = request.clone().with_header("x-scrapest-delivery-id", "another");
     let duplicate = async |request: &SignedRequest| {
         eventually("the first has begun", || handler.runs() == 1).await;
-        // It waits beyond the end of the lease that was claimed, and is answered 503 where the run takes longer.
+        // The duplicate waits beyond the end of the claimed lease. If the run takes longer, its answer is a 503.
         while server.send(request).await.status == 503 {}
         assert_eq!(handler.ended(), 1);
     };

@@ -25,7 +25,7 @@ async fn a_2xx_is_not_sent_while_the_handler_is_still_running<F: Framework>() {
     let server = F::serve(layer().with_answer_deadline(millis(250)), handler.clone()).await;
     let request = genuine().sign();
     let mut asked = 0;
-    // The first, and every duplicate of it, under its own id or another.
+    // The first request and every duplicate, under its own id or another one.
     while handler.ended() == 0 {
         let again = request.clone().with_header("x-scrapest-delivery-id", format!("{asked}"));
         let (one, other) = tokio::join!(server.send(&request), server.send(&again));

@@ -1,4 +1,4 @@
-//! Texts that are not a time, or a time that is long past or far ahead.
+//! Texts that are not a time, or are a time in the distant past or future.
 
 pub fn hostile_texts() -> Vec<String> {
     let mut texts: Vec<String> = [
@@ -43,9 +43,9 @@ pub fn hostile_texts() -> Vec<String> {
         "170141183460469231731687303715884105727",
         "340282366920938463463374607431768211455",
         "340282366920938463463374607431768211456",
-        // As seconds in 1970.
+        // As seconds, a time in 1970.
         "1772625",
-        // The edges between the units, and of the calendar.
+        // The limits between the units, and those of the calendar.
         "99999999999",
         "100000000000",
         "253402300799",
@@ -59,7 +59,7 @@ pub fn hostile_texts() -> Vec<String> {
         "１７７２６２５６００",
         "٢٠٢٦-٠٣-٠٤T12:00:00Z",
         "２０２６-03-04T12:00:00Z",
-        // Not RFC 3339, though one might guess what is meant.
+        // Not RFC 3339, although a reader could guess the time.
         "2026-03-04",
         "2026-03-04T12:00:00",
         "2026-03-04 12:00:00Z",
@@ -96,7 +96,7 @@ pub fn hostile_texts() -> Vec<String> {
         "2026-03-32T12:00:00Z",
         "Wed Mar 04 12:00:00 +0000 2026",
         "Wed, 04 Mar 2026 12:00:00 GMT",
-        // Times, and of no use.
+        // Valid times that are too old or too far ahead.
         "0000-01-01T00:00:00Z",
         "0000-01-01T00:00:00+23:59",
         "-0001-01-01T00:00:00Z",

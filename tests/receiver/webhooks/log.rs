@@ -1,4 +1,4 @@
-//! What is logged of a webhook.
+//! The log lines about a webhook.
 
 use scrapest_webhook::{RejectionKind, ScrapestWebhookLayer, Secrets, Webhook, testing};
 use support::in_process::{app, status};
@@ -23,7 +23,7 @@ async fn the_log_says_which_webhook_it_was_once_that_is_verified() {
     assert_eq!(logged.values("webhook_id"), ["wh_1"]);
     assert_eq!(logged.values("signed_with"), ["1"]);
     assert_eq!(logged.values("outcome"), ["completed", "wrong_signature", "unknown_webhook"]);
-    assert!(!logged.text(Level::TRACE).contains("m4rk3r"), "what is not verified is not said");
+    assert!(!logged.text(Level::TRACE).contains("m4rk3r"), "unverified text is not logged");
     assert!(!logged.text(Level::TRACE).contains("canary"));
     let debug = format!("{:?} {:?}", badger(&all), all.read().unwrap()["wh_1"]);
     assert!(debug.contains("wh_1") && !debug.contains("canary"), "{debug}");

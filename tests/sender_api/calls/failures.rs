@@ -1,4 +1,4 @@
-//! What happens when a call fails: what is repeated, and the error that says what is wrong.
+//! Calls that fail: which of them are repeated, and the error that explains the cause.
 
 use std::time::Duration;
 
@@ -65,7 +65,7 @@ async fn what_may_have_been_carried_out_is_not_asked_for_twice() {
     let error = client.create_webhook(&webhook()).await.unwrap_err();
     assert_eq!(error.kind(), ApiErrorKind::Unavailable);
     assert_eq!(mock.calls("POST"), 1);
-    // Refused before it was carried out: again.
+    // The call was refused before it was carried out, so it is repeated.
     mock.site().faults.push_back(Fault::Status(429, Some("0")));
     client.create_webhook(&webhook()).await.unwrap();
     assert_eq!(mock.calls("POST"), 3);
@@ -125,7 +125,7 @@ async fn an_answer_that_does_not_fit_names_the_field_and_nothing_is_invented() {
         assert!(error.contains(said), "{said}: {error}");
         assert!(!error.contains("s3cret"), "{error}");
     }
-    // What a later version adds is no reason to stop.
+    // Fields that a later version of the API adds are ignored.
     mock.site().faults.push_back(Fault::Broken(with("added_later", json!(1))));
     client.monitor("mon-1").await.unwrap();
 }

@@ -1,4 +1,4 @@
-//! What the stand-in has: monitors, webhooks, tweets and the log of them; and its answer to each operation.
+//! The state of the stand-in: monitors, webhooks, tweets and their log. Answers each operation.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -12,20 +12,20 @@ use super::Fault;
 pub struct Site {
     pub monitors: Vec<Value>,
     pub webhooks: Vec<Value>,
-    /// In the order of detection.
+    /// The entries in the order of detection.
     pub log: Vec<Value>,
     pub tweets: HashMap<String, Value>,
     pub faults: VecDeque<Fault>,
-    /// Method and path with query, of every call.
+    /// The method, and the path with its query, of every call.
     pub calls: Vec<String>,
-    /// How many entries the log gets with each page that is read.
+    /// How many entries the log gains with each page that is read.
     pub growth: usize,
     /// The secret of each monitor's webhook.
     pub secrets: HashMap<String, String>,
     pub violations: Vec<String>,
-    /// A test event is really posted to the webhook's URL.
+    /// Whether a test event is really posted to the webhook's URL.
     pub posts_tests: bool,
-    /// What a change of a monitor is answered instead.
+    /// The status that refuses a change of a monitor, if any.
     pub refuse_changes: Option<u16>,
 }
 
@@ -41,7 +41,7 @@ impl Site {
         }));
     }
 
-    /// A tweet that was detected so many seconds ago, with its entry in the log.
+    /// Adds a tweet that was detected `ago` seconds ago, with its entry in the log.
     pub fn add_tweet(&mut self, monitor: &str, id: &str, ago: i64, status: &str) {
         let at = now(-ago);
         let code = match status {

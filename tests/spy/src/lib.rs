@@ -1,4 +1,4 @@
-//! An allocator that looks for keys in the memory that is freed.
+//! An allocator that searches freed memory for keys.
 //!
 //! ```ignore
 //! #[global_allocator]
@@ -15,22 +15,22 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 const MOST: usize = 256;
 
-/// In static memory: what is looked for must never be in a block of the heap.
+/// Static, because the searched bytes must never be in a block of the heap.
 static PIECES: [OnceLock<[u8; 16]>; MOST] = [const { OnceLock::new() }; MOST];
 static WATCHED: AtomicUsize = AtomicUsize::new(0);
-/// A bit for each pair of bytes that a piece begins with: few blocks need more than a look at this.
+/// One bit per possible first two bytes of a piece, so that most blocks need only this check.
 static BEGINNINGS: [AtomicU64; 1_024] = [const { AtomicU64::new(0) }; 1_024];
 static FOUND: [AtomicUsize; MOST] = [const { AtomicUsize::new(0) }; MOST];
 
-/// 16 bytes that are looked for in each block that is freed.
+/// 16 bytes that are searched for in each freed block.
 #[derive(Clone, Copy, Debug)]
 pub struct Piece(usize);
 
-/// From now on these bytes are looked for, at every place of a block.
+/// Searches for these bytes from now on, at every position of a freed block.
 ///
 /// # Panics
 ///
-/// If there are 256 of them.
+/// If 256 pieces are already watched.
 pub fn watch(bytes: [u8; 16]) -> Piece {
     let place = WATCHED.fetch_add(1, Ordering::SeqCst);
     PIECES[place].set(bytes).expect("each place is given once");
@@ -40,33 +40,35 @@ pub fn watch(bytes: [u8; 16]) -> Piece {
 }
 
 impl Piece {
-    /// How many times it was in a freed block.
+    /// The number of times it was found in a freed block.
     pub fn found(self) -> usize {
         FOUND[self.0].load(Ordering::SeqCst)
     }
 }
 
-/// The system's allocator. A block that grows is always moved, so that its old place is looked at too.
+/// The system's allocator. A growing block is always moved, so that its old block is searched too.
 #[derive(Debug)]
 pub struct Spy;
 
-// SAFETY: everything is passed on to the system's allocator. Before a block is freed it is read, inside its bounds.
+// SAFETY: all calls are passed on to the system's allocator. Before a block is freed it is read within its
+// bounds.
 unsafe impl GlobalAlloc for Spy {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: as for the caller. Zeroed, so that nothing is found twice, and nothing is read that was never written.
+        // SAFETY: the caller's obligations are the same. Zeroed, so that nothing is found twice and no
+        // uninitialized byte is read.
         unsafe { System.alloc_zeroed(layout) }
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        // SAFETY: the block is `layout.size()` bytes, all of them written, and not freed yet.
+        // SAFETY: the block has `layout.size()` bytes, all of them are initialized, and it is not freed yet.
         look(unsafe { std::slice::from_raw_parts(block, layout.size()) });
-        // SAFETY: as for the caller.
+        // SAFETY: the caller's obligations are the same.
         unsafe { System.dealloc(block, layout) }
     }
 }
 
 fn look(block: &[u8]) {
-    // A backtrace takes memory by the thousand blocks, and has no keys.
+    // A backtrace allocates thousands of blocks and contains no keys.
     if std::thread::panicking() {
         return;
     }

@@ -1,4 +1,4 @@
-//! What tests of stores ask: claims of keys that nobody else uses.
+//! Helpers for tests of stores: claims of unique keys.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ pub async fn acquire(store: &impl DeliveryStore, key: Key) -> (Owner, Fence) {
     }
 }
 
-/// Asks until it is answered, and says how long that took.
+/// Repeats `ask` until it succeeds, and returns how long that took.
 pub async fn recovers<T, E: std::fmt::Debug, F: Future<Output = Result<T, E>>>(
     ask: impl Fn() -> F,
 ) -> (T, Duration) {

@@ -1,4 +1,4 @@
-//! HTTP/1.1 by hand: what is sent is exactly what a test says, and what comes back is kept byte for byte.
+//! Hand-written HTTP/1.1: sends exactly the bytes of a test, and keeps the answer byte for byte.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -10,11 +10,11 @@ use tokio::time::timeout;
 
 use crate::PATH;
 
-/// What a server answered.
+/// The answer of a server.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answer {
     pub status: u16,
-    /// Names in lower case, in their order.
+    /// Names in lower case, in their original order.
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
 }
@@ -33,19 +33,19 @@ impl Answer {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    /// Everything but the date, for comparing two answers byte for byte.
+    /// The answer without its date, so that two answers can be compared byte for byte.
     pub fn without_date(mut self) -> Self {
         self.headers.retain(|(name, _)| name != "date");
         self
     }
 }
 
-/// The request as text, asking to close the connection after the answer.
+/// The request as text, with `connection: close`.
 pub fn text(request: &SignedRequest) -> Vec<u8> {
     text_to(PATH, request)
 }
 
-/// The same, to this path.
+/// The request as text to `path`, with `connection: close`.
 pub fn text_to(path: &str, request: &SignedRequest) -> Vec<u8> {
     let mut text = head_to(path, "POST", request.headers());
     text.extend(format!("content-length: {}\r\n\r\n", request.body().len()).bytes());
@@ -53,12 +53,12 @@ pub fn text_to(path: &str, request: &SignedRequest) -> Vec<u8> {
     text
 }
 
-/// Request line and headers, without the empty line that ends them and without a length.
+/// The request line and headers to [`PATH`], without a length and without the final empty line.
 pub fn head<'a>(method: &str, headers: impl Iterator<Item = (&'static str, &'a str)>) -> Vec<u8> {
     head_to(PATH, method, headers)
 }
 
-/// The same, to this path.
+/// The request line and headers to `path`, without a length and without the final empty line.
 pub fn head_to<'a>(
     path: &str,
     method: &str,
@@ -71,15 +71,15 @@ pub fn head_to<'a>(
     text.into_bytes()
 }
 
-/// Sends and reads until the server closes the connection.
+/// Sends the bytes and reads until the server closes the connection.
 pub async fn send(address: SocketAddr, bytes: &[u8]) -> Answer {
     let mut stream = TcpStream::connect(address).await.unwrap();
-    // A server that refuses early may reset while we are still writing; what counts is its answer.
+    // A server that refuses early may reset the connection during the write; only its answer counts.
     let _ = stream.write_all(bytes).await;
     read(&mut stream).await
 }
 
-/// Reads one answer: until it is whole, or the server closes the connection. A server that refuses a body
+/// Reads one answer until it is complete or the server closes the connection. A server that refuses a body
 /// early may keep the connection open for a while.
 pub async fn read(stream: &mut TcpStream) -> Answer {
     let mut bytes = Vec::new();
@@ -94,7 +94,7 @@ pub async fn read(stream: &mut TcpStream) -> Answer {
     parse(&bytes).unwrap_or_else(|| panic!("an answer, not {:?}", String::from_utf8_lossy(&bytes)))
 }
 
-/// An answer that came whole on a connection that is then closed.
+/// Parses a complete answer from a connection that is then closed.
 pub fn parse(bytes: &[u8]) -> Option<Answer> {
     let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
     let head = std::str::from_utf8(&bytes[..end]).ok()?;
@@ -109,22 +109,22 @@ pub fn parse(bytes: &[u8]) -> Option<Answer> {
     Some(Answer { status, headers, body: bytes[end + 4..].to_vec() })
 }
 
-/// How a client goes away.
+/// How a client disconnects.
 #[derive(Clone, Copy, Debug)]
 pub enum Leave {
     /// Closes the connection.
     Close,
-    /// Closes it with a reset.
+    /// Resets the connection.
     Reset,
-    /// Closes its own half and goes on reading.
+    /// Closes its write half and continues to read.
     HalfClose,
 }
 
 impl Leave {
     pub const ALL: [Self; 3] = [Self::Close, Self::Reset, Self::HalfClose];
 
-    /// What the client still reads: an answer only after half a close, and then only from a server that
-    /// goes on in that case.
+    /// Disconnects. Returns the answer if the client still reads one, which needs a half-close and a server
+    /// that continues after it.
     pub async fn leave(self, mut stream: TcpStream) -> Option<Answer> {
         match self {
             Self::Close => return None,
@@ -140,7 +140,7 @@ impl Leave {
     }
 }
 
-/// A connection on which these bytes were sent, all of them.
+/// Opens a connection and sends all of these bytes.
 pub async fn begin(address: SocketAddr, bytes: &[u8]) -> TcpStream {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(bytes).await.unwrap();

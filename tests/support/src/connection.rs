@@ -1,4 +1,4 @@
-//! A connection that stays open: requests are written in any pieces, answers are read one at a time.
+//! A connection that stays open. Requests are written in arbitrary pieces, and answers are read one at a time.
 
 use std::io::ErrorKind::{AddrInUse, AddrNotAvailable};
 use std::time::Duration;
@@ -20,7 +20,7 @@ impl Connection {
         Self::from([127, 0, 0, 1], server).await
     }
 
-    /// From one of the addresses of the loopback network, all of which are this machine.
+    /// Connects from an address of the loopback network, all of which belong to this machine.
     pub async fn from(source: [u8; 4], server: &Server) -> Self {
         let connect = async || {
             let socket = TcpSocket::new_v4()?;
@@ -28,7 +28,7 @@ impl Connection {
             socket.bind((source, 0).into())?;
             socket.connect(server.address).await
         };
-        // After tens of thousands of connections, a port may be free only in a moment.
+        // After tens of thousands of connections, it may take a moment until a port is free.
         let mut connected = connect().await;
         for _ in 0..500 {
             match &connected {
@@ -43,23 +43,25 @@ impl Connection {
         Self { stream, unread: Vec::new() }
     }
 
-    /// Sends the request and gives the answer's status; `None` if there was no answer.
+    /// Sends the request and returns the status of the answer, or `None` if there was no answer.
     pub async fn status(&mut self, request: &SignedRequest) -> Option<u16> {
         self.write(&open_text(request)).await;
         self.answer().await.map(|answer| answer.status)
     }
 
-    /// Writes as far as the server lets: one that refuses early may reset while we are still writing.
+    /// Returns whether all bytes were written: a server that refuses early may reset the connection during the
+    /// write.
     pub async fn write(&mut self, bytes: &[u8]) -> bool {
         self.stream.write_all(bytes).await.is_ok()
     }
 
-    /// Says that nothing more will come, and goes on listening.
+    /// Closes the write half and continues to read.
     pub async fn half_close(&mut self) {
         let _ = self.stream.shutdown().await;
     }
 
-    /// The answer to a request that asked to be told to continue, and is to be refused without that.
+    /// The refusal of a request with `Expect: 100-continue`. It must come without a 100, unless the framework
+    /// sends one.
     pub async fn refusal<F: Framework>(&mut self) -> Option<Answer> {
         if F::CONTINUES_BY_ITSELF {
             assert_eq!(self.answer().await?.status, 100);
@@ -67,7 +69,7 @@ impl Connection {
         self.answer().await
     }
 
-    /// The next answer, `None` if the server closes the connection instead. Interim ones count.
+    /// The next answer, including interim ones, or `None` if the server closes the connection instead.
     pub async fn answer(&mut self) -> Option<Answer> {
         loop {
             if let Some(answer) = self.take() {
@@ -81,7 +83,7 @@ impl Connection {
         }
     }
 
-    /// Whether nothing comes for so long: no answer, and no end.
+    /// Whether neither an answer nor the end of the connection arrives within `span`.
     pub async fn is_silent_for(&mut self, span: Duration) -> bool {
         self.unread.is_empty()
             && timeout(span, self.stream.read_buf(&mut self.unread)).await.is_err()
@@ -102,7 +104,7 @@ impl Connection {
     }
 }
 
-/// Request line and headers, without a length and without the empty line; the connection stays open.
+/// The request line and headers, without a length and without the final empty line; the connection stays open.
 pub fn open_head<'a>(
     method: &str,
     headers: impl Iterator<Item = (&'static str, &'a str)>,
@@ -122,7 +124,7 @@ pub fn open_text(request: &SignedRequest) -> Vec<u8> {
     text
 }
 
-/// The request with its body in chunks of so many bytes, and the last one, if it shall end.
+/// The request with its body in chunks of `size` bytes. The last chunk is included only if `ends`.
 pub fn chunked_text(request: &SignedRequest, size: usize, ends: bool) -> Vec<u8> {
     let mut text = open_head("POST", request.headers());
     text.extend_from_slice(b"transfer-encoding: chunked\r\n\r\n");

@@ -1,4 +1,4 @@
-//! The layer without a socket, for tests with paused time: a request is a future that can be dropped.
+//! The layer without a socket, for tests with paused time. A request is a future that can be dropped.
 
 use std::convert::Infallible;
 
@@ -13,7 +13,7 @@ use tower::{Layer, ServiceExt};
 
 use crate::{Answer, Handler, PATH};
 
-/// A handler behind a layer. Clones share both.
+/// A handler behind a layer. Clones share the layer and the handler.
 #[derive(Clone)]
 pub struct InProcess(BoxCloneService<Request<Full<Bytes>>, Response<Body>, Infallible>);
 
@@ -32,7 +32,7 @@ impl InProcess {
         Self(BoxCloneService::new(layer.layer(service)))
     }
 
-    /// The answer, and why, if the layer gave it in the handler's place.
+    /// Returns the answer, with the reason if the layer answered instead of the handler.
     pub fn ask(
         &self,
         request: &SignedRequest,
@@ -54,7 +54,7 @@ impl InProcess {
         self.ask(request).await.0
     }
 
-    /// The status alone.
+    /// Returns only the status.
     pub async fn status(&self, request: &SignedRequest) -> u16 {
         self.send(request).await.status
     }

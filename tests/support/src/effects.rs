@@ -1,27 +1,27 @@
-//! Counts effects, independently of what it is to prove: an append-only file, one line a step.
+//! Counts effects without the code under test: an append-only file with one line per step.
 
 use std::collections::HashMap;
 use std::fs::OpenOptions;
 use std::io::Write;
 
-/// Appends a line, which is on its way to the disk when this returns: a killed process loses none.
+/// Appends a line. The line is in the file when this returns, so a process that is killed loses none.
 pub fn note(path: &str, line: &str) {
     let mut file = OpenOptions::new().append(true).create(true).open(path).unwrap();
-    // One write: lines of two processes do not mix.
+    // One write, so that lines of two processes do not mix.
     file.write_all(format!("{line}\n").as_bytes()).unwrap();
 }
 
-/// What happened to one delivery, in order.
+/// The history of one delivery.
 #[derive(Debug, Default)]
 pub struct Effects {
     pub begun: usize,
     pub done: usize,
-    /// A run began while another was neither done nor killed.
+    /// Counts runs that began while another was neither done nor killed.
     pub overlaps: usize,
     running: Vec<String>,
 }
 
-/// Lines are `begin <process> <id>`, `done <process> <id>`, `killed <process>`.
+/// Parses lines of the forms `begin <process> <id>`, `done <process> <id>` and `killed <process>`.
 pub fn read(path: &str) -> HashMap<String, Effects> {
     let mut effects: HashMap<String, Effects> = HashMap::new();
     for line in std::fs::read_to_string(path).unwrap_or_default().lines() {

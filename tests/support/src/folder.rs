@@ -1,7 +1,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// A folder that is gone when this is dropped. Anyone may enter it: a server may run as another user.
+/// A folder that is deleted on drop. Everyone may enter it, because a server may run as another user.
 pub struct Folder(PathBuf);
 
 impl Default for Folder {
@@ -19,7 +19,7 @@ impl Folder {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let path = parent.join(format!("scrapest-webhook-{}-{number}", std::process::id()));
-        // Of an earlier process with our number that was killed.
+        // An earlier process with the same id may have been killed and left a folder.
         let _ = std::fs::remove_dir_all(&path);
         std::fs::create_dir_all(&path).unwrap();
         Self(path)
@@ -33,7 +33,7 @@ impl Folder {
         self.0.join(name).to_str().unwrap().to_owned()
     }
 
-    /// A file with this in it.
+    /// Writes a file with this content and returns its path.
     pub fn write(&self, name: &str, content: impl AsRef<[u8]>) -> String {
         let path = self.file(name);
         std::fs::write(&path, content).unwrap();

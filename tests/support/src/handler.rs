@@ -1,4 +1,4 @@
-//! A handler that does what a test tells it, and counts its runs.
+//! A handler that is scripted by a test and counts its runs.
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -25,12 +25,12 @@ struct Log {
 }
 
 impl Handler {
-    /// Answers 200 always.
+    /// Always answers 200.
     pub fn ok() -> Self {
         Self::new(|_, _| async { 200 })
     }
 
-    /// `act` gets the delivery, and how many runs there were before.
+    /// `act` receives the delivery and the number of earlier runs.
     pub fn new<F>(act: impl Fn(Delivery, usize) -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = u16> + Send + 'static,
@@ -39,7 +39,7 @@ impl Handler {
         Self { act: Arc::new(act), log: Arc::default() }
     }
 
-    /// Called by the framework's glue.
+    /// Called by the framework adapters.
     pub async fn run(self, delivery: Delivery) -> u16 {
         struct Running(Arc<Log>);
         impl Drop for Running {
@@ -58,12 +58,12 @@ impl Handler {
         status
     }
 
-    /// How many runs were begun.
+    /// The number of runs that have started.
     pub fn runs(&self) -> usize {
         self.log.begun.load(Ordering::SeqCst)
     }
 
-    /// How many reached their end by themselves.
+    /// The number of runs that have ended by themselves.
     pub fn ended(&self) -> usize {
         self.log.ended.load(Ordering::SeqCst)
     }

@@ -1,4 +1,5 @@
-//! Both frameworks on the thread of the test, without a socket: for paused time, and for what is logged.
+//! Both frameworks on the thread of the test, without a socket, for tests with paused time and for tests of log
+//! lines.
 
 use std::rc::Rc;
 

@@ -1,4 +1,4 @@
-//! A receiver without a socket, for tests in which time stands still until everybody waits for it.
+//! A receiver without a socket, for tests with paused time.
 
 use axum::Router;
 use axum::body::Body;
@@ -30,7 +30,7 @@ pub async fn send(app: &Router, request: &SignedRequest) -> Response {
     app.clone().oneshot(http(request)).await.unwrap()
 }
 
-/// The same from the other end of a connection.
+/// Sends a request as if from `peer`.
 pub async fn send_from(peer: &str, app: &Router, request: &SignedRequest) -> Response {
     let mut request = http(request);
     request.extensions_mut().insert(PeerAddr(peer.parse().unwrap()));

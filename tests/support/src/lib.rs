@@ -1,15 +1,15 @@
-//! Code that the tests and the benchmarks share: servers, clients, handlers and stores.
+//! Code that is shared by the tests and the benchmarks: servers, clients, handlers and stores.
 //!
-//! * A receiver under test: [`Framework`] on a socket, [`here`], [`InProcess`] and [`in_process`] without one,
-//!   [`process`] as a process of its own.
-//! * Clients: [`client`] and [`connection`] write HTTP/1.1 by hand, [`Raw`] is a request to the byte.
-//! * Handlers: [`Handler`] takes the delivery, [`Plain`] only the body;
-//!   [`workers`] has many, and some that block.
-//! * Stores: [`scripted`] fails on request, [`watched`] remembers what it was asked, [`claims`] has helpers.
-//! * [`servers`]: Redis and PostgreSQL, started on free ports, killed and frozen. [`Proxy`] disturbs the
-//!   connections to them.
-//! * [`logged`]: what is logged by one test, or by a process. [`effects`]: a count of effects, independent
-//!   of the crate. [`Folder`]: a temporary folder. [`SmallDisk`]: one that gets full.
+//! * Receivers under test: [`Framework`] on a socket; [`here`], [`InProcess`] and [`in_process`] without one;
+//!   [`process`] as a separate process.
+//! * Clients: [`client`] and [`connection`] write HTTP/1.1 by hand; [`Raw`] is a request of arbitrary bytes.
+//! * Handlers: [`Handler`] takes the delivery, [`Plain`] only the body; [`workers`] runs many, some of which
+//!   block.
+//! * Stores: [`scripted`] fails on request, [`watched`] records its calls, [`claims`] has helpers.
+//! * [`servers`]: Redis and PostgreSQL on free ports, which can be killed and frozen. [`Proxy`] disturbs
+//!   connections.
+//! * [`logged`]: the log lines of one test or of a process. [`effects`]: an independent count of effects.
+//!   [`Folder`]: a temporary folder. [`SmallDisk`]: a disk that fills up.
 
 pub mod claims;
 pub mod client;
@@ -50,13 +50,13 @@ pub use self::proxy::Proxy;
 pub use self::raw::{Raw, nonce, signature};
 pub use self::small_disk::SmallDisk;
 
-/// The secret of every receiver here. No log line and no answer may contain it.
+/// The secret of every receiver. No log line and no answer may contain it.
 pub const SECRET: &str = "whsec_canary_7b1d5f0c93aa4e21";
 
-/// The path of every receiver here.
+/// The path of every receiver.
 pub const PATH: &str = "/webhooks/test";
 
-/// The layer that most tests begin with.
+/// The layer with which most tests start.
 pub fn layer() -> ScrapestWebhookLayer {
     logged::trace_if_asked();
     ScrapestWebhookLayer::new(SECRET)
@@ -67,12 +67,12 @@ pub fn badger_layer() -> ScrapeBadgerWebhookLayer {
     ScrapeBadgerWebhookLayer::new(SECRET)
 }
 
-/// A genuine request, under a new id and with bytes of its own.
+/// A genuine request with a new id and a new body.
 pub fn genuine() -> WebhookRequest {
     testing::scrapest(SECRET)
 }
 
-/// Waits until `condition` holds; fails after 10 s, which no test needs on any machine.
+/// Waits until `condition` holds. Fails after 10 s, which is more than any test needs on any machine.
 pub async fn eventually(what: &str, condition: impl Fn() -> bool) {
     for _ in 0..1_000 {
         if condition() {
@@ -83,7 +83,7 @@ pub async fn eventually(what: &str, condition: impl Fn() -> bool) {
     panic!("waited 10 s in vain: {what}");
 }
 
-/// This many seconds before now, or after it if negative.
+/// This many seconds before now, or after now if negative.
 pub fn seconds_ago(seconds: i64) -> SystemTime {
     let now = SystemTime::now();
     let distance = Duration::from_secs(seconds.unsigned_abs());

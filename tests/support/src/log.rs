@@ -1,6 +1,6 @@
 use std::sync::{Arc, Mutex, OnceLock};
 
-/// What this process logs, from WARN and INFO of the crate down to everything that any dependency says.
+/// The log of this process: all levels, of the crate and of its dependencies.
 pub fn log() -> &'static Log {
     static LOG: OnceLock<Log> = OnceLock::new();
     LOG.get_or_init(|| {
@@ -23,7 +23,7 @@ impl Log {
         String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
     }
 
-    /// How many lines have all of these in them.
+    /// The number of lines that contain all of these parts.
     pub fn count(&self, parts: &[&str]) -> usize {
         self.text().lines().filter(|line| parts.iter().all(|part| line.contains(part))).count()
     }

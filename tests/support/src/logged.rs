@@ -1,5 +1,4 @@
-//! What is logged: all of it on standard error, if the environment asks for it; or what one test logs,
-//! event by event.
+//! Records log lines: everything on standard error if the environment asks for it, or the events of one test.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -12,7 +11,7 @@ use tracing::{Dispatch, Event, Level, Subscriber};
 use tracing_subscriber::fmt::format::FmtSpan;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
-/// With this variable set, everything that anybody logs at TRACE goes to standard error.
+/// If this variable is set, all events from TRACE up are written to standard error.
 pub const TRACE: &str = "SCRAPEST_WEBHOOK_TESTS_TRACE";
 
 pub fn trace_if_asked() {
@@ -29,11 +28,11 @@ pub fn trace_if_asked() {
     });
 }
 
-/// What this crate logs on this thread, each field as it is written.
+/// The log lines of this crate on this thread, with each field as it is formatted.
 #[derive(Clone, Default)]
 pub struct Logged(Arc<Mutex<Vec<Line>>>);
 
-/// An event, or the recording of a field of a span (which has the level of the span).
+/// An event, or a span field that was recorded (with the level of the span).
 #[derive(Clone, Debug)]
 pub struct Line {
     pub level: Level,
@@ -46,7 +45,7 @@ impl Line {
         self.fields.get("message").map_or("", String::as_str)
     }
 
-    /// Whether it is one of those that are limited to a few per minute, whatever comes.
+    /// Whether this line is rate-limited to a few per minute.
     pub fn is_limited(&self) -> bool {
         self.fields.contains_key("lines_left_out")
     }
@@ -59,10 +58,10 @@ impl Line {
 }
 
 impl Logged {
-    /// From now on, until the guard is dropped.
+    /// Records until the guard is dropped.
     pub fn begin() -> (Self, DefaultGuard) {
-        // While there is but one subscriber, a span or event that comes to be known on another thread is taken to
-        // be of no interest to anybody.
+        // With a single subscriber, tracing would cache a callsite as disabled when another thread reaches it
+        // first.
         static ANOTHER: OnceLock<Dispatch> = OnceLock::new();
         ANOTHER.get_or_init(|| Dispatch::new(tracing_subscriber::registry().with(Self::default())));
         let logged = Self::default();
@@ -70,7 +69,7 @@ impl Logged {
         (logged, tracing::subscriber::set_default(subscriber))
     }
 
-    /// Without the lines about other layers of the process, which are those of other tests.
+    /// The lines without those about other layers of the process, which belong to other tests.
     pub fn lines(&self) -> Vec<Line> {
         let mut lines = self.0.lock().unwrap().clone();
         lines.retain(|line| !line.is_about_neighbours());
@@ -91,13 +90,13 @@ impl Logged {
         lines
     }
 
-    /// Everything at this level or a graver one, as one text.
+    /// All lines at this level or a more severe one, as one text.
     pub fn text(&self, level: Level) -> String {
         let lines = self.lines().into_iter().filter(|line| line.level <= level);
         lines.flat_map(|line| line.fields.into_values()).collect::<Vec<_>>().join("\n")
     }
 
-    /// The values that a field was given, in spans and events.
+    /// The recorded values of a field, in spans and events.
     pub fn values(&self, field: &str) -> Vec<String> {
         self.lines().iter().filter_map(|line| line.fields.get(field).cloned()).collect()
     }

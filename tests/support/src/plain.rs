@@ -1,4 +1,4 @@
-//! A handler that knows nothing of this crate, as there was one before the layer.
+//! A handler that does not know this crate, like one from before the layer was added.
 
 use std::sync::{Arc, Mutex};
 
@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::Run;
 
-/// Remembers what it was given, and answers with a status.
+/// Records its requests, and answers with a status.
 #[derive(Clone)]
 pub struct Plain {
     act: Arc<dyn Fn(usize) -> Run + Send + Sync>,
@@ -17,13 +17,13 @@ pub struct Plain {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Given {
     pub method: String,
-    /// `None` if it could not be read.
+    /// `None` if the body could not be read.
     pub body: Option<Bytes>,
     pub has_delivery: bool,
 }
 
 impl Plain {
-    /// `act` gets how many came before.
+    /// `act` receives the number of earlier requests.
     pub fn new<F>(act: impl Fn(usize) -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = u16> + Send + 'static,
@@ -31,7 +31,7 @@ impl Plain {
         Self { act: Arc::new(move |before| Box::pin(act(before))), given: Arc::default() }
     }
 
-    /// Called by the framework's glue.
+    /// Called by the framework adapters.
     pub async fn run(self, given: Given) -> u16 {
         let before = {
             let mut all = self.given.lock().unwrap();

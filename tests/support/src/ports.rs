@@ -4,15 +4,15 @@ use std::hash::{BuildHasher, RandomState};
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicU16, Ordering};
 
-/// Below those that the system gives to connections (Linux: 32768 to 60999, and 49152 and up elsewhere):
-/// one of them can be taken by any client while the server that shall have it is still starting.
+/// Below the ephemeral ports of the system (Linux: 32768 to 60999, elsewhere from 49152). Any client could take
+/// one of those while the server that needs it is still starting.
 const FIRST: u16 = 10_000;
 const NUMBER: u16 = 20_000;
 
-/// A port that nobody listens on, and that this process has not given to another.
+/// Returns a port on which no process listens and which this process has not returned before.
 pub fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
-    // Where to begin differs from process to process, because several may run.
+    // Random per process, because several may run at once.
     static BEGIN: std::sync::LazyLock<u16> =
         std::sync::LazyLock::new(|| (RandomState::new().hash_one(0) % u64::from(NUMBER)) as u16);
     loop {

@@ -1,5 +1,5 @@
-//! A receiver as a process of its own, which can be killed: this test binary once more, told by its
-//! environment to serve.
+//! A receiver in a separate process, which can be killed. It is the same test binary, which serves if its
+//! environment says so.
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -19,7 +19,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::{Folder, PATH, SECRET, client, effects};
 
-/// Short, so that a killed receiver is taken over from soon.
+/// Short, so that another receiver soon takes over from a killed one.
 const LEASE: Duration = Duration::from_secs(2);
 
 #[derive(Clone)]
@@ -28,8 +28,8 @@ struct Handler {
     runs_for: Duration,
 }
 
-/// Serves if the environment says so, until it is killed; else does nothing. Each binary has a test of the
-/// name that [`Process::start`] gives, which calls this.
+/// Serves until the process is killed if the environment says so, and otherwise does nothing. Each test binary
+/// has a test that calls this and has the name that [`Process::start`] passes.
 pub async fn serve_if_told() {
     let Ok(url) = std::env::var("RECEIVER_STORE") else { return };
     let effects = std::env::var("RECEIVER_EFFECTS").unwrap();
@@ -54,7 +54,7 @@ async fn on_delivery(State(handler): State<Handler>, delivery: Delivery) -> Stat
     StatusCode::NO_CONTENT
 }
 
-/// A receiver in a process of its own; killed when this is dropped.
+/// A receiver in a separate process, which is killed on drop.
 pub struct Process {
     process: Child,
     pub address: SocketAddr,
@@ -78,7 +78,7 @@ impl Process {
         Self { process, address, effects: effects.to_owned() }
     }
 
-    /// kill -9.
+    /// Kills it with `kill -9`.
     pub fn kill(&mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
@@ -93,12 +93,12 @@ impl Drop for Process {
     }
 }
 
-/// A genuine delivery, not sent yet.
+/// A genuine delivery that was not sent yet.
 pub fn delivery() -> SignedRequest {
     testing::scrapest(SECRET).sign()
 }
 
-/// One attempt: the status, or nothing if the connection broke.
+/// Makes one attempt. Returns the status, or `None` if the connection broke.
 pub async fn attempt(to: SocketAddr, request: &SignedRequest) -> Option<u16> {
     let mut stream = TcpStream::connect(to).await.ok()?;
     stream.write_all(&client::text(request)).await.ok()?;
@@ -108,7 +108,7 @@ pub async fn attempt(to: SocketAddr, request: &SignedRequest) -> Option<u16> {
     client::parse(&answer).map(|answer| answer.status)
 }
 
-/// Attempts, at each of the receivers in turn, until one answers 2xx.
+/// Attempts the delivery at the receivers in turn until one answers 2xx.
 pub async fn deliver(to: &[SocketAddr], request: &SignedRequest) -> Duration {
     let since = Instant::now();
     for to in to.iter().cycle() {
@@ -121,7 +121,7 @@ pub async fn deliver(to: &[SocketAddr], request: &SignedRequest) -> Duration {
     since.elapsed()
 }
 
-/// A receiver whose store is not there at the start, and then is.
+/// Checks a receiver that starts before its store.
 pub async fn starts_before_its_store(url: &str, make_store: impl FnOnce()) {
     let folder = Folder::new();
     let effects = folder.file("effects");
@@ -138,7 +138,7 @@ pub async fn starts_before_its_store(url: &str, make_store: impl FnOnce()) {
     );
 }
 
-/// Two processes on one store, each of which gets every delivery twice at once.
+/// Checks two processes on one store. Each receives every delivery twice at the same time.
 pub async fn two_are_one(url: &str) {
     const DELIVERIES: usize = 30;
     let folder = Folder::new();

@@ -1,4 +1,4 @@
-//! A proxy that can be slow, break, and fall silent.
+//! A proxy that can delay, break and swallow replies.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
-/// What becomes of the bytes that were read at once.
+/// Changes the bytes of one read.
 type Change = fn(&[u8]) -> Vec<u8>;
 
 #[derive(Clone)]
@@ -42,7 +42,7 @@ impl Proxy {
                 let (client, _) = listener.accept().await.unwrap();
                 let to = SocketAddr::from(([127, 0, 0, 1], this.to.load(Ordering::SeqCst)));
                 let server = TcpStream::connect(to).await;
-                // A server that is down refuses.
+                // A server that is down refuses the connection.
                 let Ok(server) = server else { continue };
                 this.clone().join(client, server);
             }
@@ -50,22 +50,22 @@ impl Proxy {
         proxy
     }
 
-    /// Leads new connections to another server, as an address after a failover. Those that are open stay.
+    /// Sends new connections to another server, like an address after a failover. Open connections stay.
     pub fn lead_to(&self, port: u16) {
         self.to.store(port, Ordering::SeqCst);
     }
 
-    /// Delays replies, and nothing else, from now on.
+    /// Delays only the replies from now on.
     pub fn delay_replies(&self, delay: Duration) {
         self.delay.store(delay.as_millis().try_into().unwrap(), Ordering::SeqCst);
     }
 
-    /// Drops replies, as a network that swallows packets.
+    /// Drops replies, like a network that loses packets.
     pub fn swallow_replies(&self, silent: bool) {
         self.silent.store(silent, Ordering::SeqCst);
     }
 
-    /// Changes what the server says, read by read, from now on.
+    /// Changes the server's replies from now on, one read at a time.
     pub fn change_replies(&self, change: Change) {
         assert!(self.changed.set(change).is_ok(), "they are changed already");
     }
@@ -77,7 +77,7 @@ impl Proxy {
 
     fn join(self, client: TcpStream, server: TcpStream) {
         let mut resets = self.resets.subscribe();
-        // Closed with unread bytes or by this, a connection is reset and not ended.
+        // Without lingering, closing a connection resets it.
         client.set_zero_linger().unwrap();
         server.set_nodelay(true).unwrap();
         client.set_nodelay(true).unwrap();

@@ -1,4 +1,4 @@
-//! A request to the byte: what no client would send.
+//! A request of arbitrary bytes, including ones that no client would send.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -6,7 +6,7 @@ use scrapest_webhook::testing::{self, SignedRequest};
 
 use crate::{PATH, SECRET, client};
 
-/// Headers of any bytes, in any number and any order, and a body that need not fit to them.
+/// Headers of any bytes, number and order, and a body that need not match them.
 #[derive(Clone)]
 pub struct Raw {
     headers: Vec<(String, Vec<u8>)>,
@@ -32,21 +32,21 @@ impl Raw {
         raw.with("x-scrapest-timestamp", time).with("x-scrapest-signature", signature)
     }
 
-    /// Contract 1: the signature, and no other header.
+    /// ScrapeBadger's contract 1: the signature, and no other header.
     pub fn badger(body: impl Into<Vec<u8>>) -> Self {
         let raw = Self::new(body);
         let signature = signature(SECRET, &raw.body);
         raw.with("x-scrapebadger-signature", signature)
     }
 
-    /// The same for contract 2.
+    /// ScrapeBadger's contract 2: the signature, and no other header.
     pub fn badger_2(body: impl Into<Vec<u8>>) -> Self {
         let raw = Self::new(body);
         let signature = signature(SECRET, &raw.body);
         raw.with("x-signature-256", signature)
     }
 
-    /// One more header, also if there is one of this name.
+    /// Adds a header, even if there is one of this name.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
         self.headers.push((name.to_owned(), value.as_ref().to_vec()));
@@ -59,19 +59,19 @@ impl Raw {
         self
     }
 
-    /// In place of all headers of this name.
+    /// Replaces all headers of this name.
     #[must_use]
     pub fn replacing(self, name: &str, value: impl AsRef<[u8]>) -> Self {
         self.without(name).with(name, value)
     }
 
-    /// The same headers over another body.
+    /// The same headers with another body.
     #[must_use]
     pub fn over(self, body: impl Into<Vec<u8>>) -> Self {
         Self { body: body.into(), ..self }
     }
 
-    /// Each header's name written by `spell`.
+    /// Rewrites each header's name with `spell`.
     #[must_use]
     pub fn spelled(mut self, spell: impl Fn(&str) -> String) -> Self {
         self.headers.iter_mut().for_each(|(name, _)| *name = spell(name));
@@ -95,17 +95,17 @@ impl Raw {
         &self.body
     }
 
-    /// For a connection that ends with the answer.
+    /// The request on a connection that is closed after the answer.
     pub fn text(&self) -> Vec<u8> {
         self.written(true, self.body.len(), &self.body)
     }
 
-    /// For a connection that goes on.
+    /// The request on a connection that stays open.
     pub fn text_kept_alive(&self) -> Vec<u8> {
         self.written(false, self.body.len(), &self.body)
     }
 
-    /// A body of this length is announced, and not a byte of it sent.
+    /// Announces a body of this length, but sends none of it.
     pub fn text_without_body(&self, announced: usize) -> Vec<u8> {
         self.written(true, announced, &[])
     }
@@ -132,14 +132,14 @@ impl From<SignedRequest> for Raw {
     }
 }
 
-/// `sha256=` and the tag of these bytes.
+/// `sha256=` and the tag of these bytes in hex.
 pub fn signature(secret: impl Into<scrapest_webhook::Secret>, bytes: &[u8]) -> String {
     let request = testing::scrapest(secret).with_body(bytes.to_vec()).sign();
     let mut headers = request.headers();
     headers.find(|(name, _)| *name == "x-scrapest-signature").unwrap().1.to_owned()
 }
 
-/// A number that no other request of this process has.
+/// A number that is unique in this process.
 pub fn nonce() -> usize {
     static NEXT: AtomicUsize = AtomicUsize::new(1);
     NEXT.fetch_add(1, Ordering::Relaxed)

@@ -1,4 +1,4 @@
-//! A store that fails when it is told to, and remembers what it was asked. Behind it is a real one.
+//! A store that fails on request and records its calls. It wraps a real store.
 
 use std::fmt;
 use std::future::pending;
@@ -18,32 +18,32 @@ pub enum Verb {
     Release,
 }
 
-/// A question to the store.
+/// A call to the store.
 #[derive(Clone, Copy, Debug)]
 pub struct Call {
     pub verb: Verb,
-    /// How many questions with this verb came before it.
+    /// The number of earlier calls with this verb.
     pub nth: usize,
     pub key: Key,
     pub owner: Owner,
     pub at: Instant,
 }
 
-/// What goes wrong with a question.
+/// The fault to inject into a call.
 #[derive(Clone, Copy, Debug)]
 pub enum Fault {
     None,
-    /// An error at once, and nothing was done.
+    /// An error at once, without doing the operation.
     Error,
-    /// No answer ever, and nothing was done.
+    /// No answer, without doing the operation.
     Hang,
-    /// It was done, but the answer is an error.
+    /// The operation is done, but the answer is an error.
     DoneThenError,
-    /// It was done, but no answer ever comes.
+    /// The operation is done, but no answer ever comes.
     DoneThenHang,
-    /// A panic at once, and nothing was done.
+    /// A panic at once, without doing the operation.
     Panic,
-    /// It takes so long before it is done.
+    /// A delay before the operation is done.
     Slow(Duration),
 }
 
@@ -59,7 +59,7 @@ impl ScriptedStore {
         Self { inner: MemoryStore::new(), script: Arc::new(script), calls: Arc::default() }
     }
 
-    /// Only remembers.
+    /// Only records the calls.
     pub fn recording() -> Self {
         Self::new(|_| Fault::None)
     }
@@ -72,7 +72,7 @@ impl ScriptedStore {
         self.calls().into_iter().filter(|call| call.verb == verb).collect()
     }
 
-    /// The keys that were asked about, each once, in the order in which they came up first.
+    /// The keys of all calls, without repetitions, in the order of their first call.
     pub fn keys(&self) -> Vec<Key> {
         let mut keys = Vec::new();
         for call in self.calls() {
@@ -83,7 +83,7 @@ impl ScriptedStore {
         keys
     }
 
-    /// Past the script, and without a trace.
+    /// The wrapped store, without the script and without recording.
     pub fn real(&self) -> &MemoryStore {
         &self.inner
     }

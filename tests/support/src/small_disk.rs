@@ -7,7 +7,7 @@ use crate::Folder;
 pub struct SmallDisk(Folder);
 
 impl SmallDisk {
-    /// `None` without the right to mount one; that is said past the test harness.
+    /// Returns `None` without the permission to mount one, and prints that past the test harness.
     pub fn mount(size: &str) -> Option<Self> {
         let folder = Folder::new();
         let size = format!("size={size}");

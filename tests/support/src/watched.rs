@@ -1,4 +1,4 @@
-//! A store that says what it was asked, and that can be down or slow.
+//! A store that records its calls, and that can be down or slow.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -16,7 +16,7 @@ pub struct Watched {
     pause: Duration,
 }
 
-/// A question, without its key and its owner.
+/// A call, without its key and its owner.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Asked {
     Claim { lease: Duration, keep: Duration },
@@ -26,17 +26,17 @@ pub enum Asked {
 }
 
 impl Watched {
-    /// One that takes so long for each answer.
+    /// A store that takes `pause` for each answer.
     pub fn slow(pause: Duration) -> Self {
         Self { pause, ..Self::default() }
     }
 
-    /// Down, or up again.
+    /// Takes the store down, or brings it up again.
     pub fn set_down(&self, down: bool) {
         self.down.store(down, Ordering::SeqCst);
     }
 
-    /// What was asked so far, and when.
+    /// The calls so far, and their times.
     pub fn asked(&self) -> Vec<(Instant, Asked)> {
         self.asked.lock().unwrap().clone()
     }

@@ -1,4 +1,4 @@
-//! Receivers with many runs at once, and with workers of which one is blocked.
+//! Receivers with many concurrent runs, and with one worker that is blocked.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
@@ -12,8 +12,8 @@ use tokio::time::sleep;
 
 use crate::{Handler, InProcess, genuine, layer};
 
-/// Two workers share a layer, as those of actix do. While a handler blocks the thread of the one that came first, the
-/// other takes deliveries.
+/// Two workers share a layer, like those of actix. While a handler blocks the thread of the first worker, the
+/// other one takes deliveries.
 pub fn a_blocked_worker_holds_up_no_other(store: AnyStore) {
     let layer = layer().with_store(store);
     let (reached, is_reached) = mpsc::channel();
@@ -29,7 +29,7 @@ pub fn a_blocked_worker_holds_up_no_other(store: AnyStore) {
     let blocked = InProcess::new(&layer, blocks);
     let blocked = thread::spawn(move || {
         Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
-            // The first is the first to use the store.
+            // This worker must be the first to use the store.
             for _ in 0..2 {
                 assert_eq!(blocked.status(&genuine().sign()).await, 200);
             }
@@ -48,8 +48,8 @@ pub fn a_blocked_worker_holds_up_no_other(store: AnyStore) {
     blocked.join().unwrap();
 }
 
-/// Handlers that take longer than a lease, at two receivers, as where everything waits for one service that hangs. The
-/// sender repeats what was not answered in time. Each delivery runs once and keeps its lease.
+/// Handlers at two receivers take longer than a lease, as if all of them waited for a hanging service. The
+/// sender retries whatever was not answered in time. Each delivery runs once and keeps its lease.
 pub async fn long_runs_keep_their_leases(stores: [AnyStore; 2], runs: usize) {
     let seconds = if runs > 1_000 { (15, 30) } else { (8, 12) };
     let (lease, takes) = (Duration::from_secs(seconds.0), Duration::from_secs(seconds.1));

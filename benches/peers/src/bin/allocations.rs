@@ -1,4 +1,4 @@
-//! How often each contender asks the allocator for memory, a delivery. A binary of its own, because to count
+//! Counts how many allocations each contender makes per delivery. This is a separate binary because counting
 //! costs time.
 
 use std::alloc::System;
@@ -11,7 +11,7 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 const DELIVERIES: usize = 1_000;
 
-/// Writes a line a contender: its name, a tab, the number.
+/// Writes one line per contender: its name, a tab, the number.
 fn main() {
     let bytes = std::env::args().nth(1).map_or(476, |bytes| bytes.parse().unwrap());
     for contender in all() {

@@ -1,4 +1,4 @@
-//! actix-web: handlers of the body's bytes.
+//! actix-web contenders. Their handlers take the body as bytes.
 
 use std::rc::Rc;
 
@@ -27,7 +27,7 @@ const WAITS: &str = "actix: `Bytes`, waits once";
 
 pub(super) fn all() -> Vec<Contender> {
     let runtime = Rc::new(Runtime::new().unwrap());
-    // Of its own limit, for the body of the layer's.
+    // Raises actix' own limit to the body limit of the layer.
     let limit = || web::PayloadConfig::new(1 << 20);
     let floor = web::resource("/").app_data(limit()).route(web::post().to(bytes));
     let floor = runtime.block_on(init_service(App::new().service(floor)));
@@ -103,7 +103,7 @@ async fn signature(body: RequestSignature<Bytes, OverTheBody>) -> HttpResponse {
     bytes(body.into_parts().0).await
 }
 
-/// As in the documentation of [`RequestSignatureScheme`], and compared in constant time.
+/// The scheme from the documentation of [`RequestSignatureScheme`], with a constant-time comparison.
 struct OverTheBody(Hmac<Sha256>);
 
 impl RequestSignatureScheme for OverTheBody {

@@ -1,4 +1,4 @@
-//! axum: handlers of the body's bytes, and of the event.
+//! axum contenders. Their handlers take the body as bytes, or the event.
 
 use std::convert::Infallible;
 use std::num::NonZero;
@@ -84,16 +84,16 @@ pub(super) fn all() -> Vec<Contender> {
     ]
 }
 
-/// One behind axum's router; `signature` is the header that it looks at.
+/// A contender behind axum's router. `signature` is the header that it reads.
 pub fn contender(name: &'static str, router: Router, signature: &'static str) -> Contender {
-    // As `axum::serve` does: a router that waits for its state layers its routes for each request anew.
+    // As `axum::serve` does: a router without its state applies the layers anew for each request.
     let router = router.with_state(());
     tower(name, StatusCode::OK, router, move |bytes| {
         sample::request::<Body>(sample::signed(bytes), signature, &[])
     })
 }
 
-/// Ours, and a request without a signature.
+/// Our layer, with a request that has no signature.
 pub fn refused() -> Contender {
     let layer = ScrapeBadgerWebhookLayer::new(sample::SECRET);
     let router = Router::new().route("/", post(bytes).route_layer(layer)).with_state(());
@@ -102,8 +102,8 @@ pub fn refused() -> Contender {
     })
 }
 
-/// Its layer is no `Clone` for axum's `Body`, and its error is one that axum does not take: this is the least
-/// that makes it fit.
+/// The minimum that adapts webhook-verify to axum: its layer is not `Clone` for axum's `Body`, and axum does
+/// not accept its error type.
 fn webhook_verify(handler: MethodRouter) -> Router {
     let layer = VerifyLayer::<Bytes>::new(Provider::GitHub, Secret::new(sample::SECRET));
     let layers = ServiceBuilder::new()
@@ -117,7 +117,7 @@ async fn bytes(body: Bytes) -> StatusCode {
     seen(body.len())
 }
 
-/// As any handler does that asks a database.
+/// A handler that yields once, like one that queries a database.
 async fn waiting(body: Bytes) -> StatusCode {
     tokio::task::yield_now().await;
     seen(body.len())
@@ -140,7 +140,7 @@ fn seen(length: usize) -> StatusCode {
     if length == 0 { StatusCode::BAD_REQUEST } else { StatusCode::OK }
 }
 
-/// As it stands in many a tutorial: the key anew for each request, the signature decoded to a `Vec`.
+/// The code of many tutorials: it sets up the key for each request and decodes the signature to a `Vec`.
 struct Verified(Bytes);
 
 impl<S: Send + Sync> FromRequest<S> for Verified {

@@ -1,4 +1,4 @@
-//! What nobody can do without.
+//! The cost that no receiver can avoid.
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use sha2::Sha256;
 use crate::cpu::thread_time;
 use crate::{Contender, sample};
 
-/// One HMAC-SHA256 with the key's state computed before.
+/// One HMAC-SHA256 with a key state that was computed in advance.
 pub(super) fn hmac() -> Contender {
     let key = key();
     Contender::new("the HMAC alone", move |deliveries, bytes| {
@@ -23,7 +23,8 @@ pub(super) fn hmac() -> Contender {
     })
 }
 
-/// Of one body over and over, so that it is in the cache, as what was just received is. The time of each.
+/// Returns the time of one HMAC. The same body is used over and over, so that it is in the cache like a body
+/// that was just received.
 pub fn hmac_in_cache(times: usize, bytes: usize) -> Duration {
     let (key, body) = (key(), sample::body(bytes));
     let began = thread_time();

@@ -1,4 +1,4 @@
-//! One folder member a framework; each contender does what its documentation says to do.
+//! The contenders, one module per framework. Each follows its own documentation.
 
 mod actix;
 mod axum;
@@ -21,7 +21,7 @@ use tower::{Service, ServiceExt};
 
 use crate::Contender;
 
-/// All, floors before what stands on them.
+/// All contenders. A floor comes before the contenders that are compared with it.
 pub fn all() -> Vec<Contender> {
     let mut all = vec![hmac::hmac()];
     all.extend(axum::all());
@@ -30,11 +30,11 @@ pub fn all() -> Vec<Contender> {
     all
 }
 
-/// Deliveries that a store has room for.
+/// The capacity of a store, in deliveries.
 pub const FEW: usize = 400;
 const MANY: usize = 250_000;
 
-/// The same, whose store is filled before the first turn.
+/// The same contender with a store that is filled before the first turn.
 fn full(contender: Contender, deliveries: usize) -> Contender {
     let is_full = Cell::new(false);
     Contender::new(contender.name, move |count, bytes| {
@@ -46,7 +46,7 @@ fn full(contender: Contender, deliveries: usize) -> Contender {
     })
 }
 
-/// Anything tower, from the request to the last byte of the response.
+/// Any tower service, measured from the request to the last byte of the response.
 fn tower<S, B, R>(
     name: &'static str,
     status: StatusCode,

@@ -1,4 +1,4 @@
-//! webhooksmith's own layer and extractor, on the axum that they are for.
+//! webhooksmith's own layer and extractor, on the axum version that they support.
 
 use axum_07::body::Body;
 use axum_07::http::StatusCode;

@@ -1,4 +1,5 @@
-//! For actix-web. It does not drop a handler whose client has left, so nothing is moved to a task then.
+//! The floor on actix-web. actix-web does not drop a handler whose client has left, so nothing has to move to a
+//! task.
 
 use std::future::{Ready, ready};
 use std::panic::AssertUnwindSafe;

@@ -1,15 +1,17 @@
-//! The floor: what a receiver costs that does the work of a delivery and nothing else, written by hand for one sender.
+//! The floor: a receiver, written by hand for one sender, that does the necessary work of a delivery and
+//! nothing else.
 //!
-//! It does, as the layer does: find the signature header and check its shape; read the body within a limit and a cap of
-//! bytes in flight; one HMAC, compared in constant time; freshness by the time in the body; claim the tag's key and the
-//! id's key in one step, with owner, lease, fence and attempt, and forget the oldest record when the store is full; pass
-//! the body on untouched with the delivery in the extensions; catch a panic; answer 503 if the handler takes too long;
-//! go on in a task if it is dropped with its client; complete both keys, or release them.
+//! Like the layer, it finds the signature header and checks its shape; reads the body within a limit and a cap
+//! of bytes in flight; computes one HMAC and compares it in constant time; checks freshness by the time in the
+//! body; claims the tag key and the id key in one step, with owner, lease, fence and attempt, and evicts the
+//! oldest record when the store is full; passes the body on unchanged with the delivery in the extensions;
+//! catches a panic; answers 503 if the handler takes too long; continues in a task if it is dropped with its
+//! client; completes both keys, or releases them.
 //!
-//! It does not: several secrets or webhooks, settings, other senders, handshakes, test events; look at a method, an
-//! encoding, or a second signature header; read a time that is written otherwise, or a field that is there twice; share
-//! the cap between addresses, or cut a slow body; renew a lease, end a run, count what a shutdown waits for; wait for a
-//! duplicate's turn; log, trace, or count; put another store in its place.
+//! Unlike the layer, it does not support several secrets or webhooks, settings, other senders, handshakes or
+//! test events; check the method, the encoding, or a second signature header; parse other time formats or
+//! detect duplicate fields; share the cap between addresses, or cut slow bodies; renew leases, limit runs, or
+//! count runs for a shutdown; let duplicates wait; log, trace, or count; allow another store.
 
 pub mod actix;
 pub mod store;
@@ -41,8 +43,8 @@ const PAST: i64 = 3_600;
 const FUTURE: i64 = 300;
 const ANSWER_DEADLINE: Duration = Duration::from_secs(8);
 
-/// What the handler says, or `None` once the deadline has passed. The timer is set when the handler waits, and not
-/// before: most are ready before any time has passed.
+/// Returns the handler's answer, or `None` once the deadline has passed. The timer is set only when the handler
+/// waits, because most handlers are ready at once.
 async fn in_time<H: Future + Unpin>(handler: &mut H) -> Option<H::Output> {
     let mut deadline = pin!(None);
     poll_fn(|cx| {
@@ -60,14 +62,14 @@ async fn in_time<H: Future + Unpin>(handler: &mut H) -> Option<H::Output> {
     .await
 }
 
-/// What all requests share.
+/// State shared by all requests.
 pub struct Floor {
     key: Hmac<Sha256>,
     store: Store,
     in_flight: AtomicUsize,
 }
 
-/// What a handler finds in the extensions.
+/// The delivery that a handler finds in the extensions.
 #[derive(Clone)]
 #[expect(dead_code, reason = "it is there for a handler that asks for it")]
 pub struct Delivery {
@@ -78,13 +80,13 @@ pub struct Delivery {
 }
 
 impl Floor {
-    /// With room for so many deliveries.
+    /// Creates a floor whose store has room for `capacity` deliveries.
     pub fn new(secret: &[u8], capacity: usize) -> Self {
         let key = Hmac::new_from_slice(secret).unwrap();
         Self { key, store: Store::new(2 * capacity), in_flight: AtomicUsize::new(0) }
     }
 
-    /// All that is done with a request once its body is there, up to the handler. The number is the status of a refusal.
+    /// Does everything between the complete body and the handler. The error is the status of the refusal.
     fn admit(
         &self,
         signature: [u8; 32],
@@ -116,7 +118,7 @@ impl Floor {
     }
 }
 
-/// A body that is read piece by piece; the first is passed on as it is, if it is the only one.
+/// A body that is read in chunks. A single chunk is passed on unchanged.
 struct Gathering<'a> {
     floor: &'a Floor,
     first: Bytes,
@@ -163,7 +165,7 @@ impl Drop for Gathering<'_> {
     }
 }
 
-/// `sha256=` and 64 hex digits.
+/// Parses `sha256=` and 64 hex digits.
 fn signature(header: Option<&[u8]>) -> Result<[u8; 32], u16> {
     let digits = header.and_then(|header| header.strip_prefix(b"sha256=")).ok_or(401_u16)?;
     let mut bytes = [0; 32];
@@ -171,7 +173,7 @@ fn signature(header: Option<&[u8]>) -> Result<[u8; 32], u16> {
     Ok(bytes)
 }
 
-/// As the sender writes it, wherever it is.
+/// Finds the time in the format of the sender, anywhere in the body.
 fn detected_at(body: &[u8]) -> Option<OffsetDateTime> {
     const FIELD: &[u8] = b"\"detected_at\":\"";
     let text = &body[memmem::find(body, FIELD)? + FIELD.len()..];

@@ -1,4 +1,4 @@
-//! One map and one queue under one lock: a small store of the same meaning as `MemoryStore`.
+//! A small store with the semantics of `MemoryStore`: one map and one queue under one lock.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
@@ -18,19 +18,19 @@ pub struct Store {
 #[derive(Default)]
 struct Records {
     map: HashMap<Key, Record, BuildHasherDefault<FirstBytes>>,
-    /// The oldest first.
+    /// Oldest first.
     queue: VecDeque<Key>,
 }
 
 struct Record {
-    /// `None`: completed, or released.
+    /// `None` once it is completed or released.
     held: Option<(u128, Instant)>,
     completed: bool,
     fence: u64,
     attempt: u32,
 }
 
-/// What one attempt holds.
+/// The keys that one attempt holds.
 pub struct Claimed {
     keys: [Key; 2],
     owner: u128,
@@ -43,7 +43,7 @@ impl Store {
         Self { capacity, records: Mutex::default() }
     }
 
-    /// Both keys or none.
+    /// Claims both keys or none.
     pub fn claim(&self, keys: [Key; 2]) -> Result<Claimed, u16> {
         let (now, owner) = (Instant::now(), rand::random());
         let mut records = self.records.lock().unwrap();
@@ -103,7 +103,7 @@ impl Store {
     }
 }
 
-/// A key is a hash already.
+/// Hashes a key by its first bytes, because a key is already a hash.
 #[derive(Default)]
 struct FirstBytes(u64);
 

@@ -1,4 +1,4 @@
-//! For axum.
+//! The floor on axum.
 
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -59,7 +59,7 @@ where
 
 type Run = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
 
-/// Goes on in a task if it is dropped while a claim is held.
+/// A run that continues in a task if it is dropped while it holds a claim.
 pub struct Detaching {
     run: Option<Run>,
     holds: Arc<AtomicBool>,

@@ -1,4 +1,4 @@
-//! G10: the crates of the default features, and what the first build of an application takes.
+//! G10: the number of crates with default features, and how long the first build of an application takes.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ pub fn crates(_: usize) {
     let mut crates = Vec::from_iter(lines.lines().map(|line| line.trim_end_matches(" (*)")));
     crates.sort_unstable();
     crates.dedup();
-    // But for the crate itself.
+    // Without the crate itself.
     let crates = crates.len() - 1;
     Row {
         goal: "G10",
@@ -45,7 +45,8 @@ pub fn first(_: usize) {
     .print();
 }
 
-/// In seconds. Each is built twice, in turns, and the least counts: a build takes long, and what disturbs it only adds.
+/// In seconds. Each is built twice, in turns, and the least counts: a build takes long, and disturbances only
+/// add to it.
 fn alone_and_with_this() -> Result<[f64; 2], String> {
     const LAYER: &str =
         ".route_layer(scrapest_webhook::ScrapeBadgerWebhookLayer::new(\"whsec_0123456789abcdef\"))";
@@ -61,7 +62,7 @@ fn alone_and_with_this() -> Result<[f64; 2], String> {
     Ok(least)
 }
 
-/// The CPU of `cargo build` into a new folder, of crates that cargo has on this machine.
+/// The CPU time of `cargo build` into a new folder. The crates are already on this machine.
 fn build(dependency: &str, layer: &str) -> Result<Duration, String> {
     let folder = Temporary::new();
     let application = format!(
@@ -82,7 +83,7 @@ fn build(dependency: &str, layer: &str) -> Result<Duration, String> {
     fs::create_dir(folder.0.join("src")).unwrap();
     fs::write(folder.0.join("src/main.rs"), application).unwrap();
     fs::write(folder.0.join("Cargo.toml"), manifest).unwrap();
-    // The versions of this workspace, which are on this machine.
+    // Uses the versions of this workspace, which are on this machine.
     fs::copy(Path::new(ROOT).join("Cargo.lock"), folder.0.join("Cargo.lock")).unwrap();
     let before = children();
     let mut build = beside::cargo();
@@ -91,16 +92,17 @@ fn build(dependency: &str, layer: &str) -> Result<Duration, String> {
     Ok(children() - before)
 }
 
-/// The user and kernel time of all processes that this one has waited for, and that those have; see proc_pid_stat(5).
+/// The user and kernel time of all processes that this process or a child of it has waited for; see
+/// proc_pid_stat(5).
 fn children() -> Duration {
     let stat = fs::read_to_string("/proc/self/stat").unwrap();
-    // The name of the program, in parentheses, may have spaces.
+    // The program name is in parentheses and may contain spaces.
     let (_, fields) = stat.rsplit_once(") ").unwrap();
     let ticks = fields.split(' ').skip(13).take(2).map(|ticks| ticks.parse::<u64>().unwrap());
     Duration::from_millis(ticks.sum::<u64>() * 1_000 / rustix::param::clock_ticks_per_second())
 }
 
-/// A folder that goes when this does.
+/// A folder that is deleted on drop.
 struct Temporary(PathBuf);
 
 impl Temporary {

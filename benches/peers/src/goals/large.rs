@@ -1,4 +1,5 @@
-//! The halves of G3 and G4 over sockets: a body as large as the limit, beside the HMAC of as many bytes in the same run.
+//! The parts of G3 and G4 over sockets: a body of the maximum size, beside the HMAC of the same number of bytes
+//! in the same run.
 
 use peers::cpu::{Cpu, on_one_core};
 use peers::hmac_in_cache;
@@ -8,7 +9,7 @@ use super::row::Row;
 use super::sockets::{Sender, in_turns};
 
 const BYTES: usize = 1_048_576;
-/// In a round of each.
+/// Deliveries per server and round.
 const DELIVERIES: usize = 10;
 
 pub fn verified(rounds: usize) {
@@ -29,7 +30,8 @@ pub fn verified(rounds: usize) {
         .print();
 }
 
-/// By its headers, with its bytes read and dropped, so that its sender sees the answer.
+/// Measures requests that are refused by their headers. The body is read and dropped, so that the sender sees
+/// the answer.
 pub fn refused(rounds: usize) {
     let cpu = on_one_core(|| {
         let server = Server::this(&["serve", "ours"]);

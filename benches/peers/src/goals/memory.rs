@@ -1,5 +1,5 @@
-//! The half of G5 with one thread: the memory store beside a small one of the same meaning, one map and one queue under one
-//! lock. Both are full, so that each delivery makes one go.
+//! The part of G5 with one thread: the memory store beside a small store with the same semantics, one map and
+//! one queue under one lock. Both are full, so that each delivery evicts another.
 
 use std::env::current_exe;
 use std::num::NonZero;
@@ -18,7 +18,7 @@ use crate::beside;
 
 const LEASE: Duration = Duration::from_secs(15);
 const KEEP: Duration = Duration::from_secs(4_200);
-/// Of each store, in a round.
+/// Deliveries per store and round.
 const DELIVERIES: usize = 2_000;
 
 type Keys = [[u8; 32]; 2];
@@ -53,7 +53,7 @@ pub fn deliveries(rounds: usize) {
     }
 }
 
-/// In a process of its own, whose memory is that of the store.
+/// Runs in a separate process, so that its memory is that of the store.
 pub fn bytes(_: usize) {
     let output = beside::output(Command::new(current_exe().unwrap()).arg("--record-bytes"));
     let bytes: f64 = output.unwrap_or_else(|why| panic!("{why}")).trim().parse().unwrap();
@@ -67,7 +67,7 @@ pub fn bytes(_: usize) {
     .print();
 }
 
-/// Of this process.
+/// Measures this process.
 pub fn record_bytes() -> f64 {
     const DELIVERIES: usize = 500_000;
     let store = MemoryStore::with_capacity(NonZero::new(DELIVERIES).unwrap());
@@ -87,7 +87,7 @@ fn fill(store: &MemoryStore, deliveries: usize) -> Duration {
     took.max().unwrap_or_default()
 }
 
-/// In nanoseconds of CPU a delivery.
+/// In nanoseconds of CPU per delivery.
 fn time(deliver: impl Fn(Keys)) -> f64 {
     let keys = fresh(DELIVERIES);
     let began = thread_time();

@@ -1,6 +1,6 @@
-//! The goals, and beside each what was measured in this run.
+//! The goals, each beside its measurement from this run.
 //!
-//! A figure of CPU is the median of the rounds and the least of them. Goals are for the medians.
+//! CPU figures are the median and the least of the rounds. The goals apply to the medians.
 
 mod build;
 mod large;
@@ -39,7 +39,7 @@ const GOALS: [(&str, &[Measure]); 11] = [
     ("G10", &[build::crates, build::first]),
 ];
 
-/// Those that are named, or all.
+/// Writes the named goals, or all.
 pub fn write(wanted: &[&str], rounds: usize) {
     assert!(rounds >= 20, "{rounds} rounds are too few, expected at least 20");
     let all = GOALS.map(|(goal, _)| goal);
@@ -56,7 +56,7 @@ pub fn write(wanted: &[&str], rounds: usize) {
     }
 }
 
-/// One part that fails does not take the rest of the table with it.
+/// Keeps a failure in one part from ending the whole table.
 fn guarded(goal: &'static str, part: impl FnOnce()) {
     if let Err(panic) = catch_unwind(AssertUnwindSafe(part)) {
         Row::not_measured(goal, "a part of it", "", &message(&*panic)).print();

@@ -1,4 +1,4 @@
-//! What is measured in this process: G1, G1w, G2, G8, and the halves of G3 and G4 that need no sockets.
+//! The measurements in this process: G1, G1w, G2, G8, and the parts of G3 and G4 that need no sockets.
 
 use std::collections::HashMap;
 
@@ -15,7 +15,7 @@ const LARGEST: usize = 1_048_576;
 
 const OVER_THE_FLOOR: (&str, f64) = ("≤ 1.35 × the floor", 1.35);
 
-/// What is compared, its name in the table, the bare handler, ours, the floor.
+/// The subject, its name in the table, the bare handler, ours, the floor.
 type Compared = (&'static str, &'static str, &'static str, &'static str);
 
 pub fn ready(rounds: usize) {
@@ -38,7 +38,7 @@ pub fn ready(rounds: usize) {
     let allocations = allocations(SAMPLE);
     for one @ (what, bare, ours, floor) in COMPARED {
         over_the_floor("G1", &cpu, one);
-        // To fill a large store takes callgrind minutes, and the instructions are those of a small one.
+        // Filling a large store takes minutes in callgrind, and its instructions are those of a small store.
         if !what.contains("250,000") {
             instructions(one);
         }
@@ -105,7 +105,7 @@ pub fn typed(rounds: usize) {
     row("allocations", "≤ 0.45 ×", allocations[OURS] / allocations[JSON], 0.45).print();
 }
 
-/// The half of G3 without sockets.
+/// The part of G3 without sockets.
 pub fn large(rounds: usize) {
     const NAMES: [&str; 3] = ["the HMAC alone", "axum: `Bytes`", "ours"];
     let cpu = measure(&NAMES, rounds, DELIVERIES / 20, LARGE);
@@ -116,7 +116,7 @@ pub fn large(rounds: usize) {
     .print();
 }
 
-/// The half of G4 without sockets.
+/// The part of G4 without sockets.
 pub fn refused(rounds: usize) {
     let mut contenders = named(&["ours"]);
     contenders.push(refused_by_headers());
@@ -131,7 +131,7 @@ fn named(names: &[&str]) -> Vec<Contender> {
     contenders
 }
 
-/// All in turns, by their names.
+/// Measures the contenders in turns. The results are keyed by name.
 fn measure(
     names: &[&str],
     rounds: usize,

@@ -2,18 +2,18 @@
 
 use peers::cpu::Cpu;
 
-/// What is measured, its goal, and how far it is met.
+/// A measurement, its goal, and whether the goal is met.
 pub struct Row {
     pub goal: &'static str,
     pub what: String,
     pub asked: String,
     pub measured: String,
-    /// `None`: there is no goal for it, or it was not measured.
+    /// `None` if there is no goal, or if it was not measured.
     pub met: Option<bool>,
 }
 
 impl Row {
-    /// A ratio of CPU times, taken once of the medians and once of the least.
+    /// A ratio of CPU times: one of the medians, and one of the least.
     pub fn ratio(
         goal: &'static str,
         what: impl Into<String>,
@@ -30,7 +30,7 @@ impl Row {
         }
     }
 
-    /// A part of something that is much larger, `limit` as 20 for a twentieth.
+    /// A share of something much larger; `limit` is the divisor, 20 for a twentieth.
     pub fn share(
         goal: &'static str,
         what: impl Into<String>,
@@ -53,13 +53,13 @@ impl Row {
     }
 
     pub fn not_measured(goal: &'static str, what: &str, asked: &str, why: &str) -> Self {
-        // A table has no place for a second line.
+        // A table row has no second line.
         let why = why.lines().next().unwrap_or_default();
         let measured = format!("not measured: {why}");
         Self { goal, what: what.to_owned(), asked: asked.to_owned(), measured, met: None }
     }
 
-    /// The same with more said of what was measured.
+    /// Appends `more` to the measurement.
     pub fn with(mut self, more: &str) -> Self {
         self.measured += more;
         self

@@ -1,4 +1,4 @@
-//! G9: what the binary `scale` prints. It is another process, because its allocator counts.
+//! G9: the output of the binary `scale`. It is a separate process because of its counting allocator.
 
 use std::collections::HashMap;
 
@@ -7,7 +7,7 @@ use peers::cpu::Cpu;
 use super::row::Row;
 use crate::beside;
 
-/// What counts as flat, of CPU.
+/// The CPU ratio that counts as flat.
 const FLAT: (&str, f64) = ("flat: ≤ 1.1 ×", 1.1);
 
 struct Figure {
@@ -41,7 +41,7 @@ pub fn rows(_: usize) {
     .print();
     let [one, three, hmac, two_records, four_records] =
         ["1 secret", "3 secrets", "the HMAC alone", "two records", "four records"].map(cpu);
-    // Of two secrets more.
+    // The cost of two additional secrets, relative to two HMACs and two records.
     Row::ratio("G9", "another secret: CPU", ("≤ 1 × an HMAC and a record", 1.), |of| {
         (of(&three) - of(&one)) / (2. * of(&hmac) + of(&four_records) - of(&two_records))
     })

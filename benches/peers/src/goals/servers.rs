@@ -1,4 +1,4 @@
-//! G7: ours over sockets, beside the floor and beside other languages' servers with the sender's own SDK.
+//! G7: ours over sockets, beside the floor and beside servers in other languages with the sender's own SDK.
 
 use std::fs;
 use std::num::NonZero;
@@ -19,13 +19,13 @@ use scrapest_webhook::{MemoryStore, ScrapeBadgerWebhookLayer, scrapebadger};
 use super::row::Row;
 use super::sockets::{Sender, in_turns};
 
-/// In a round of each server, on so many connections.
+/// Deliveries per server and round; `CONNECTIONS` is the number of connections.
 const DELIVERIES: usize = 992;
 const CONNECTIONS: usize = 16;
-/// Of each server, before the first round. A server in JavaScript is compiled while it works.
+/// Deliveries per server before the first round. JavaScript is compiled while it runs.
 const WARM_UP: usize = 4_000;
 
-/// One of the servers that are Rust. What has a store has a small one, which is soon full.
+/// Serves one of the Rust servers. Stores are small, so that they are soon full.
 pub fn serve(what: &str) {
     let store = MemoryStore::with_capacity(NonZero::new(FEW).unwrap());
     let layer = ScrapeBadgerWebhookLayer::new(SECRET).with_store(store);
@@ -120,7 +120,7 @@ fn fastify() -> Started {
 
 fn node(script: &str) -> Started {
     let folder = installed("node")?;
-    // Node looks for packages beside the file that imports them.
+    // Node looks for packages in the folder of the importing file.
     fs::copy(scripts().join(script), folder.join(script)).map_err(|error| error.to_string())?;
     let mut node = Command::new("node");
     Server::start(node.arg(folder.join(script)).env("NODE_ENV", "production"), free_port())

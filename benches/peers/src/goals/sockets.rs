@@ -1,12 +1,12 @@
-//! The CPU that servers take for a delivery over sockets, as the kernel accounts for it, not how many there were in a
-//! second. Each delivery is new and signed beforehand, and each server is a process of its own.
+//! Measures the CPU time that servers need per delivery over sockets, as the kernel accounts for it, not the
+//! deliveries per second. Each delivery is new and signed in advance, and each server is a separate process.
 
 use peers::client::{Client, on_the_wire};
 use peers::cpu::{Cpu, summary};
 use peers::server::Server;
 use peers::{request, signed};
 
-/// What is sent to a server, and how it has to answer.
+/// The requests for a server, and the expected status.
 pub struct Sender<'a> {
     pub server: &'a Server,
     pub signature: &'static str,
@@ -19,9 +19,9 @@ impl<'a> Sender<'a> {
         Self { server, signature: "x-scrapebadger-signature", status: 200, bytes }
     }
 
-    /// Nanoseconds for each of so many deliveries, of which as many are sent at once as there are connections.
+    /// Nanoseconds per delivery. As many deliveries are in flight as there are connections.
     pub fn send(&self, connections: usize, deliveries: usize) -> f64 {
-        // New ones each time: a server may have closed those of the last.
+        // New connections each time, because a server may have closed the last ones.
         let mut clients =
             Vec::from_iter((0..connections).map(|_| Client::connect(self.server.port)));
         self.deliver(&mut clients, connections);
@@ -42,7 +42,7 @@ impl<'a> Sender<'a> {
     }
 }
 
-/// All in turns, so that what disturbs one round disturbs it for all.
+/// Runs all in turns, so that a disturbance affects all of them.
 pub fn in_turns(rounds: usize, turns: &[&dyn Fn() -> f64]) -> Vec<Cpu> {
     let mut times = vec![Vec::new(); turns.len()];
     // The first round warms up.

@@ -1,4 +1,5 @@
-//! G6: what `cargo bench --bench stores -- ratios` prints. It is in the workspace, because this package links another sqlite3.
+//! G6: the output of `cargo bench --bench stores -- ratios`. That bench is in the workspace because this
+//! package links another sqlite3.
 
 use std::collections::HashMap;
 
@@ -8,7 +9,7 @@ use crate::beside;
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
 struct Figure {
-    /// As the bench names it.
+    /// The name that the bench prints.
     name: &'static str,
     asked: &'static str,
     unit: &'static str,
@@ -64,7 +65,7 @@ pub fn rows(_: usize) {
     }
 }
 
-/// A line each: a name, the median of the rounds and the least of them, with tabs between them.
+/// Parses one line per figure, separated by tabs: a name, the median of the rounds, and the least.
 fn figures(printed: &str) -> HashMap<&str, [f64; 2]> {
     let figure = |line| {
         let mut parts = str::split(line, '\t');

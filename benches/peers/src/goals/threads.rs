@@ -1,5 +1,5 @@
-//! The half of G5 with two threads: both deliver through one layer, or each through a layer of its own. What is counted is
-//! the CPU of both, which grows where they wait for each other.
+//! The part of G5 with two threads: both deliver through one layer, or each through its own layer. The CPU time
+//! of both is measured; it grows when they wait for each other.
 
 use std::num::NonZero;
 use std::sync::Barrier;
@@ -16,7 +16,7 @@ use scrapest_webhook::{MemoryStore, ScrapeBadgerWebhookLayer};
 use super::row::Row;
 use super::sockets::in_turns;
 
-/// Of each thread, in a round. Long enough that both are at work at once.
+/// Deliveries per thread and round, enough that both threads overlap.
 const DELIVERIES: usize = 5_000;
 
 pub fn on_one_layer(rounds: usize) {
@@ -43,13 +43,13 @@ fn routes() -> Router {
     Router::new().route("/", post(handler).route_layer(layer))
 }
 
-/// Nanoseconds of CPU a delivery.
+/// Nanoseconds of CPU per delivery.
 fn both(routes: &[Router; 2]) -> f64 {
     let start = Barrier::new(routes.len());
     let nanos: u128 = thread::scope(|scope| {
         let threads = routes.each_ref().map(|routes| {
             scope.spawn(|| {
-                // With a runtime of its own.
+                // Each thread has its own runtime.
                 let contender = router("a thread", routes.clone(), "x-scrapebadger-signature");
                 let batch = contender.prepare(DELIVERIES, SHORTEST);
                 start.wait();

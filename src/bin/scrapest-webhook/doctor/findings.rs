@@ -1,4 +1,4 @@
-//! What was found, one line each.
+//! The findings, one line each.
 
 use std::fmt::Write;
 

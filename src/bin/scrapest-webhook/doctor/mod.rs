@@ -1,4 +1,4 @@
-//! `doctor`: why nothing arrives, as far as the sender's API and the receiver's store can tell.
+//! `doctor`: finds out from the sender's API and the receiver's store why no deliveries arrive.
 
 mod findings;
 mod seen;
@@ -27,12 +27,12 @@ tweet for a moment and releases it.
 It prints one line per finding, `ok` or `PROBLEM`, and what to do about a problem.
 Exit status: 0 when there is no problem, 1 when there is one, 2 on any error.";
 
-/// A busy monitor has more entries a day than one wants to page through.
+/// A limit, because a busy monitor has too many entries per day to read all pages.
 const MOST_PAGES: u32 = 10;
-/// A timestamp may be so far from the receiver's clock: its future tolerance.
+/// How far a timestamp may be from the receiver's clock: its future tolerance.
 const CLOCK_TOLERANCE: i64 = 300;
 
-/// Find out why nothing arrives: monitor, webhook, delivery log, clock
+/// Find out why no deliveries arrive: monitor, webhook, delivery log, clock
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Doctor {
@@ -129,7 +129,7 @@ impl Doctor {
         self.log(api, name, findings).await
     }
 
-    /// What the delivery log says of the last day.
+    /// Checks the last day of the delivery log.
     async fn log(&self, api: &Client, monitor: &str, findings: &mut Findings) -> Result<()> {
         let since = OffsetDateTime::now_utc() - Duration::DAY;
         let query = LogQuery { monitor_id: Some(monitor.to_owned()), ..LogQuery::default() };
@@ -168,7 +168,7 @@ impl Doctor {
     }
 }
 
-/// By what the receiver has answered to the last that failed.
+/// Advice, by the receiver's response to the last failed delivery.
 fn advice(status: Option<u16>) -> &'static str {
     match status {
         None => {

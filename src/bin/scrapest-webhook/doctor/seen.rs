@@ -1,4 +1,4 @@
-//! What was seen here: the log of the last day, beside the store of the receiver.
+//! Compares the last day of the sender's log with the receiver's store.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    /// `None` if no store was named.
+    /// Returns `None` if no store was given.
     pub(super) fn of(args: &StoreArgs) -> Result<Option<Self>> {
         if !args.is_named() {
             ensure!(!args.has_others(), "--namespace, --retention: need --store");
@@ -28,7 +28,7 @@ impl Seen {
         ensure!(!args.is_memory(), "--store: is memory:, expected the receiver's store");
         let layer = args.set_on(store::unsigned()?)?.with_once_per(Once::Tweet);
         let layer = layer.check().map_err(flag::named)?;
-        // What the store has forgotten would be reported as missed.
+        // Deliveries that the store has forgotten would be reported as missed.
         let since = args.retention.map_or(DAY, |retention| retention.min(DAY));
         Ok(Some(Self { layer, since }))
     }
@@ -39,7 +39,7 @@ impl Seen {
         monitor: &str,
         findings: &mut Findings,
     ) -> Result<()> {
-        // Otherwise each entry of the log would wait for it.
+        // Checked first, because otherwise each entry of the log would wait for the store.
         if !self.layer.is_ready().await {
             findings.problem(
                 "store",
@@ -49,7 +49,7 @@ impl Seen {
             return Ok(());
         }
         let what = Reconcile::new(monitor).since(self.since).dry_run();
-        // A dry run has no use for it.
+        // A dry run never calls it.
         let handler = |_: Delivery| async { Ok::<_, String>(()) };
         let done = match self.layer.reconcile(api, &what, handler).await {
             Ok(done) => done,

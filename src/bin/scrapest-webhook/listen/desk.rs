@@ -1,4 +1,4 @@
-//! What people see: requests one after the other, each refused one with its likely cause.
+//! Shows the requests to people, one after another, each refused one with its likely cause.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -18,17 +18,18 @@ use crate::secret::SecretArgs;
 use crate::sender::Sender;
 use crate::verify;
 
-/// Requests that wait here. Beyond that they are counted and not shown: deliveries never wait for people.
+/// How many requests may wait here. More are counted but not shown, because deliveries must not wait for the
+/// display.
 const WAITING: usize = 1_024;
 const WAITING_BYTES: usize = 32 * 1024 * 1024;
 
-/// With so many waiting, causes are left out: each takes dozens of signatures.
+/// With this many waiting, causes are left out, because finding one takes dozens of signatures.
 const BUSY: usize = 64;
 
-/// For one cause.
+/// The time limit for finding one cause.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Where requests go to be shown. Clones are the same.
+/// Receives the requests to show. Clones share the queue.
 #[derive(Clone, Debug)]
 pub(super) struct Desk {
     queue: mpsc::Sender<Exchange>,
@@ -41,7 +42,7 @@ struct Load {
     left_out: AtomicU64,
 }
 
-/// Finds what `verify` would say.
+/// Finds the cause that `verify` would report.
 #[derive(Clone, Debug)]
 pub(super) struct Explainer {
     pub(super) sender: Sender,
@@ -78,7 +79,7 @@ impl Desk {
         desk
     }
 
-    /// Never waits.
+    /// Never blocks.
     pub(super) fn take(&self, exchange: Exchange) {
         let bytes = exchange.recording.body.len();
         let waiting = self.load.bytes.fetch_add(bytes, Ordering::Relaxed);
@@ -114,7 +115,7 @@ impl Explainer {
             let why = format!("the service answered {status}; the sender retries");
             return Some(Cause { why, likely: Vec::new() });
         };
-        // A pipe cannot be read again, and what is said without the secret would be wrong.
+        // A pipe cannot be read again, and a cause found without the secret would be wrong.
         let is_explained = exchange.is_unauthenticated() || matches!(status, 400..500);
         if is_explained && !is_busy && self.secret.is_readable_again() {
             let refusal = verify::explain(
@@ -123,7 +124,7 @@ impl Explainer {
                 &self.checks,
                 exchange.recording.clone(),
             );
-            // The layers that are tried out would log as if they received requests.
+            // The layers of the trials would log as if they had received requests.
             let refusal = refusal.with_subscriber(NoSubscriber::default());
             if let Ok(Ok(Some(refusal))) = timeout(PATIENCE, refusal).await
                 && refusal.check() == kind

@@ -1,4 +1,4 @@
-//! A request and its answer, seen from outside of the layer: for the recordings, the terminal and the inspector.
+//! A request and its response, observed outside of the layer: for the recordings, the terminal and the inspector.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -7,27 +7,27 @@ use scrapest_webhook::{Delivery, RejectionKind};
 
 use crate::recording::Recording;
 
-/// A request, as much of its body as was read, and what became of it.
+/// A request with the part of its body that was read, and its result.
 #[derive(Clone, Debug)]
 pub(super) struct Exchange {
     pub(super) recording: Recording,
-    /// `None` if the client left before its answer.
+    /// `None` if the client disconnected before the response.
     pub(super) status: Option<u16>,
     pub(super) rejection: Option<RejectionKind>,
-    /// Whether it was for `--path`.
+    /// Whether the request was for `--path`.
     pub(super) is_served: bool,
-    /// From its headers to its answer.
+    /// The time from the headers to the response.
     pub(super) took: Duration,
     pub(super) run: Option<Run>,
-    /// The name of the recording's file.
+    /// The file name of the recording.
     pub(super) file: Option<String>,
 }
 
-/// The attempt that the layer let through.
+/// The attempt that the layer accepted.
 #[derive(Clone, Debug)]
 pub(super) struct Run {
     pub(super) delivery: Delivery,
-    /// How long the service took, if it has ended by the time of the answer.
+    /// How long the service took, if it had answered before the response was sent.
     pub(super) took: Option<Duration>,
 }
 
@@ -38,7 +38,7 @@ pub(super) struct Cause {
     pub(super) likely: Vec<String>,
 }
 
-/// Where the handler leaves its run. It is in the extensions of the request.
+/// The handler stores its run here. It is in the extensions of the request.
 #[derive(Clone, Debug, Default)]
 pub(super) struct RunSlot(Arc<Mutex<Option<Run>>>);
 
@@ -54,19 +54,19 @@ impl RunSlot {
 }
 
 impl Exchange {
-    /// The kind, as the sender signed it, else as the request says of itself.
+    /// The kind that the sender signed, or else the unverified one in the request.
     pub(super) fn kind(&self) -> Option<&str> {
         let signed = self.run.as_ref().and_then(|run| run.delivery.kind());
         signed.or_else(|| self.header(|name| name.ends_with("-event")))
     }
 
-    /// The delivery id that the request says.
+    /// The delivery id in the request.
     pub(super) fn id(&self) -> Option<&str> {
         let found = self.run.as_ref().and_then(|run| run.delivery.id());
         found.or_else(|| self.header(|name| name.contains("delivery")))
     }
 
-    /// From the signed time of the event to its arrival.
+    /// The time from the signed timestamp of the event to its arrival.
     pub(super) fn age(&self) -> Option<Duration> {
         let sent = self.run.as_ref()?.delivery.timestamp()?;
         Duration::try_from(self.recording.received? - sent).ok()
@@ -77,7 +77,7 @@ impl Exchange {
         std::str::from_utf8(value).ok()
     }
 
-    /// Whether anyone could have sent it: nothing showed that the sender had signed it.
+    /// Whether anyone could have sent it, because no valid signature was found.
     pub(super) fn is_unauthenticated(&self) -> bool {
         use RejectionKind as Kind;
         let is_signed = matches!(

@@ -1,4 +1,4 @@
-//! `--forward`: an accepted delivery as a POST to a service, and what that says as the answer.
+//! `--forward`: posts an accepted delivery to a service, whose response determines the response to the sender.
 
 use std::fmt;
 use std::time::Duration;
@@ -19,43 +19,44 @@ use super::settings::Limits;
 use crate::recording::Recording;
 use crate::{client, flag, moment};
 
-/// A service may close an idle connection at any time, and a POST sent at that moment is lost. The most impatient
-/// servers wait two seconds.
+/// A service may close an idle connection at any time, and a POST sent at that moment is lost. The servers with
+/// the shortest timeout wait two seconds.
 const IDLE: Duration = Duration::from_secs(1);
 
-/// An id may come from the body and be as long as that; servers allow some 8 KiB for all headers.
+/// An id may come from the body and be as long as the body. Servers allow about 8 KiB for all headers.
 pub(super) const LONGEST_HEADER: usize = 1_024;
 
-/// One that an upstream keeps busy, and one for the others.
+/// One that a misbehaving upstream may block, and one for the others.
 const THREADS: usize = 2;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct ForwardArgs {
-    /// Post each accepted delivery to this URL; a 2xx completes it, any other status is passed to the sender, which
-    /// retries
+    /// Post each accepted delivery to this URL: a 2xx completes it, any other status is passed on to the sender,
+    /// which retries
     ///
-    /// The body and the content type are passed on unchanged. The headers Webhook-Delivery-Id, Webhook-Event,
-    /// Webhook-Attempt, Webhook-Timestamp, Webhook-Fence and Idempotency-Key are added; a value that is missing, or
-    /// that no header can carry, is left out. The sender gets the service's status, 502 if there is no answer, or
-    /// 504 if there is none in time. Redirects are not followed, and proxies in the environment are ignored.
+    /// Body and content type are unchanged. These headers are added: Webhook-Delivery-Id, Webhook-Event,
+    /// Webhook-Attempt, Webhook-Timestamp, Webhook-Fence and Idempotency-Key. A header is left out if the delivery
+    /// has no value for it, or if the value is not valid in a header. The sender gets the status of the service,
+    /// or 502 if it did not answer, or 504 if it did not answer in time. Redirects are not followed, and proxies
+    /// in the environment are ignored.
     #[arg(long, value_name = "URL", conflicts_with = "forward_env")]
     forward: Option<String>,
 
-    /// The environment variable with the URL, for a URL with a password
+    /// The environment variable that contains the URL, if it has a password
     #[arg(long, value_name = "NAME")]
     forward_env: Option<String>,
 
-    /// How long to wait for the answer to a forwarded delivery [default: nine tenths of --answer-within]
+    /// How long to wait for the response to a forwarded delivery [default: nine tenths of --answer-within]
     ///
-    /// A service that needs longer than --answer-within may get more time here, up to --run-limit: the sender then
-    /// gets 503 in time, the POST continues, and the retry gets its outcome.
+    /// Set a longer time, up to --run-limit, for a service that needs more than --answer-within. The sender then
+    /// gets 503 in time, the POST continues, and the retry gets its result.
     #[arg(long, value_name = "DURATION", value_parser = moment::span)]
     forward_timeout: Option<Duration>,
 }
 
 impl ForwardArgs {
     pub(crate) fn forward(&self, limits: Limits) -> Result<Option<Forward>> {
-        // A URL may have a password in it: it is never repeated.
+        // A URL may contain a password, so it is never repeated.
         let (flag, url) = match (&self.forward, &self.forward_env) {
             (Some(url), _) => {
                 flag::without_password("--forward", url)?;
@@ -76,7 +77,7 @@ impl ForwardArgs {
 
     fn timeout(&self, limits: Limits) -> Result<Duration> {
         let Some(timeout) = self.forward_timeout else {
-            // So that the sender hears of a service that hangs before it is told that the run goes on.
+            // So that the sender receives the error of a hanging service before the answer deadline.
             return Ok(limits.answer_within.min(limits.run_limit) * 9 / 10);
         };
         ensure!(!timeout.is_zero(), "--forward-timeout: is 0, expected more than 0");
@@ -89,7 +90,7 @@ impl ForwardArgs {
     }
 }
 
-/// Threads that run until the process ends.
+/// Starts threads that run until the process ends.
 fn threads() -> Result<Handle> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(THREADS)
@@ -103,7 +104,7 @@ fn threads() -> Result<Handle> {
     Ok(handle)
 }
 
-/// A client for a service at this URL, which `flag` gave.
+/// Creates a client for a service at this URL, the value of `flag`.
 pub(crate) fn client(flag: &str, url: &Url) -> Result<Client> {
     let builder = client::builder(url)
         .pool_idle_timeout(IDLE)
@@ -119,7 +120,7 @@ pub(crate) struct Forward {
     threads: Handle,
 }
 
-/// What the sender is answered.
+/// The response to the sender.
 #[derive(Debug)]
 pub(crate) struct Answer {
     status: StatusCode,
@@ -127,13 +128,13 @@ pub(crate) struct Answer {
 }
 
 impl Forward {
-    /// The same for a delivery that was rebuilt, so that no request of the sender's has a content type for it.
+    /// Posts a rebuilt delivery, which has no request that gives its content type.
     pub(crate) async fn post_reconciled(&self, delivery: &Delivery) -> Answer {
         let json = HeaderValue::from_static("application/json");
         self.post(delivery, &HeaderMap::from_iter([(CONTENT_TYPE, json)])).await
     }
 
-    /// Once more, by a person: the same delivery with a larger fence. The status of the answer.
+    /// Posts a delivery again on a user's request, with a larger fence. Returns the status of the response.
     pub(super) async fn replay(
         &self,
         delivery: &Delivery,
@@ -151,7 +152,7 @@ impl Forward {
 
     pub(crate) async fn post(&self, delivery: &Delivery, received: &HeaderMap) -> Answer {
         let mut headers = described(delivery);
-        // By name, and nothing else: what the sender authenticates with is not passed on.
+        // Only these headers are passed on, so that the sender's signature and other credentials are not.
         let kinds = received.get_all(CONTENT_TYPE).iter();
         headers.extend(
             passed_on::content_type(kinds.map(HeaderValue::as_bytes))
@@ -163,8 +164,8 @@ impl Forward {
     async fn send(&self, delivery: &Delivery, headers: HeaderMap) -> Answer {
         let request = self.client.post(self.url.clone()).headers(headers);
         let request = request.timeout(self.timeout).body(delivery.body().clone());
-        // On threads of its own: an upstream that answers without end (100 Continue, again and again) keeps a thread
-        // busy, and other requests must not wait for it.
+        // On separate threads: an upstream that answers without end (100 Continue, again and again) blocks a
+        // thread, and other requests must not wait for it.
         let mut sending = JoinSet::new();
         sending.spawn_on(request.send(), &self.threads);
         let sent = match tokio::time::timeout(self.timeout, sending.join_next()).await {
@@ -199,22 +200,19 @@ impl Forward {
 
 fn answered(response: reqwest::Response) -> Answer {
     let status = match response.status() {
-        // No other protocol was asked for.
+        // No other protocol was requested.
         status if status.is_informational() => StatusCode::BAD_GATEWAY,
         status => status,
     };
     if !status.is_success() {
-        tracing::warn!(
-            status = status.as_u16(),
-            "the service did not accept the forwarded delivery"
-        );
+        tracing::warn!(status = status.as_u16(), "the service refused the delivery");
     }
     let retry_after = passed_on::retry_after(response.headers());
     tokio::spawn(client::drain(response));
     Answer { status, retry_after }
 }
 
-/// What the layer found out, for a service that knows nothing of the sender.
+/// Headers with the layer's results, for a service that does not know the sender's format.
 fn described(delivery: &Delivery) -> HeaderMap {
     let timestamp = delivery.timestamp().and_then(|time| time.format(&Rfc3339).ok());
     headers([
@@ -224,12 +222,12 @@ fn described(delivery: &Delivery) -> HeaderMap {
         ("webhook-timestamp", timestamp),
         ("webhook-fence", Some(delivery.fence().to_string())),
         ("idempotency-key", Some(delivery.key().to_string())),
-        // It was never signed: a service that minds can tell.
+        // Lets the service distinguish deliveries that were never signed.
         ("webhook-origin", delivery.is_reconciled().then(|| "reconciled".to_owned())),
     ])
 }
 
-/// The headers that have a text, if it can be a header's value.
+/// Builds the headers that have a text which is valid in a header.
 pub(crate) fn headers<const N: usize>(texts: [(&'static str, Option<String>); N]) -> HeaderMap {
     let mut headers = HeaderMap::new();
     for (name, text) in texts {
@@ -275,7 +273,7 @@ impl IntoResponse for Answer {
     }
 }
 
-/// Without the URL, which may have a password in it.
+/// Omits the URL, which may contain a password.
 impl fmt::Debug for Forward {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Forward").field("timeout", &self.timeout).finish_non_exhaustive()

@@ -1,4 +1,4 @@
-//! The handler behind the layer: an accepted delivery is printed, or forwarded and then printed.
+//! The handler behind the layer, which prints an accepted delivery, or forwards and then prints it.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ use super::exchange::RunSlot;
 use super::forward::Forward;
 use super::lines::{self, Lines};
 
-/// How long a forwarded delivery waits for its line. The run limit leaves room for it: see `settings::AFTER_FORWARD`.
+/// How long a forwarded delivery waits for its line. The run limit includes this: see `settings::AFTER_FORWARD`.
 const LINE: Duration = Duration::from_millis(200);
 
 #[derive(Debug)]
@@ -25,7 +25,8 @@ pub(super) struct Receiver {
     pub(super) lines: Lines,
     pub(super) forward: Option<Arc<Forward>>,
     pub(super) queue: Option<Queue>,
-    /// Whether each accepted event is a line of JSON. Else the lines are for people, and written elsewhere.
+    /// Whether each accepted event is printed as a line of JSON. Otherwise the lines are for people, and printed
+    /// elsewhere.
     pub(super) prints_events: bool,
 }
 
@@ -42,7 +43,7 @@ pub(super) async fn on_delivery(
             slot.set(&delivery, took);
         }
     };
-    // It may be answered before it has ended.
+    // The request may be answered before the run has ended.
     seen(None);
     let response = match (&receiver.queue, &receiver.forward) {
         (Some(queue), _) => receiver.stored(queue, &delivery, incoming).await,
@@ -54,7 +55,7 @@ pub(super) async fn on_delivery(
 }
 
 impl Receiver {
-    /// The line is the only effect: without it the sender has to send again.
+    /// Prints the line. It is the only effect, so the sender has to retry if it cannot be written.
     async fn printed(&self, delivery: &Delivery) -> StatusCode {
         let Some(event) = lines::event(delivery) else {
             tracing::warn!("delivery refused: it is authentic, but its body is not JSON");
@@ -69,8 +70,8 @@ impl Receiver {
         }
     }
 
-    /// The upstream's answer counts. A line that cannot be written changes nothing and is logged once, where it failed.
-    /// The sender does not wait for a line that is not read.
+    /// Forwards the delivery and returns the upstream's response. A line that cannot be written does not change
+    /// it, and is logged once by the writer. The sender does not wait for a slow reader of the lines.
     async fn forwarded(
         &self,
         forward: &Forward,
@@ -84,7 +85,7 @@ impl Receiver {
         answer.into_response()
     }
 
-    /// Whether it is stored counts.
+    /// Stores the delivery, which determines the response.
     async fn stored(&self, queue: &Queue, delivery: &Delivery, incoming: Incoming) -> Response {
         let accepted = queue.accept()(incoming).await;
         if accepted.is_stored() {
@@ -93,7 +94,7 @@ impl Receiver {
         accepted.into_response()
     }
 
-    /// Its line. The sender does not wait for a line that is not read.
+    /// Prints the line of the delivery. The sender does not wait for a slow reader of the lines.
     async fn print_in_time(&self, delivery: &Delivery, done: &str) {
         if !self.prints_events {
             return;

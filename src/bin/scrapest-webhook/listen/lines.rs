@@ -1,4 +1,4 @@
-//! Standard output: one line at a time, whole, and flushed.
+//! Standard output: one line at a time, complete and flushed.
 
 use std::io::{self, IsTerminal, Write};
 
@@ -11,10 +11,10 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::terminal;
 
-/// Lines that wait for a slow reader; beyond that their deliveries wait, up to the run limit.
+/// How many lines may wait for a slow reader. After that, deliveries wait for their line, up to the run limit.
 const WAITING: usize = 64;
 
-/// Writes lines from a thread of its own, since a pipe that is not read blocks. Clones are the same.
+/// Writes lines from a separate thread, because a pipe that is not read blocks. Clones share the thread.
 #[derive(Clone, Debug)]
 pub(super) struct Lines(mpsc::Sender<Job>);
 
@@ -44,16 +44,16 @@ impl Lines {
         is_written.await.context("is closed")
     }
 
-    /// Waits until nothing can be written any more.
+    /// Waits until lines can no longer be written.
     pub(super) async fn closed(&self) {
         self.0.closed().await;
     }
 }
 
-/// Ends with the first line that cannot be written: after half of a line nothing else makes sense.
+/// Ends at the first line that cannot be written, because the output may end with half a line.
 fn write(mut jobs: mpsc::Receiver<Job>) {
     while let Some(Job { line, written }) = jobs.blocking_recv() {
-        // The delivery was given up in the meantime: another attempt will write it.
+        // The delivery was given up in the meantime; another attempt will write it.
         if written.is_closed() {
             continue;
         }
@@ -62,7 +62,7 @@ fn write(mut jobs: mpsc::Receiver<Job>) {
             tracing::error!(%error, "standard output can no longer be written");
             return;
         }
-        // If it was given up while it was being written, it will be written once more.
+        // If the delivery was given up during the write, it will be written again.
         _ = written.send(());
     }
 }
@@ -84,8 +84,8 @@ pub(super) fn event(delivery: &Delivery) -> Option<&RawValue> {
     serde_json::from_slice(delivery.body()).ok()
 }
 
-/// The event is as it was sent, with its numbers, its order and its escapes. Only line feeds between its tokens become
-/// spaces, so that it is one line. On a terminal, what a terminal would obey is escaped.
+/// The event is unchanged, with its numbers, its order and its escapes. Only line feeds between its tokens become
+/// spaces, so that it is one line. On a terminal, control sequences are escaped.
 pub(super) fn accepted(delivery: &Delivery, event: Option<&RawValue>) -> Result<Vec<u8>> {
     let accepted = Accepted {
         sender: delivery.sender(),
@@ -100,7 +100,7 @@ pub(super) fn accepted(delivery: &Delivery, event: Option<&RawValue>) -> Result<
         line = terminal::plain_json(&line).into_owned();
     }
     let mut line = line.into_bytes();
-    // Within a string of JSON a line feed is always an escape (RFC 8259 §7).
+    // Inside a JSON string a line feed is always an escape (RFC 8259 §7).
     for byte in line.iter_mut().filter(|byte| matches!(byte, b'\n' | b'\r')) {
         *byte = b' ';
     }

@@ -1,4 +1,4 @@
-//! The log on standard error: everything that `tracing` gets, from here, from the crate and from its dependencies.
+//! The log on standard error: all `tracing` events of this program, the crate and its dependencies.
 
 use anyhow::{Context, Result};
 use axum::extract::Request;
@@ -9,7 +9,7 @@ use clap::ValueEnum;
 use scrapest_webhook::Rejection;
 use tracing_subscriber::EnvFilter;
 
-/// This crate at INFO: refusals, start and stop. Dependencies only with warnings.
+/// This crate at INFO: refusals, start and stop. Dependencies at WARN.
 const DEFAULT: &str = "warn,scrapest_webhook=info";
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -29,7 +29,7 @@ pub(crate) fn start(format: Format) -> Result<()> {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(console::colors_enabled_stderr())
-        // It would be said on standard error, which is what failed.
+        // The error would be printed to standard error, which is what failed.
         .log_internal_errors(false);
     match format {
         Format::Text => builder.try_init(),
@@ -38,20 +38,20 @@ pub(crate) fn start(format: Format) -> Result<()> {
     .map_err(|error| anyhow::anyhow!("--log-format: {error}"))
 }
 
-/// A request for another path than --path: perhaps the sender was given the wrong one. Without its query, which may be
-/// confidential; cut, because anyone can send it.
+/// Answers a request for another path than --path, in case the sender has the wrong URL. The logged path has no
+/// query, which may be confidential, and is truncated, because anyone can send it.
 pub(super) async fn elsewhere(request: Request) -> StatusCode {
     let path: String = request.uri().path().chars().take(200).collect();
     tracing::info!(status = 404, path, "request for a path other than --path");
     StatusCode::NOT_FOUND
 }
 
-/// The same, where the request is shown otherwise.
+/// Answers a request for another path, without a log line, because the request is shown elsewhere.
 pub(super) async fn not_found() -> StatusCode {
     StatusCode::NOT_FOUND
 }
 
-/// Logs why the layer answered a request itself: a label and a status, and nothing that came with the request, since
+/// Logs why the layer answered a request itself: a label and a status, and nothing from the request, because
 /// anyone can send one.
 pub(super) async fn refusals(request: Request, next: Next) -> Response {
     let response = next.run(request).await;

@@ -1,11 +1,12 @@
-//! `listen`: a receiver that prints what it accepts, or hands it to a service of any language.
+//! `listen`: a receiver that prints accepted deliveries, or passes them to a service in any language.
 //!
-//! 1. `settings` makes the crate's layer of the flags, `secrets` keeps its secrets up to date;
-//! 2. `server` binds, and stops when it is told to;
-//! 3. `handler` is behind the layer: it prints through `lines`, or posts through `forward`, with what
-//!    `passed_on` lets through;
-//! 4. `observe` is around the layer and hands each request, as an `exchange`, to `record` and to the `desk`;
-//! 5. the `desk` finds likely causes, and hands on to `pretty` (the terminal) and the `inspector` (the browser).
+//! 1. `settings` builds the crate's layer from the flags, `secrets` keeps its secrets up to date;
+//! 2. `server` binds, and stops on a signal;
+//! 3. `handler` is behind the layer: it prints through `lines`, or posts through `forward`, with the headers that
+//!    `passed_on` allows;
+//! 4. `observe` wraps the layer and passes each request, as an `exchange`, to `record` and to the `desk`;
+//! 5. the `desk` finds likely causes, and passes requests to `pretty` (the terminal) and the `inspector` (the
+//!    browser).
 
 mod desk;
 mod exchange;
@@ -75,8 +76,8 @@ Exit status: 0 when every run has ended, 1 when a run was cut off or standard ou
 
 /// Receive webhooks, verified, fresh and only once, and print them or post them to your service
 ///
-/// It serves HTTP/1.1. A connection is closed when a request's headers take more than 10 s, or after 10 s without a
-/// request. Each --secret-file is watched: a new secret takes effect without a restart.
+/// It speaks HTTP/1.1. A connection is closed if the headers of a request take more than 10 s, or after 10 s
+/// without a request. Changes to a --secret-file take effect without a restart.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Listen {
@@ -84,7 +85,7 @@ pub(crate) struct Listen {
     #[arg(long, value_enum)]
     sender: Sender,
 
-    /// The host and port to listen on; port 0 picks a free one
+    /// The host and port to listen on; port 0 selects a free port
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:3000")]
     listen: String,
 
@@ -108,7 +109,7 @@ pub(crate) struct Listen {
     #[arg(long, value_name = "URL", conflicts_with_all = ["queue_env", "forward", "forward_env"])]
     queue: Option<String>,
 
-    /// The environment variable with the URL of the queue, for a URL with a password
+    /// The environment variable that contains the URL of the queue, if it has a password
     #[arg(long, value_name = "NAME", conflicts_with_all = ["forward", "forward_env"])]
     queue_env: Option<String>,
 
@@ -118,11 +119,11 @@ pub(crate) struct Listen {
     #[command(flatten)]
     ui: inspector::UiArgs,
 
-    /// What to print on standard output [default: pretty on a terminal, else json]
+    /// The format of standard output [default: pretty on a terminal, else json]
     #[arg(long, value_enum)]
     output: Option<Output>,
 
-    /// The certificate chain, in PEM; together with --tls-key it makes `listen` serve https
+    /// The certificate chain, in PEM; together with --tls-key it enables https
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     tls_cert: Option<PathBuf>,
 
@@ -137,7 +138,7 @@ pub(crate) struct Listen {
 
 impl Listen {
     pub(crate) async fn run(self) -> Result<ExitCode> {
-        // Before there is a log: what is said of a short secret is said by the layer again.
+        // Before the log is set up: the layer warns about a short secret again.
         let secrets = self.secret.read()?;
         log::start(self.log_format)?;
         match self.sender {
@@ -212,7 +213,7 @@ impl Listen {
         }
         tokio::spawn(secrets::follow(self.secret, secrets));
 
-        // Without an upstream the lines are all there is.
+        // Without an upstream the lines are the only output.
         let needed = (forward.is_none() && queue.is_none()).then_some(&lines);
         let prints_events = output == Output::Json;
         let receiver = Arc::new(Receiver { lines: lines.clone(), forward, queue, prints_events });
@@ -241,7 +242,7 @@ impl Listen {
     }
 }
 
-/// Patterns of the router, and what a URL cannot have, are mistakes.
+/// A path with a router's pattern, or with characters that a URL cannot have, is a mistake.
 fn checked_path(path: &str) -> Result<&str> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
     ensure!(

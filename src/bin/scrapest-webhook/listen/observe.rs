@@ -1,4 +1,4 @@
-//! Around the layer: makes an exchange of each request, and hands it to everything that looks on.
+//! Wraps the layer: builds an exchange from each request, and passes it to the observers.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,7 +19,7 @@ use super::exchange::{Exchange, RunSlot};
 use super::record::Recorder;
 use crate::recording::Recording;
 
-/// Everything that looks on. Clones are the same.
+/// All observers. Clones share them.
 #[derive(Clone, Debug)]
 pub(super) struct Observers {
     pub(super) path: Arc<str>,
@@ -27,7 +27,7 @@ pub(super) struct Observers {
     pub(super) desk: Option<Desk>,
 }
 
-/// Keeps what the layer reads of the body, and sees the answer.
+/// Keeps the part of the body that the layer reads, and the response.
 pub(super) async fn observe(
     State(observers): State<Observers>,
     mut request: Request,
@@ -47,7 +47,7 @@ pub(super) async fn observe(
         is_ended: Arc::default(),
     };
     let (kept, is_ended) = (Arc::clone(&seen.body), Arc::clone(&seen.is_ended));
-    // Copied: a small slice would keep the whole buffer that it was read into.
+    // Copied, because a small slice would keep its whole buffer in memory.
     let body = body.into_data_stream().inspect_ok(move |chunk| {
         kept.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(chunk);
     });
@@ -61,7 +61,7 @@ pub(super) async fn observe(
     response
 }
 
-/// A recording that has yet to get its body.
+/// A recording without its body.
 fn head(parts: &Parts) -> Recording {
     let headers = parts.headers.iter();
     Recording {
@@ -77,12 +77,12 @@ fn head(parts: &Parts) -> Recording {
     }
 }
 
-/// A request on its way. Dropped with its answer or without, it goes to the observers.
+/// A request in progress. When it is dropped, with or without a response, it is sent to the observers.
 #[derive(Debug)]
 struct Seen {
     observers: Observers,
     is_served: bool,
-    /// Until it is dropped.
+    /// `Some` until it is dropped.
     recording: Option<Recording>,
     answer: Option<(u16, Option<RejectionKind>)>,
     slot: RunSlot,

@@ -1,4 +1,4 @@
-//! The two headers that are passed on between the sender and a service: only in the form that HTTP gives them.
+//! The two headers that are passed on between the sender and a service, only if they are well-formed.
 
 use axum::http::header::{HeaderMap, HeaderValue, RETRY_AFTER};
 use time::PrimitiveDateTime;
@@ -7,12 +7,12 @@ use time::macros::format_description;
 
 use super::forward::LONGEST_HEADER;
 
-/// RFC 9110 §5.6.7, the form that is generated today.
+/// RFC 9110 §5.6.7, the current format.
 const HTTP_DATE: StaticFormatDescription = format_description!(
     "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT"
 );
 
-/// The service's wish, if it is one value: seconds, or a date.
+/// The service's `Retry-After`, if it is a single value: seconds, or a date.
 pub(super) fn retry_after(headers: &HeaderMap) -> Option<HeaderValue> {
     let mut values = headers.get_all(RETRY_AFTER).iter();
     let value = values.next().filter(|_| values.next().is_none())?;
@@ -23,7 +23,7 @@ pub(super) fn retry_after(headers: &HeaderMap) -> Option<HeaderValue> {
     is_valid.then(|| value.clone())
 }
 
-/// What the sender says that the body is, if it is one value: a type, a subtype, and parameters in printable ASCII.
+/// The sender's `Content-Type`, if it is a single value: a type, a subtype, and parameters in printable ASCII.
 pub(crate) fn content_type<'a>(mut values: impl Iterator<Item = &'a [u8]>) -> Option<HeaderValue> {
     let value = values.next()?;
     let text = std::str::from_utf8(value).unwrap_or_default();
@@ -42,7 +42,7 @@ pub(crate) fn content_type<'a>(mut values: impl Iterator<Item = &'a [u8]>) -> Op
     HeaderValue::from_str(text).ok()
 }
 
-/// RFC 9110 §5.6.2.
+/// A token of RFC 9110 §5.6.2.
 fn is_token(text: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     !text.is_empty() && text.bytes().all(fits)

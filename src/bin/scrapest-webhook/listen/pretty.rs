@@ -10,10 +10,10 @@ use time::macros::format_description;
 use super::exchange::{Cause, Exchange};
 use crate::terminal;
 
-/// What goes to standard output.
+/// The format of standard output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Output {
-    /// One aligned line per request, with the likely cause of each refusal
+    /// One aligned line for each request, with the likely cause if it was refused
     Pretty,
     /// One line of JSON per accepted event
     Json,
@@ -22,20 +22,20 @@ pub(super) enum Output {
 }
 
 impl Output {
-    /// What a terminal gets, and what a pipe gets.
+    /// The default for a terminal or a pipe.
     pub(super) fn usual() -> Self {
         if Term::stdout().is_term() { Self::Pretty } else { Self::Json }
     }
 }
 
-/// The width of a pipe, and the least that lines are made for.
+/// The width for a pipe, and the minimum width.
 const USUAL: usize = 100;
 const LEAST: usize = 60;
 
 const KIND: usize = 24;
 const WIDE_ID: usize = 36;
 const SHORT_ID: usize = 13;
-/// Time, status, the two durations, and the gaps between all six columns.
+/// The width of time, status, the two durations, and the gaps between all six columns.
 const OTHERS: usize = 8 + 3 + 8 + 8 + 10;
 
 #[derive(Debug)]
@@ -43,7 +43,7 @@ pub(super) struct Pretty {
     width: usize,
 }
 
-/// What is said at first.
+/// The information printed at the start.
 #[derive(Debug)]
 pub(super) struct Welcome<'a> {
     pub(super) url: &'a str,
@@ -85,7 +85,7 @@ impl Pretty {
         text
     }
 
-    /// One request: a line, and what there is to say of it below.
+    /// Formats a request: one line, and the notes below it.
     pub(super) fn exchange(
         &self,
         exchange: &Exchange,
@@ -155,7 +155,7 @@ impl Pretty {
         if self.width >= OTHERS + KIND + WIDE_ID { WIDE_ID } else { SHORT_ID }
     }
 
-    /// Its two ends: ids of one time often begin alike.
+    /// Shortens an id to its two ends, because ids of the same time often begin alike.
     fn shortened(&self, id: &str) -> String {
         let (count, width) = (id.chars().count(), self.id_width());
         if count <= width {
@@ -167,7 +167,7 @@ impl Pretty {
         format!("{start}…{end}")
     }
 
-    /// Indented, and broken between words where it is longer than the terminal is wide.
+    /// Indents the text, and breaks it between words at the width of the terminal.
     fn below(&self, text: &mut String, said: &str) {
         let (indent, width) = (13, self.width - 13);
         let said = terminal::plain(said).replace('\n', " ");
@@ -198,7 +198,7 @@ fn color(status: Option<u16>) -> Style {
     }
 }
 
-/// In the unit that fits.
+/// Formats a duration in a suitable unit.
 fn shown(span: Duration) -> String {
     match span.as_secs() {
         0 => format!("{} ms", span.as_millis()),

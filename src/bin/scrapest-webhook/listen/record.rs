@@ -1,4 +1,4 @@
-//! `--record`: each request as it was received, in a file of its own.
+//! `--record`: writes each request as it was received to a separate file.
 
 use std::collections::HashSet;
 use std::fs::{self, OpenOptions};
@@ -16,13 +16,13 @@ use tokio::sync::mpsc;
 use super::exchange::Exchange;
 use crate::recording::Recording;
 
-/// Requests that wait for a slow disk. Beyond that they are not recorded: the delivery comes first.
+/// How many requests may wait for a slow disk. More are not recorded, because deliveries must not wait.
 const WAITING: usize = 64;
 
-/// How long the end of the process waits for the disk.
+/// How long the process waits for the disk when it ends.
 const LAST_WRITES: Duration = Duration::from_secs(5);
 
-/// Headers that identify or authenticate someone, besides the signature.
+/// Headers that identify or authenticate a person, in addition to the signature.
 pub(super) const CONFIDENTIAL: &[&str] = &[
     "authorization",
     "cf-access-client-secret",
@@ -97,25 +97,25 @@ impl RecordArgs {
     }
 }
 
-/// Where requests go to be recorded. Clones are the same.
+/// Receives the requests to record. Clones share the queue.
 #[derive(Clone, Debug)]
 pub(super) struct Recorder {
-    /// `None` is the end.
+    /// `None` ends the writer.
     queue: mpsc::Sender<Option<Recorded>>,
     left_out: Arc<HashSet<String>>,
     is_redacted: bool,
     left: Arc<Mutex<Left>>,
 }
 
-/// How many recordings there may still be.
+/// How many more recordings may be written.
 #[derive(Debug)]
 struct Left {
     all: usize,
-    /// Of these, for requests that the sender did not sign: they cannot use up the part of the others.
+    /// How many of these may be unsigned requests, so that they cannot use up the rest.
     unauthenticated: usize,
     written: u64,
     is_behind: bool,
-    /// Whether it was said that there are no more of each.
+    /// Whether the exhaustion of each limit was logged.
     said: [bool; 2],
 }
 
@@ -126,7 +126,7 @@ struct Recorded {
 }
 
 impl Recorder {
-    /// The name of its file, unless there is no more room for it.
+    /// Returns the file name of the recording, unless the limit is reached.
     pub(super) fn keep(&self, exchange: &Exchange) -> Option<String> {
         let mut left = self.lock();
         let is_unauthenticated = exchange.is_unauthenticated();
@@ -139,7 +139,7 @@ impl Recorder {
         let is_behind = match self.queue.try_send(Some(recorded)) {
             Ok(()) => false,
             Err(mpsc::error::TrySendError::Full(_)) => true,
-            // After the end.
+            // The writer has ended.
             Err(mpsc::error::TrySendError::Closed(_)) => return None,
         };
         if !std::mem::replace(&mut left.is_behind, is_behind) && is_behind {
@@ -169,7 +169,7 @@ impl Recorder {
         self.left.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until what was received is written.
+    /// Waits until the received requests are written.
     pub(super) async fn finish(self) {
         let ended = async {
             _ = self.queue.send(None).await;
@@ -197,7 +197,7 @@ impl Left {
     }
 }
 
-/// The time, the status, the process and a number.
+/// The file name: the time, the status, the process and a number.
 fn name(exchange: &Exchange, number: u64) -> Option<String> {
     let received = exchange.recording.received.unwrap_or_else(OffsetDateTime::now_utc);
     let time = received.format(format_description!(
@@ -207,7 +207,7 @@ fn name(exchange: &Exchange, number: u64) -> Option<String> {
     Some(format!("{}-{status}-{}-{number:06}.http", time.ok()?, std::process::id()))
 }
 
-/// Writes the files, on a thread of its own.
+/// Writes the files, on a separate thread.
 #[derive(Debug)]
 struct Writer {
     directory: PathBuf,
@@ -221,7 +221,7 @@ impl Writer {
         }
     }
 
-    /// A failure does not touch the delivery. It is logged when it begins and when it ends.
+    /// A failure does not affect the delivery. It is logged when failures begin and when they end.
     fn attempt(&mut self, recorded: &Recorded) {
         match (self.write(recorded), self.is_failing) {
             (Ok(()), was_failing) => {
@@ -238,7 +238,7 @@ impl Writer {
         }
     }
 
-    /// Under another name until it is whole.
+    /// Writes to a temporary name until the file is complete.
     fn write(&mut self, Recorded { name, recording }: &Recorded) -> io::Result<()> {
         let whole = self.directory.join(name);
         let partial = self.directory.join(format!(".{name}.partial"));
@@ -259,7 +259,7 @@ fn create_directory(path: &Path) -> io::Result<()> {
     builder.recursive(true).create(path)
 }
 
-/// It is the data of others: only the user of this process may read it.
+/// The file contains data of others, so only the user of this process may read it.
 fn create(path: &Path) -> io::Result<fs::File> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
@@ -274,7 +274,7 @@ struct Count {
     unauthenticated: usize,
 }
 
-/// How many recordings there are, and how many of them were refused for what anyone can send.
+/// Counts the recordings, and those of unauthenticated requests.
 fn count(directory: &Path) -> io::Result<Count> {
     const REFUSED: &[&str] = &["400", "401", "403", "405", "408", "413", "415", "429", "gone"];
     let mut count = Count::default();
@@ -290,7 +290,7 @@ fn count(directory: &Path) -> io::Result<Count> {
     Ok(count)
 }
 
-/// Whether a file can be created there.
+/// Tests whether a file can be created there.
 fn tried(directory: &Path) -> io::Result<()> {
     let path = directory.join(format!(".scrapest-webhook-{}", std::process::id()));
     create(&path)?;

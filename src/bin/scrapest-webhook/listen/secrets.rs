@@ -1,4 +1,4 @@
-//! The secrets of `listen`, which change when one of their files does.
+//! The secrets of `listen`, which change with their files.
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use tokio::time::sleep;
 
 use crate::secret::SecretArgs;
 
-/// A change counts once two looks in a row have found the same, so that no half of it is taken.
+/// A change is applied once two reads in a row agree, so that no partial content is used.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// Looks at the files until the process ends.
+/// Polls the files until the process ends.
 pub(super) async fn follow(args: SecretArgs, secrets: Secrets) {
     if !args.has_file() || !args.is_readable_again() {
         return;
@@ -19,7 +19,7 @@ pub(super) async fn follow(args: SecretArgs, secrets: Secrets) {
     let mut last = in_use.clone();
     loop {
         sleep(EVERY).await;
-        // Read as they were at the start, and no pipe: a name may now be of something else.
+        // The files are read as at the start, but not if one has become a pipe or something else.
         let found = if args.is_readable_again() { args.raw() } else { Vec::new() };
         let is_settled = found == std::mem::replace(&mut last, found.clone());
         if !is_settled || found == in_use {
@@ -35,7 +35,7 @@ pub(super) async fn follow(args: SecretArgs, secrets: Secrets) {
                 tracing::warn!(error = format!("{error:#}"), "the previous secrets stay in use")
             }
         }
-        // Also after a failure, which is said once.
+        // Also after a failure, so that it is logged once.
         in_use = found;
     }
 }

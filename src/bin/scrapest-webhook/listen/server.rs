@@ -1,4 +1,4 @@
-//! Serves until it is told to stop, and then until the running deliveries have ended.
+//! Serves until a signal, then until the running deliveries have ended.
 
 use std::io;
 use std::net::SocketAddr;
@@ -17,16 +17,17 @@ use tokio::task::JoinHandle;
 use super::lines::Lines;
 use super::settings::{AFTER_FORWARD, Limits};
 
-/// For the headers of a request, and between two requests: one byte per second must not hold a connection.
+/// The time limit for the headers of a request, and between two requests, so that a slow client cannot hold a
+/// connection.
 const HEADERS: Duration = Duration::from_secs(10);
 
 /// The layer's deadline for a body.
 const BODY: Duration = Duration::from_secs(5);
 
-/// What a run may take beyond --run-limit, and settling after it.
+/// How long a run and its settlement may take beyond --run-limit.
 const MARGIN: Duration = Duration::from_secs(5 + AFTER_FORWARD.as_secs());
 
-/// SIGTERM, Ctrl-C, and the end of the terminal (SIGHUP).
+/// SIGTERM, Ctrl-C, and the closing of the terminal (SIGHUP).
 #[derive(Debug)]
 pub(crate) struct Signals {
     #[cfg(unix)]
@@ -39,7 +40,7 @@ pub(crate) struct Signals {
 
 #[cfg(unix)]
 impl Signals {
-    /// From now on they no longer end the process.
+    /// Installs the handlers. From then on the signals no longer end the process.
     pub(crate) fn take() -> Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         let take = |kind| signal(kind).context("signals cannot be handled");
@@ -73,8 +74,8 @@ impl Signals {
     }
 }
 
-/// Waits for a signal, and then for the runs of `layer`. Ends as well if `needed` is there and closed: then nothing
-/// can be accepted any more.
+/// Waits for a signal, and then for the runs of `layer`. Also ends if `needed` is given and closed, because no
+/// delivery can be accepted then.
 pub(super) async fn serve<P: Provider>(
     mut serving: Serving,
     mut signals: Signals,
@@ -112,13 +113,13 @@ pub(super) async fn serve<P: Provider>(
                 signal,
                 "stopped at once: deliveries that were still running run again when the sender retries"
             );
-            // Returning would wait for what blocks.
+            // Returning would wait for the blocked runs.
             std::process::exit(1)
         }
     }
 }
 
-/// A server that runs.
+/// A running server.
 #[derive(Debug)]
 pub(super) struct Serving {
     handle: Handle<SocketAddr>,
@@ -140,7 +141,7 @@ impl Serving {
         Self { handle, task }
     }
 
-    /// Connections first, then the detached runs. Whether all ended.
+    /// Stops the connections first, then waits for the detached runs. Returns whether all have ended.
     async fn stop<P: Provider>(&mut self, layer: &WebhookLayer<P>, limits: Limits) -> bool {
         let answers = limits.answer_within.max(BODY) + Duration::from_secs(1);
         let runs = limits.run_limit + MARGIN;

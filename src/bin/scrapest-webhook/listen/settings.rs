@@ -8,7 +8,7 @@ use scrapest_webhook::{Once, Provider, WebhookLayer};
 use crate::store::StoreArgs;
 use crate::{flag, moment};
 
-/// What the layer allows a run beyond --run-limit: for what follows the answer of the service.
+/// How much longer than --run-limit the layer lets a run take, for the work after the service's response.
 pub(super) const AFTER_FORWARD: Duration = Duration::from_secs(2);
 
 #[derive(Debug, clap::Args)]
@@ -17,7 +17,7 @@ pub(crate) struct Settings {
     store: StoreArgs,
 
     /// The addresses and networks that may send, like 192.0.2.0/24; others get 403. Repeat the flag, or separate
-    /// values by commas [default: everyone]
+    /// them by commas [default: everyone]
     #[arg(long, value_name = "NETWORK", value_delimiter = ',')]
     allow_ip: Vec<String>,
 
@@ -35,7 +35,7 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "DURATION", value_parser = moment::span)]
     answer_within: Option<Duration>,
 
-    /// How long one attempt at a delivery may run; then it is stopped, and a retry may run
+    /// How long one attempt at a delivery may run; then it is ended, and a retry may run
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = moment::span)]
     run_limit: Duration,
 
@@ -50,7 +50,7 @@ enum OncePer {
     Tweet,
 }
 
-/// How long things may take.
+/// The time limits.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     pub(super) answer_within: Duration,
@@ -58,7 +58,7 @@ pub(crate) struct Limits {
 }
 
 impl Settings {
-    /// The layer with these flags. What is wrong with them is said by the flag's name.
+    /// Applies these flags to a layer. Errors use the names of the flags.
     pub(crate) fn set_on<P: Provider>(
         &self,
         mut layer: WebhookLayer<P>,
@@ -82,12 +82,12 @@ impl Settings {
             layer = trusted.map_err(|error| flag::of("--trusted-proxy", &error))?;
         }
         let layer = layer.with_run_limit(self.run_limit).check().map_err(flag::named)?;
-        // A forwarded delivery ends by --forward-timeout, never by the run limit: an answer of the service that comes at
-        // the last moment still counts, and the delivery is not posted again.
+        // A forwarded delivery is ended by --forward-timeout and never by the run limit, so that a late response
+        // of the service still counts and the delivery is not posted again.
         layer.with_run_limit(self.run_limit + AFTER_FORWARD).check().map_err(flag::named)
     }
 
-    /// Whether one was named: memory knows nothing at first.
+    /// Whether a store was given. The memory store is empty at the start.
     pub(crate) fn has_store(&self) -> bool {
         self.store.is_named()
     }

@@ -1,4 +1,4 @@
-//! The certificate and the key, read and held against each other before anyone connects.
+//! The certificate and the key, read and checked to match before the first connection.
 
 use std::path::Path;
 use std::sync::Arc;

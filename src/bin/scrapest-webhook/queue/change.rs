@@ -14,7 +14,7 @@ struct Which {
     #[command(flatten)]
     queue: QueueArgs,
 
-    /// The ids of the jobs, as shown by `queue list`
+    /// The ids of the jobs, as `queue list` prints them
     #[arg(value_name = "ID", conflicts_with = "all_dead")]
     ids: Vec<i64>,
 
@@ -27,7 +27,7 @@ struct Which {
     json: bool,
 }
 
-/// Make dead or waiting jobs due now, with all their attempts again
+/// Make dead or waiting jobs due now, with all their attempts
 ///
 /// Example: scrapest-webhook queue retry --queue sqlite:queue.db 7 8
 #[derive(Debug, clap::Args)]
@@ -36,7 +36,7 @@ pub(super) struct Retry {
     which: Which,
 }
 
-/// Give up dead or waiting jobs, and erase their bodies
+/// Give up dead or waiting jobs. Their bodies are erased
 ///
 /// Example: scrapest-webhook queue drop --queue sqlite:queue.db 7
 #[derive(Debug, clap::Args)]
@@ -70,7 +70,7 @@ impl Which {
         let mut after = 0;
         loop {
             if self.all_dead {
-                // Those that die meanwhile have ids that may be smaller: they are another command's.
+                // Jobs that die meanwhile may have smaller ids, and are left for another command.
                 let dead = queue.list(Some(JobState::Dead), after, 1_000).await?;
                 ids = dead.iter().map(|job| job.id).collect();
                 let Some(last) = ids.last() else { break };

@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 use super::QueueArgs;
 use crate::{moment, output};
 
-/// How many are asked for at once.
+/// How many jobs are fetched at once.
 const PAGE: u32 = 1_000;
 
 /// List jobs, the oldest first
@@ -22,11 +22,11 @@ pub(super) struct List {
     #[command(flatten)]
     queue: QueueArgs,
 
-    /// Only jobs in this state
+    /// Only the jobs in this state
     #[arg(long, value_enum)]
     state: Option<State>,
 
-    /// The largest number of jobs to list
+    /// The maximum number of jobs
     #[arg(long, default_value_t = 100)]
     limit: u32,
 
@@ -84,7 +84,7 @@ impl From<State> for JobState {
 
 fn line(job: &JobRecord) -> String {
     let time = |time: Option<OffsetDateTime>| time.map(|time| moment::show(time.into()));
-    // What came with the delivery is escaped: it goes to a terminal.
+    // Data from the delivery is escaped, because it is printed to a terminal.
     let text = |text: Option<&str>| text.unwrap_or("-").escape_debug().to_string();
     let mut line = format!(
         "{}  {}  {}  {}  {}  failed {}, lost {}",

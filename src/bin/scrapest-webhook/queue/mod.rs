@@ -1,4 +1,4 @@
-//! `queue`: what is in a queue, and what is done with it by hand.
+//! `queue`: shows the contents of a queue, and changes it by hand.
 
 mod change;
 mod list;

@@ -1,4 +1,4 @@
-//! Which queue, as flags.
+//! The flags that select a queue.
 
 use anyhow::{Context, Result};
 use scrapest_webhook::queue::Queue;
@@ -14,20 +14,20 @@ pub(crate) struct QueueArgs {
     #[arg(long, value_name = "URL")]
     queue: Option<String>,
 
-    /// The environment variable with the URL of the queue, for a URL with a password
+    /// The environment variable that contains the URL of the queue, if it has a password
     #[arg(long, value_name = "NAME")]
     queue_env: Option<String>,
 }
 
 impl QueueArgs {
-    /// The queue, whether or not its database answers.
+    /// Opens the queue, even if its database does not answer.
     pub(crate) async fn open(&self) -> Result<Queue> {
         open(self.queue.as_deref(), self.queue_env.as_deref()).await?.context(
             "--queue: expected a URL like sqlite:queue.db or postgres://user@host/database",
         )
     }
 
-    /// The queue, if its database answers.
+    /// Opens the queue if its database answers.
     pub(crate) async fn open_ready(&self) -> Result<Queue> {
         let queue = self.open().await?;
         queue.ready().await.context("--queue")?;
@@ -35,7 +35,7 @@ impl QueueArgs {
     }
 }
 
-/// The queue of the flags `--queue` and `--queue-env`, if there is one.
+/// Opens the queue of the flags `--queue` and `--queue-env`, if one is given.
 pub(crate) async fn open(url: Option<&str>, name: Option<&str>) -> Result<Option<Queue>> {
     let (flag, url) = match (url, name) {
         (Some(url), _) => {

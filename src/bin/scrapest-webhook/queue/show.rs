@@ -16,7 +16,7 @@ pub(super) struct Show {
     #[command(flatten)]
     queue: QueueArgs,
 
-    /// The id of the job, as shown by `queue list`
+    /// The id of the job, as `queue list` prints it
     #[arg(value_name = "ID")]
     id: i64,
 
@@ -41,7 +41,7 @@ impl Show {
             });
             fields.insert("body".to_owned(), body.unwrap_or(Value::Null));
         }
-        // JSON has no control character that reaches a terminal.
+        // JSON escapes all control characters, so none reaches the terminal.
         let text = if self.json { shown.to_string() } else { format!("{shown:#}") };
         output::print(text + "\n")?;
         Ok(ExitCode::SUCCESS)

@@ -1,4 +1,5 @@
-//! `reconcile`: what the sender's log has and the receiver's store does not, posted to the service or put into a queue.
+//! `reconcile`: finds deliveries that are in the sender's log but not in the receiver's store, and posts them to
+//! the service or puts them into a queue.
 
 mod report;
 mod target;
@@ -61,19 +62,19 @@ pub(crate) struct Reconcile {
     #[arg(long, value_name = "ID")]
     source: Option<String>,
 
-    /// How far back to look; at most the retention of the store
+    /// How far back to read the log; at most the retention of the store
     #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = moment::span)]
     since: Duration,
 
-    /// Only deliveries that the sender's log shows as given up; the default without --store
+    /// Only deliveries that the sender has given up on, according to its log; the default without --store
     #[arg(long)]
     only_failed: bool,
 
-    /// Print what would be posted, and post nothing
+    /// Print the deliveries that would be posted, and post nothing
     #[arg(long)]
     dry_run: bool,
 
-    /// Start another pass after this time, until SIGTERM or Ctrl-C
+    /// Repeat the pass after this time, until SIGTERM or Ctrl-C
     #[arg(long, value_name = "DURATION", value_parser = moment::span)]
     every: Option<Duration>,
 
@@ -87,7 +88,7 @@ pub(crate) struct Reconcile {
     #[arg(long, value_name = "URL", conflicts_with_all = ["queue_env", "forward", "forward_env"])]
     queue: Option<String>,
 
-    /// The environment variable with the URL of the queue, for a URL with a password
+    /// The environment variable that contains the URL of the queue, if it has a password
     #[arg(long, value_name = "NAME", conflicts_with_all = ["forward", "forward_env"])]
     queue_env: Option<String>,
 }
@@ -157,7 +158,7 @@ impl Reconcile {
         Ok((layer, target))
     }
 
-    /// One pass, or one after another.
+    /// Runs one pass, or one after another.
     async fn passes(
         &self,
         pass: impl AsyncFn() -> Result<Reconciled, ReconcileError>,
@@ -170,7 +171,7 @@ impl Reconcile {
         ensure!(!every.is_zero(), "--every: is 0, expected a time like 5m");
         let mut signals = Signals::take()?;
         loop {
-            // A pass that is dropped in the middle has recorded what it had handled.
+            // A pass that is dropped before its end has recorded the deliveries that it handled.
             let outcome = tokio::select! {
                 outcome = pass() => outcome,
                 _ = signals.next() => return Ok(ExitCode::SUCCESS),
@@ -180,7 +181,7 @@ impl Reconcile {
                     output::print(format!("{}\n", Report { done, is_dry: self.dry_run }))?;
                 }
                 Err(ReconcileError::Config(error)) => return Err(flag::named(error)),
-                // The sender's API may be back at the next pass.
+                // The sender's API may be back for the next pass.
                 Err(error) => output::say(format_args!("error: {error}")),
             }
             tokio::select! {

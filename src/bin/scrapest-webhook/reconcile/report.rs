@@ -1,4 +1,4 @@
-//! What a pass has found, as one line and as an exit status.
+//! The result of a pass, as one line and as an exit status.
 
 use std::fmt;
 use std::process::ExitCode;

@@ -1,4 +1,4 @@
-//! Where a missing delivery goes.
+//! The target of a missing delivery.
 
 use anyhow::{Context, Result, ensure};
 use scrapest_webhook::Delivery;
@@ -9,19 +9,19 @@ use crate::listen::forward::Forward;
 pub(super) enum Target {
     Service(Forward),
     Queue(Queue),
-    /// Of a dry run.
+    /// For a dry run.
     None,
 }
 
 impl Target {
-    /// It has been taken once this is `Ok`: by a 2xx of the service, or by a job that is stored.
+    /// Passes on the delivery. `Ok` means that it was accepted: the service answered 2xx, or the job is stored.
     pub(super) async fn take(&self, delivery: Delivery) -> Result<()> {
         match self {
             Self::Service(service) => {
                 let answer = service.post_reconciled(&delivery).await;
                 ensure!(answer.is_success(), "the service answers {}", answer.status());
             }
-            // One that is there already is as good.
+            // A job that exists already counts as stored.
             Self::Queue(queue) => _ = queue.push(&delivery).await.context("--queue")?,
             Self::None => {}
         }

@@ -1,4 +1,4 @@
-//! What a receiver must not fall for.
+//! Requests that a receiver must refuse.
 
 use std::time::{Duration, SystemTime};
 
@@ -27,15 +27,15 @@ pub(super) struct AttackArgs {
     #[arg(long, conflicts_with = "timestamp")]
     stale: bool,
 
-    /// Send a delivery, then the same signed bytes under a new id
+    /// Send a delivery, then the same signed bytes with a new id
     #[arg(long, conflicts_with = "id")]
     replay_new_id: bool,
 
-    /// Change one byte of the body after it was signed
+    /// Change one byte of the body after signing it
     #[arg(long)]
     tamper: bool,
 
-    /// Claim in the header that the body is encoded with gzip
+    /// Declare gzip encoding in the header only
     #[arg(long)]
     gzip: bool,
 
@@ -77,7 +77,7 @@ impl Attack {
         if self == Self::Forge { args.read_forged() } else { args.read() }
     }
 
-    /// What is sent one after the other; the last is the attack.
+    /// The requests to send in order. The last is the attack.
     pub(super) fn requests(self, delivery: WebhookRequest) -> Vec<SignedRequest> {
         match self {
             Self::Forge => vec![delivery.sign()],
@@ -117,7 +117,7 @@ impl Attack {
         }
     }
 
-    /// What a 2xx to it says of the receiver.
+    /// What a 2xx means for the receiver.
     pub(super) fn accepted(self) -> &'static str {
         match self {
             Self::Forge => "this receiver accepts a signature made with another secret",

@@ -1,4 +1,4 @@
-//! `send`: a sender, well-behaved or not; `trigger`: one delivery of a sample event.
+//! `send`: acts as a sender, well-behaved or not; `trigger`: sends one delivery of a sample event.
 
 mod attack;
 mod post;
@@ -23,9 +23,9 @@ use crate::{client, flag, moment, output};
 
 /// Send deliveries as the sender does, or as an attacker would
 ///
-/// A delivery that is answered with anything but 2xx, or not in time, is sent again after the next pause of
-/// --backoff, with the same id and the same bytes. A Retry-After is ignored: neither sender is known to follow it.
-/// Exit status 1 means that a delivery was given up, or that an attack was not refused.
+/// A delivery that does not get a 2xx in time is sent again after the next pause of --backoff, with the same id
+/// and the same bytes. A Retry-After is ignored: neither sender is known to follow it. Exit status 1 means that a
+/// delivery was given up, or that an attack was not refused.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -52,13 +52,13 @@ pub(crate) struct Send {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     count: u32,
 
-    /// Start this many deliveries per second, even while earlier ones wait for their answer; latency is measured
-    /// from when a delivery was due
+    /// Start this many deliveries per second, even while earlier ones wait for their response; each latency counts
+    /// from the time at which its delivery was due
     #[arg(long, value_name = "PER_SECOND", value_parser = rate)]
     rate: Option<f64>,
 
-    /// The largest number of deliveries at a time, including those that wait for a retry [default: 10; with --rate
-    /// 512]
+    /// The maximum number of deliveries at a time, including those that wait for their retry [default: 10; with
+    /// --rate 512]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     concurrency: Option<u16>,
 
@@ -70,7 +70,7 @@ pub(crate) struct Send {
     #[arg(long, value_name = "N", conflicts_with = "AttackArgs")]
     retries: Option<usize>,
 
-    /// The pauses before the retries; the last one repeats
+    /// The pauses before the retries; the last one is repeated
     #[arg(
         long,
         value_name = "DURATIONS",
@@ -81,11 +81,11 @@ pub(crate) struct Send {
     )]
     backoff: Vec<Duration>,
 
-    /// How long to wait for an answer [default: 5s for scrapest, 10s for scrapebadger, like the senders]
+    /// How long to wait for a response [default: 5s for scrapest, 10s for scrapebadger, like the senders]
     #[arg(long, value_name = "DURATION", value_parser = moment::span)]
     timeout: Option<Duration>,
 
-    /// Trust the certificates in this PEM file, in addition to the system's
+    /// Also trust the certificates in this PEM file, in addition to those of the system
     #[arg(long, value_name = "FILE")]
     ca_cert: Option<PathBuf>,
 
@@ -93,7 +93,7 @@ pub(crate) struct Send {
     #[arg(long)]
     json: bool,
 
-    // The last, because its heading goes for all that follows.
+    // Last, because its heading applies to all flags after it.
     #[command(flatten)]
     attack: AttackArgs,
 }
@@ -137,9 +137,9 @@ impl Send {
         Ok(ExitCode::from(u8::from(!summary.is_success())))
     }
 
-    /// A receiver that tells deliveries apart by that handles one of them.
+    /// Warns if the deliveries share an id or bytes, because a receiver then handles only one of them.
     fn note_what_is_the_same(&self) {
-        // A body of the user's own, or one whose only variable part is its time.
+        // A body from a file, or one whose only variable part is its time.
         let same_bytes = self.request.file.is_some()
             || (self.request.sender == Sender::ScrapeBadger && self.request.timestamp.is_some());
         let what = match (&self.request.id, same_bytes) {
@@ -154,7 +154,7 @@ impl Send {
     }
 }
 
-/// What all deliveries have in common.
+/// The parts that all deliveries share.
 #[derive(Debug)]
 struct Template {
     unsigned: WebhookRequest,
@@ -163,7 +163,7 @@ struct Template {
 }
 
 impl Template {
-    /// Another delivery, of now and with an id of its own unless told otherwise.
+    /// Creates a delivery. Unless the flags say otherwise, it has the current time and a new id.
     fn delivery(&self) -> WebhookRequest {
         self.unsigned
             .clone()
@@ -177,7 +177,7 @@ fn new_id() -> String {
 }
 
 fn rate(text: &str) -> Result<f64, String> {
-    // Within these bounds no time overflows.
+    // These limits prevent an overflow of the time.
     let rate = text.parse().ok().filter(|rate| (0.001..=1_000_000.0).contains(rate));
     rate.ok_or_else(|| "expected a number from 0.001 to 1000000".to_owned())
 }

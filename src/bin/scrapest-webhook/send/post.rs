@@ -1,4 +1,4 @@
-//! One POST, and what came of it.
+//! One POST and its result.
 
 use std::error::Error;
 use std::path::Path;
@@ -18,7 +18,7 @@ pub(super) struct Client {
     to: Url,
 }
 
-/// A request in the client's own types, cheap to send again.
+/// A request in the client's own types, which is cheap to repeat.
 #[derive(Clone, Debug)]
 pub(super) struct Outgoing {
     headers: HeaderMap,
@@ -61,7 +61,7 @@ impl Client {
         match request.send().await {
             Ok(response) => {
                 let status = response.status().as_u16();
-                // The status stands whatever comes.
+                // The status counts, even if the rest of the response fails.
                 client::drain(response).await;
                 Answer::Status(status)
             }
@@ -72,7 +72,7 @@ impl Client {
     }
 }
 
-/// The cause of it all, which does not repeat the URL.
+/// The innermost cause, which does not repeat the URL.
 fn innermost(error: &reqwest::Error) -> String {
     let mut cause: &dyn Error = error;
     while let Some(deeper) = cause.source() {
@@ -98,7 +98,7 @@ impl Answer {
         matches!(self, Self::Status(200..300))
     }
 
-    /// Under which it is counted.
+    /// The label under which the result is counted.
     pub(super) fn label(&self) -> String {
         match self {
             Self::Status(status) => status.to_string(),

@@ -1,4 +1,4 @@
-//! All deliveries of a run: when each begins, and how often it is tried.
+//! All deliveries of a run: when each starts, and how often it is retried.
 
 use std::io::IsTerminal;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,7 +16,7 @@ use super::post::{Answer, Client, Outgoing};
 use super::summary::{End, Summary};
 use crate::output;
 
-/// Of more deliveries than this the retries are only counted.
+/// With more deliveries than this, retries are only counted.
 const FEW: u32 = 20;
 
 #[derive(Debug)]
@@ -27,14 +27,14 @@ pub(super) struct Run {
     pub(super) count: u32,
     pub(super) rate: Option<f64>,
     pub(super) concurrency: usize,
-    /// Of each delivery, at the same time.
+    /// How often each delivery is sent at the same time.
     pub(super) copies: usize,
     pub(super) retries: usize,
     pub(super) backoff: Vec<Duration>,
 }
 
 impl Run {
-    /// Or until Ctrl-C, with what was done by then.
+    /// Runs until all deliveries have ended, or until Ctrl-C, and returns the results so far.
     pub(super) async fn finish(self) -> Result<Summary> {
         let started = Instant::now();
         let summary = Summary::new(self.attack, u64::from(self.count) * self.copies as u64)?;
@@ -44,7 +44,7 @@ impl Run {
             backoff: self.backoff,
             attack: self.attack,
             says_retries: self.count <= FEW && std::io::stderr().is_terminal(),
-            // Not on a terminal it is hidden.
+            // Hidden if the output is not a terminal.
             bar: if self.count > 1 {
                 ProgressBar::new(self.count.into())
             } else {
@@ -79,7 +79,7 @@ impl Run {
                 }
             }
         }
-        // What is still under way ends here and counts as unfinished.
+        // Ends the deliveries in progress, which count as unfinished.
         under_way.shutdown().await;
         sending.bar.finish_and_clear();
         let mut summary = sending.summary.lock().unwrap_or_else(PoisonError::into_inner);
@@ -88,7 +88,7 @@ impl Run {
     }
 }
 
-/// What the deliveries of a run share.
+/// The state that the deliveries of a run share.
 struct Sending {
     client: Client,
     retries: usize,
@@ -112,7 +112,7 @@ impl Sending {
         join_all(copies).await;
     }
 
-    /// As the sender does, until it is acknowledged or given up.
+    /// Retries like the sender, until the delivery is acknowledged or given up.
     async fn persist(&self, request: &Outgoing, mut due: Instant) -> End {
         for attempt in 0..=self.retries {
             let answer = self.attempt(request, due, attempt > 0).await;
@@ -155,9 +155,9 @@ impl Sending {
         }
         match self.attempt(request, due, false).await {
             answer if answer.is_success() => End::Accepted,
-            // What a check of the receiver answers. A 404 or a 502 is nobody's refusal.
+            // A receiver's check answers with these. A 404 or a 502 is not a refusal.
             Answer::Status(400 | 401 | 403 | 408 | 413 | 415 | 422) => End::Refused,
-            // A receiver may hang up on a body that is too large before it is through.
+            // A receiver may close the connection before it has read a body that is too large.
             Answer::BrokenOff(_) if attack == Attack::Oversize => End::Refused,
             _ => End::Unanswered,
         }

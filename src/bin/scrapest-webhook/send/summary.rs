@@ -1,4 +1,4 @@
-//! What came of a run.
+//! The results of a run.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,7 +14,7 @@ use super::post::Answer;
 /// A day, in microseconds; a longer latency counts as this.
 const LONGEST: u64 = 24 * 3_600 * 1_000_000;
 
-/// How a delivery ends.
+/// The result of a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {
     Delivered,
@@ -23,7 +23,7 @@ pub(super) enum End {
     Refused,
     /// An attack was answered with 2xx.
     Accepted,
-    /// An attack got no answer, or what has to go before it was not accepted.
+    /// An attack got no response, or the request before it was not accepted.
     Unanswered,
 }
 
@@ -39,7 +39,7 @@ pub(super) struct Summary {
     attempts: u64,
     retries: u64,
     answers: BTreeMap<String, u64>,
-    /// In microseconds, of every attempt that got an answer.
+    /// In microseconds, for every attempt that got a response.
     latency: Histogram<u64>,
     pub(super) took: Duration,
 }
@@ -82,7 +82,7 @@ impl Summary {
         } += 1;
     }
 
-    /// Cut short by Ctrl-C: begun and not ended, or never begun.
+    /// Deliveries that Ctrl-C has interrupted or prevented.
     fn unfinished(&self) -> u64 {
         let ended = self.delivered + self.gave_up + self.refused + self.accepted + self.unanswered;
         self.deliveries.saturating_sub(ended)

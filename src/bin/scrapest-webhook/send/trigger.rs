@@ -14,7 +14,7 @@ use crate::sender::Sender;
 
 /// Send one sample event, as the sender would
 ///
-/// The short form of `send --event`, which has more flags.
+/// A short form of `send --event`, which has more flags.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Example:
@@ -37,7 +37,7 @@ pub(crate) struct Trigger {
     to: String,
 }
 
-/// Gives the flags of `send` their defaults.
+/// Provides the defaults of `send`.
 #[derive(Debug, Parser)]
 struct Defaults {
     #[command(flatten)]
@@ -46,7 +46,7 @@ struct Defaults {
 
 impl Trigger {
     pub(crate) async fn run(self) -> Result<ExitCode> {
-        // The environment is not read here, so that the name of the variable is of no importance.
+        // The environment is not read here, so any name of a variable is valid.
         let arguments =
             ["send", "--sender", self.sender.name(), "--to", &self.to, "--secret-env", "X"];
         let matches = Defaults::command().try_get_matches_from(arguments)?;

@@ -1,4 +1,4 @@
-//! What a body may have been before something on its way parsed it and wrote it anew.
+//! Guesses the original body, if an intermediary has parsed and rewritten it.
 
 use std::io::{self, Write};
 
@@ -6,7 +6,7 @@ use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter};
 
 use super::changes::{self, html, in_ascii, upper_case};
 
-/// Each with its cause. Made one after the other: a body may be large.
+/// Each variant with its cause. Created one at a time, because a body may be large.
 pub(super) fn variants(body: &[u8]) -> impl Iterator<Item = (String, Vec<u8>)> {
     let changed = changes::undone(body).map(|(cause, body)| (cause.to_owned(), body));
     let rewritten = [false, true].into_iter().flat_map(move |sorted| {
@@ -33,7 +33,7 @@ fn with_sorted_keys(json: &[u8]) -> Option<Vec<u8>> {
     Some(value.to_string().into_bytes())
 }
 
-/// A way in which a well-known library writes JSON.
+/// The style in which a well-known library writes JSON.
 #[derive(Clone, Copy, Debug)]
 struct Style {
     name: &'static str,
@@ -45,7 +45,7 @@ struct Style {
 #[derive(Clone, Copy, Debug)]
 enum Layout {
     Compact,
-    /// As Python: a blank after each comma and colon.
+    /// Python's style: a space after each comma and colon.
     Spaced,
     Indented(&'static [u8]),
 }
@@ -80,14 +80,14 @@ const STYLES: [Style; 11] = {
 };
 
 impl Style {
-    /// The same JSON in this style, its fields in the order in which they stand; nothing if it is none.
+    /// Rewrites the JSON in this style, with its fields in the same order. `None` if the body is not JSON.
     fn written(self, json: &[u8]) -> Option<Vec<u8>> {
         let text = match self.layout {
             Layout::Compact => transcoded(json, CompactFormatter),
             Layout::Spaced => transcoded(json, Spaced),
             Layout::Indented(indent) => transcoded(json, PrettyFormatter::with_indent(indent)),
         }?;
-        // Outside of its strings JSON has neither slashes nor anything that is not ASCII.
+        // JSON has slashes and non-ASCII characters only inside strings.
         let text = if self.ascii { in_ascii(&text) } else { text };
         Some((self.escape)(text).into_bytes())
     }

@@ -1,4 +1,4 @@
-//! What is likely behind a refusal, found by trying what would have been accepted.
+//! Finds the likely cause of a refusal, by trying variants of the request that would be accepted.
 
 use anyhow::Result;
 use data_encoding::{BASE64, HEXLOWER};
@@ -131,12 +131,12 @@ async fn malformed_signature(trial: &Trial) -> Result<(String, Vec<String>)> {
     Ok((why, vec!["the value was cut, or is the signature of another scheme".to_owned()]))
 }
 
-/// The length that the request announces for its body.
+/// The length that the request declares for its body.
 fn announced(trial: &Trial) -> Option<usize> {
     trial.received.headers.get("content-length")?.to_str().ok()?.parse().ok()
 }
 
-/// A body that is not there, or not whole, as can be seen without its signature.
+/// Reports a missing or incomplete body, which can be seen without the signature.
 fn length(trial: &Trial) -> Option<String> {
     let length = trial.received.body.len();
     match announced(trial) {
@@ -166,7 +166,7 @@ async fn wrong_signature(trial: &Trial, raw: &[RawSecret]) -> Result<(String, Ve
     }
     for (cause, secret) in raw.iter().flat_map(|secret| secrets::meant(secret)) {
         let other = Trial { secrets: vec![Secret::from(&**secret)], ..trial.clone() };
-        // Too short for a secret is an error, and not a cause.
+        // A value that is too short for a secret is an error, not a cause.
         if other.run().await.is_ok_and(|verdict| verdict.is_signed()) {
             return Ok((why, vec![cause]));
         }

@@ -1,13 +1,13 @@
-//! What happens to a body on its way without being parsed, and how it is undone.
+//! Changes to a body in transit that do not parse it, and their reversal.
 
 use std::io::Read;
 
 use data_encoding::{BASE64, BASE64_NOPAD};
 
-/// A body is not inflated beyond this many bytes.
+/// The maximum number of bytes to which a body is decompressed.
 const LARGEST: u64 = 16 * 1_048_576;
 
-/// Each change that may have happened, with the body as it was before.
+/// Each possible change, with the body before it.
 pub(super) fn undone(body: &[u8]) -> impl Iterator<Item = (&'static str, Vec<u8>)> {
     CHANGES.iter().filter_map(move |(cause, undo)| Some((*cause, undo(body)?)))
 }
@@ -100,7 +100,7 @@ fn with_carriage_returns(body: &[u8]) -> Vec<u8> {
     body.split(|&byte| byte == b'\n').collect::<Vec<_>>().join(&b"\r\n"[..])
 }
 
-/// With the brackets and quotes that a cut JSON lacks.
+/// Adds the brackets and quotes that truncated JSON lacks.
 fn completed(body: &[u8]) -> Option<Vec<u8>> {
     let (mut open, mut in_string, mut escaped) = (Vec::new(), false, false);
     for byte in body {
@@ -146,7 +146,7 @@ pub(super) fn upper_case(text: String) -> String {
     with_digits(&text, |digits| digits.to_ascii_uppercase())
 }
 
-/// The four digits of each escape, changed.
+/// Changes the four digits of each escape.
 fn with_digits(text: &str, change: impl Fn(&str) -> String) -> String {
     let mut changed = String::with_capacity(text.len());
     let mut rest = text;

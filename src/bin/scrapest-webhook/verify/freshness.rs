@@ -1,4 +1,4 @@
-//! Which timestamp is not fresh, by how much, and when it was or will be.
+//! Finds which timestamp is not fresh, by how much, and when it was or will be.
 
 use std::time::{Duration, SystemTime};
 
@@ -10,11 +10,11 @@ use super::trial::{Trial, Verdict};
 use super::units;
 use crate::moment;
 
-/// As much as the crate allows.
+/// The maximum that the crate allows.
 const TEN_YEARS: Duration = Duration::from_secs(10 * 365 * 24 * 3_600);
 
-/// Of a request that is rightly signed. All of it is found by trying: at which times, and without which
-/// header, it would have been let in.
+/// Explains why a correctly signed request is not fresh. It tries at which times, and without which header, the
+/// request would have been accepted.
 pub(super) async fn explain(trial: &Trial) -> Result<(String, Vec<String>)> {
     for name in trial.received.headers.keys() {
         let mut without = trial.clone();
@@ -87,7 +87,7 @@ pub(super) async fn explain(trial: &Trial) -> Result<(String, Vec<String>)> {
     Ok((why, vec![cause]))
 }
 
-/// The time nearest to the one in question at which the request passes, to the second.
+/// The time nearest to the time of the check at which the request passes, to the second.
 async fn edge(trial: &Trial, timestamp: SystemTime) -> Result<Option<SystemTime>> {
     let passes = async |at: SystemTime| -> Result<bool> {
         let verdict = Trial { at, ..trial.clone() }.run().await?;
@@ -103,7 +103,7 @@ async fn edge(trial: &Trial, timestamp: SystemTime) -> Result<Option<SystemTime>
     };
     let off =
         if ahead { timestamp.duration_since(trial.at) } else { trial.at.duration_since(timestamp) };
-    // It passes `inside` seconds away from its timestamp, and no longer `outside` of them away.
+    // It passes at a distance of `inside` seconds from its timestamp, but not at `outside`.
     let (mut inside, mut outside) = (0, off.unwrap_or_default().as_secs() + 1);
     while outside - inside > 1 {
         let middle = inside + (outside - inside) / 2;
@@ -115,14 +115,14 @@ async fn edge(trial: &Trial, timestamp: SystemTime) -> Result<Option<SystemTime>
     Ok(Some(away(inside)))
 }
 
-/// On the side of the time in question: the request may have a second timestamp, of the same second and without
-/// its fraction.
+/// Rounds towards the time of the check, because the request may have a second timestamp in the same second,
+/// without a fraction.
 fn whole_second(time: SystemTime, up: bool) -> SystemTime {
     let time = OffsetDateTime::from(time);
     let part = Duration::from_nanos(time.nanosecond().into());
     let whole = time - part;
     match up && !part.is_zero() {
-        // The last second of the calendar has none after it.
+        // The last second that can be represented has no successor.
         true => whole.checked_add(time::Duration::SECOND).unwrap_or(whole).into(),
         false => whole.into(),
     }

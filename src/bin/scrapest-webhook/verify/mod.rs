@@ -1,4 +1,4 @@
-//! `verify`: whether a request would be let in, and if not, why not.
+//! `verify`: checks whether a request would be accepted, and if not, why.
 
 mod body;
 mod causes;
@@ -24,9 +24,9 @@ use crate::secret::SecretArgs;
 use crate::sender::Sender;
 use crate::{moment, output};
 
-/// Say whether a request is valid, or which check fails and why
+/// Check whether a request is valid, and if not, which check fails and why
 ///
-/// Exit status: 0 when it is valid, 1 when not, 2 on any error.
+/// Exit status: 0 if it is valid, 1 if not, 2 on any error.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -50,12 +50,12 @@ pub(crate) struct Verify {
     #[arg(long, value_name = "FILE")]
     file: PathBuf,
 
-    /// A header of the request, as `name: value`, or a file of them as @FILE; replaces a recording's header of the
-    /// same name
+    /// A header of the request, as `name: value`, or a file of headers as @FILE; replaces the header of the same
+    /// name in a recording
     #[arg(long, value_name = "HEADER")]
     header: Vec<String>,
 
-    /// When the request is checked, as RFC 3339 or seconds since 1970 [default: when it was recorded, else now]
+    /// The time of the check, as RFC 3339 or seconds since 1970 [default: when the request was recorded, else now]
     #[arg(long, value_name = "TIME", value_parser = moment::parse, allow_negative_numbers = true)]
     at: Option<SystemTime>,
 
@@ -63,7 +63,7 @@ pub(crate) struct Verify {
     checks: CheckArgs,
 }
 
-/// Which check fails, why, and what is likely behind it.
+/// The check that fails, the reason, and the likely causes.
 #[derive(Debug)]
 pub(crate) struct Refusal {
     check: RejectionKind,
@@ -71,7 +71,7 @@ pub(crate) struct Refusal {
     pub(crate) causes: Vec<String>,
 }
 
-/// What is behind the refusal of a request that was just received. `None` if these checks let it in.
+/// Explains the refusal of a request that was just received. `None` if these checks accept it.
 pub(crate) async fn explain(
     sender: Sender,
     secret: &SecretArgs,
@@ -126,7 +126,7 @@ impl Verify {
     }
 }
 
-/// The answer of the receiver, if it refused the request for another reason than these checks.
+/// The receiver's response, if it refused the request for a reason other than these checks.
 fn refused_otherwise(answer: Option<&str>) -> Option<&str> {
     use RejectionKind as Kind;
     let checked = [

@@ -1,4 +1,4 @@
-//! The request to look at: from a recording, or from a body and headers.
+//! The request to verify: from a recording, or from a body and headers.
 
 use std::path::Path;
 use std::time::SystemTime;
@@ -20,12 +20,12 @@ pub(super) struct Received {
     pub(super) body: Bytes,
     /// Whether the body was not read to its end when it was recorded.
     pub(super) is_cut: bool,
-    /// What it was answered when it was recorded.
+    /// The response to the request when it was recorded.
     pub(super) answer: Option<String>,
 }
 
 impl Received {
-    /// And when it was, if that was recorded.
+    /// Reads the request, and the time at which it was received, if that was recorded.
     pub(super) fn read(file: &Path, headers: &[String]) -> Result<(Self, Option<SystemTime>)> {
         let mut recorded_at = None;
         let flag = || format!("--file {}", file.display());
@@ -71,7 +71,7 @@ impl Received {
     }
 }
 
-/// The headers of `--header`; what one is called twice stands there twice.
+/// The headers of `--header`. Repeated names are kept.
 fn given(headers: &[String]) -> Result<HeaderMap> {
     let mut map = HeaderMap::new();
     for given in headers {
@@ -93,7 +93,7 @@ fn append(map: &mut HeaderMap, line: &str) -> Result<()> {
         let name = name.trim().parse::<HeaderName>().ok()?;
         Some((name, HeaderValue::from_str(value.trim()).ok()?))
     });
-    // Not the line itself, which may have come with escape sequences for the terminal.
+    // Does not quote the line, which may contain escape sequences for the terminal.
     let (name, value) = header.ok_or_else(|| anyhow!("expected headers as `name: value`"))?;
     map.append(name, value);
     Ok(())

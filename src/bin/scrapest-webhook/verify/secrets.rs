@@ -1,4 +1,4 @@
-//! What someone may have given in place of the secret.
+//! Guesses the intended secret, if the user has given it in a wrong form.
 
 use std::collections::HashSet;
 
@@ -7,10 +7,10 @@ use zeroize::Zeroizing;
 
 pub(super) type RawSecret = Zeroizing<Vec<u8>>;
 
-/// What is changed in one candidate, at most.
+/// The maximum number of changes in one candidate.
 const MOST_CHANGES: usize = 4;
 
-/// What may be meant, with what is wrong about what was given: first the candidates with the fewest changes.
+/// The candidates, each with the mistake that it assumes, those with the fewest changes first.
 pub(super) fn meant(raw: &[u8]) -> Vec<(String, RawSecret)> {
     let mut seen = HashSet::from([raw.to_vec()]);
     let mut found: Vec<(String, RawSecret)> = Vec::new();
@@ -30,7 +30,7 @@ pub(super) fn meant(raw: &[u8]) -> Vec<(String, RawSecret)> {
         found.extend(next.iter().cloned());
         last = next;
     }
-    // The given one itself: of a file, its last line end may belong to the secret.
+    // The unchanged bytes are a candidate too: the last line end of a file may belong to the secret.
     found.push((
         "the file of the secret ends with a line end that belongs to the secret".to_owned(),
         RawSecret::new(raw.to_vec()),

@@ -1,4 +1,4 @@
-//! A request put through the crate's own layer: every answer of this command is found in this way.
+//! Runs a request through the crate's own layer, from which this command gets all its results.
 
 use std::time::SystemTime;
 
@@ -15,7 +15,7 @@ use crate::checks::CheckArgs;
 use crate::flag;
 use crate::sender::Sender;
 
-/// One request, and everything that decides on it.
+/// One request, and everything that determines the result.
 #[derive(Clone, Debug)]
 pub(super) struct Trial {
     pub(super) sender: Sender,
@@ -25,7 +25,7 @@ pub(super) struct Trial {
     pub(super) received: Received,
 }
 
-/// What the layer says to it.
+/// The layer's result.
 #[derive(Debug)]
 pub(super) enum Verdict {
     Valid(Delivery),
@@ -34,7 +34,7 @@ pub(super) enum Verdict {
 }
 
 impl Verdict {
-    /// Whether the signature is right, whatever else is not.
+    /// Whether the signature is valid, even if another check fails.
     pub(super) fn is_signed(&self) -> bool {
         match self {
             Self::Valid(_) | Self::Challenge => true,
@@ -68,7 +68,7 @@ impl Trial {
         }
     }
 
-    /// With a store of its own, so that no trial is the duplicate of another.
+    /// Uses a new store, so that no trial is a duplicate of another.
     async fn run_as<P: Provider + Default>(&self) -> Result<Verdict> {
         let at = self.at;
         let layer = self.checks.layer::<P>(&self.secrets)?;

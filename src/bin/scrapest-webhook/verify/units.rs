@@ -1,4 +1,4 @@
-//! Whether a timestamp is right in a unit or a form that the crate does not read.
+//! Finds a unit or format in which a timestamp would be right but which the crate does not accept.
 
 use std::time::{Duration, SystemTime};
 
@@ -7,7 +7,7 @@ use http::HeaderName;
 
 use super::trial::{Trial, Verdict};
 
-/// With their length in seconds.
+/// Units with their length in seconds.
 const UNITS: [(&str, f64); 6] = [
     ("seconds with a fraction", 1.0),
     ("milliseconds with a fraction", 0.001),
@@ -20,7 +20,7 @@ const UNITS: [(&str, f64); 6] = [
 const EXPECTED: &str = "expected RFC 3339 with an offset, or a whole number of seconds, milliseconds, \
                         microseconds or nanoseconds since 1970";
 
-/// Of a header that is not fresh: the unit or form in which the request would have passed.
+/// For a header that is not fresh: the unit or format in which the request would have passed.
 pub(super) async fn of_header(trial: &Trial, name: &HeaderName) -> Result<Option<String>> {
     let value = trial.received.headers.get(name).and_then(|value| value.to_str().ok());
     let Some(value) = value else { return Ok(None) };
@@ -39,8 +39,9 @@ pub(super) async fn of_header(trial: &Trial, name: &HeaderName) -> Result<Option
     Ok(None)
 }
 
-/// Of a number in the body, which is under the signature and cannot be changed: the unit in which it is within an hour
-/// of the time in question. That this number is the stale one is tried at the time that it was read as.
+/// For a number in the body, which is signed and cannot be changed: the unit in which it is within an hour of the
+/// time of the check. To confirm that this number caused the refusal, the request is tried at the time that the
+/// number was read as.
 pub(super) async fn of_body(trial: &Trial) -> Result<Option<String>> {
     let body: serde_json::Value = serde_json::from_slice(&trial.received.body).unwrap_or_default();
     let now = trial.at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64();

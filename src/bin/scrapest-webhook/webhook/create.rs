@@ -13,8 +13,8 @@ use scrapest_webhook::scrapebadger::ScrapeBadger;
 
 /// Create the webhook of a monitor
 ///
-/// If the secret file does not exist, a new secret is generated and written to it first, so that no delivery arrives
-/// before the receiver can know the secret.
+/// If the secret's file does not exist, a new secret is generated and written to it first, so that the receiver
+/// can know it before the first delivery.
 ///
 /// Example: scrapest-webhook webhook create --api-key-env KEY --monitor mon-123
 /// --url https://example.com/webhooks --secret-file webhook.secret
@@ -23,7 +23,7 @@ pub(super) struct Create {
     #[command(flatten)]
     api: ApiArgs,
 
-    /// The monitor to create the webhook for; a monitor has at most one
+    /// The monitor; it has at most one webhook
     #[arg(long, value_name = "ID")]
     monitor: String,
 
@@ -31,7 +31,7 @@ pub(super) struct Create {
     #[arg(long)]
     url: String,
 
-    /// The file with the secret; a new secret is written to it if it does not exist (mode 0600)
+    /// The file that contains the secret, or that a new one is written to (mode 0600)
     #[arg(long, value_name = "FILE")]
     secret_file: PathBuf,
 }

@@ -8,7 +8,7 @@ use crate::api::ApiArgs;
 use crate::output;
 use scrapest_webhook::scrapebadger::ScrapeBadger;
 
-/// Delete the webhook of a monitor, which stops its deliveries
+/// Delete the webhook of a monitor, which ends its deliveries
 ///
 /// Example: scrapest-webhook webhook delete --api-key-env KEY --monitor mon-123 --yes
 #[derive(Debug, clap::Args)]
@@ -16,7 +16,7 @@ pub(super) struct Delete {
     #[command(flatten)]
     api: ApiArgs,
 
-    /// The monitor that the webhook belongs to
+    /// The monitor of the webhook
     #[arg(long, value_name = "ID")]
     monitor: String,
 

@@ -1,4 +1,5 @@
-//! How far a rotation has come, in a file beside the secret's: a rotation that was killed goes on there.
+//! The progress of a rotation, in a file beside the secret's file, so that a rotation that was killed can
+//! continue.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -11,15 +12,15 @@ use time::serde::rfc3339;
 
 use super::secret_file;
 
-/// What was done last.
+/// The last completed step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Step {
     /// The new secret may be in the file, as its first line.
     Begun,
-    /// It is there, so receivers learn of it.
+    /// The new secret is in the file, so receivers will read it.
     Added,
-    /// The sender has it.
+    /// The sender uses the new secret.
     Changed,
 }
 
@@ -32,7 +33,7 @@ pub(super) struct Journal {
 }
 
 impl Journal {
-    /// What is written there; `None` if nothing was begun.
+    /// Reads the journal. `None` if no rotation was started.
     pub(super) fn read(secret: &Path, monitor: &str) -> Result<Option<Self>> {
         let path = path(secret);
         let content = match std::fs::read(&path) {
@@ -68,9 +69,9 @@ impl Journal {
         std::fs::remove_file(&path).with_context(|| format!("{} cannot be removed", path.display()))
     }
 
-    /// What is left of this time since the step.
+    /// The rest of this time since the step.
     pub(super) fn left_of(&self, wait: Duration) -> Duration {
-        // A clock that was set back must not make it shorter, nor longer than the whole.
+        // If the clock was set back, the wait is neither shortened nor longer than the whole time.
         let since = (OffsetDateTime::now_utc() - self.at).try_into().unwrap_or_default();
         wait.saturating_sub(since)
     }

@@ -40,7 +40,7 @@ impl List {
                 _ = writeln!(text, "{line}");
             } else {
                 let signed = if hook.secret_set { "signed" } else { "NOT SIGNED" };
-                // What the API says is escaped: it goes to a terminal.
+                // Data from the API is escaped, because it is printed to a terminal.
                 _ = writeln!(
                     text,
                     "{}  {}  {}  {signed}",

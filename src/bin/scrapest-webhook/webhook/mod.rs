@@ -1,4 +1,4 @@
-//! `webhook`: the webhooks of an account at ScrapeBadger, by its API.
+//! `webhook`: manages the webhooks of an account at ScrapeBadger, through its API.
 
 mod create;
 mod delete;

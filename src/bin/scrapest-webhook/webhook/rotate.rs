@@ -1,4 +1,4 @@
-//! `webhook rotate`: a new secret, without one delivery refused.
+//! `webhook rotate`: replaces the secret without refusing a delivery.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -16,10 +16,10 @@ use scrapest_webhook::scrapebadger::ScrapeBadger;
 
 /// Change the secret of a monitor's webhook while deliveries continue
 ///
-/// The receivers must watch the secret file (`Secrets::from_watched_file`, or `listen`). The command writes a new
-/// secret to the file beside the old one, waits until the receivers have read it, gives it to the sender, waits
-/// until nothing signed with the old secret is fresh, and removes the old secret. It may be stopped or killed at any
-/// time: run the same command again, and it continues where it stopped, as recorded in FILE.rotation.
+/// The receivers must watch the secret's file (`Secrets::from_watched_file`, or `listen`). The rotation adds a
+/// new secret to the file beside the old one, waits until the receivers know it, changes the secret at the sender,
+/// and removes the old one once no delivery signed with it can be fresh. It may be stopped or killed at any time:
+/// run the same command again, and it continues from the step in FILE.rotation.
 ///
 /// Example: scrapest-webhook webhook rotate --api-key-env KEY --monitor mon-123 --secret-file webhook.secret
 #[derive(Debug, clap::Args)]
@@ -27,7 +27,7 @@ pub(super) struct Rotate {
     #[command(flatten)]
     api: ApiArgs,
 
-    /// The monitor that the webhook belongs to
+    /// The monitor of the webhook
     #[arg(long, value_name = "ID")]
     monitor: String,
 
@@ -39,7 +39,7 @@ pub(super) struct Rotate {
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = moment::span)]
     follow: Duration,
 
-    /// How long the old secret stays valid once the sender has the new one: the receivers' past tolerance, plus a
+    /// How long the old secret stays valid after the sender has the new one: the receivers' past tolerance, and a
     /// minute for clock differences
     #[arg(long, value_name = "DURATION", default_value = "61m", value_parser = moment::span)]
     keep_old: Duration,
@@ -65,7 +65,7 @@ impl Rotate {
         Ok(ExitCode::SUCCESS)
     }
 
-    /// What cannot work is said before anything is changed.
+    /// Reports invalid settings before anything is changed.
     async fn begin(&self, api: &Client) -> Result<Journal> {
         let secrets = secret_file::read(&self.secret_file)?;
         ensure!(
@@ -86,7 +86,7 @@ impl Rotate {
 
     fn add(&self) -> Result<Journal> {
         let mut secrets = secret_file::read(&self.secret_file)?;
-        // With two of them it was killed just here.
+        // If the file already has two, an earlier run was killed at this point.
         if secrets.len() == 1 {
             secrets.insert(0, secret_file::generate());
             secret_file::write(&self.secret_file, &secrets)?;
@@ -112,7 +112,7 @@ impl Rotate {
 
     fn drop_old(&self) -> Result<()> {
         let secrets = secret_file::read(&self.secret_file)?;
-        // With one of them it was killed before the journal was removed.
+        // If the file has only one, an earlier run was killed before it removed the journal.
         if secrets.len() > 1 {
             secret_file::write(&self.secret_file, &self.both()?[..1])?;
         }
@@ -121,7 +121,7 @@ impl Rotate {
         Ok(())
     }
 
-    /// The new one first.
+    /// Both secrets, the new one first.
     fn both(&self) -> Result<Vec<secret_file::Text>> {
         let secrets = secret_file::read(&self.secret_file)?;
         ensure!(

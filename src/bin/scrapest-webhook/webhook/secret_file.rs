@@ -1,4 +1,4 @@
-//! The file that a receiver follows for its secrets: one in each line, readable by its owner only.
+//! The file in which a receiver follows its secrets: one per line, readable by its owner only.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 pub(super) type Text = Zeroizing<String>;
 
-/// A new secret: 256 random bits, well under the 128 characters that the sender allows.
+/// Generates a new secret: 256 random bits, well under the sender's limit of 128 characters.
 pub(super) fn generate() -> Text {
     let mut bytes = Zeroizing::new([0; 32]);
     rand::rng().fill_bytes(&mut *bytes);
@@ -35,7 +35,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<Text>> {
     Ok(secrets)
 }
 
-/// Exchanges the content in one step: a reader sees what was there, or all that is new.
+/// Replaces the content atomically: a reader sees either the old or the new content.
 pub(super) fn write(path: &Path, secrets: &[Text]) -> Result<()> {
     let mut content = Zeroizing::new(String::with_capacity(1_024));
     for secret in secrets {
@@ -46,7 +46,7 @@ pub(super) fn write(path: &Path, secrets: &[Text]) -> Result<()> {
         .with_context(|| format!("--secret-file {}: cannot be written", path.display()))
 }
 
-/// Mode 0600 from its first byte on, and on the disk before it takes its place.
+/// The new file has mode 0600 from the start, and is synced to the disk before it replaces the old one.
 pub(super) fn replace(path: &Path, content: &[u8]) -> Result<()> {
     let folder = folder(path);
     let mut file = NamedTempFile::new_in(&folder)?;

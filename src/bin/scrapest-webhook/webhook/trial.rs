@@ -1,4 +1,4 @@
-//! `webhook test`: what the sender says of a test event, beside what arrived here.
+//! `webhook test`: compares the sender's report on a test event with the requests that arrived here.
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -24,12 +24,12 @@ use crate::api::ApiArgs;
 use crate::checks::CheckArgs;
 use crate::output;
 
-/// What arrives later than the sender's own answer was on its way beside it.
+/// How long to wait for requests that are still in transit when the sender has answered.
 const ON_ITS_WAY: Duration = Duration::from_secs(2);
 
-/// Have the sender post a test event, and show its report beside what arrived
+/// Ask the sender to post a test event, and compare its report with the requests that arrive
 ///
-/// With --listen, a receiver runs during the test; the webhook's URL must lead to it, for example through a tunnel.
+/// With --listen a receiver runs during the test; the webhook's URL must lead to it, for example through a tunnel.
 /// Without --listen, only the sender's report is shown, and the event goes to the receiver in use.
 ///
 /// Example: scrapest-webhook webhook test --api-key-env KEY --monitor mon-123
@@ -38,15 +38,15 @@ pub(super) struct Test {
     #[command(flatten)]
     api: ApiArgs,
 
-    /// The monitor that the webhook belongs to
+    /// The monitor of the webhook
     #[arg(long, value_name = "ID")]
     monitor: String,
 
-    /// The host and port to receive the event on
+    /// The host and port on which to receive the event
     #[arg(long, value_name = "ADDR", requires = "secret_file")]
     listen: Option<String>,
 
-    /// A file with the webhook's secrets, one per line; needed with --listen
+    /// A file that contains the webhook's secrets, one per line; with --listen
     #[arg(long, value_name = "FILE")]
     secret_file: Option<PathBuf>,
 }
@@ -97,7 +97,7 @@ async fn received(delivery: Delivery) -> StatusCode {
     StatusCode::NO_CONTENT
 }
 
-/// One line for each request, by what the layer made of it.
+/// Reports one line per request, with the layer's result.
 async fn watch(seen: Arc<mpsc::Sender<String>>, request: Request, next: Next) -> Response {
     let path = request.uri().path().escape_debug().to_string();
     let response = next.run(request).await;
@@ -108,7 +108,7 @@ async fn watch(seen: Arc<mpsc::Sender<String>>, request: Request, next: Next) ->
         }
         None => format!("{path}, signature right (status {status})"),
     };
-    // More than a few at once are not the test's.
+    // If there are more than a few at once, they are not from the test.
     _ = seen.try_send(line);
     response
 }

@@ -1,4 +1,4 @@
-//! `work`: the jobs of a queue, posted to a service of any language.
+//! `work`: posts the jobs of a queue to a service in any language.
 
 mod post;
 
@@ -35,7 +35,7 @@ pub(crate) struct Work {
 
     /// Post each job to this URL
     ///
-    /// The request has the original body and content type, the headers of `listen --forward` (Webhook-Attempt is the
+    /// Body and content type are unchanged. The headers of `listen --forward` are added (Webhook-Attempt is the
     /// number of the attempt, from 1), and traceparent and tracestate if the request had them. Redirects are not
     /// followed.
     #[arg(
@@ -46,11 +46,11 @@ pub(crate) struct Work {
     )]
     forward: Option<String>,
 
-    /// The environment variable with the URL, for a URL with a password
+    /// The environment variable that contains the URL, if it has a password
     #[arg(long, value_name = "NAME")]
     forward_env: Option<String>,
 
-    /// How long to wait for the service's answer
+    /// How long to wait for the service's response
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = moment::span)]
     forward_timeout: Duration,
 
@@ -62,7 +62,7 @@ pub(crate) struct Work {
     #[arg(long, value_name = "N", default_value_t = 50)]
     max_attempts: u32,
 
-    /// How long a job waits after its first failure; then twice as long each time
+    /// How long a job waits after its first failure; the wait doubles after each further one
     #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = moment::span)]
     backoff: Duration,
 
@@ -100,7 +100,7 @@ impl Work {
             .with_backoff(Backoff::new(self.backoff, self.max_backoff))
             .with_lease(self.lease)
             .with_kept_bodies(self.keep_bodies)
-            // The service is given up first, and says more.
+            // The timeout of the request ends first, and gives a better error.
             .with_run_limit(self.forward_timeout.saturating_add(Duration::from_secs(5)))
             .with_shutdown(async { _ = stopped.await })
             .check()

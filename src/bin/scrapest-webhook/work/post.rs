@@ -1,4 +1,4 @@
-//! A job as a POST to a service, and what that says as the outcome of the run.
+//! Posts a job to a service, whose response is the outcome of the run.
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ impl Service {
             ("webhook-timestamp", timestamp),
             ("webhook-fence", Some(job.fence().to_string())),
             ("idempotency-key", Some(job.key().to_string())),
-            // It was never signed: a service that minds can tell.
+            // Lets the service distinguish jobs that were never signed.
             ("webhook-origin", job.is_reconciled().then(|| "reconciled".to_owned())),
             ("traceparent", job.traceparent().map(str::to_owned)),
             ("tracestate", job.tracestate().map(str::to_owned)),
@@ -41,7 +41,7 @@ impl Service {
         headers.extend(kind.map(|kind| (CONTENT_TYPE, kind)));
         let request = self.client.post(self.url.clone()).headers(headers);
         let request = request.timeout(self.timeout).body(job.body().clone());
-        // Without the URL, which may have a password in it.
+        // Without the URL, which may contain a password.
         let response = request.send().await.map_err(|error| {
             JobError::new(anyhow::Error::from(error.without_url()).context("no answer"))
         })?;

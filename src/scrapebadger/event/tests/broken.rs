@@ -1,4 +1,4 @@
-//! Bodies that are not an event, and odd values in bodies that are.
+//! Bodies that are not an event, and unusual values in bodies that are.
 
 use super::*;
 

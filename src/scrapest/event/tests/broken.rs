@@ -1,4 +1,4 @@
-//! Bodies that are not an event, and odd values in bodies that are.
+//! Bodies that are not an event, and unusual values in bodies that are.
 
 use super::*;
 
@@ -72,7 +72,7 @@ fn hostile_json_is_an_error_and_never_unknown() {
     for body in bodies {
         for kind in [TWEET_CREATED, TWEET_UPDATED, USER_UPDATED, DELIVERY_FAILED, WEBHOOK_VERIFIED]
         {
-            // The webhook kinds have no id to be broken.
+            // The webhook kinds have no id that could be broken.
             if kind.starts_with("webhook.")
                 && body.starts_with(b"{\"data\": {\"id\"")
                 && body.ends_with(b"}}")
@@ -108,7 +108,7 @@ fn an_optional_count_time_or_flag_that_cannot_be_read_is_absent() {
         let author = event.tweet.author.unwrap();
         assert_eq!((author.verified, author.followers_count), (None, None), "{odd}");
         assert_eq!(event.tweet.favorite_count, Some(7), "{odd}");
-        // `-1` is a second before 1970.
+        // `-1` is valid: one second before 1970.
         if odd != "-1" {
             assert_eq!((event.timestamp, event.tweet.created_at), (None, None), "{odd}");
         }

@@ -111,7 +111,7 @@ fn quoted_and_reposted_posts_are_posts() {
     assert_eq!(quoted.quoted.unwrap().text, text("\u{fffd}"));
     assert_eq!(event.post.retweeted.unwrap().favorite_count, Some(5));
     assert_eq!((event.post.is_retweet, event.post.note_tweet_text), (Some(true), text("long")));
-    // By these names there may be something else.
+    // These fields may contain something else.
     let event = post(x(r#"{"id": 1, "retweeted": false, "quoted_tweet": {"text": "a"}}"#));
     let rest: Vec<_> = event.post.rest.keys().collect();
     assert_eq!(rest, ["quoted_tweet", "retweeted"]);

@@ -1,4 +1,4 @@
-//! What is sent to a receiver by those who do not mean well. Each goes on until it is ended.
+//! The traffic of attackers. Each attack continues until it is stopped.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,11 +18,11 @@ use tokio::time::{Instant, interval, sleep};
 const SIGNATURE: &str =
     "x-scrapest-signature: sha256=0000000000000000000000000000000000000000000000000000000000000000";
 
-/// How each attack was answered, and how late at most.
+/// How each attack was answered, and the longest delay.
 #[derive(Default)]
 pub struct Seen(Mutex<Answers>);
 
-/// Attack and status; how often, and how late at most.
+/// By attack and status: the number of answers, and the longest delay.
 type Answers = BTreeMap<(&'static str, u16), (usize, Duration)>;
 
 impl Seen {
@@ -33,7 +33,7 @@ impl Seen {
         *longest = after.max(*longest);
     }
 
-    /// What was cut too late, or answered as if it were genuine, or never answered at all.
+    /// Attacks that were cut too late, answered as if they were genuine, or never answered.
     pub fn violations(&self, cut: Duration) -> Vec<String> {
         let all = self.0.lock().expect("nobody panics with it");
         let mut found = Vec::new();
@@ -71,7 +71,7 @@ const ENDLESS: &str = "endless chunks";
 const HUGE: &str = "10 GB announced";
 const FORGED: &str = "forged";
 
-/// One byte of a body a second.
+/// Sends one byte of a body per second.
 pub async fn slow_body(address: SocketAddr, seen: Arc<Seen>) {
     let headers = head("content-length: 1000");
     loop {
@@ -80,7 +80,7 @@ pub async fn slow_body(address: SocketAddr, seen: Arc<Seen>) {
     }
 }
 
-/// All of a body of 1 MiB but its last byte, from another address than that of the genuine deliveries.
+/// Sends a body of 1 MiB without its last byte, from another address than that of the genuine deliveries.
 pub async fn unfinished(address: SocketAddr, seen: Arc<Seen>) {
     let headers = head("content-length: 1048576");
     let body = vec![b'x'; 1_048_575];
@@ -98,7 +98,7 @@ pub async fn unfinished(address: SocketAddr, seen: Arc<Seen>) {
     }
 }
 
-/// The same over HTTP/2, each on a connection of its own.
+/// Sends such a body over HTTP/2, each on a new connection.
 pub async fn unfinished_http2(address: SocketAddr, seen: Arc<Seen>) {
     loop {
         let Ok(stream) = from_elsewhere(address).await else {
@@ -125,13 +125,13 @@ pub async fn unfinished_http2(address: SocketAddr, seen: Arc<Seen>) {
 
 async fn from_elsewhere(address: SocketAddr) -> std::io::Result<TcpStream> {
     let socket = TcpSocket::new_v4()?;
-    // Its port is free again at once: an attacker does not run out of ports.
+    // The port is free again at once, because an attacker does not run out of ports.
     socket.set_zero_linger()?;
     socket.bind(([127, 0, 0, 2], 0).into())?;
     socket.connect(address).await
 }
 
-/// As many chunks as the receiver takes.
+/// Sends as many chunks as the receiver accepts.
 pub async fn endless_chunks(address: SocketAddr, seen: Arc<Seen>) {
     let headers = head("transfer-encoding: chunked");
     let mut chunk = b"4000\r\n".to_vec();
@@ -143,7 +143,7 @@ pub async fn endless_chunks(address: SocketAddr, seen: Arc<Seen>) {
     }
 }
 
-/// A length that nobody could take, and nothing after it.
+/// Announces a length that is always too large, and sends no body.
 pub async fn huge_length(address: SocketAddr, seen: Arc<Seen>) {
     let headers = head("content-length: 10000000000");
     loop {
@@ -152,7 +152,7 @@ pub async fn huge_length(address: SocketAddr, seen: Arc<Seen>) {
     }
 }
 
-/// Right in everything but the signature.
+/// Sends requests in which only the signature is wrong.
 pub async fn forged(address: SocketAddr, rate: u32, seen: Arc<Seen>) {
     let client = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
     let mut due = interval(Duration::from_secs(1) / rate);
@@ -174,7 +174,7 @@ pub async fn forged(address: SocketAddr, rate: u32, seen: Arc<Seen>) {
     }
 }
 
-/// One byte of a header a second. How long that may go on is the server's own setting, not the layer's.
+/// Sends one byte of a header per second. The limit for this is a setting of the server, not of the layer.
 pub async fn slow_headers(address: SocketAddr) {
     loop {
         if let Ok(mut stream) = TcpStream::connect(address).await {
@@ -187,7 +187,7 @@ pub async fn slow_headers(address: SocketAddr) {
     }
 }
 
-/// Connections that come and go.
+/// Opens and closes connections.
 pub async fn connections(address: SocketAddr) {
     let mut due = interval(Duration::from_millis(2));
     loop {
@@ -200,7 +200,7 @@ pub async fn connections(address: SocketAddr) {
     }
 }
 
-/// HTTP/2 streams that are reset as soon as they are open.
+/// Opens HTTP/2 streams and resets them at once.
 pub async fn rapid_reset(address: SocketAddr, seen: Arc<Seen>) {
     loop {
         let Ok(stream) = TcpStream::connect(address).await else { continue };
@@ -216,7 +216,7 @@ pub async fn rapid_reset(address: SocketAddr, seen: Arc<Seen>) {
             body.send_reset(h2::Reason::CANCEL);
             tokio::task::yield_now().await;
         }
-        // The server has had enough of it; 0 stands for that.
+        // The server has closed the connection, which is recorded as status 0.
         seen.note("rapid reset", 0, Duration::ZERO);
         connection.abort();
         sleep(Duration::from_millis(50)).await;
@@ -227,7 +227,7 @@ fn head(framing: &str) -> String {
     format!("POST /scrapest HTTP/1.1\r\nhost: h\r\n{SIGNATURE}\r\n{framing}\r\n\r\n")
 }
 
-/// Sends `piece` again and again until there is an answer, or the connection is closed.
+/// Sends `piece` repeatedly until there is an answer or the connection is closed.
 async fn attack(
     address: SocketAddr,
     name: &'static str,
@@ -249,7 +249,7 @@ async fn attack(
         while writes.write_all(piece).await.is_ok() {
             sleep(each).await;
         }
-        // Closed against us: what was answered may still be read.
+        // The server has closed the connection; an answer may still be unread.
         std::future::pending::<()>().await;
     };
     let read = tokio::select! {
@@ -259,7 +259,7 @@ async fn attack(
     seen.note(name, status(&answer[..read]), began.elapsed());
 }
 
-/// 0: closed without an answer.
+/// Parses the status; 0 if the connection was closed without an answer.
 fn status(answer: &[u8]) -> u16 {
     let status = answer.get(9..12).and_then(|status| std::str::from_utf8(status).ok());
     status.and_then(|status| status.parse().ok()).unwrap_or(0)

@@ -1,4 +1,4 @@
-//! Receivers that are broken on purpose: a judge that finds nothing wrong with them proves nothing.
+//! Receivers that are broken on purpose. The judge proves something only if it finds their defects.
 
 use anyhow::Result;
 

@@ -1,4 +1,4 @@
-//! F1: many duplicates of each delivery at once, at every receiver of a store: each runs once.
+//! F1: many simultaneous duplicates of each delivery, at every receiver of a store. Each delivery runs once.
 
 use std::sync::Arc;
 
@@ -38,7 +38,7 @@ async fn one(
     duplicates: usize,
     defect: Option<Defect>,
 ) -> Result<Violations> {
-    // At full scale: what is measured is a crowd, not time.
+    // Always at full scale: this figure measures concurrency, not time.
     let mut site = tokio::task::block_in_place(|| Site::new(store, framework, 1, 20))?;
     site.setup.defect = defect;
     tokio::task::block_in_place(|| site.start_all())?;
@@ -66,7 +66,7 @@ async fn one(
                     crowd.wait().await;
                     let answer = client.request(request).await?;
                     let status = answer.status().as_u16();
-                    // To the end, so that the connection can be used again.
+                    // Read to the end, so that the connection can be reused.
                     answer.into_body().collect().await?;
                     anyhow::Ok(status)
                 })
@@ -83,7 +83,7 @@ async fn one(
     let took = began.elapsed().as_secs_f64();
     let history = site.history()?;
     let mut verdict = judge(&history, site.terms());
-    // Sent beside the journal: nothing here was ever acknowledged, as far as it knows.
+    // The journal has no attempts of these deliveries, so none counts as acknowledged.
     verdict.unreachable.clear();
     println!(
         "f1: {ids} ids × {duplicates} at {} receiver(s) in {took:.1} s: {} runs, {answered} × 200, \

@@ -1,5 +1,6 @@
-//! F13: deliveries into a queue, while its receiver, its workers and its database are killed at random. What was
-//! answered with 2xx is done, nothing is dead, and what was done twice is explained by a run that was lost.
+//! F13: deliveries into a queue, while its receiver, its workers and its database are killed at random. Each
+//! delivery that was answered with 2xx is done, no job is dead, and each duplicate effect is explained by a
+//! lost run.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -28,18 +29,18 @@ use crate::servers::{Server, Store};
 
 struct Size {
     deliveries: usize,
-    /// Of the receiver, of the workers, and of the database, each.
+    /// Kills of each: the receiver, the workers, and the database.
     kills: usize,
-    /// Between two kills.
+    /// The time between two kills.
     apart: std::ops::Range<u64>,
 }
 
 const FULL: Size = Size { deliveries: 10_000, kills: 50, apart: 200..700 };
 const SHORT: Size = Size { deliveries: 400, kills: 3, apart: 200..700 };
-/// How many deliveries are under way at once.
+/// The number of deliveries in flight.
 const SENDING: usize = 8;
 const WORKERS: usize = 2;
-/// How long everything may take, on a machine that has other things to do.
+/// The time limit for everything, on a busy machine.
 const DRAINED: Duration = Duration::from_secs(600);
 
 #[derive(Clone, Copy, Debug)]
@@ -139,7 +140,7 @@ async fn one(options: &Options, store: Store, size: &Size) -> Result<Violations>
     judge(store, &scene, &jobs, size.deliveries, worker_kills, took)
 }
 
-/// Each delivery until it is answered with 2xx, over the whole of the kills.
+/// Sends each delivery until it is answered with 2xx, during all of the kills.
 async fn send(
     ids: impl Iterator<Item = usize>,
     all: usize,
@@ -165,7 +166,7 @@ async fn send(
             sleep(Duration::from_millis(100)).await;
         }
         sent.fetch_add(1, Ordering::SeqCst);
-        // The last tenth waits for the kills, so that all of them meet deliveries.
+        // The last tenth waits for the kills, so that each kill happens during deliveries.
         if sent.load(Ordering::SeqCst) > all / 10 * 9 {
             while killing.load(Ordering::SeqCst) {
                 sleep(Duration::from_millis(50)).await;
@@ -181,7 +182,7 @@ async fn drained(scene: &Scene, deliveries: usize) -> Result<Vec<JobRecord>> {
     let queue = Queue::open(&scene.server.url()).await?;
     let since = Instant::now();
     loop {
-        // While the database comes back it does not answer.
+        // The database does not answer while it restarts.
         if let Ok(depth) = queue.depth().await
             && depth.waiting + depth.running == 0
         {

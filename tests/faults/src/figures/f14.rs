@@ -1,7 +1,8 @@
-//! F14: an hour of deliveries through PgBouncer to a PostgreSQL that fails over to its standby in the middle.
+//! F14: an hour of deliveries through PgBouncer to a PostgreSQL that fails over to its standby halfway.
 //!
-//! The standby is synchronous until then: what the store answered is on both servers, so the failover may forget
-//! nothing, and no delivery may run twice because of it. Times are those of production, whatever `--scale` says.
+//! The standby is synchronous until then: everything that the store acknowledged is on both servers. So the
+//! failover must not lose a record, and no delivery may run twice because of it. Times are those of production,
+//! whatever `--scale` is.
 
 mod cluster;
 
@@ -25,22 +26,22 @@ use crate::site::Site;
 
 /// Deliveries per second.
 const RATE: u32 = 200;
-/// For a machine that does other things too.
+/// For a machine with other load.
 const RATE_SMALL: u32 = 50;
 /// From the end of the primary to the promotion of its standby.
 const NOTICED: Duration = Duration::from_secs(5);
-/// How many of the last deliveries before the failover are sent again after it.
+/// The number of deliveries from just before the failover that are sent again after it.
 const AGAIN: usize = 2_000;
-/// Of the store in each receiver.
+/// The connections of each receiver's store.
 const CONNECTIONS: i64 = 3;
-/// In MB per hour. A shorter run cannot tell it.
+/// In MB per hour. A shorter run cannot measure it.
 const SLOPE: f64 = 1.0;
 const SLOPE_FROM_MINUTES: u32 = 30;
-/// To the first success, in µs, once the pooler leads to the new primary.
+/// From the switch of the pooler to the new primary to the first success, in µs.
 const RECOVERY: u64 = 3_000_000;
 
 pub async fn run(options: &Options) -> Result<Violations> {
-    // It was said that this is skipped.
+    // `Cluster::start` has printed that this is skipped.
     let Some(mut cluster) = Cluster::start().await? else { return Ok(Vec::new()) };
     let (url, framework) = (cluster.url(), options.frameworks[0]);
     let site = || Site::beside(Store::Postgres, Some(&url), "f14", framework, 1, 5);
@@ -122,7 +123,7 @@ async fn send(sender: Sender, rate: u32, length: Duration, last: Arc<Last>) {
     running.join_all().await;
 }
 
-/// What was done before the failover must be known after it.
+/// Sends deliveries again: each success from before the failover must be known after it.
 async fn send_again(sender: Sender, requests: VecDeque<Sent>) {
     sleep(Duration::from_micros(RECOVERY)).await;
     let mut ticks = interval(Duration::from_secs(1) / RATE);
@@ -136,10 +137,10 @@ async fn send_again(sender: Sender, requests: VecDeque<Sent>) {
 }
 
 struct Measured {
-    /// The most that were seen on the server.
+    /// The highest number on the server.
     connections: i64,
-    /// Seconds and MB, of each receiver, before the failover and after it: what all the deliveries that waited for
-    /// it needed at once is a step, and not a leak.
+    /// Seconds and MB per receiver, before and after the failover. The split keeps the burst of waiting
+    /// deliveries, which is a step and not a leak, out of the slope.
     memory: Vec<[Vec<(f64, f64)>; 2]>,
 }
 
@@ -148,7 +149,7 @@ fn conclude(options: &Options, site: &Site, measured: &Measured) -> Result<Viola
     let verdict = judge(&history, site.terms());
     let mut violations = report("f14", site, options, &verdict)?;
     println!("f14: lost, double and overlap (goal 0 each); {}", answers(&history));
-    // A small run is made on machines that do other things too, where times are not the receivers' doing.
+    // A small run is made on busy machines, where times do not depend on the receivers alone.
     let told_only = !options.full;
     let gave_up = verdict.unreachable.len();
     if gave_up > 0 && !told_only {
@@ -199,7 +200,7 @@ fn answers(history: &History) -> String {
     format!("answers: {}", all.collect::<Vec<_>>().join(", "))
 }
 
-/// Of the line that fits best.
+/// The slope of the best-fitting line.
 fn slope(points: &[(f64, f64)]) -> f64 {
     let count = points.len() as f64;
     let (x, y) = points.iter().fold((0.0, 0.0), |(x, y), point| (x + point.0, y + point.1));

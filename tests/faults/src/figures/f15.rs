@@ -1,5 +1,5 @@
-//! F15: bodies of 1 MiB that lack their last byte, from one address, as many as the cap has room for and many more;
-//! and how many small genuine deliveries from another address are answered 2xx, at default settings.
+//! F15: bodies of 1 MiB without their last byte, from one address, as many as fit into the cap and many more;
+//! and how many small genuine deliveries from another address are answered 2xx, with default settings.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::receiver::Framework;
 use crate::servers::Store;
 use crate::site::Site;
 
-/// Of 1,000 genuine deliveries.
+/// Refused out of 1,000 genuine deliveries.
 const MOST_REFUSED: usize = 1;
 
 pub async fn run(options: &Options) -> Result<Violations> {
@@ -22,7 +22,7 @@ pub async fn run(options: &Options) -> Result<Violations> {
     for &framework in &options.frameworks {
         for connections in if options.full { &[70, 1_000][..] } else { &[70][..] } {
             violations.extend(one(options, framework, *connections, false).await?);
-            // actix is served without HTTP/2 here.
+            // This actix server has no HTTP/2.
             if framework == Framework::Axum {
                 violations.extend(one(options, framework, *connections, true).await?);
             }
@@ -50,7 +50,7 @@ async fn one(
             false => hostile.spawn(attacks::unfinished(address, seen)),
         };
     }
-    // Until the cap is used up.
+    // Waits until the cap is used up.
     sleep(Duration::from_secs(2)).await;
     let genuine = f6::genuine(&site, length).await?;
     hostile.shutdown().await;

@@ -1,5 +1,5 @@
-//! F16: one captured request of every kind, replayed under new ids from many addresses: what runs again, what is
-//! pushed out of the store, and who becomes exempt from the limit on failures.
+//! F16: one captured request of every kind, replayed under new ids from many addresses. Counts repeated runs,
+//! evicted records, and addresses that become exempt from the failure limit.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -21,32 +21,32 @@ use crate::sender::SECRET;
 use crate::servers::Store;
 use crate::site::Site;
 
-/// The defaults of the layer for a test event without a timestamp.
+/// The layer's default run limit of a test event without a timestamp.
 const RUNS_IN_ALL: usize = 20;
-/// The sender's address, and where the attackers' begin.
+/// The sender's address, and the first address of the attackers.
 const SENDER: u32 = u32::from_be_bytes([127, 0, 0, 3]);
 const ATTACKERS: u32 = u32::from_be_bytes([127, 1, 0, 1]);
 
 struct Size {
     replays: usize,
     addresses: u32,
-    /// Deliveries of each sender that are in the store before.
+    /// Deliveries of each sender that are stored before the attack.
     watched: usize,
-    /// Of the addresses, those that then forge.
+    /// The number of these addresses that later send forgeries.
     forgers: u32,
 }
 
 const FULL: Size = Size { replays: 100_000, addresses: 1_000, watched: 200, forgers: 50 };
 const SHORT: Size = Size { replays: 2_000, addresses: 50, watched: 50, forgers: 5 };
 
-/// A request as it was captured.
+/// A captured request.
 #[derive(Clone)]
 struct Captured {
     kind: &'static str,
     request: SignedRequest,
     path: &'static str,
     id_header: &'static str,
-    /// How often it may run.
+    /// The number of times that it may run.
     most_runs: usize,
 }
 
@@ -114,7 +114,7 @@ async fn one(options: &Options, framework: Framework) -> Result<Violations> {
                 "/scrapest" => testing::scrapest(SECRET),
                 _ => testing::scrapebadger(SECRET),
             };
-            // Bytes of its own: two in one second are alike.
+            // A different body each, because two deliveries of one second would have the same bytes.
             let time = std::time::SystemTime::now() - Duration::from_millis(number as u64);
             let request = again.with_time(time).with_delivery_id(format!("watched-{number}"));
             watched.push(Captured { kind: "watched", request: request.sign(), ..one.clone() });
@@ -139,7 +139,7 @@ async fn one(options: &Options, framework: Framework) -> Result<Violations> {
     let history = site.history()?;
     for (id, delivery) in &history.deliveries {
         let kind = captured.iter().map(|one| one.kind).filter(|kind| id.starts_with(kind));
-        // `test-dated-…` begins with `test` too.
+        // The longest match, because `test-dated-…` begins with `test` too.
         let kind = kind.max_by_key(|kind| kind.len()).unwrap_or("watched");
         *runs.entry(kind).or_default() += delivery.effects();
     }
@@ -173,7 +173,7 @@ async fn one(options: &Options, framework: Framework) -> Result<Violations> {
     Ok(found)
 }
 
-/// How often each status was the answer.
+/// Returns the number of answers by status.
 async fn replay(
     receiver: SocketAddr,
     size: &Size,
@@ -207,10 +207,11 @@ async fn replay(
     Ok(all)
 }
 
-/// What became of three times as many forgeries as the limit allows, from some that replayed and from the sender.
+/// The results of three times as many forgeries as the limit allows, from some of the replaying addresses and
+/// the sender.
 #[derive(Default)]
 struct Forged {
-    /// How many 401 an address that replayed got at most, and how many the limit had allowed.
+    /// The most 401 answers to a replaying address, and the number that the limit allowed.
     most: u32,
     allowed: u32,
     sender_limited: u32,
@@ -225,7 +226,7 @@ async fn forge(receiver: SocketAddr, size: &Size, sender: &Address) -> Result<Fo
         for _ in 0..3 * FAILURES {
             unauthorized += u32::from(from.send("/scrapest", &forged).await? == 401);
         }
-        // Some come back with time.
+        // The budget refills over time.
         let back = began.elapsed().as_secs_f64() * f64::from(FAILURES) / 60.0;
         let allowed = FAILURES + 1 + back.ceil() as u32;
         if unauthorized >= seen.most {
@@ -264,7 +265,7 @@ impl std::fmt::Display for Forged {
     }
 }
 
-/// A client at an address of its own.
+/// A client with its own address.
 struct Address {
     client: Client<HttpConnector, Full<bytes::Bytes>>,
     receiver: SocketAddr,

@@ -1,5 +1,5 @@
-//! F2: deliveries whose handlers fail, panic and hang, while receivers are killed and stopped and the store
-//! is killed, by a schedule drawn from the seed.
+//! F2: deliveries whose handlers fail, panic and hang, while receivers are killed and stopped and the store is
+//! killed. The seed determines the schedule.
 
 use std::time::Duration;
 
@@ -35,19 +35,19 @@ const FULL: Size =
     Size { deliveries: 10_000, receiver_kills: 50, receiver_stops: 10, store_kills: 10 };
 const SHORT: Size = Size { deliveries: 600, receiver_kills: 3, receiver_stops: 1, store_kills: 1 };
 
-/// Between two faults, unscaled: a lease, and time to find the store again, so that each delivery's schedule
-/// meets one of them.
+/// The unscaled time between two faults: a lease, and the time to find the store again, so that each delivery's
+/// schedule meets only one fault.
 const APART: Duration = Duration::from_secs(40);
 
 pub async fn run(options: &Options) -> Result<Violations> {
     let size = if options.full { FULL } else { SHORT };
-    // Leases twice as long where the machine does other things too.
+    // Leases are twice as long on a machine with other load.
     let scale = if options.full { options.scale } else { options.scale.div_ceil(2) };
     let options = &Options { scale, ..options.clone() };
-    // Beside each other: most of the time is waiting.
+    // Concurrently, because most of the time is waiting.
     let mut running = Vec::new();
     for (place, &store) in options.stores.iter().enumerate() {
-        // Each framework on two of the stores, or all on both when asked for one store.
+        // Each framework on two of the stores, or all frameworks if only one store was requested.
         let frameworks = match options.stores.len() {
             1 => options.frameworks.clone(),
             _ => vec![options.frameworks[place % options.frameworks.len()]],
@@ -66,7 +66,7 @@ pub async fn run(options: &Options) -> Result<Violations> {
     Ok(violations)
 }
 
-/// A short one with a receiver that is broken: what the judge finds.
+/// A short run with a broken receiver, in which the judge must find the defect.
 pub async fn with_defect(options: &Options, defect: Defect) -> Result<Violations> {
     let size = Size { deliveries: 200, receiver_kills: 1, receiver_stops: 0, store_kills: 0 };
     one(options, Store::Sqlite, Framework::Axum, size, Some(defect)).await
@@ -106,7 +106,7 @@ async fn one(
             }
             Fault::StopReceiver => {
                 site.receivers[place].stop()?;
-                // Past the end of its leases, so that it wakes up as a zombie.
+                // Until its leases have ended, so that it wakes up as a zombie.
                 sleep(Duration::from_secs(20) / options.scale).await;
                 site.receivers[place].go_on()?;
             }
@@ -118,7 +118,7 @@ async fn one(
         }
     }
     let requests = sending.await?;
-    // Runs that nobody waits for come to their end.
+    // Runs whose client has left may still end.
     sleep(Duration::from_secs(25) / options.scale + Duration::from_secs(1)).await;
     let sender = site.sender();
     for (number, (schedule, id, request)) in requests.iter().enumerate().step_by(10) {
@@ -131,7 +131,7 @@ async fn one(
 
 type Sent = (Schedule, String, http::Request<http_body_util::Full<bytes::Bytes>>);
 
-/// All deliveries, begun evenly over the time given.
+/// Sends all deliveries, evenly spread over the given time.
 fn send(
     site: &Site,
     seed: u64,
@@ -146,7 +146,7 @@ fn send(
         for number in 0..count {
             let due = over.mul_f64(number as f64 / count as f64);
             let schedule = *[SCRAPEST, SCRAPEBADGER].choose(&mut rng).unwrap_or(&SCRAPEST);
-            // 20 % fail, 10 % panic, 5 % hang, half of these for good and half to succeed late.
+            // 20 % fail, 10 % panic, 5 % hang; half of these never succeed, and half succeed late.
             let fault = match rng.random_range(0..200) {
                 0..40 => "fail",
                 40..60 => "panic",

@@ -1,5 +1,5 @@
-//! F5: what the layer adds to the latency at 1,000 events a second of 2 kB, in an open loop: an event is due
-//! when it is due, however long those before it take.
+//! F5: the latency that the layer adds at 1,000 events of 2 kB per second, in an open loop: each event has a
+//! fixed due time, however long earlier events take.
 
 use std::time::Duration;
 
@@ -41,10 +41,10 @@ async fn one(options: &Options, store: Store, framework: Framework) -> Result<()
     let mut rng = StdRng::seed_from_u64(options.seed);
     let (mut added, mut bare, mut with) = ([const { Vec::new() }; 2], Vec::new(), Vec::new());
     for round in 0..=rounds {
-        // Interleaved, so that what else the machine does falls on both.
+        // Interleaved, so that other load on the machine affects both.
         let without = load(&site, &client, &mut rng, seconds, false).await?;
         let layered = load(&site, &client, &mut rng, seconds, true).await?;
-        // The first warms up.
+        // The first round warms up.
         if round > 0 {
             for (added, quantile) in added.iter_mut().zip([0.5, 0.99]) {
                 let (with, without) =
@@ -77,7 +77,7 @@ async fn one(options: &Options, store: Store, framework: Framework) -> Result<()
     Ok(())
 }
 
-/// Said, not judged: on a machine that others use too, a tail is not the crate's alone.
+/// Printed, but not judged: on a shared machine a tail is not caused by the crate alone.
 fn goal(store: Store, added: i64) -> String {
     let goal = match store {
         Store::Memory => 1_000,
@@ -96,7 +96,7 @@ async fn load(
     layered: bool,
 ) -> Result<Histogram<u64>> {
     let address = site.receivers[0].address;
-    // Signed before, so that signing is not in the figure.
+    // Signed in advance, so that signing is not measured.
     let requests: Vec<_> = (0..RATE * seconds)
         .map(|_| {
             let id = format!("{:032x}", rng.random::<u128>());
@@ -121,7 +121,7 @@ async fn load(
     Ok(histogram)
 }
 
-/// In microseconds since it was due.
+/// Returns microseconds since the due time.
 async fn send(
     client: Client<HttpConnector, Full<Bytes>>,
     request: Request<Full<Bytes>>,

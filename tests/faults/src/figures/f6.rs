@@ -1,5 +1,5 @@
-//! F6: hostile load beside genuine deliveries; what memory it costs, how soon it is cut, and what the genuine
-//! ones notice.
+//! F6: hostile load beside genuine deliveries. Measures the memory that it costs, how soon it is cut, and the
+//! effect on the genuine deliveries.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -22,11 +22,11 @@ use crate::sender::SCRAPEST;
 use crate::servers::Store;
 use crate::site::Site;
 
-/// 64 MiB, the layer's default cap on the bytes in flight, and what hyper reads ahead on the 90 connections of
-/// large bodies: up to 408 KiB for each.
+/// 64 MiB, the layer's default cap on bytes in flight, and what hyper reads ahead on the 90 connections with
+/// large bodies: up to 408 KiB each.
 const GROWTH: u64 = (64 + 64 + 36) * 1024 * 1024;
 const CUT: Duration = Duration::from_secs(6);
-/// Of the genuine deliveries.
+/// For the genuine deliveries.
 const P99: Duration = Duration::from_secs(1);
 /// Genuine deliveries per second.
 const RATE: u64 = 50;
@@ -35,12 +35,12 @@ struct Size {
     length: Duration,
     slow_bodies: u64,
     slow_headers: u32,
-    /// Of endless bodies and of huge ones.
+    /// Endless bodies, and as many huge ones.
     large: u32,
-    /// Bodies of 1 MiB that lack their last byte: more than the cap has room for.
+    /// Bodies of 1 MiB without their last byte, more than fit into the cap.
     unfinished: u32,
     forged_a_second: u32,
-    /// What is allowed of the times. A machine that does other things too is not held to the goals.
+    /// The factor that is allowed for times, because a busy machine cannot meet the goals.
     leeway: u32,
 }
 
@@ -85,7 +85,7 @@ async fn one(options: &Options, framework: Framework) -> Result<Violations> {
     for place in 0..size.slow_bodies {
         let seen = Arc::clone(&seen);
         hostile.spawn(async move {
-            // Not all in one instant: what the kernel does with more than it queues is not the question.
+            // Spread out, because a full accept queue of the kernel is not the subject.
             sleep(Duration::from_millis(place)).await;
             attacks::slow_body(address, seen).await;
         });
@@ -103,7 +103,7 @@ async fn one(options: &Options, framework: Framework) -> Result<Violations> {
     hostile.spawn(attacks::forged(address, size.forged_a_second, Arc::clone(&seen)));
     hostile.spawn(attacks::connections(address));
     if framework == Framework::Axum {
-        // actix is served without HTTP/2 here.
+        // This actix server has no HTTP/2.
         hostile.spawn(attacks::rapid_reset(address, Arc::clone(&seen)));
     }
     let (mut most, began) = (before, Instant::now());
@@ -137,9 +137,9 @@ async fn one(options: &Options, framework: Framework) -> Result<Violations> {
 
 /// How small genuine deliveries were answered.
 pub(super) struct Genuine {
-    /// Of those answered 200, in microseconds.
+    /// Of the 200 answers, in microseconds.
     pub latency: Histogram<u64>,
-    /// What the others got: the status, or the error of the client; and how often.
+    /// The other results, by status or client error, and their numbers.
     pub others: BTreeMap<String, usize>,
 }
 
@@ -164,7 +164,7 @@ impl fmt::Display for Genuine {
 
 pub(super) async fn genuine(site: &Site, length: Duration) -> Result<Genuine> {
     let address = site.receivers[0].address;
-    // An address of their own, and so ports of their own: the attackers use up those of theirs.
+    // A separate address has separate ports; the attackers use up those of theirs.
     let mut connector = HttpConnector::new();
     connector.set_local_address(Some([127, 0, 0, 3].into()));
     let client = Client::builder(TokioExecutor::new()).build(connector);

@@ -1,4 +1,5 @@
-//! F8: the store goes away, flaps, is slow, falls silent and resets its connections; the senders' schedules outlive it.
+//! F8: the store is down, flaps, is slow, falls silent and resets its connections. The senders' schedules are
+//! longer.
 
 use std::time::Duration;
 
@@ -14,11 +15,11 @@ use crate::sender::{SCRAPEBADGER, SLOW, Schedule};
 use crate::servers::Store;
 use crate::site::Site;
 
-/// Deliveries a second, of each schedule.
+/// Deliveries per second and schedule.
 const RATE: u32 = 10;
-/// The goal is 2 s; a machine that does other things meanwhile takes its time.
+/// The goal is 2 s; a busy machine needs more.
 const RECOVERY: u64 = 3_000_000;
-/// What is still sent after a fault, to see it over.
+/// How long to continue sending after a fault, to observe the recovery.
 const TAIL: Duration = Duration::from_secs(2);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -28,7 +29,7 @@ pub enum Phase {
     Flapping,
     /// Every answer of the store takes 2 s.
     Late,
-    /// None comes.
+    /// The store never answers.
     Silent,
     Resets,
 }
@@ -36,7 +37,7 @@ pub enum Phase {
 pub async fn run(options: &Options) -> Result<Violations> {
     let mut running = Vec::new();
     for (place, &store) in options.stores.iter().enumerate() {
-        // The others have no server that could go away.
+        // The others have no server that could fail.
         if matches!(store, Store::Redis | Store::Postgres) {
             let mut options = options.clone();
             options.frameworks = vec![options.frameworks[place % options.frameworks.len()]];
@@ -59,7 +60,7 @@ async fn one(options: &Options, store: Store) -> Result<Violations> {
     tokio::task::block_in_place(|| site.start_all())?;
     for &phase in Phase::value_variants() {
         if options.phase.is_none_or(|chosen| chosen == phase) {
-            // Until the last retry, so that no delivery meets two of them.
+            // Until the last retry, so that no delivery meets two outages.
             endure(phase, &mut site, &proxy).await.await?;
             sleep(Duration::from_secs(1)).await;
         }
@@ -68,7 +69,7 @@ async fn one(options: &Options, store: Store) -> Result<Violations> {
     let history = site.history()?;
     let verdict = judge(&history, site.terms());
     let mut violations = report("f8", &site, options, &verdict)?;
-    // What the small size is told in, a half second or less, a machine that stands still uses up by itself.
+    // The small size measures differences of half a second or less, which a machine stall alone can exceed.
     let told_only = !options.full && history.stalls > 0;
     if told_only {
         println!(
@@ -76,7 +77,7 @@ async fn one(options: &Options, store: Store) -> Result<Violations> {
             history.stalls
         );
     }
-    // Every one of them: its schedule is longer than the outage that it met.
+    // Every delivery must succeed: its schedule is longer than its outage.
     if !verdict.unreachable.is_empty() && !told_only {
         let some = verdict.unreachable.iter().take(5).cloned().collect::<Vec<_>>().join(", ");
         let journal = site.keep("f8", options)?;
@@ -96,7 +97,7 @@ async fn one(options: &Options, store: Store) -> Result<Violations> {
     Ok(violations)
 }
 
-/// One outage, in the middle of what is sent, on the schedules that are to outlive it.
+/// One outage in the middle of a stream of deliveries, on the schedules that must survive it.
 async fn endure(phase: Phase, site: &mut Site, proxy: &Proxy) -> JoinHandle<()> {
     let scale = site.setup.scale;
     let of = |seconds: u32| Duration::from_secs(seconds.into()) / scale;
@@ -104,8 +105,7 @@ async fn endure(phase: Phase, site: &mut Site, proxy: &Proxy) -> JoinHandle<()> 
     let slow = &both[1..];
     match phase {
         Phase::Down => {
-            // What is left of the fast schedule is what finding the store again may take, which does not
-            // scale.
+            // The fast schedule must leave time for finding the store again, which does not scale.
             let outage = of(39).saturating_sub(Duration::from_secs(3)).min(of(35));
             println!(
                 "f8 {:?}: down {:.0} s at 1/2/4 s",
@@ -126,7 +126,8 @@ async fn endure(phase: Phase, site: &mut Site, proxy: &Proxy) -> JoinHandle<()> 
             sent
         }
         Phase::Flapping => {
-            // Up for less than a delivery may wait, again and again: for the schedule that has the breath.
+            // Up for less time than a delivery may wait, repeatedly: only for the slow schedule, which lasts
+            // long enough.
             let sent = send(site, "flapping", slow, of(25) + TAIL);
             for _ in 0..5 {
                 site.store_goes();
@@ -151,7 +152,7 @@ async fn endure(phase: Phase, site: &mut Site, proxy: &Proxy) -> JoinHandle<()> 
             proxy.swallow_replies(true);
             sleep(of(5)).await;
             proxy.swallow_replies(false);
-            // What waited for an answer that was swallowed learns it so.
+            // Requests whose answers were dropped notice it now.
             proxy.reset();
             site.journal.note(format_args!("store-up"));
             sent

@@ -1,4 +1,4 @@
-//! The figures, each a function from options to what was found wrong.
+//! The figures. Each is a function from options to violations.
 
 mod attacks;
 pub mod defects;
@@ -28,18 +28,18 @@ pub struct Options {
     pub frameworks: Vec<Framework>,
     /// Times are divided by this.
     pub scale: u32,
-    /// The size that the goals name, not the one that fits into two minutes.
+    /// The size in the goals, instead of one that fits into two minutes.
     pub full: bool,
-    /// Of F8; all if none is chosen.
+    /// The outage of F8; all if `None`.
     pub phase: Option<f8::Phase>,
-    /// Of F14.
+    /// The duration of F14.
     pub minutes: u32,
 }
 
-/// What broke a promise; empty if nothing did.
+/// Broken promises; empty if there are none.
 pub type Violations = Vec<String>;
 
-/// Prints a verdict, and what it holds against the crate, with the journal it comes from.
+/// Prints a verdict, its violations, and the journal that they come from.
 fn report(figure: &str, site: &Site, options: &Options, verdict: &Verdict) -> Result<Violations> {
     let title = format!("{figure} {:?}/{:?}", site.store, site.setup.framework).to_lowercase();
     println!("{title}: {verdict}");

@@ -1,5 +1,5 @@
-//! `kill -9` of the receiver at each point of a delivery's way, on each store, in each framework; then it
-//! starts again, and the sender does what senders do.
+//! Kills the receiver with `kill -9` at each point of a delivery, on each store and framework. Then the
+//! receiver restarts, and the sender retries.
 
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
@@ -13,7 +13,7 @@ use crate::sender::SCRAPEST;
 use crate::servers::Store;
 use crate::site::Site;
 
-/// Enough to fill two cores while most wait for a lease to end.
+/// Enough to use two cores while most wait for a lease to end.
 const AT_ONCE: usize = 12;
 
 pub async fn run(options: &Options) -> Result<Violations> {
@@ -22,7 +22,7 @@ pub async fn run(options: &Options) -> Result<Violations> {
     for &store in &options.stores {
         let folder = Folder::new();
         let server = store.start(&folder)?;
-        // A file or a memory of its own for each case, and one server for all.
+        // Each case has its own file or memory; all share one server.
         let url = server.port().map(|_| server.url());
         for &framework in &options.frameworks {
             for &point in Point::value_variants() {
@@ -67,7 +67,7 @@ async fn die(
         .context("the point was never passed")??;
     tokio::task::block_in_place(|| site.start(0, None))?;
     let request = delivering.await?;
-    // Once more, as after an acknowledgement that got lost; again where a busy machine gave no answer in time.
+    // Sent once more, as after a lost acknowledgement, and again if a busy machine did not answer in time.
     let mut again = 0;
     for _ in 0..20 {
         again = sender.send(SCRAPEST, &id, &request, 0, "ok").await;
@@ -94,15 +94,15 @@ async fn die(
     Ok(())
 }
 
-/// Two where the process died between the effect and its record, and one everywhere else. What was in memory
-/// only is never a record.
+/// Two where the process died between the effect and its record, and one everywhere else. A record that was
+/// only in memory is lost.
 fn effects(point: Point, store: Store) -> usize {
     use Point::*;
     match point {
         BeforeBody | AfterBody | AfterVerification => 1,
         BeforeClaim | BetweenClaims | AfterClaim | BeforeEffect => 1,
         AfterEffect | BeforeComplete => 2,
-        // The signed bytes are recorded first: they are enough to know the retry by.
+        // The signed bytes are recorded first, and suffice to recognize the retry.
         BetweenCompletes | AfterComplete | BeforeAnswer | AfterAnswer => {
             if store == Store::Memory {
                 2

@@ -1,5 +1,5 @@
-//! How fast the queue is: the p99 of the 202 at 200 deliveries a second, and the time from the push to the start of the run
-//! of an idle worker, in the same process and in another.
+//! Measures the queue: the p99 of the 202 at 200 deliveries per second, and the time from the push to the start
+//! of the run by an idle worker, in the same process and in another.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ use crate::servers::Store;
 
 const RATE: u64 = 200;
 
-/// Measures and prints; judges nothing, because a busy machine is not a defect.
+/// Measures and prints, but does not judge, because a busy machine is not a defect.
 pub async fn run(options: &Options) -> Result<Violations> {
     for &store in &options.stores {
         if matches!(store, Store::Sqlite | Store::Postgres) {
@@ -48,7 +48,7 @@ fn app(queue: &Queue) -> Router {
     Router::new().route(SCRAPEST.path, post(queue.accept()).route_layer(layer))
 }
 
-/// Over sockets, with a worker that works them off beside.
+/// Over sockets, while a worker processes the jobs.
 async fn answers(store: Store, url: &str, seconds: u64) -> Result<()> {
     let queue = Queue::open(url).await?;
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
@@ -60,7 +60,7 @@ async fn answers(store: Store, url: &str, seconds: u64) -> Result<()> {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
     let (took, mut times) = mpsc::unbounded_channel();
     for number in 0..RATE * seconds {
-        // From when it was due, so that what waits behind a stall counts.
+        // From the due time, so that waiting behind a stall counts.
         let due = ticks.tick().await;
         let request = SCRAPEST.request(address, &format!("speed-{number}"), None);
         let (client, took) = (client.clone(), took.clone());
@@ -81,7 +81,7 @@ async fn answers(store: Store, url: &str, seconds: u64) -> Result<()> {
     Ok(())
 }
 
-/// From the request to the start of the handler, what is stored between them included, each after a pause.
+/// From the request to the start of the handler, including the storage; each sample after a pause.
 async fn starts(store: Store, url: &str, samples: usize) -> Result<()> {
     let (receiver, elsewhere) = (Queue::open(url).await?, Queue::open(url).await?);
     for (place, queue) in [("the same process", &receiver), ("another process", &elsewhere)] {
@@ -90,7 +90,7 @@ async fn starts(store: Store, url: &str, samples: usize) -> Result<()> {
             _ = said.send((job.delivery_id().map(str::to_owned), Instant::now()));
             async { Ok(()) }
         }));
-        // What the first measurement has left is not idle.
+        // The worker is not idle until the jobs of the first measurement are done.
         while receiver.depth().await? != Depth::default() {
             sleep(Duration::from_millis(100)).await;
         }

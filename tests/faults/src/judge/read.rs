@@ -1,4 +1,4 @@
-//! The journal, read.
+//! Reads the journal.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -9,11 +9,11 @@ use anyhow::{Context, Result, bail};
 pub struct History {
     pub deliveries: BTreeMap<String, Delivery>,
     pub(super) killed: HashMap<String, u64>,
-    /// Of the store.
+    /// Outages of the store.
     pub(super) outages: Vec<(u64, u64)>,
-    /// Of receivers that were stopped and continued.
+    /// Times when receivers were stopped, until they were continued.
     pub(super) stops: HashMap<String, Vec<(u64, u64)>>,
-    /// How often the machine stood still for one of them.
+    /// The number of machine stalls that affected a receiver.
     pub stalls: usize,
 }
 
@@ -42,7 +42,7 @@ pub struct Run {
 }
 
 impl Delivery {
-    /// When the sender heard a success for the first time.
+    /// The time of the first success that reached the sender.
     pub fn acknowledged(&self) -> Option<u64> {
         let heard = self.attempts.iter().filter(|attempt| (200..300).contains(&attempt.status));
         heard.filter_map(|attempt| attempt.answered).min()
@@ -60,7 +60,7 @@ impl History {
         for line in text.lines() {
             history.take(line).with_context(|| format!("journal: {line:?}"))?;
         }
-        // Lines are in the order of their writing, which on a busy machine is not that of their times.
+        // Lines are in the order of writing, which may differ from the order of their times on a busy machine.
         for delivery in history.deliveries.values_mut() {
             delivery.runs.sort_by_key(|run| run.begin);
             delivery.attempts.sort_by_key(|attempt| attempt.sent);
@@ -131,8 +131,8 @@ impl History {
         run.context("no such run")
     }
 
-    /// For each end of an outage that the next one left the time for: from there to the first success that a
-    /// sender heard.
+    /// For each outage with enough time until the next one: the time from its end to the first success that
+    /// reached a sender.
     pub fn recoveries(&self) -> Vec<u64> {
         const ENOUGH: u64 = 3_000_000;
         let attempts = self.deliveries.values().flat_map(|delivery| &delivery.attempts);

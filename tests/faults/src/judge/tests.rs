@@ -1,4 +1,4 @@
-//! Journals that are judged: what is innocent in one line's difference to what is not.
+//! Pairs of journals that differ in one line: one is correct, the other is a violation.
 
 use super::{History, Terms, Verdict, judge};
 

@@ -1,4 +1,4 @@
-//! A receiver that stores in a queue, and workers on it, as processes that can be killed.
+//! A receiver that stores deliveries in a queue, and the queue's workers, as processes that can be killed.
 
 mod process;
 
@@ -19,19 +19,19 @@ pub use self::process::Process;
 use crate::journal::Journal;
 use crate::sender::SECRET;
 
-/// Short, so that what a killed worker had is taken up soon.
+/// Short, so that the jobs of a killed worker are soon taken over.
 const LEASE: Duration = Duration::from_secs(2);
 const CONCURRENCY: usize = 8;
-/// Before the effect, and as long after it: where a kill hurts.
+/// Before the effect, and again after it, where a kill does most harm.
 const WORK: Duration = Duration::from_millis(5);
-/// The first attempt at each job of so many fails.
+/// The first attempt fails for one in this many jobs.
 const FAILS: u64 = 20;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Role {
-    /// Answers 202 once it is stored.
+    /// Answers 202 after storing the delivery.
     Accept,
-    /// Runs jobs, and writes an effect into the journal.
+    /// Runs jobs, and writes an effect to the journal.
     Work,
 }
 
@@ -45,7 +45,7 @@ pub struct Arguments {
     journal: PathBuf,
 }
 
-/// Until it is killed, or its parent has ended.
+/// Runs until it is killed or its parent has ended.
 #[tokio::main]
 pub async fn run(arguments: Arguments) -> Result<()> {
     std::thread::spawn(|| {
@@ -62,7 +62,7 @@ pub async fn run(arguments: Arguments) -> Result<()> {
     }
 }
 
-/// With a store in memory, which a kill empties: that a delivery is one job is for the queue to see to.
+/// With a memory store, which a kill empties: the queue must make each delivery only one job.
 async fn accept(queue: &Queue) -> Result<()> {
     let layer = ScrapestWebhookLayer::new(SECRET);
     let app = Router::new().route("/scrapest", post(queue.accept()).route_layer(layer));

@@ -1,4 +1,4 @@
-//! A process of the queue, from the side of its parent.
+//! A process of the queue, from the point of view of its parent.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -17,7 +17,7 @@ pub struct Process {
 }
 
 impl Process {
-    /// One that is ready. It ends with this process, however that ends.
+    /// Starts a process and waits until it is ready. It ends with this process, for whatever reason.
     pub fn start(role: Role, url: &str, journal: &Path, log: &Path) -> Result<Self> {
         let log = File::options().append(true).create(true).open(log)?;
         let role = role.to_possible_value().context("a role has a name")?;
@@ -35,7 +35,7 @@ impl Process {
         Ok(Self { address: address.trim().parse()?, process })
     }
 
-    /// `kill -9`.
+    /// Kills it with `kill -9`.
     pub fn kill(&mut self) -> Result<()> {
         self.process.kill()?;
         self.process.wait()?;

@@ -1,4 +1,4 @@
-//! The handler, which does to each request what the request asks for, and writes down what it did.
+//! The handler. It does to each request what the request asks for, and records what it did.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use tokio::time::sleep;
 use super::points::{Point, Points};
 use crate::journal::Journal;
 
-/// How this attempt shall end, as the sender has drawn it. Not signed, and so not part of the delivery.
+/// How this attempt must end, as chosen by the sender. It is not signed, and so not part of the delivery.
 pub(super) const FAULT_HEADER: &str = "x-fault";
 
 #[derive(Clone)]
@@ -23,7 +23,7 @@ pub(super) struct Handler {
 }
 
 impl Handler {
-    /// The status.
+    /// Returns the status.
     pub(super) async fn run(&self, delivery: Delivery, fault: &str) -> u16 {
         let Some(journal) = &self.journal else { return 200 };
         let run = Run {
@@ -43,20 +43,20 @@ impl Handler {
                 panic!("as the sender asked");
             }
             "hang" => std::future::pending().await,
-            // Longer than either sender waits, and well within what a run may take.
+            // Longer than either sender waits, and well within the run limit.
             "slow" => sleep(Duration::from_secs(12) / self.scale).await,
             _ => sleep(self.work).await,
         }
         self.points.pass(Point::BeforeEffect);
         run.note("effect");
         self.points.pass(Point::AfterEffect);
-        // Between the effect and the record, where a kill hurts most.
+        // Between the effect and the record, where a kill does most harm.
         sleep(self.work).await;
         200
     }
 }
 
-/// One run; its end is written down however it comes about, unless the process is killed.
+/// One run. Its end is recorded in every case, unless the process is killed.
 struct Run<'a> {
     journal: &'a Journal,
     id: &'a str,

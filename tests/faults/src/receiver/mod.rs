@@ -1,5 +1,5 @@
-//! A receiver as a process of its own, which can be killed: axum or actix around the layer, told by its
-//! arguments how long its times are and where it is to die.
+//! A receiver in a separate process, which can be killed: axum or actix around the layer. Its arguments set its
+//! times and the point at which it dies.
 
 mod handler;
 mod on_actix;
@@ -30,14 +30,14 @@ pub enum Framework {
     Actix,
 }
 
-/// What a receiver may be made to do wrong, to see that the judge notices.
+/// A defect of a receiver, which the judge must find.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Defect {
-    /// 200 before the handler has run.
+    /// It answers 200 before the handler has run.
     EarlyAck,
-    /// The store forgets every delivery at once.
+    /// Its store forgets every delivery at once.
     Forget,
-    /// A lease that nobody respects.
+    /// It ignores leases.
     NoLease,
 }
 
@@ -49,43 +49,43 @@ pub struct Arguments {
     pub store: String,
     #[arg(long)]
     pub framework: Framework,
-    /// No journal: the handler does nothing but answer.
+    /// Without a journal, the handler only answers.
     #[arg(long)]
     pub journal: Option<PathBuf>,
-    /// Keeps receivers of different tests apart in one store.
+    /// Separates the receivers of different tests in one store.
     #[arg(long)]
     pub namespace: String,
-    /// Lease, answer deadline and run limit are divided by this.
+    /// Divides the lease, the answer deadline and the run limit.
     #[arg(long, default_value_t = 1)]
     pub scale: u32,
-    /// How long a handler that is well takes before its effect, and as long after it.
+    /// How long a successful handler takes before its effect, and again after it.
     #[arg(long, default_value_t = 0)]
     pub work_ms: u64,
     #[arg(long)]
     pub kill_at: Option<Point>,
     #[arg(long)]
     pub defect: Option<Defect>,
-    /// A limit on failed authentications, and a memory store with room for few.
+    /// A limit on failed authentications, and a small memory store.
     #[arg(long)]
     pub guarded: bool,
 }
 
-/// Of a handler that hangs: less than the crate's default, so that the sender still tries.
+/// The limit of a hanging handler, less than the crate's default, so that the sender still retries.
 const RUN_LIMIT: Duration = Duration::from_secs(20);
 pub const LEASE: Duration = Duration::from_secs(15);
 
-/// Failed authentications per minute and address, of a guarded receiver.
+/// Failed authentications per minute and address that a guarded receiver allows.
 pub const FAILURES: u32 = 20;
-/// Room in its store.
+/// The capacity of its store.
 pub const FEW: NonZeroUsize = NonZeroUsize::new(4_000).expect("not 0");
 
-/// Serves until standard input ends, so that it does not outlive who started it.
+/// Serves until standard input ends, so that it does not outlive its parent.
 pub fn run(arguments: Arguments) -> Result<()> {
     std::thread::spawn(|| {
         _ = std::io::stdin().read_to_end(&mut Vec::new());
         std::process::exit(0);
     });
-    // Without a backtrace: for the first one a process stands still for longer than a scaled lease.
+    // Without a backtrace, because the first one stops a process for longer than a scaled lease.
     std::panic::set_hook(Box::new(|panic| eprintln!("{panic}")));
     let journal = arguments.journal.as_deref().map(Journal::open).transpose()?.map(Arc::new);
     if let Some(journal) = &journal {
@@ -106,8 +106,8 @@ pub fn run(arguments: Arguments) -> Result<()> {
     }
 }
 
-/// Writes down when this process was not given the processor, which is a stop that nobody has ordered. Not on
-/// the runtime: a layer that blocks that one is not excused.
+/// Records when this process did not get the processor, which is a stop that nobody ordered. Not on the
+/// runtime, because a layer that blocks the runtime is not excused.
 fn watch_the_machine(journal: Arc<Journal>, name: String) {
     const BEAT: Duration = Duration::from_millis(50);
     std::thread::spawn(move || {
@@ -121,14 +121,14 @@ fn watch_the_machine(journal: Arc<Journal>, name: String) {
     });
 }
 
-/// What stands around the layer.
+/// The service around the layer.
 #[derive(Clone)]
 struct Outer {
     points: Arc<Points>,
     early: bool,
 }
 
-/// Opened inside of the runtime that it is used in.
+/// Opened inside the runtime that uses it.
 fn store(arguments: &Arguments, points: &Arc<Points>) -> Result<AnyStore> {
     let store = match arguments.guarded {
         true => AnyStore::new(MemoryStore::with_capacity(FEW)),
@@ -138,7 +138,7 @@ fn store(arguments: &Arguments, points: &Arc<Points>) -> Result<AnyStore> {
         Some(defect @ (Defect::Forget | Defect::NoLease)) => {
             AnyStore::new(stores::Defective { store, defect })
         }
-        // Not wrapped without need: a store may take both keys of a delivery in one step.
+        // Wrapped only if needed, because a store may claim both keys of a delivery in one step.
         _ if points.in_store() => AnyStore::new(stores::Watched::new(store, Arc::clone(points))),
         _ => store,
     })
@@ -162,7 +162,7 @@ fn layer<P: Provider + Default>(
         .with_run_limit(RUN_LIMIT / arguments.scale)
         .with_store(store.clone())
         .with_clock(move || {
-            // What is dated has been verified.
+            // Only verified requests are checked for freshness.
             points.pass(Point::AfterVerification);
             SystemTime::now()
         })

@@ -1,5 +1,5 @@
-//! The points of a delivery's way at which a receiver can be told to die, all reached by wrapping what the
-//! layer is given: the request's body, the clock, the store, the handler, and the service around it.
+//! The points of a delivery at which a receiver can be told to die. All of them wrap an input of the layer: the
+//! request's body, the clock, the store, the handler, or the service around it.
 
 use clap::ValueEnum;
 use rustix::process::{Signal, getpid, kill_process};
@@ -7,7 +7,7 @@ use rustix::process::{Signal, getpid, kill_process};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Point {
     BeforeBody,
-    /// Read to its end, not verified.
+    /// Read to its end, but not verified.
     AfterBody,
     AfterVerification,
     BeforeClaim,
@@ -31,7 +31,7 @@ impl Points {
         Self(armed)
     }
 
-    /// `kill -9` of this process, if it is to die here.
+    /// Kills this process with `kill -9` if it must die here.
     pub(super) fn pass(&self, point: Point) {
         if self.0 == Some(point) {
             kill_process(getpid(), Signal::KILL).expect("a process may kill itself");

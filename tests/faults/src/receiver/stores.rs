@@ -1,4 +1,4 @@
-//! Stores around a store: one that dies between its steps, one that is broken.
+//! Stores that wrap a store: one that dies between its steps, and one that is broken.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -11,8 +11,8 @@ use scrapest_webhook::store::{
 use super::Defect;
 use super::points::{Point, Points};
 
-/// Passes a point before and after each verb. Made for one delivery: the first claim and completion are of
-/// its first key, the second ones of the other.
+/// Passes a point before and after each verb. Made for one delivery: the first claim and completion belong to
+/// its first key, the second ones to the other.
 #[derive(Debug)]
 pub(super) struct Watched {
     store: AnyStore,

@@ -46,7 +46,7 @@ fn start<P: Provider, H: Clone + Send + 'static>(
     let address = server.addrs()[0];
     let server = server.run();
     let handle = server.handle();
-    // Its workers have threads and runtimes of their own.
+    // The workers have their own threads and runtimes.
     tokio::spawn(server);
     Server { address, stop: Box::new(Told(handle)) }
 }
@@ -61,7 +61,7 @@ impl Stop for Told {
 
 impl Drop for Told {
     fn drop(&mut self) {
-        // The command is sent at once; what it returns only waits for the end.
+        // The command is sent at once; the future only waits for its completion.
         drop(self.0.stop(false));
     }
 }

@@ -56,13 +56,13 @@ async fn start(app: Router) -> Server {
         let serving = axum::serve(listener, app).with_graceful_shutdown(signal);
         tokio::select! {
             ended = serving => ended.unwrap(),
-            // Its sender is gone: the server was dropped.
+            // The sender is gone because the server was dropped.
             () = async { while told.changed().await.is_ok() {} } => {}
         }
         drop(over);
     });
-    // The server's own task, and the one that axum waits for the signal with: a test that counts tasks
-    // begins with both.
+    // Waits for the server's own task and for axum's task that waits for the signal, so that a test that counts
+    // tasks starts with both.
     for _ in 0..100 {
         if tasks() >= before + 2 {
             break;

@@ -1,4 +1,5 @@
-//! Servers of the stores. A test starts its own; without the program it is skipped, which one line says.
+//! Servers of the stores. A test starts its own; where the program is missing, the test is skipped and one line
+//! says so.
 
 pub mod pgbouncer;
 pub mod postgres;
@@ -6,7 +7,7 @@ pub mod redis;
 
 use std::time::Duration;
 
-/// How much of a processor these processes have used. What has ended meanwhile does not count.
+/// The CPU time of these processes. Processes that have ended do not count.
 fn cpu_time(processes: &[String]) -> Duration {
     let nanos = processes.iter().filter_map(|process| {
         let stat = std::fs::read_to_string(format!("/proc/{process}/schedstat")).ok()?;

@@ -1,4 +1,4 @@
-//! A PgBouncer of one's own in front of a PostgreSQL, on a free port.
+//! A PgBouncer in front of a PostgreSQL, on a free port.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
@@ -13,15 +13,15 @@ pub struct PgBouncer {
     process: Child,
     pub port: u16,
     folder: Folder,
-    /// What its file says beside where the server is.
+    /// The content of its file, except for the address of the server.
     settings: String,
-    /// The process of the pooler itself.
+    /// The id of the pooler process.
     id: String,
 }
 
 impl PgBouncer {
-    /// In the pool mode "session", "transaction" or "statement", with so many connections to the server at this port.
-    /// `None` where it is not installed.
+    /// Starts one with the pool mode "session", "transaction" or "statement" and this number of connections to
+    /// the server at this port. Returns `None` where PgBouncer is not installed.
     pub fn start(server: u16, pool_mode: &str, connections: usize) -> Option<Self> {
         let programs = ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer"];
         let Some(program) = programs.into_iter().find(|path| Path::new(path).exists()) else {
@@ -39,9 +39,9 @@ impl PgBouncer {
              server_login_retry = 1\n"
         );
         let file = write(&folder, server, &settings);
-        // It refuses to be root.
+        // PgBouncer refuses to run as root.
         let is_root = Command::new("id").arg("-u").output().is_ok_and(|id| id.stdout == b"0\n");
-        // It ends with this process, however that ends.
+        // PgBouncer is killed when this process ends, for whatever reason.
         const LEASH: &str =
             r#""$@" </dev/null >/dev/null & echo $!; exec >/dev/null; cat; kill -9 $!; wait"#;
         let mut command = Command::new("sh");
@@ -74,10 +74,10 @@ impl PgBouncer {
         Some(pooler)
     }
 
-    /// Leads to another server from now on, as after a failover.
+    /// Connects to another server from now on, as after a failover.
     pub fn lead_to(&self, server: u16) {
         write(&self.folder, server, &self.settings);
-        // It reads its file again.
+        // PgBouncer reloads its file.
         assert!(Command::new("kill").args(["-HUP", &self.id]).status().unwrap().success());
     }
 

@@ -1,4 +1,4 @@
-//! A PostgreSQL of one's own, on a free port, with its data in a folder that goes with it.
+//! A PostgreSQL on a free port, with its data in a folder that is deleted on drop.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -10,11 +10,12 @@ use crate::free_port;
 
 pub const PASSWORD: &str = "canary_4f1d09b7";
 
-/// Where its programs are. Without them the tests that need it pass, and one line says that they did nothing.
+/// The folder of its programs. Where they are missing, the tests that need them pass without doing anything,
+/// and one line says so.
 pub fn programs() -> Option<&'static Path> {
     static PROGRAMS: OnceLock<Option<PathBuf>> = OnceLock::new();
     let found = PROGRAMS.get_or_init(|| {
-        // Debian keeps them off the path, by version.
+        // Debian installs them outside of the path, by version.
         let mut versions: Vec<_> = std::fs::read_dir("/usr/lib/postgresql")
             .into_iter()
             .flatten()
@@ -31,7 +32,7 @@ pub fn programs() -> Option<&'static Path> {
             let text = "skipped: all tests against PostgreSQL, which is not installed \
                         (Debian: apt-get install postgresql)";
             assert!(std::env::var_os("REQUIRE_SERVERS").is_none(), "{text}");
-            // Not through `println`, which shows nothing of a test that passes.
+            // Not through `println`, whose output is hidden when a test passes.
             let _ =
                 std::io::Write::write_all(&mut std::io::stderr(), format!("{text}\n").as_bytes());
         }
@@ -40,7 +41,7 @@ pub fn programs() -> Option<&'static Path> {
     found.as_deref()
 }
 
-/// A shell script. As root it runs as somebody else, since PostgreSQL refuses to be root.
+/// A shell script. For root it runs as another user, because PostgreSQL refuses to run as root.
 fn shell(script: &str, arguments: &[&str]) -> Command {
     let is_root = Command::new("id").arg("-u").output().is_ok_and(|id| id.stdout == b"0\n");
     let mut command = Command::new(if is_root { "runuser" } else { "sh" });
@@ -51,11 +52,11 @@ fn shell(script: &str, arguments: &[&str]) -> Command {
     command
 }
 
-/// A cluster as `initdb` makes it, made once and copied for each server.
+/// A cluster created by `initdb`, which is created once and copied for each server.
 fn template() -> &'static str {
     static TEMPLATE: OnceLock<(String, Child)> = OnceLock::new();
     let (path, _) = TEMPLATE.get_or_init(|| {
-        // As a server, it goes when this process does, however that ends.
+        // Like a server, it ends with this process, for whatever reason.
         let script = r#"
             # Not scram: its thousands of hashes take a debug build longer than all the rest.
             data=$(mktemp -d /tmp/scrapest-webhook-initdb-XXXXXX)
@@ -88,13 +89,13 @@ pub struct Postgres {
 
 struct Running {
     shell: Child,
-    /// Closed by the end of this process as well: then the script stops the server.
+    /// It is also closed when this process ends, which makes the script stop the server.
     _lifeline: ChildStdin,
     postmaster: String,
 }
 
 impl Postgres {
-    /// With these settings, such as `max_connections=10`, beside those of all.
+    /// Starts a server with these settings, such as `max_connections=10`, in addition to the common ones.
     pub fn start(settings: &[&str]) -> Option<Self> {
         let mut server = Self::stopped(settings)?;
         server.run();
@@ -111,7 +112,7 @@ impl Postgres {
             "listen_addresses=127.0.0.1",
             "unix_socket_directories=",
             "superuser_reserved_connections=0",
-            // What is killed is the server, not the machine.
+            // Only the server is killed, not the machine.
             "fsync=off",
         ]
         .map(str::to_owned)
@@ -121,7 +122,8 @@ impl Postgres {
         Some(Self { data, port, settings: all, running: None })
     }
 
-    /// A hot standby of this server, with these settings beside those of all: it follows from now on, and only reads.
+    /// Starts a hot standby of this server with these settings in addition to the common ones. It follows from
+    /// now on and is read-only.
     pub fn standby(&self, settings: &[&str]) -> Self {
         let mut standby = Self::stopped(settings).unwrap();
         let script = r#"
@@ -148,7 +150,7 @@ impl Postgres {
         format!("postgres://app:{PASSWORD}@127.0.0.1:{port}/postgres?sslmode=disable")
     }
 
-    /// Starts it, or starts it again, and waits until it answers.
+    /// Starts or restarts it, and waits until it answers.
     pub fn run(&mut self) {
         let script = r#"
             programs=$1 data=$2; shift 2
@@ -176,7 +178,7 @@ impl Postgres {
             let postmaster = postmaster.trim().to_owned();
             let lifeline = shell.stdin.take().unwrap();
             let running = Running { shell, _lifeline: lifeline, postmaster };
-            // Until the last process of a killed one is gone it does not start.
+            // It does not start until the last process of a killed server has ended.
             while running.lives() {
                 let log = self.log();
                 if log.contains("ready to accept") {
@@ -189,16 +191,16 @@ impl Postgres {
         }
     }
 
-    /// What it has logged since it was started.
+    /// Its log since the last start.
     pub fn log(&self) -> String {
         std::fs::read_to_string(format!("{}/log", self.data)).unwrap_or_default()
     }
 
-    /// kill -9 of the server and of all its processes: what it had not written is lost.
+    /// Kills the server and all its processes with `kill -9`, so that unwritten data is lost.
     pub fn kill(&mut self) {
         let running = self.running.take().unwrap();
         let mut processes = running.processes();
-        // What restarts the others first.
+        // The postmaster first, because it restarts the others.
         processes.insert(0, running.postmaster.clone());
         signal("KILL", &processes);
         while processes.iter().any(|process| lives(process)) {
@@ -210,7 +212,7 @@ impl Postgres {
         super::cpu_time(&self.running.as_ref().unwrap().processes())
     }
 
-    /// None of its processes does anything until [`thaw`](Self::thaw).
+    /// Stops all its processes until [`thaw`](Self::thaw).
     pub fn freeze(&self) {
         signal("STOP", &self.running.as_ref().unwrap().processes());
     }
@@ -234,14 +236,14 @@ impl Running {
     }
 }
 
-/// Whether there is such a process, other than one that is only waited for.
+/// Whether there is such a process, not counting zombies.
 fn lives(process: &str) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
     stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
 }
 
 fn signal(name: &str, processes: &[String]) {
-    // Some may have ended meanwhile.
+    // Some may have ended in the meantime.
     let _ =
         Command::new("kill").arg(format!("-{name}")).args(processes).stderr(Stdio::null()).status();
 }

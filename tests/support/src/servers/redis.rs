@@ -1,4 +1,4 @@
-//! A Redis of one's own: started on a free port, killed, frozen, and gone with the test process.
+//! A Redis on a free port, which can be killed and frozen, and ends with the test process.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
@@ -10,13 +10,13 @@ use std::time::{Duration, Instant};
 
 use crate::free_port;
 
-/// Runs the command until standard input ends, so that it does not outlive the test process however
-/// that ends. Its id is the first line.
+/// Runs the command until standard input ends, so that it never outlives the test process. The first line of
+/// output is its process id.
 const LEASH: &str =
     r#""$@" </dev/null >/dev/null 2>&1 & echo $!; exec >/dev/null; cat; kill -9 $!; wait"#;
 
-/// Whether `redis-server` is installed. If not, says once what is skipped, past the test harness; with
-/// `REQUIRE_SERVERS=1` that is a failure.
+/// Whether `redis-server` is installed. If not, prints once what is skipped, past the test harness, or fails
+/// with `REQUIRE_SERVERS=1`.
 pub fn is_installed() -> bool {
     let version = Command::new("redis-server").arg("--version").output();
     let installed = version.is_ok_and(|version| version.status.success());
@@ -41,20 +41,20 @@ pub struct RedisServer {
     running: Option<(Child, u32)>,
 }
 
-/// What a server is started with that shall forget everything when it is killed.
+/// The arguments of a server that forgets everything when it is killed.
 pub const FORGETFUL: &[&str] = &["--save", "", "--appendonly", "no"];
-/// And with that which shall forget nothing.
+/// The arguments of a server that forgets nothing when it is killed.
 pub const DURABLE: &[&str] = &["--save", "", "--appendonly", "yes", "--appendfsync", "always"];
 
 impl RedisServer {
-    /// A running server, unless none is installed.
+    /// Starts a server. Returns `None` where Redis is not installed.
     pub fn start(arguments: &[&str]) -> Option<Self> {
         let mut server = Self::stopped(arguments)?;
         server.run();
         Some(server)
     }
 
-    /// A server that is not running yet, with its port.
+    /// A server with its port that is not running yet.
     pub fn stopped(arguments: &[&str]) -> Option<Self> {
         if !is_installed() {
             return None;
@@ -73,10 +73,10 @@ impl RedisServer {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
-    /// Starts it and waits until it answers.
+    /// Starts the server and waits until it answers.
     pub fn run(&mut self) {
         assert!(self.running.is_none(), "it is running");
-        // A sentinel insists on a file.
+        // A sentinel requires a configuration file.
         let file = Some(self.directory.join("sentinel.conf")).filter(|file| file.exists());
         let mut leash = Command::new("sh")
             .args(["-c", LEASH, "leash", "redis-server"])
@@ -102,12 +102,12 @@ impl RedisServer {
         }
     }
 
-    /// `kill -9`.
+    /// Kills the server with `kill -9`.
     pub fn kill(&mut self) {
         if let Some((mut leash, _)) = self.running.take() {
             drop(leash.stdin.take());
             leash.wait().unwrap();
-            // The kernel still has to close its sockets.
+            // The kernel may need a moment to close its sockets.
             while TcpStream::connect(("127.0.0.1", self.port)).is_ok() {
                 std::thread::sleep(Duration::from_millis(1));
             }
@@ -127,14 +127,14 @@ impl RedisServer {
         self.signal("CONT");
     }
 
-    /// Its answer to a command, over a connection of its own.
+    /// Sends a command on a new connection and returns the answer.
     pub fn ask(&self, command: &[&str]) -> redis::RedisResult<redis::Value> {
         let mut connection = redis::Client::open(self.url())?.get_connection()?;
         redis::cmd(command[0]).arg(&command[1..]).query(&mut connection)
     }
 
     fn answers(&self) -> bool {
-        // A sentinel and a cluster's node answer this one too.
+        // Sentinels and cluster nodes also answer PING.
         self.ask(&["PING"]).is_ok()
     }
 

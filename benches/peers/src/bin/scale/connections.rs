@@ -1,5 +1,5 @@
-//! Connections that have delivered once and stay open, while another one goes on delivering: a real server in a
-//! process of its own, and its memory.
+//! Measures connections that have delivered once and stay open while another connection keeps delivering. The
+//! server is a separate process, whose memory is measured.
 
 use axum::Router;
 use peers::client::{Client, on_the_wire};
@@ -11,11 +11,11 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use crate::{Axis, Point, SIGNATURE, ours, route, store};
 
 const POINTS: [usize; 4] = [0, 100, 1_000, 10_000];
-/// Of each server, in turns.
+/// Runs per server. The servers take turns.
 const RUNS: usize = 2;
 const ROUNDS: usize = 15;
 const DELIVERIES: usize = 200;
-/// Of the store. Smaller than the default, so that it is soon full and takes no more.
+/// The capacity of the store. It is smaller than the default, so that the store is soon full and stops growing.
 const RECORDS: usize = 2_000;
 
 pub(crate) fn serve(with: &str) {
@@ -38,7 +38,7 @@ pub(crate) fn axis() -> Axis {
     Axis { name: "idle connections", each: "connection", points: points.into() }
 }
 
-/// Nanoseconds a delivery, and the bytes that each idle connection has added.
+/// Nanoseconds per delivery, and the bytes that each idle connection has added.
 fn measure(with: &str) -> Vec<(Cpu, Option<f64>)> {
     let server = Server::this(&["serve", with]);
     let mut busy = Client::connect(server.port);
@@ -60,7 +60,7 @@ fn measure(with: &str) -> Vec<(Cpu, Option<f64>)> {
         let cpu = summary(rounds.collect());
         (cpu, (connections > 0).then(|| added / connections as f64))
     });
-    // They were open all the time.
+    // This fails unless the connections were open all the time.
     idle.iter_mut().for_each(|client| client.deliver(&delivery()));
     points.into()
 }
@@ -69,7 +69,7 @@ fn delivery() -> Vec<u8> {
     on_the_wire(&request(signed(SHORTEST), SIGNATURE, &[]))
 }
 
-/// For this process and for the servers that it starts.
+/// Sets the limit of open files for this process and for the servers that it starts.
 fn allow_files(files: usize) {
     let (files, limit) = (files as u64, getrlimit(Resource::Nofile));
     if limit.current.is_none_or(|current| current >= files) {

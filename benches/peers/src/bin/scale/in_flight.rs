@@ -1,4 +1,5 @@
-//! Requests that wait in their handlers at once: what each holds beyond its body, and what it has cost in the end.
+//! Measures requests that wait in their handlers at the same time: the memory of each beyond its body, and its
+//! CPU time.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,12 +20,12 @@ use crate::{ALLOCATOR, Axis, Point, SIGNATURE, handler, held, ours, store};
 
 const POINTS: [usize; 5] = [1, 10, 100, 1_000, 10_000];
 const ROUNDS: usize = 20;
-/// Of a round.
+/// Requests per round.
 const REQUESTS: usize = 10_000;
 
 pub(crate) fn axis() -> Axis {
     let (bare, ours) = (Gate::new(false), Gate::new(true));
-    // The store is full then, and grows no more.
+    // The store is full after this and stops growing.
     for gate in [&bare, &ours] {
         gate.round(REQUESTS);
     }
@@ -42,7 +43,7 @@ pub(crate) fn axis() -> Axis {
     Axis { name: "requests in flight", each: "request", points: points.collect() }
 }
 
-/// A handler that waits until it is told to go on.
+/// A handler that waits until the gate opens.
 struct Gate {
     runtime: Runtime,
     routes: Router,
@@ -72,7 +73,7 @@ impl Gate {
         Self { runtime, routes, open, waiting }
     }
 
-    /// Nanoseconds a request, and its bytes beyond the body, when so many were in flight.
+    /// Nanoseconds per request, and bytes per request beyond the body, with `in_flight` requests at once.
     fn round(&self, in_flight: usize) -> (f64, f64) {
         let (mut requests, region) = (Vec::with_capacity(REQUESTS), Region::new(ALLOCATOR));
         requests.extend((0..REQUESTS).map(|_| request(signed(SHORTEST), SIGNATURE, &[])));
@@ -88,7 +89,7 @@ impl Gate {
         (time, request + waiting)
     }
 
-    /// All at once: nanoseconds, and what came in bytes to what they were before.
+    /// Runs all requests at once. Returns the nanoseconds, and the bytes allocated while all of them wait.
     fn pass(&self, requests: impl ExactSizeIterator<Item = Request<Body>>) -> (f64, f64) {
         let number = requests.len();
         self.waiting.store(0, Ordering::Relaxed);

@@ -1,12 +1,13 @@
-//! How the time and the memory of a delivery grow with what is remembered, configured, in flight and connected.
-//! Writes tables of Markdown, and draws `scale.svg`.
+//! Measures how the time and the memory of a delivery grow with the number of records, of webhooks, of secrets,
+//! of requests in flight and of connections. Writes Markdown tables and draws `scale.svg`.
 //!
 //! ```sh
 //! cd benches/peers && cargo run --release --bin scale
 //! ```
 //!
-//! With `figures` it writes bare numbers instead, those that `peers goals` reads. Times are the least of many rounds, in which all points of an axis take their turns. The allocator
-//! counts, which costs a delivery a little, the same everywhere.
+//! With `figures` it writes the bare numbers that `peers goals` reads. Each time is the least of many rounds,
+//! in which all points of an axis take turns. The counting allocator costs each delivery a little, equally
+//! everywhere.
 
 use std::alloc::System;
 
@@ -32,19 +33,19 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 const SIGNATURE: &str = "x-scrapebadger-signature";
 
-/// What there can be more and more of.
+/// A quantity that is increased from point to point.
 struct Axis {
     name: &'static str,
-    /// One of them.
+    /// The name of one unit.
     each: &'static str,
     points: Vec<Point>,
 }
 
 struct Point {
     at: usize,
-    /// Of a delivery to the same handler: bare, and behind the layer.
+    /// CPU time per delivery to the same handler: bare, and behind the layer.
     cpu: [Option<Cpu>; 2],
-    /// Bytes for each of them.
+    /// Bytes per unit.
     memory: [Option<f64>; 2],
 }
 
@@ -74,7 +75,7 @@ fn ours() -> ScrapeBadgerWebhookLayer {
     ScrapeBadgerWebhookLayer::new(SECRET)
 }
 
-/// A store for so many records, two a delivery.
+/// A store for `records` records. Each delivery has two.
 fn store(records: usize) -> MemoryStore {
     MemoryStore::with_capacity((records / 2).try_into().unwrap())
 }
@@ -83,7 +84,7 @@ async fn handler(body: Bytes) -> StatusCode {
     if body.is_empty() { StatusCode::BAD_REQUEST } else { StatusCode::OK }
 }
 
-/// The handler behind the layer, or behind nothing.
+/// The handler, behind the layer if there is one.
 fn route(layer: Option<ScrapeBadgerWebhookLayer>) -> MethodRouter {
     match layer {
         Some(layer) => post(handler).route_layer(layer),
@@ -95,12 +96,12 @@ fn contender(routes: Router) -> Contender {
     router("scale", routes, SIGNATURE)
 }
 
-/// Of a delivery, for each.
+/// CPU time per delivery of each contender.
 fn measure(contenders: &[Contender]) -> Vec<Cpu> {
     cpu::measure(contenders, 60, 300, SHORTEST)
 }
 
-/// Bytes that were asked for since then, and not given back.
+/// Bytes allocated since then and not yet freed.
 fn held(region: &Region<'_, System>) -> f64 {
     let change = region.change();
     change.bytes_allocated as f64 - change.bytes_deallocated as f64
@@ -118,7 +119,8 @@ fn write(axis: &Axis) {
     }
 }
 
-/// A line each: what and how many, median and least nanoseconds, and bytes, with tabs between them.
+/// Writes one line per point, separated by tabs: the axis and the number, median and least nanoseconds, and
+/// bytes.
 fn figures() {
     for Axis { name, points, .. } in [records::axis(), webhooks::axis(), in_flight::axis()] {
         for Point { at, cpu: [_, cpu], memory: [_, memory] } in points {

@@ -1,4 +1,4 @@
-//! The curves, small and side by side: time above, memory below.
+//! Draws the curves, small and side by side: time above, memory below.
 
 use std::error::Error;
 
@@ -10,12 +10,12 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use crate::{Axis, Point};
 
-/// Of one panel, and of the line of text above all.
+/// The width and the height of one panel. `LEGEND` is the height of the text above all panels.
 const WIDTH: u32 = 300;
 const HEIGHT: u32 = 250;
 const LEGEND: u32 = 40;
 
-/// With how thick the line is: what is drawn last must not hide the other.
+/// A color and a line width. The later line is thinner, so that it does not hide the other.
 const BARE: (RGBColor, u32) = (RGBColor(230, 159, 0), 4);
 const OURS: (RGBColor, u32) = (RGBColor(0, 114, 178), 2);
 const INK: RGBColor = RGBColor(60, 60, 60);
@@ -27,7 +27,7 @@ type Curve = Vec<(f64, f64)>;
 pub(crate) fn draw(axes: &[Axis], path: &str) -> Result<(), Box<dyn Error>> {
     let size = (WIDTH * u32::try_from(axes.len())?, LEGEND + 2 * HEIGHT);
     let area = SVGBackend::new(path, size).into_drawing_area();
-    // Not the reader's, which may be dark.
+    // A white background, because the reader's may be dark.
     area.fill(&WHITE)?;
     let (above, below) = area.split_vertically(LEGEND);
     legend(&above)?;
@@ -42,7 +42,7 @@ pub(crate) fn draw(axes: &[Axis], path: &str) -> Result<(), Box<dyn Error>> {
     Ok(area.present()?)
 }
 
-/// Bare, and behind the layer.
+/// Two curves: bare, and behind the layer.
 fn curves(axis: &Axis, value: impl Fn(&Point) -> [Option<f64>; 2]) -> [Curve; 2] {
     [0, 1].map(|which| {
         let points = axis.points.iter();
@@ -50,7 +50,7 @@ fn curves(axis: &Axis, value: impl Fn(&Point) -> [Option<f64>; 2]) -> [Curve; 2]
     })
 }
 
-/// Where it stands: a logarithmic axis has no 0.
+/// The position on the x axis, which is logarithmic and has no 0.
 fn place(point: &Point) -> f64 {
     point.at.max(1) as f64
 }
@@ -79,7 +79,7 @@ fn panel(
     let all = || curves.iter().flatten();
     let most = all().fold(0., |most: f64, (_, y)| most.max(*y)) * 1.25;
     let measured = Vec::from_iter(axis.points.iter().map(place));
-    // Some air on both sides.
+    // A margin on both sides.
     let ends = (measured[0] / 1.5)..(measured[measured.len() - 1] * 1.5);
     let x = ends.log_scale().with_key_points(measured);
     let mut chart = ChartBuilder::on(area)
@@ -113,7 +113,7 @@ fn text(size: i32, colour: &RGBColor) -> TextStyle<'static> {
     ("sans-serif", size).into_font().color(colour)
 }
 
-/// 10,000 for 10000.
+/// Formats 10000 as "10,000".
 fn thousands(number: f64) -> String {
     let digits = format!("{number:.0}");
     let groups = digits.as_bytes().rchunks(3).rev();

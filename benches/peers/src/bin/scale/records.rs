@@ -1,4 +1,4 @@
-//! Records that are live: the store is full, so that each one that comes makes one go.
+//! Measures the number of live records. The store is full, so that each new record evicts one.
 
 use std::time::Duration;
 

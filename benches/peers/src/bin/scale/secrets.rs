@@ -1,4 +1,5 @@
-//! Secrets, four at most and so no curve. Each one more is another HMAC and another record.
+//! Measures the number of secrets. Four is the maximum, so there is no curve. Each additional secret costs an
+//! HMAC and a record.
 
 use std::rc::Rc;
 
@@ -12,7 +13,7 @@ use scrapest_webhook::{ScrapeBadgerWebhookLayer, Secrets};
 use crate::records::{KEEP, LEASE};
 use crate::{contender, measure as cpu, route, store};
 
-/// Of each store, which is soon full.
+/// Records per store. Each store is soon full.
 const RECORDS: usize = 10_000;
 
 pub(crate) fn measure() -> impl Iterator<Item = (&'static str, Cpu)> {
@@ -25,15 +26,15 @@ pub(crate) fn measure() -> impl Iterator<Item = (&'static str, Cpu)> {
     let mut contenders = Vec::from_iter(layers.map(behind));
     contenders.extend(all().into_iter().filter(|contender| contender.name == "the HMAC alone"));
     contenders.extend([records::<2>(), records::<4>()]);
-    // The first time fills the stores.
+    // The first round fills the stores.
     cpu(&contenders);
     let names =
         ["1 secret", "2 secrets", "3 secrets", "the HMAC alone", "two records", "four records"];
     names.into_iter().zip(cpu(&contenders))
 }
 
-/// So many fresh keys, claimed and completed together in a store that is full. A delivery has two with one secret, and four
-/// with three.
+/// Claims and completes `KEYS` fresh keys together in a full store. A delivery has two keys with one secret,
+/// and four with three.
 fn records<const KEYS: usize>() -> Contender {
     let store = Rc::new(store(RECORDS));
     Contender::new("records", move |deliveries, _| {

@@ -1,4 +1,4 @@
-//! The page, and what it asks for.
+//! The page and its API.
 
 use std::sync::Arc;
 
@@ -22,16 +22,16 @@ use crate::sender::Sender;
 
 const PAGE: &str = include_str!("page.html");
 
-/// Replays at a time.
+/// The maximum number of concurrent replays.
 const REPLAYS: usize = 4;
 
-/// What the page can do beyond looking.
+/// The actions that the page offers.
 #[derive(Debug)]
 pub(in crate::listen) struct Service {
     pub(in crate::listen) sender: Sender,
     pub(in crate::listen) signature_headers: Vec<String>,
     pub(in crate::listen) secret: SecretArgs,
-    /// Where the sender posts to, for the copied command.
+    /// The URL that the sender posts to, for the copied command.
     pub(in crate::listen) url: String,
     pub(in crate::listen) forward: Option<Arc<Forward>>,
 }
@@ -68,7 +68,7 @@ pub(super) fn router(inspector: Inspector, guard: Guard) -> Router {
         .route("/requests/{number}/replay", post(replay))
         .route("/requests/{number}/curl", post(command))
         .with_state(inspector);
-    // The guard hands on to these routes itself, once it has taken the token out of the path.
+    // The guard calls these routes itself, after it has removed the token from the path.
     Router::new().fallback(|| async {}).layer(from_fn_with_state((guard, routes), guard::admit))
 }
 
@@ -105,7 +105,7 @@ async fn details(
     Ok(([(header::CONTENT_TYPE, "application/json")], detail.to_string()).into_response())
 }
 
-/// With its signature: `verify` takes it.
+/// Includes the signature, so that `verify` accepts it.
 async fn recording(
     State(inspector): State<Inspector>,
     Path(number): Path<u64>,
@@ -133,7 +133,7 @@ fn attached(name: &str, bytes: Vec<u8>) -> Response {
     (headers, bytes).into_response()
 }
 
-/// The service gets the same delivery once more, under the same key and with a larger fence.
+/// Sends the same delivery to the service again, with the same key and a larger fence.
 async fn replay(
     State(inspector): State<Inspector>,
     Path(number): Path<u64>,
@@ -159,7 +159,7 @@ async fn replay(
     Ok(([(header::CONTENT_TYPE, "application/json")], answer.to_string()).into_response())
 }
 
-/// Signed anew, with the secret as it is now.
+/// Signs the request again, with the current secret.
 async fn command(
     State(inspector): State<Inspector>,
     Path(number): Path<u64>,

@@ -1,4 +1,4 @@
-//! What the page is told of a request, as JSON. Signatures and what else authenticates someone are cut.
+//! A request as JSON for the page. Signatures and other credentials are truncated.
 
 use std::fmt::Debug;
 
@@ -9,7 +9,7 @@ use super::exchanges::Entry;
 use crate::listen::record::CONFIDENTIAL;
 use crate::sender::Sender;
 
-/// A page of more text is of no use, and slow.
+/// Longer text would be useless and slow.
 const SHOWN: usize = 256 * 1024;
 
 /// A line of the list.
@@ -32,7 +32,7 @@ pub(super) fn summary(entry: &Entry) -> Value {
     })
 }
 
-/// Everything else.
+/// The details of a request.
 pub(super) fn detail(
     entry: &Entry,
     attempts: &[u64],
@@ -79,7 +79,7 @@ fn is_confidential(name: &str, signatures: &[String]) -> bool {
         || signatures.iter().any(|header| header.eq_ignore_ascii_case(name))
 }
 
-/// Enough to recognize it by.
+/// Keeps enough to recognize the value.
 fn cut(value: &str) -> String {
     let start: String = value.chars().take(12).collect();
     match value.chars().count() > 12 {
@@ -88,7 +88,7 @@ fn cut(value: &str) -> String {
     }
 }
 
-/// Indented, and otherwise as it was sent: a browser would round its long numbers.
+/// Indents the JSON on the server, because a browser would round long numbers.
 fn pretty(body: &[u8]) -> Option<String> {
     let mut written = Vec::with_capacity(body.len() * 2);
     let mut reader = serde_json::Deserializer::from_slice(body);
@@ -98,7 +98,7 @@ fn pretty(body: &[u8]) -> Option<String> {
     String::from_utf8(written).ok()
 }
 
-/// The typed event, as `{:#?}` prints it, or why there is none.
+/// The typed event as printed by `{:#?}`, or the error.
 fn decoded(delivery: &Delivery, sender: Sender) -> String {
     fn shown<T: Debug>(event: Result<T, EventError>) -> String {
         event.map_or_else(|error| format!("not decoded: {error}"), |event| format!("{event:#?}"))

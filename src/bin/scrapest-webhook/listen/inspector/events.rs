@@ -1,5 +1,5 @@
-//! Server-sent events: a line of the list for every request. A browser that does not read them costs one place, and
-//! nothing that grows: what it is sent next is taken from what is kept at that time.
+//! Server-sent events: a line of the list for every request. A browser that does not read them occupies one
+//! connection but no growing buffer: each message is built from the kept requests when it is sent.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -17,13 +17,13 @@ use tokio::time::timeout;
 use super::detail::summary;
 use super::exchanges::Exchanges;
 
-/// Pages at a time.
+/// The maximum number of open pages.
 pub(super) const MOST: usize = 16;
 
-/// Requests in one message.
+/// The maximum number of requests in one message.
 const BATCH: usize = 200;
 
-/// A comment from time to time, so that a page that has gone is noticed.
+/// How often a comment is sent, so that a closed page is noticed.
 const ALIVE: Duration = Duration::from_secs(15);
 
 struct Feed {
@@ -33,7 +33,7 @@ struct Feed {
     _place: OwnedSemaphorePermit,
 }
 
-/// From the request after `Last-Event-ID` on, which is 0 for a new page.
+/// Starts with the request after `Last-Event-ID`, which is 0 for a new page.
 pub(super) fn events(
     exchanges: &Exchanges,
     places: &Arc<Semaphore>,
@@ -45,7 +45,7 @@ pub(super) fn events(
     };
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()?.parse().ok());
     let newest = exchanges.newest();
-    // A number of another start means nothing here.
+    // A number from an earlier start of the process is invalid.
     let last = last.filter(|last| *last <= *newest.borrow()).unwrap_or(0);
     let feed = Feed { exchanges: exchanges.clone(), newest, last, _place: place };
     let messages = stream::unfold(feed, async |mut feed| {
@@ -58,11 +58,11 @@ pub(super) fn events(
 
 impl Feed {
     async fn next(&mut self) -> Bytes {
-        // Before looking, so that what comes meanwhile is not missed.
+        // Marked as seen before reading, so that a request that arrives meanwhile is not missed.
         self.newest.borrow_and_update();
         let entries = self.exchanges.after(self.last, BATCH);
         let Some(last) = entries.last() else {
-            // The sender lives as long as what is kept.
+            // The sender lives as long as the kept requests.
             _ = timeout(ALIVE, self.newest.changed()).await;
             return Bytes::from_static(b":\n\n");
         };

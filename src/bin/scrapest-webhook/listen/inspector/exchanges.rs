@@ -1,4 +1,4 @@
-//! The requests that the page shows: the newest, in memory alone, bounded in number and in bytes.
+//! The requests that the page shows: the newest, only in memory, limited in number and bytes.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,10 +8,10 @@ use tokio::sync::watch;
 
 use crate::listen::exchange::{Cause, Exchange};
 
-/// All requests together, bodies and headers.
+/// The limit for all requests together, bodies and headers.
 const MOST_BYTES: usize = 64 * 1024 * 1024;
 
-/// A request, with its number.
+/// A request with its number.
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) number: u64,
@@ -20,7 +20,7 @@ pub(super) struct Entry {
     bytes: usize,
 }
 
-/// Clones are the same.
+/// Clones share the requests.
 #[derive(Clone, Debug)]
 pub(in crate::listen) struct Exchanges(Arc<Inner>);
 
@@ -28,7 +28,7 @@ pub(in crate::listen) struct Exchanges(Arc<Inner>);
 struct Inner {
     most: usize,
     kept: Mutex<Kept>,
-    /// The number of the newest.
+    /// The number of the newest request.
     newest: watch::Sender<u64>,
 }
 
@@ -36,7 +36,7 @@ struct Inner {
 struct Kept {
     entries: VecDeque<Arc<Entry>>,
     bytes: usize,
-    /// The fences that replays had, of the deliveries that are kept.
+    /// The largest fence that replays of each kept delivery had.
     replays: Vec<(Key, Fence)>,
 }
 
@@ -71,14 +71,14 @@ impl Exchanges {
         kept.entries.get(at).cloned()
     }
 
-    /// The next of those after `number`, oldest first, at most `most`.
+    /// The requests after `number`, oldest first, at most `most`.
     pub(super) fn after(&self, number: u64, most: usize) -> Vec<Arc<Entry>> {
         let kept = self.lock();
         let start = kept.entries.partition_point(|entry| entry.number <= number);
         kept.entries.iter().skip(start).take(most).cloned().collect()
     }
 
-    /// Tells of every newer request.
+    /// Notifies of every newer request.
     pub(super) fn newest(&self) -> watch::Receiver<u64> {
         self.0.newest.subscribe()
     }
@@ -93,7 +93,7 @@ impl Exchanges {
         self.lock().entries.iter().filter(same).map(|entry| entry.number).collect()
     }
 
-    /// A fence larger than that of every attempt at this delivery so far, replays included.
+    /// A fence larger than that of every attempt at this delivery so far, including replays.
     pub(super) fn next_fence(&self, entry: &Entry) -> Option<Fence> {
         let run = entry.exchange.run.as_ref()?;
         let key = run.delivery.key();

@@ -1,4 +1,4 @@
-//! A request as the fixture of a test, and the test.
+//! Converts a request to a fixture and a test.
 
 use std::time::SystemTime;
 
@@ -8,7 +8,7 @@ use scrapest_webhook::testing::WebhookRequest;
 use super::exchanges::Entry;
 use crate::sender::{Contract, Sender};
 
-/// The name of both files, without their ends: lower case letters, digits and underscores.
+/// The name of both files, without the extension: lower case letters, digits and underscores.
 pub(super) fn name(entry: &Entry) -> String {
     let kind = entry.exchange.kind().unwrap_or("request");
     let plain =
@@ -17,7 +17,7 @@ pub(super) fn name(entry: &Entry) -> String {
     format!("{kind}_{}", entry.number)
 }
 
-/// The request with the same body, kind, id and time, to be signed anew.
+/// The request with the same body, kind, id and time, to be signed again.
 pub(super) fn request(entry: &Entry, sender: Sender, secret: Secret) -> WebhookRequest {
     let contract = is_contract_2(entry).then_some(Contract::Two);
     let mut request =
@@ -31,13 +31,13 @@ pub(super) fn request(entry: &Entry, sender: Sender, secret: Secret) -> WebhookR
     request
 }
 
-/// The published format that names its event in the body.
+/// Whether it has the published format that names its event in the body.
 fn is_contract_2(entry: &Entry) -> bool {
     serde_json::from_slice::<serde_json::Value>(&entry.exchange.recording.body)
         .is_ok_and(|body| body.get("event").is_some())
 }
 
-/// The test that goes with the recording beside it.
+/// The test that uses the recording.
 pub(super) fn test(entry: &Entry, sender: Sender) -> String {
     let name = name(entry);
     let (layer, function) = match (sender, is_contract_2(entry)) {

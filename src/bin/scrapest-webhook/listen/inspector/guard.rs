@@ -1,5 +1,6 @@
-//! Decides which browsers see the page: a browser on this machine that was given the URL. A page of another origin can neither read
-//! (it does not know the token, and the browser keeps answers from it) nor send anything.
+//! Decides which browsers may see the page: only a browser on this machine that was given the URL. A page of
+//! another origin can neither read anything (it does not know the token, and the browser keeps answers from it)
+//! nor send anything.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -22,14 +23,14 @@ impl Guard {
         Self { port: address.port(), token: token.into() }
     }
 
-    /// The same request without its token, or why not.
+    /// Removes the token from the request, or returns why it is refused.
     fn admit(&self, request: &mut Request) -> Result<(), (StatusCode, &'static str)> {
         let headers = request.headers();
         let host = one(headers, &header::HOST).filter(|host| self.is_ours(host));
         let Some(host) = host else {
             return Err((StatusCode::MISDIRECTED_REQUEST, "expected the address as Host\n"));
         };
-        // Before the token, so that no other page can try tokens.
+        // Checked before the token, so that no other page can guess tokens.
         let origin = format!("http://{host}");
         let is_same = |name| headers.get(name).is_none_or(|value| *value == *origin);
         let is_foreign = !is_same(header::ORIGIN)
@@ -45,7 +46,8 @@ impl Guard {
             let what = "expected the URL that `listen` has printed, with its token\n";
             return Err((StatusCode::NOT_FOUND, what));
         };
-        // A link to the page may be anywhere, in a terminal in the browser for one; what the page loads is its own.
+        // A link to the page may be on any site, for example a terminal in the browser. All other requests come
+        // from the page itself.
         let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
         if !rest.is_empty() && !matches!(site, None | Some(b"same-origin" | b"none")) {
             return Err((StatusCode::FORBIDDEN, "expected a request from the page itself\n"));
@@ -55,7 +57,7 @@ impl Guard {
         Ok(())
     }
 
-    /// A name could be made to point here by anyone (DNS rebinding); an address could not.
+    /// Anyone can make a name resolve to this address (DNS rebinding), so only addresses are accepted.
     fn is_ours(&self, host: &str) -> bool {
         let Some((name, port)) = host.rsplit_once(':') else { return false };
         let bare = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
@@ -70,7 +72,7 @@ fn one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     values.next().is_none().then_some(value)
 }
 
-/// Around everything, and before the routes are looked at.
+/// Wraps all routes, and runs before they are matched.
 pub(super) async fn admit(
     State((guard, mut next)): State<(Guard, axum::Router)>,
     mut request: Request,
@@ -95,7 +97,7 @@ pub(super) async fn admit(
     for (name, value) in fixed {
         headers.insert(name, HeaderValue::from_static(value));
     }
-    // The page has a policy of its own.
+    // The page sets its own policy.
     let nothing = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
     headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(nothing);
     response

@@ -1,8 +1,8 @@
 //! `--ui`: a page in the browser that shows every request, live, and can send one again.
 //!
-//! 1. `guard` decides what may reach the rest: a token in the path, the `Host`, the origin;
+//! 1. `guard` decides which requests are admitted: by a token in the path, the `Host`, and the origin;
 //! 2. `api` answers the page's requests;
-//! 3. `exchanges` is what is kept, in memory alone and bounded;
+//! 3. `exchanges` keeps the requests, only in memory and limited;
 //! 4. `fixture` writes a request as a file and a test;
 //! 5. `page.html` is the page, in one file.
 
@@ -24,11 +24,11 @@ pub(super) use self::exchanges::Exchanges;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct UiArgs {
-    /// Show every request on a page in the browser, live: with its headers, its body, the decoded event and the likely
-    /// cause of a refusal
+    /// Show every request on a page in the browser, live: with its headers, its body, the decoded event and the
+    /// likely cause of a refusal
     ///
-    /// The URL of the page is printed, and has a token in it that changes with every start. With --forward the page can
-    /// send a delivery again. What it shows is kept in memory only.
+    /// The URL of the page is printed. It contains a token that changes with every start. With --forward the page
+    /// can send a delivery again. The shown requests are kept in memory only.
     #[arg(long, value_name = "ADDR", num_args = 0..=1, default_missing_value = "127.0.0.1:4040")]
     ui: Option<String>,
 
@@ -42,7 +42,7 @@ pub(super) struct UiArgs {
     ui_keep: u32,
 }
 
-/// An inspector that has its port, and yet has to be started.
+/// An inspector that is bound to its port but not started yet.
 #[derive(Debug)]
 pub(super) struct Bound {
     listener: TcpListener,
@@ -73,7 +73,7 @@ impl Bound {
         format!("http://{}/{}/", self.address, self.token)
     }
 
-    /// Serves until the process ends: nothing waits for a page.
+    /// Serves until the process ends, because the process does not wait for pages.
     pub(super) fn start(self, service: Service) {
         let Self { listener, address, token, exchanges } = self;
         let guard = guard::Guard::new(address, token);

@@ -1,4 +1,4 @@
-//! A primary with a synchronous hot standby, and a pooler in front that leads to the primary.
+//! A primary with a synchronous hot standby, and a pooler in front that connects to the primary.
 
 use std::time::Duration;
 
@@ -10,21 +10,21 @@ use support::servers::postgres::Postgres;
 use tokio::task::block_in_place;
 use tokio::time::{Instant, sleep};
 
-/// More than all receivers need, so that their number of connections is their own doing.
+/// More than all receivers need, so that only they determine their number of connections.
 const ROOM: usize = 50;
-/// A busy machine takes its time.
+/// Long enough for a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(super) struct Cluster {
     primary: Option<Postgres>,
     standby: Postgres,
     pooler: PgBouncer,
-    /// To the primary.
+    /// Connected to the primary.
     observer: PgConnection,
 }
 
 impl Cluster {
-    /// `None` where a program is missing.
+    /// Returns `None` where a program is missing.
     pub(super) async fn start() -> Result<Option<Self>> {
         let servers = block_in_place(|| {
             let primary = Postgres::start(&[])?;
@@ -34,7 +34,7 @@ impl Cluster {
         });
         let Some((primary, standby, pooler)) = servers else { return Ok(None) };
         let mut observer = PgConnection::connect(&primary.url()).await?;
-        // Not before the copy was made, which would wait for a standby of its own.
+        // Only after the copy was made, because the copy would wait for a standby itself.
         observer.execute("ALTER SYSTEM SET synchronous_standby_names = '*'").await?;
         observer.execute("SELECT pg_reload_conf()").await?;
         let is_synchronous =
@@ -43,19 +43,19 @@ impl Cluster {
         Ok(Some(Self { primary: Some(primary), standby, pooler, observer }))
     }
 
-    /// Of the pooler.
+    /// The URL of the pooler.
     pub(super) fn url(&self) -> String {
         self.standby.url_through(self.pooler.port)
     }
 
-    /// To the primary, beside the observer's.
+    /// Connections to the primary, without the observer's.
     pub(super) async fn connections(&mut self) -> Result<i64> {
         let count = "SELECT count(*) FROM pg_stat_activity \
                      WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()";
         Ok(sqlx::query_scalar(count).fetch_one(&mut self.observer).await?)
     }
 
-    /// `kill -9`; it cannot come back, because its data goes too.
+    /// Kills the primary with `kill -9`. It cannot come back, because its data is deleted too.
     pub(super) fn lose_the_primary(&mut self) {
         block_in_place(|| {
             if let Some(mut primary) = self.primary.take() {
@@ -64,7 +64,7 @@ impl Cluster {
         });
     }
 
-    /// And leads to it.
+    /// Promotes the standby, and connects the pooler to it.
     pub(super) async fn promote_the_standby(&mut self) -> Result<()> {
         self.observer = PgConnection::connect(&self.standby.url()).await?;
         self.observer.execute("SELECT pg_promote(wait => false)").await?;
