@@ -117,7 +117,9 @@ impl EventError {
     pub(crate) fn wrong_sender(found: &str, wanted: &str) -> Self {
         Self {
             kind: EventErrorKind::WrongSender,
-            message: format!("sender: is {found}, but the handler takes events of {wanted}"),
+            message: format!(
+                "{found}: is the delivery's sender, but the handler takes events of {wanted}"
+            ),
         }
     }
 

@@ -75,7 +75,7 @@ async fn a_right_that_is_missing_is_said_before_it_is_needed() {
         join_all((0..100).map(|_| claim(&guest, random_key()))).await;
     }
     let place = format!("127.0.0.1:{}", server.port());
-    let stays = ["WARN", "expired records stay", &place, expected];
+    let stays = ["WARN", "expired records cannot be deleted", &place, expected];
     eventually("it is logged", || log().count(&stays) > 0).await;
     assert_eq!(log().count(&stays), 1);
 }
