@@ -1,4 +1,4 @@
-//! Many at once.
+//! Concurrent operations that share statements.
 
 use super::*;
 
@@ -30,7 +30,7 @@ async fn one_key_several_times_in_a_statement_has_one_winner() {
     let store = store(&server).await;
     for _ in 0..20 {
         let (key, owner, other) = (random_key(), Owner::random(), random_key());
-        // The first leads, and the others make up the next statement.
+        // The first claim gets a statement of its own, and the others share the next one.
         let first = store.claim(&other, owner, LEASE, KEEP);
         let owners: Vec<_> = (0..30).map(|_| Owner::random()).collect();
         let claims = owners.iter().flat_map(|owner| [*owner, *owner]);
@@ -47,15 +47,15 @@ async fn one_key_several_times_in_a_statement_has_one_winner() {
                 other => panic!("{other:?}"),
             })
             .collect();
-        assert_eq!(winners.len(), 2, "the winner asked twice and was told twice");
+        assert_eq!(winners.len(), 2, "the winner asked twice and must get two answers");
         winners.dedup();
         let [(winner, fence)] = winners[..] else { panic!("{winners:?}") };
 
         let completions = owners.iter().map(|owner| store.complete(&key, *owner, fence, KEEP));
         for (owner, settled) in owners.iter().zip(join_all(completions).await) {
-            // The holder too is late where another success was written before its own.
+            // Even the holder gets `Lost` if another success was written before its own.
             let held = settled.unwrap() == Settled::Done;
-            assert!(!held || owner.to_bytes() == winner, "one that did not hold it was told so");
+            assert!(!held || owner.to_bytes() == winner, "an owner without the key got `Done`");
         }
         assert_eq!(claim(&store, key).await, Claim::Completed);
     }
@@ -95,7 +95,7 @@ async fn expired_records_leave() {
     other.execute(expired).await.unwrap();
     let kept = random_key();
     store.complete(&kept, Owner::random(), Fence::new(1), KEEP).await.unwrap();
-    // 1,000 leave at a time, once in 500 claims.
+    // 1,000 are deleted at a time, once per 500 claims.
     for _ in 0..15 {
         join_all((0..100).map(|_| claim(&store, random_key()))).await;
     }
@@ -121,7 +121,7 @@ async fn a_small_table_is_not_read_whole() {
     );
     let (store, mut other) = (store(&server).await, connection(&server).await);
     join_all((0..20).map(|_| claim(&store, random_key()))).await;
-    // One page, of which the planner now knows.
+    // From now on the planner knows that the table has only one page.
     other.execute("ANALYZE scrapest_webhook_deliveries").await.unwrap();
     for _ in 0..3 {
         let keys: Vec<_> = (0..60).map(|_| random_key()).collect();

@@ -5,11 +5,11 @@ use scrapest_webhook::store::{Claims, Key};
 
 use super::*;
 
-/// Puts questions while the file is locked, so that they are answered together.
+/// Asks questions while the file is locked, so that they are answered together.
 async fn together<T>(folder: &Folder, questions: impl Future<Output = T>) -> T {
     let mut other = other(folder).await;
     let locked = other.begin_with("BEGIN IMMEDIATE").await.unwrap();
-    // All have been put when the second is polled.
+    // `join` polls the questions first, so all of them wait before the lock is released.
     let (answers, committed) = join(questions, locked.commit()).await;
     committed.unwrap();
     answers
@@ -75,7 +75,7 @@ async fn each_of_those_that_ask_about_one_key_is_told_what_is_true_of_it() {
     let keys: Vec<_> = (0..20).map(|_| random_key()).collect();
     let holders = join_all(keys.iter().map(|key| acquire(&store, *key))).await;
     let strangers: Vec<_> = keys.iter().map(|_| (Owner::random(), Fence::new(1))).collect();
-    // By turns the holder asks first, and the stranger.
+    // The holder and the stranger take turns at being first.
     let pairs: Vec<_> = (0..20)
         .map(|n| [(n, holders[n]), (n, strangers[n])])
         .flat_map(
@@ -102,7 +102,7 @@ async fn each_of_those_that_ask_about_one_key_is_told_what_is_true_of_it() {
     let completions = together(&folder, join_all(completions)).await;
     for ((n, (owner, _)), settled) in left.iter().zip(completions) {
         let is_told = settled.unwrap() == Settled::Done;
-        // A holder that comes second finds it completed by another.
+        // If the holder is second, the stranger has already completed the key.
         let is_first = n % 2 == 0;
         assert_eq!(is_told, is_holder(*n, *owner) && is_first, "completed");
     }

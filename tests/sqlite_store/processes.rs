@@ -1,4 +1,4 @@
-//! Receivers as processes of their own, two at once or killed.
+//! Receivers in separate processes, of which some are killed.
 
 use super::*;
 
@@ -29,7 +29,7 @@ async fn a_kill_between_claim_and_complete_is_taken_over_when_the_lease_ends() {
         }
         dies.kill();
     });
-    assert_eq!(answer, None, "the connection breaks");
+    assert_eq!(answer, None, "the connection must break");
 
     let next = Process::start(&url, &effects, Duration::from_millis(10));
     let took = process::deliver(&[next.address], &delivery).await;

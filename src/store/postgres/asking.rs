@@ -1,4 +1,4 @@
-//! Questions as they are put into a statement.
+//! Renders questions as SQL.
 
 use std::fmt::{Display, Write};
 use std::time::Duration;
@@ -6,12 +6,12 @@ use std::time::Duration;
 use crate::store::sql::{Hex, Verb, fence_to_sql};
 use crate::store::{Fence, Key, Owner};
 
-/// What is asked about keys, by verb: all of one verb go into one statement.
+/// Questions about keys, grouped by verb. Each verb gets one statement.
 #[derive(Debug, Default)]
 pub(super) struct Asking(Vec<Rows>);
 
 impl Asking {
-    /// Also without keys: then the statement finds out whether it could be done.
+    /// Adds a question. Without keys it still gets a statement, which tests whether the verb would succeed.
     pub(super) fn add(&mut self, keys: &[(Key, Fence)], owner: Owner, verb: Verb) {
         let place = self.0.iter().position(|rows| rows.verb == verb).unwrap_or_else(|| {
             self.0.push(Rows::new(verb));
@@ -20,22 +20,22 @@ impl Asking {
         self.0[place].add(keys, owner);
     }
 
-    /// Whether there is no key.
+    /// Returns whether no question has a key.
     pub(super) fn is_empty(&self) -> bool {
         self.0.iter().all(|rows| rows.keys.is_empty())
     }
 
-    /// A statement for each verb.
+    /// Returns one statement per verb.
     pub(super) fn each(&self, statement: impl Fn(&Rows) -> String) -> String {
         self.0.iter().map(statement).collect::<Vec<_>>().join(";")
     }
 }
 
-/// One row per key that something is asked about.
+/// The keys of one verb, one row per key.
 #[derive(Debug)]
 pub(super) struct Rows {
     pub(super) verb: Verb,
-    /// As intervals.
+    /// An SQL interval, like `keep`.
     pub(super) lease: String,
     pub(super) keep: String,
     keys: String,
@@ -57,7 +57,7 @@ impl Rows {
 
     fn add(&mut self, keys: &[(Key, Fence)], owner: Owner) {
         for (key, fence) in keys {
-            // As elements of an array of `bytea`.
+            // The `E` string and the array each halve the backslashes.
             push(&mut self.keys, format_args!(r"\\\\x{key}"));
             push(&mut self.owners, format_args!(r"\\\\x{}", Hex(&owner.to_bytes())));
             push(&mut self.fences, fence_to_sql(*fence));
@@ -68,7 +68,7 @@ impl Rows {
         array(&self.keys, "bytea")
     }
 
-    /// As a relation `asked (key, owner, fence)`.
+    /// Returns the rows as a relation `asked (key, owner, fence)`.
     pub(super) fn asked(&self) -> String {
         let (keys, owners) = (self.keys(), array(&self.owners, "bytea"));
         let fences = array(&self.fences, "bigint");
@@ -82,12 +82,12 @@ fn push(list: &mut String, value: impl Display) {
     _ = write!(list, "{comma}{value}");
 }
 
-/// An `E` string, which reads backslashes the same whatever `standard_conforming_strings` says.
+/// Returns an array as an `E` string, whose backslashes do not depend on `standard_conforming_strings`.
 fn array(list: &str, of: &str) -> String {
     format!("E'{{{list}}}'::{of}[]")
 }
 
-/// A thousand years stand for ever: PostgreSQL has no later dates than 294276.
+/// Returns an interval of at most a thousand years: PostgreSQL has no dates after the year 294276.
 fn interval(duration: Duration) -> String {
     let seconds = duration.as_secs_f64().min(1_000.0 * 365.0 * 86_400.0);
     format!("make_interval(secs => {seconds})")

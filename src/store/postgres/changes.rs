@@ -1,4 +1,4 @@
-//! Renewals, releases and completions, as many in one statement as pile up while the one before is in flight.
+//! Runs renewals, releases and completions. Those that arrive while a statement is in flight share the next one.
 
 use std::collections::{HashMap, HashSet};
 
@@ -15,13 +15,13 @@ use crate::store::sql::{Answer, Asked, Batches, Failure, Question, Unreadable, V
 use crate::store::{Key, Settled, StoreError};
 use crate::warn_once::WarnOnce;
 
-/// Answers until the store is dropped.
+/// Answers questions until the store is dropped.
 pub(super) async fn work(mut connection: Connection, mut batches: Batches, turn: Turn) {
     let stay = WarnOnce::default();
     while batches.wait().await {
         let _turn = turn.wait().await;
         let asked = batches.take(AT_ONCE);
-        // One statement may name a key once.
+        // A statement must not name a key twice.
         let (mut batch, mut keys, mut forgets) = (Vec::new(), HashSet::new(), Vec::new());
         for asked in asked {
             let mut of_asked = asked.question.keys.iter().map(|(key, _)| *key);
@@ -36,14 +36,14 @@ pub(super) async fn work(mut connection: Connection, mut batches: Batches, turn:
         }
         let answered = answer(&mut connection, &mut batch).await;
         tell_all(batch, answered);
-        // In statements of their own: the right to delete may be missing, and no lease may be lost by that.
+        // In separate statements: the right to delete may be missing, and that must not cost a lease.
         for (mut asked, most) in forgets {
             asked.note(Ok(Answer::Settled(Settled::Done)));
             let forgot = connection.run(&forget(most)).await.map(drop);
             if let Err(error) = &forgot
                 && most > 0
             {
-                // The next claims bring the next chance.
+                // A later claim tries again.
                 stay.then(|| tracing::warn!(%error, "expired records cannot be deleted for now"));
             }
             tell_all(vec![asked], forgot);
@@ -59,7 +59,7 @@ async fn answer(connection: &mut Connection, batch: &mut [Asked]) -> Result<(), 
     }
     let absent = missing(batch, &settled, true);
     if !absent.is_empty() {
-        // Known after all, if another transaction has just changed it.
+        // The record may exist: the first statement skips one that another transaction has just changed.
         let complete = |rows: &Rows| format!("{};{}", rows.change(), rows.complete_new());
         run(connection, &absent.each(complete), &mut settled).await?;
     }
@@ -89,7 +89,7 @@ async fn run(
     Ok(())
 }
 
-/// The keys of which nothing is known yet, of completions or of all.
+/// Returns the keys that have no answer yet, of completions only or of all questions.
 fn missing(batch: &[Asked], settled: &HashMap<Key, Settled>, completions: bool) -> Asking {
     let mut asking = Asking::default();
     for Asked { question: Question { keys, owner, verb }, .. } in batch {
@@ -118,7 +118,7 @@ fn conclude(
             (None, Some(record)) if is_completion || record.is_held_by(*owner) => {
                 return Err(StoreError::new(Locked));
             }
-            // A completion is only told once it is written.
+            // A completion must not be reported before it is written.
             (None, None) if is_completion => return Err(StoreError::new(Locked)),
             (None, _) => Settled::Lost,
         };

@@ -1,4 +1,4 @@
-//! Claims, as many in one statement as pile up while the one before is in flight.
+//! Runs claims. Those that arrive while a statement is in flight share the next one.
 
 use std::collections::{HashMap, HashSet};
 
@@ -15,10 +15,10 @@ use crate::store::sql::{
 };
 use crate::store::{Claims, Fence, Key, Owner, StoreError};
 
-/// How often keys are claimed that were free, but not to be had.
+/// How many times to claim keys that were found free but could not be taken.
 const TRIES: usize = 3;
 
-/// Answers until the store is dropped.
+/// Answers claims until the store is dropped.
 pub(super) async fn work(mut connection: Connection, mut batches: Batches, turn: Turn) {
     while batches.wait().await {
         let _turn = turn.wait().await;
@@ -30,8 +30,8 @@ pub(super) async fn work(mut connection: Connection, mut batches: Batches, turn:
     }
 }
 
-/// Nearly every delivery is new, so that the first statement has the answer. A part of a delivery's keys may be ours
-/// between two statements; at the end it is all or none.
+/// Answers a batch. Nearly every delivery is new, so the first statement usually has the answer. Between statements a
+/// claim may hold only some of its keys; at the end it holds all or none.
 async fn answer(connection: &mut Connection, batch: &mut [Asked]) -> Result<(), Failure> {
     let questions = batch.iter().map(|asked| asked.question.clone());
     let mut claimings: Vec<_> = questions.map(Claiming::new).collect();
@@ -58,7 +58,7 @@ async fn answer(connection: &mut Connection, batch: &mut [Asked]) -> Result<(), 
     Ok(())
 }
 
-/// The keys that are not ours, of the deliveries that may yet be.
+/// Returns the keys that are not claimed yet, without those of refused claims.
 fn missing(claimings: &[Claiming]) -> Asking {
     let mut asking = Asking::default();
     for claiming in claimings.iter().filter(|claiming| claiming.refused.is_none()) {
@@ -94,8 +94,8 @@ async fn take(
     Ok(())
 }
 
-/// Releases what is ours of deliveries that were not acquired as a whole. Returns those keys that it could not: another
-/// transaction has their records just now.
+/// Releases the keys that refused claims hold. Returns the keys that could not be released, because another transaction
+/// has locked their records.
 async fn give_back(
     connection: &mut Connection,
     claimings: &[Claiming],
@@ -118,10 +118,10 @@ async fn give_back(
     Ok(ours)
 }
 
-/// A question on the way to its answer.
+/// A claim that has no answer yet.
 struct Claiming {
     question: Question,
-    /// By place; what is ours.
+    /// The keys that are claimed so far, by place.
     held: Vec<Option<Held>>,
     refused: Option<Claims>,
 }
@@ -139,7 +139,7 @@ impl Claiming {
         Self { question, held, refused: None }
     }
 
-    /// Finds out whether another has one of the keys that are not ours.
+    /// Refuses the claim if another owner has one of the missing keys.
     fn look_at(&mut self, found: &HashMap<Key, Record>) {
         let Question { keys, owner, .. } = &self.question;
         let of_others = keys.iter().enumerate().filter(|(place, _)| self.held[*place].is_none());
@@ -149,14 +149,14 @@ impl Claiming {
         let mut of_others = of_others.filter(|(_, found)| !found.is_held_by(*owner));
         self.refused = of_others.find_map(|(place, found)| found.refuses(place));
         if self.refused.is_some() {
-            // Of an earlier claim, and to be given back.
+            // This owner holds them from an earlier claim. They must be released too.
             for (place, _) in ours {
                 self.held[place] = Some(Held::default());
             }
         }
     }
 
-    /// What is still not ours is locked by another transaction.
+    /// Refuses a claim that still misses a key: another transaction has locked its record.
     fn decide(&mut self) {
         if self.refused.is_none()
             && let Some(place) = self.held.iter().position(Option::is_none)

@@ -1,17 +1,17 @@
 //! The SQL. Each text is one message of the simple query protocol and one transaction, so that it takes one round trip,
 //! leaves no prepared statement behind, and works through a pooler in transaction mode.
 //!
-//! The time is `clock_timestamp()`, which goes on while a statement waits for a lock; `now()` stands still from
-//! the start of the transaction. Only numbers and hexadecimal digits are ever put into a text.
+//! The time is `clock_timestamp()`, which advances while a statement waits for a lock; `now()` is the start of the
+//! transaction. Only numbers and hexadecimal digits are ever put into a text.
 
 use super::asking::Rows;
 use crate::store::sql::Verb;
 
-/// Whether the table is there. A role that may not create tables can use one that is.
+/// Finds out whether the table exists. A role that may not create tables can use an existing one.
 pub(super) const MIGRATED: &str =
     "SELECT to_regclass('scrapest_webhook_deliveries') IS NOT NULL AS migrated";
 
-/// Safe to run twice, and at once: `IF NOT EXISTS` alone is not, two may find that it does not.
+/// Safe to run repeatedly and concurrently. `IF NOT EXISTS` alone is not: two sessions may both find no table.
 pub(super) const MIGRATE: &str = "BEGIN;
     SET LOCAL statement_timeout = 5000;
     SET LOCAL client_min_messages = warning;
@@ -31,8 +31,8 @@ pub(super) const MIGRATE: &str = "BEGIN;
         ON scrapest_webhook_deliveries (keep_until);
     COMMIT";
 
-/// Ends the backend of a connection that was given up: it may wait for what never comes, and take its connection from
-/// another client.
+/// Ends the backend of a connection that was given up. It may wait forever, and take up a connection that another
+/// client needs.
 pub(super) fn end_backend_of(tag: &str) -> String {
     format!(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = current_user
@@ -40,9 +40,9 @@ pub(super) fn end_backend_of(tag: &str) -> String {
     )
 }
 
-/// A whole transaction. The settings are its own, whatever the server, the role or a pooler says: no statement waits for
-/// long, an answer outlasts a crash, and a row is found by the index, also in a small table, of which the planner would
-/// otherwise read everything.
+/// Returns a whole transaction. It overrides the settings of the server, the role and a pooler: no statement waits for
+/// long, a change that was answered survives a crash, and rows are found by the index even in a small table, which the
+/// planner would otherwise read whole.
 pub(super) fn transaction(tag: &str, statements: &str) -> String {
     format!(
         "/* {tag} */ BEGIN ISOLATION LEVEL READ COMMITTED;
@@ -53,37 +53,37 @@ pub(super) fn transaction(tag: &str, statements: &str) -> String {
     )
 }
 
-/// Makes a transaction of somebody else outlast a crash.
+/// Makes the transaction of a handler survive a crash.
 pub(super) fn durable() -> String {
     format!("SELECT WHERE {DURABLE} IS NULL")
 }
 
-/// A setting that is stronger stays.
+/// Sets `synchronous_commit`, but keeps a stronger setting.
 const DURABLE: &str = "set_config('synchronous_commit',
     CASE current_setting('synchronous_commit') WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, true)";
 
-/// Not by `extract`, whose result is a decimal number and slow.
+/// Not with `extract`, whose decimal result is slow.
 const UNIX_MILLIS: &str = "(date_part('epoch', clock_timestamp()) * 1000)::bigint";
 
-/// Whether the record still counts; otherwise its key reads as absent.
+/// The record has not expired. The key of an expired record counts as absent.
 const KNOWN: &str = "(r.lease_until > clock_timestamp() OR r.keep_until > clock_timestamp())";
 
-/// An insert over a row that an open transaction has changed would wait for its end, also with `DO NOTHING`.
+/// Without this condition, an insert waits for an open transaction that has changed the row, even with `DO NOTHING`.
 const ABSENT: &str =
     "(SELECT true FROM scrapest_webhook_deliveries AS d WHERE d.key = asked.key) IS NULL";
 
-/// In progress and held by this owner.
+/// Returns the condition that the record is in progress and held by the asking owner.
 fn held_by_asker() -> String {
     format!("(r.state = 0 AND r.owner = asked.owner AND {KNOWN})")
 }
 
-/// Each is about these rows.
+/// The statements about these rows.
 impl Rows {
-    /// As a relation `free (ctid, state, owner)`: of each asked key the row that is there and that no other transaction
-    /// holds, locked from now on.
+    /// Returns a relation `free (ctid, state, owner)` with the existing row of each asked key. It locks the rows, and
+    /// leaves out those that another transaction has locked.
     ///
-    /// A row that another transaction has changed since the statement began is locked as it is now, but found under its
-    /// old place only: it is left to the next statement.
+    /// A row that another transaction has changed since the statement began is locked, but the statement cannot find
+    /// its new version by `ctid`. The next statement can.
     fn free(condition: &str) -> String {
         format!(
             "LATERAL (SELECT ctid, state, owner FROM scrapest_webhook_deliveries AS d
@@ -92,7 +92,7 @@ impl Rows {
         )
     }
 
-    /// Takes the keys that are new. Returns a row for each: key, owner, fence, attempt, whether it was taken over.
+    /// Claims the new keys. Returns a row for each: key, owner, fence, attempt, whether it was taken over.
     pub(super) fn claim_new(&self) -> String {
         let (asked, Self { lease, keep, .. }) = (self.asked(), self);
         format!(
@@ -105,7 +105,7 @@ impl Rows {
         )
     }
 
-    /// Takes those of the keys that are there and may be taken. Returns what [`claim_new`](Self::claim_new) does.
+    /// Claims the known keys that are free. Returns the same columns as [`claim_new`](Self::claim_new).
     pub(super) fn claim_known(&self) -> String {
         let (asked, held, free) = (self.asked(), held_by_asker(), Self::free("true"));
         let Self { lease, keep, .. } = self;
@@ -128,8 +128,8 @@ impl Rows {
         )
     }
 
-    /// Returns what is recorded, without waiting for anything: key, whether it can be read, state, owner, fence,
-    /// attempt, and what is left of the lease and of the retention, in seconds.
+    /// Finds the records, without waiting for locks. Returns a row for each: key, whether it can be read, state, owner,
+    /// and the rest of the lease and of the retention, in seconds.
     pub(super) fn find(&self) -> String {
         format!(
             "SELECT r.key, r.version = 1 AND r.state IN (0, 1, 2) AS readable, r.state, r.owner,
@@ -140,8 +140,8 @@ impl Rows {
         )
     }
 
-    /// Renews, releases or completes the keys that are there. Returns each with whether its owner held it; without those
-    /// that are left as they are.
+    /// Renews, releases or completes the keys that have a record. Returns a row for each key that was changed: key,
+    /// whether its owner held it.
     pub(super) fn change(&self) -> String {
         match self.verb {
             Verb::Renew { .. } => {
@@ -163,8 +163,9 @@ impl Rows {
         )
     }
 
-    /// The owner stays in the record if it was the holder: then it is told so again when it repeats its question
-    /// because the answer was lost. Of two that report a success the longer retention counts.
+    /// Completes the keys that have a record. The owner stays in the record if it was the holder, so that it gets the
+    /// same answer when it asks again because the answer was lost. If two owners complete a key, the longer retention
+    /// counts.
     fn complete_known(&self) -> String {
         let (asked, held, free) = (self.asked(), held_by_asker(), Self::free("state IN (0, 1, 2)"));
         let keep = &self.keep;
@@ -180,7 +181,7 @@ impl Rows {
         )
     }
 
-    /// Completes the keys that are not there. Returns each; nobody held it.
+    /// Completes the keys that have no record. Returns a row for each: key, and that its owner did not hold it.
     pub(super) fn complete_new(&self) -> String {
         let (asked, keep) = (self.asked(), &self.keep);
         format!(
@@ -192,7 +193,7 @@ impl Rows {
         )
     }
 
-    /// Locks the rows of the keys until the end of the transaction, waiting for others, and returns what they are then.
+    /// Waits for other transactions, locks the rows of the keys until this one ends, and returns their standings.
     pub(super) fn hold(&self) -> String {
         format!(
             "SELECT CASE
@@ -206,8 +207,8 @@ impl Rows {
     }
 }
 
-/// How many records that have expired leave at most. Passes over what others hold or forget just now. Here `now()` will
-/// do, and lets the index be used.
+/// Deletes at most `most` expired records, without those that another transaction has locked. `now()` is exact enough
+/// here, and allows the use of the index.
 pub(super) fn forget(most: u32) -> String {
     format!(
         "DELETE FROM scrapest_webhook_deliveries WHERE key IN (

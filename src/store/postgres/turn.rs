@@ -1,5 +1,5 @@
-//! Claims and completions take turns: while one statement is in flight, more questions come for the next of the other
-//! kind. Both at once would have half as many each, at nearly the same cost.
+//! Makes claims and completions take turns. While a statement of one kind is in flight, questions of the other kind
+//! collect for their next one. If both ran at once, each would have half as many questions, at nearly the same cost.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,14 +7,14 @@ use std::time::Duration;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::time::timeout;
 
-/// A statement that takes longer has other reasons than the questions in it, and holds up no others.
+/// A statement that takes longer than this is slow for another reason than its questions. It does not delay the others.
 const AT_MOST: Duration = Duration::from_millis(20);
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Turn(Arc<Mutex<()>>);
 
 impl Turn {
-    /// Waits for the end of the other statement, but not for long.
+    /// Waits for the end of the other statement, for at most 20 ms.
     pub(super) async fn wait(&self) -> Option<OwnedMutexGuard<()>> {
         timeout(AT_MOST, Arc::clone(&self.0).lock_owned()).await.ok()
     }

@@ -1,4 +1,4 @@
-//! Answers what was asked, in one transaction for all that was asked at once: one sync of the disk.
+//! Answers each batch of questions in one transaction, and so with one sync of the disk.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
@@ -15,14 +15,14 @@ use crate::store::sql::{
 };
 use crate::store::{Claims, Fence, Key, Owner, Settled, StoreError};
 
-/// How many questions share a transaction at most: so many that the sync is nothing beside them.
+/// How many questions share a transaction at most. With this many, the cost of the sync does not matter.
 const AT_ONCE: usize = 256;
 
-/// How many expired records leave with one claimed key. More than the one it adds, so that they become fewer;
-/// few, so that no claim waits for many.
+/// How many expired records are deleted per claimed key: more than the one record that it adds, so that a backlog
+/// shrinks, but few, so that no claim waits long.
 const LEAVE_WITH_EACH: i64 = 4;
 
-/// Answers until the store is dropped.
+/// Answers questions until the store is dropped.
 pub(super) async fn work(mut file: File, mut batches: Batches) {
     while let Some(mut batch) = batches.next(AT_ONCE).await {
         let answered = answer(&mut file, &mut batch).await;
@@ -35,14 +35,14 @@ async fn answer(file: &mut File, batch: &mut [Asked]) -> Result<(), Failure> {
     transacted.map_err(|error| file.failed(error))
 }
 
-/// Nothing is told before this has returned: then it is on the disk.
+/// Notes the answers to a batch. Once this returns, the changes are on the disk and the answers may be sent.
 async fn transact(
     connection: &mut SqliteConnection,
     batch: &mut [Asked],
 ) -> Result<(), sqlx::Error> {
-    // Immediate: a transaction that begins to write after it has read can only fail if another wrote between.
+    // Immediate: a transaction that reads before it writes fails if another one has written meanwhile.
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
-    // Under the lock, so that time does not go back from one writer to the next.
+    // Read under the lock, so that time does not go back from one writer to the next.
     let now = Now::read();
     let mut claimed = 0;
     for (verb, mut together) in by_verb(batch) {
@@ -64,7 +64,7 @@ async fn transact(
     transaction.commit().await
 }
 
-/// The questions that a statement can answer together: of one verb, and no key twice.
+/// Groups the questions that one statement can answer: they have one verb, and no key occurs twice.
 fn by_verb(batch: &mut [Asked]) -> Vec<(Verb, Vec<&mut Asked>)> {
     let mut groups: Vec<(Verb, Vec<&mut Asked>, HashSet<Key>)> = Vec::new();
     for asked in batch {
@@ -84,8 +84,8 @@ fn by_verb(batch: &mut [Asked]) -> Vec<(Verb, Vec<&mut Asked>)> {
     groups.into_iter().map(|(verb, together, _)| (verb, together)).collect()
 }
 
-/// The first key of each delivery, then the second of those that got it: what is refused by its first leaves no record
-/// of its second.
+/// Claims the first key of each delivery, then the second of those that got the first, and so on: a claim whose first
+/// key is refused leaves no record of its second.
 async fn claim(
     connection: &mut SqliteConnection,
     together: &mut [&mut Asked],
@@ -142,16 +142,16 @@ async fn claim(
     Ok(())
 }
 
-/// A claim on the way to its answer.
+/// A claim that has no answer yet.
 struct Claiming {
-    /// With the fences of those that are ours.
+    /// With the fences of the keys that were acquired.
     keys: Vec<(Key, Fence)>,
     attempt: u32,
     taken_over: u64,
     refused: Option<Claims>,
 }
 
-/// Why a key was not to be had.
+/// Finds out why a key could not be claimed.
 async fn find(
     connection: &mut SqliteConnection,
     key: &Key,
@@ -168,7 +168,7 @@ async fn find(
     })
 }
 
-/// Each key for itself. No key is in two of the questions.
+/// Renews, completes or releases each key by itself. No key may be in two of the questions.
 pub(super) async fn settle(
     connection: &mut SqliteConnection,
     questions: &[&Question],
@@ -217,7 +217,7 @@ pub(super) async fn settle(
     Ok(questions.iter().map(of_all).collect())
 }
 
-/// As the statements take it.
+/// Returns the rows in the form that the statements read.
 fn json(rows: impl Iterator<Item = (Key, Fence, Owner)>) -> String {
     let mut json = String::from("[");
     for (key, fence, owner) in rows {

@@ -1,6 +1,6 @@
-//! What SQLite is told. Times are in milliseconds since 1970, by the machine's clock.
+//! The SQL. Times are in milliseconds since 1970, by the machine's clock.
 
-/// Run each time the file is opened; safe for several at once.
+/// Runs each time the file is opened. Safe to run concurrently.
 pub(super) const SCHEMA: [&str; 2] = [
     // state: 0 in progress, 1 completed, 2 retryable
     "CREATE TABLE IF NOT EXISTS scrapest_webhook_deliveries (
@@ -17,8 +17,8 @@ pub(super) const SCHEMA: [&str; 2] = [
         ON scrapest_webhook_deliveries (keep_until)",
 ];
 
-/// The rows `asked (key, owner, fence)` that are bound to ?1 as JSON: `[["hex of the key","hex of the owner",fence], …]`.
-/// A statement is for many keys, because each is a round trip to the thread that has the connection. It names a key once.
+/// The rows `asked (key, owner, fence)`, bound to ?1 as JSON: `[["hex of the key","hex of the owner",fence], …]`. A key
+/// must not occur twice. A statement has many keys because each one is a round trip to the connection's thread.
 macro_rules! asked {
     () => {
         "(SELECT unhex(value ->> 0) AS key, unhex(value ->> 1) AS owner, value ->> 2 AS fence
@@ -26,7 +26,7 @@ macro_rules! asked {
     };
 }
 
-/// Held by this owner, at ?2; somebody who knows the record, but not a record that has expired.
+/// The record is held by this owner and has not expired at ?2.
 macro_rules! held {
     ($owner:literal) => {
         concat!(
@@ -37,10 +37,10 @@ macro_rules! held {
     };
 }
 
-/// ?1 asked, ?2 now, ?3 `lease_until`, ?4 `keep_until`. No row for a key that is not to be had.
+/// ?1 asked, ?2 now, ?3 `lease_until`, ?4 `keep_until`. Returns no row for a key that cannot be claimed.
 ///
-/// What is returned is of the record as it is now. So one that was taken over from an owner whose lease had
-/// ended is kept a millisecond longer, and by that it is known.
+/// `RETURNING` only sees the new record. So a record that was taken over from an owner whose lease had ended is kept a
+/// millisecond longer, which marks it.
 pub(super) const CLAIM: &str = concat!(
     "INSERT INTO scrapest_webhook_deliveries AS r
         (key, version, state, owner, fence, lease_until, keep_until, attempt)
@@ -68,19 +68,19 @@ pub(super) const CLAIM: &str = concat!(
     RETURNING key, fence, attempt, keep_until > ?4"
 );
 
-/// Why the claim had no row. `lease_until` is of a record in progress that can be read.
+/// Finds out why a claim returned no row. `lease_until` is NULL unless the record is in progress and can be read.
 pub(super) const FIND: &str = "SELECT
         version IS 1 AND state IS 1,
         CASE WHEN version = 1 AND state = 0 THEN CAST(lease_until AS INTEGER) END
     FROM scrapest_webhook_deliveries WHERE key = ?1";
 
-/// ?1 key, ?2 now. Whether the record can be read, and whether it is completed.
+/// ?1 key, ?2 now. Returns whether the record can be read, and whether it is completed.
 pub(super) const STANDING: &str = "SELECT
         version IS 1 AND state IN (0, 1, 2),
         state IS 1 AND keep_until > ?2
     FROM scrapest_webhook_deliveries WHERE key = ?1";
 
-/// ?1 asked, ?2 now, ?3 `lease_until`. A row for each key that was held.
+/// ?1 asked, ?2 now, ?3 `lease_until`. Returns a row for each key that was held.
 pub(super) const RENEW: &str = concat!(
     "UPDATE scrapest_webhook_deliveries AS r SET lease_until = ?3 FROM ",
     asked!(),
@@ -89,10 +89,10 @@ pub(super) const RENEW: &str = concat!(
     " RETURNING key, true"
 );
 
-/// ?1 asked, ?2 now, ?3 `keep_until`. For each record that is there and can be read, whether it was held.
+/// ?1 asked, ?2 now, ?3 `keep_until`. Returns for each readable record whether it was held.
 ///
-/// The owner stays in the record if it was the holder: then it is told so also when it asks again because
-/// the answer was lost. Of two that report a success the longer retention counts.
+/// The owner stays in the record if it was the holder, so that it gets the same answer when it asks again because the
+/// answer was lost. If two owners complete a key, the longer retention counts.
 pub(super) const COMPLETE: &str = concat!(
     "UPDATE scrapest_webhook_deliveries AS r SET
         state = 1,
@@ -108,7 +108,7 @@ pub(super) const COMPLETE: &str = concat!(
     RETURNING key, owner IS NOT NULL"
 );
 
-/// ?1 asked, ?2 `keep_until`. A row for each key that was not there: nobody held it.
+/// ?1 asked, ?2 `keep_until`. Returns a row for each key that had no record, and so was not held.
 pub(super) const COMPLETE_NEW: &str = concat!(
     "INSERT INTO scrapest_webhook_deliveries AS r
         (key, version, state, owner, fence, lease_until, keep_until, attempt)
@@ -117,7 +117,7 @@ pub(super) const COMPLETE_NEW: &str = concat!(
     " WHERE true ON CONFLICT (key) DO NOTHING RETURNING key, false"
 );
 
-/// ?1 asked, ?2 now. A row for each key that was held.
+/// ?1 asked, ?2 now. Returns a row for each key that was held.
 pub(super) const RELEASE: &str = concat!(
     "UPDATE scrapest_webhook_deliveries AS r SET state = 2, owner = NULL, lease_until = 0 FROM ",
     asked!(),
@@ -126,7 +126,7 @@ pub(super) const RELEASE: &str = concat!(
     " RETURNING key, true"
 );
 
-/// ?1 now, ?2 how many at most.
+/// ?1 now, ?2 the largest number of records to delete.
 pub(super) const FORGET: &str = "DELETE FROM scrapest_webhook_deliveries WHERE key IN (
         SELECT key FROM scrapest_webhook_deliveries
         WHERE keep_until <= ?1 AND lease_until <= ?1 AND version = 1 AND state IN (0, 1, 2)
