@@ -118,7 +118,7 @@ impl EventError {
         Self {
             kind: EventErrorKind::WrongSender,
             message: format!(
-                "{found}: the delivery's sender, but the handler takes events of {wanted}"
+                "{found}: is the delivery's sender, but the handler takes events of {wanted}"
             ),
         }
     }

@@ -99,25 +99,25 @@ pub const BYTES_BUCKETS: &[f64] =
 pub fn describe() {
     use Unit::{Bytes, Count, Seconds};
 
-    describe_counter!(DELIVERIES, Count, "Authentic, fresh requests, by how they ended");
-    describe_counter!(VERIFIED, Count, "Requests whose signature was right, by secret");
-    describe_counter!(REFUSALS, Count, "Requests refused in the handler's place");
-    describe_counter!(WOULD_REFUSE, Count, "Requests that observe-only let pass");
+    describe_counter!(DELIVERIES, Count, "Authentic, fresh requests, by outcome");
+    describe_counter!(VERIFIED, Count, "Requests with a valid signature, by secret");
+    describe_counter!(REFUSALS, Count, "Requests that the layer refused, by reason");
+    describe_counter!(WOULD_REFUSE, Count, "Requests that observe-only mode passed on, by reason");
     describe_histogram!(DURATION, Seconds, "From a request's headers to its end");
-    describe_histogram!(BODY_DURATION, Seconds, "From a request's headers to its body's end");
-    describe_histogram!(BODY_BYTES, Bytes, "Length of a body that was read whole");
+    describe_histogram!(BODY_DURATION, Seconds, "From a request's headers to the end of its body");
+    describe_histogram!(BODY_BYTES, Bytes, "Length of a complete body");
     describe_histogram!(HANDLER_DURATION, Seconds, "How long a handler ran");
-    describe_gauge!(RUNNING, Count, "Handlers that run now");
-    describe_gauge!(WAITERS, Count, "Duplicates that wait now for the attempt that runs");
-    describe_gauge!(BYTES_IN_FLIGHT, Bytes, "Bodies held now, read or being read");
-    describe_gauge!(PENDING, Count, "Settlements that wait now for a store that is down");
+    describe_gauge!(RUNNING, Count, "Running handlers");
+    describe_gauge!(WAITERS, Count, "Duplicates that wait for a running attempt");
+    describe_gauge!(BYTES_IN_FLIGHT, Bytes, "Bodies in memory, complete or incomplete");
+    describe_gauge!(PENDING, Count, "Settlements that wait for a store that is down");
     describe_gauge!(LAST_ACCEPTED, Seconds, "When a handler last succeeded, in Unix time");
-    describe_counter!(LATE_SUCCESSES, Count, "Successes of handlers that had lost their lease");
-    describe_counter!(REFRESHED, Count, "Duplicates by their id that had other bytes");
-    describe_counter!(TAKEOVERS, Count, "Records claimed anew after their lease had just ended");
-    describe_histogram!(STORE_DURATION, Seconds, "How long the store took for an answer");
-    describe_counter!(STORE_ERRORS, Count, "Questions that the store did not answer");
+    describe_counter!(LATE_SUCCESSES, Count, "Handlers that succeeded after losing their lease");
+    describe_counter!(REFRESHED, Count, "Duplicates by id whose bytes differed");
+    describe_counter!(TAKEOVERS, Count, "Records claimed again after their lease ended");
+    describe_histogram!(STORE_DURATION, Seconds, "How long the store took to answer");
+    describe_counter!(STORE_ERRORS, Count, "Operations that the store did not answer in time");
     describe_gauge!(RECORDS, Count, "Records in the memory store");
     describe_gauge!(OLDEST_RECORD, Seconds, "When the oldest record was claimed, in Unix time");
-    describe_counter!(EVICTIONS, Count, "Records that left a full memory store too early");
+    describe_counter!(EVICTIONS, Count, "Records evicted before they expired");
 }

@@ -225,7 +225,8 @@ impl<P: Provider> Receiver<P> {
         if retention < least {
             let what = format!(
                 "is {retention:?}, expected at least {least:?}: past tolerance + future tolerance + \
-                 2 × {CLOCK_ERROR:?} of clock error, or a captured request could outlive its record"
+                 2 × {CLOCK_ERROR:?} of clock error; otherwise a captured request could be accepted after its \
+                 record has expired"
             );
             return Err(ConfigError::new("retention", what));
         }

@@ -68,7 +68,7 @@ impl Secret {
             )),
             Err(std::env::VarError::NotUnicode(_)) => Err(ConfigError::new(
                 "secret",
-                format!("environment variable {name:?} is not Unicode, expected a text"),
+                format!("environment variable {name:?} is not Unicode, expected text"),
             )),
         }
     }
@@ -121,12 +121,12 @@ impl Secret {
         }
         if length < ADVISED {
             tracing::warn!(
-                "the webhook's secret has fewer than {ADVISED} bytes; a longer random one is harder to guess"
+                "the webhook's secret has fewer than {ADVISED} bytes: a longer random secret is harder to guess"
             );
         }
         if let Some(what) = mistakes::in_secret(&self.bytes) {
             tracing::warn!(
-                "the webhook's secret {what}: if the sender's secret does not, signatures never fit"
+                "the webhook's secret {what}: if the sender's secret differs in this, no signature matches"
             );
         }
         Hmac::new_from_slice(&self.bytes)

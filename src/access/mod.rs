@@ -75,7 +75,8 @@ impl Access {
     ) -> Result<(), ConfigError> {
         let networks = Networks::parse("trusted_proxies", networks)?;
         if networks.has_everyone() {
-            let what = "trusts every address: then anyone can claim any other";
+            let what = "contains every address, expected the addresses of your proxies: otherwise any client can \
+                        claim any address";
             return Err(ConfigError::new("trusted_proxies", what));
         }
         self.trusted = networks;
@@ -106,8 +107,8 @@ impl Access {
     pub(crate) fn without_effect(&self) -> impl Iterator<Item = &'static str> {
         let is_trusting = !self.trusted.is_empty();
         let alone = (is_trusting && self.is_open()).then_some(
-            "trusted proxies refuse nobody by themselves, they only tell whose bodies are counted together: set \
-             `with_allowed_ips` or `with_failed_auth_limit` too",
+            "`with_trusted_proxies` alone blocks no client, it only tells which bodies are counted together: also \
+             set `with_allowed_ips` or `with_failed_auth_limit`",
         );
         let unused = (!is_trusting && !self.written.is_default()).then_some(
             "the forwarding header is never read, because no proxy is trusted: set `with_trusted_proxies`",
@@ -179,24 +180,25 @@ impl Access {
             Ok(_) => {}
             Err(Unfound::NoPeer) => self.no_peer.then(|| {
                 tracing::error!(
-                    "no peer address, which an allow-list or a limit needs: in axum serve the router with \
-                     `into_make_service_with_connect_info::<SocketAddr>()`, elsewhere put a \
+                    "the server does not provide the client's address, which the allow-list and the failure limit \
+                     need: in axum, serve the router with \
+                     `into_make_service_with_connect_info::<SocketAddr>()`; elsewhere, put a \
                      `scrapest_webhook::PeerAddr` into the extensions of each request"
                 );
             }),
             Err(Unfound::Unsaid) => self.no_client.then(|| {
                 tracing::error!(
-                    "a trusted proxy does not name its client: configure it to write \
-                     `X-Forwarded-For` or `Forwarded`"
+                    "a trusted proxy does not name its client: configure the proxy to send `X-Forwarded-For` or \
+                     `Forwarded`"
                 );
             }),
             Err(Unfound::Unreadable) => self.unreadable.then(|| {
                 let said = forwarded::said(headers);
                 tracing::warn!(
                     forwarded = %Escaped(&said),
-                    "a request through a trusted proxy names its client in a form that cannot be read, or \
-                     differently in two headers, and was refused: if this is the form of the proxy, \
-                     have it write plain addresses, and name its header with `with_forwarded_header`"
+                    "a request was refused because a trusted proxy names its client in an unreadable form, or \
+                     names two clients in two headers: configure the proxy to send plain addresses, and name its \
+                     header with `with_forwarded_header`"
                 );
             }),
         }
@@ -211,8 +213,8 @@ impl Access {
         if is_one {
             self.undeclared.then(|| {
                 tracing::warn!(
-                    "requests come through a proxy that `with_trusted_proxies` does not name: nobody \
-                     behind it is throttled"
+                    "requests arrive through a proxy that `with_trusted_proxies` does not name, so no client \
+                     behind it is throttled: add the proxy"
                 );
             });
         }

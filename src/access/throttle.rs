@@ -74,7 +74,7 @@ impl Failures {
             Some(_) => Ok(()),
             None => Err(ConfigError::new(
                 "failed_auth_limit",
-                "is 0, expected at least 1 per minute: the genuine sender may fail once, too",
+                "is 0, expected at least 1 per minute: the genuine sender may fail once as well",
             )),
         }
     }

@@ -31,7 +31,7 @@ impl EventError {
     pub(crate) fn logged(self) -> Self {
         match self.kind {
             EventErrorKind::Payload => tracing::warn!(error = %self, "event refused"),
-            _ => tracing::error!(error = %self, "handler cannot be given its event"),
+            _ => tracing::error!(error = %self, "the handler cannot receive its event"),
         }
         self
     }

@@ -15,8 +15,8 @@ impl<P: Provider> WebhookLayer<P> {
                     sender,
                     ?deadline,
                     ?usual,
-                    "the answer deadline is longer than the sender waits: it gives up first, counts a failure and \
-                     repeats the delivery; expected at most the usual one"
+                    "the answer deadline is longer than the sender waits, so the sender gives up first, counts a \
+                     failure and retries: expected at most the usual deadline"
                 );
             }
             for what in receiver.access.without_effect() {

@@ -53,15 +53,16 @@ impl<P: Provider> WebhookLayer<P> {
         if split {
             tracing::warn!(
                 sender,
-                "one webhook has two memory stores in this process, so a duplicate that reaches the other one runs \
-                 again: build the layer once, outside of the closure given to `HttpServer::new`, and clone it"
+                "one webhook has two memory stores in this process, so a duplicate that reaches the other store \
+                 runs again: build the layer once, outside the closure given to `HttpServer::new`, and clone it"
             );
         }
         if confused {
             tracing::warn!(
                 sender,
-                "two layers with different secrets share a store and a namespace, so a delivery of one passes for a \
-                 duplicate of the other's if their ids are equal: give each `with_namespace`"
+                "two layers with different secrets share a store and a namespace, so a delivery of one layer is \
+                 taken for a duplicate if the other has handled the same id: give each layer its own namespace \
+                 (`with_namespace`)"
             );
         }
     }

@@ -42,7 +42,7 @@ impl<P: Provider> WebhookLayer<P> {
             self.receiver.notices.observe_only.then(|| {
                 tracing::warn!(
                     sender = self.receiver.provider.name(),
-                    "observe-only: this webhook refuses nothing, forged requests reach its handler"
+                    "observe-only mode: this webhook refuses no request, so forged requests reach its handler"
                 );
             });
         }

@@ -56,7 +56,8 @@ impl<P: Provider> WebhookLayer<P> {
         tracing::warn!(
             ?grace,
             is_released,
-            "handlers had not ended at shutdown; their deliveries run again at the retry"
+            "handlers were still running when the grace period of the shutdown ended; their deliveries run again \
+             when the sender retries"
         );
         false
     }

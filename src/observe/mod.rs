@@ -197,8 +197,8 @@ impl<'a> Observation<'a> {
         // Also logged for a request that is not authentic, because finding those is the purpose of this mode. None of
         // its content is written.
         self.run.in_span(|| match is_authenticated(kind) {
-            true => warn!(reason, "delivery would have been refused, if not for observe-only"),
-            false => info!(reason, "request would have been refused, if not for observe-only"),
+            true => warn!(reason, "delivery would have been refused without observe-only mode"),
+            false => info!(reason, "request would have been refused without observe-only mode"),
         });
         self.meters.would_refuse(kind);
     }

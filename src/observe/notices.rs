@@ -59,9 +59,10 @@ impl Notices {
             warn!(
                 lines_left_out,
                 webhook_id = webhook_id.map(tracing::field::display),
-                "a request does not fit the webhook's secret, and none has yet: is it the secret that the sender \
-                 shows, without quotes, blanks or a line feed? Does a proxy or a middleware change the body? \
-                 `scrapest-webhook verify` finds the cause"
+                "the signature or token of a request does not match the webhook's secret, and none has matched so \
+                 far: check that the secret is the one that the sender shows, without quotes, spaces or a line \
+                 feed, and that no proxy or middleware changes the body; `scrapest-webhook verify` finds the \
+                 cause"
             );
         }
     }
@@ -74,8 +75,8 @@ impl Notices {
         if let Some(lines_left_out) = self.unknown_webhook.allows() {
             warn!(
                 lines_left_out,
-                "a request names a webhook that is not known, and no known one has been heard yet: does the function \
-                 given to `for_webhooks` look for the id or the path that the sender uses?"
+                "a request names an unknown webhook, and no request has been authentic so far: check that the \
+                 function given to `for_webhooks` looks up the id or the path that the sender uses"
             );
         }
     }
@@ -87,8 +88,8 @@ impl Notices {
                 lines_left_out,
                 content_length,
                 body_bytes,
-                "a body is not as long as its content-length: a middleware in front of the layer has read or changed \
-                 it, so that no signature can fit; put the layer in front"
+                "the length of a body differs from its content-length: a middleware in front of the webhook layer \
+                 has read or changed the body, so no signature can match; put the webhook layer in front"
             );
         }
     }
@@ -108,8 +109,8 @@ impl Notices {
             RejectionKind::NoSignedTimestamp => warn!(
                 reason,
                 lines_left_out,
-                "authentic request refused: no timestamp is under its signature; if the sender signs none, the \
-                 provider's `with_insecure_unsigned_timestamp` lets it pass"
+                "authentic request refused: none of its timestamps is signed; if the sender signs none, accept \
+                 such requests with the provider's `with_insecure_unsigned_timestamp`"
             ),
             _ => warn!(reason, lines_left_out, "delivery refused"),
         }
@@ -128,8 +129,8 @@ impl Notices {
             status,
             attempt,
             lines_left_out,
-            "the handler, or one of its extractors, did not answer 2xx: the delivery is released, and runs again when \
-             the sender repeats it; answer 2xx to what must not come again"
+            "the handler or one of its extractors did not answer 2xx: the delivery is released, and runs again \
+             when the sender retries; answer 2xx to a delivery that must not be retried"
         );
     }
 
@@ -137,8 +138,8 @@ impl Notices {
     pub(crate) fn refreshed(&self) {
         self.refreshed.then(|| {
             warn!(
-                "a delivery id came again with other bytes and was taken for the same delivery: if the sender uses \
-                 an id for several events, they are lost; see `with_dedup_by` and the metric \
+                "a delivery id arrived again with other bytes and was answered as a duplicate: if the sender uses \
+                 one id for several events, events are lost; see `with_dedup_by` and the metric \
                  scrapest_webhook_refreshed_total"
             );
         });

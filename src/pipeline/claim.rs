@@ -211,7 +211,7 @@ async fn contend<'a, P: Provider>(
                     held.keys.all_mut().iter_mut().for_each(|(_, fence)| *fence = Fence::new(0));
                     return Ok(claimed);
                 }
-                tracing::debug!(%error, "delivery store did not answer a claim, asking again");
+                tracing::debug!(%error, "the delivery store did not answer a claim; it is retried");
                 min(pause, left)
             }
         };
@@ -257,7 +257,10 @@ fn give_up<P: Provider>(
 ) -> Result<(), Reply> {
     match receiver.on_store_down {
         OnStoreDown::ProcessAnyway => {
-            tracing::warn!(%error, "delivery is processed without a claim, as on_store_down says");
+            tracing::warn!(
+                %error,
+                "delivery runs without a claim, because `on_store_down` is ProcessAnyway: duplicates run too"
+            );
             Ok(())
         }
         OnStoreDown::Refuse => {

@@ -51,8 +51,8 @@ impl<F: ?Sized + Future> DetachOnDrop<F> {
             self.run.lose_lease();
             self.run.in_span(|| {
                 tracing::warn!(
-                    "a handler was dropped in the middle, since there is no runtime on which it could go on: its \
-                     delivery runs again once the lease has ended; with actix use `#[actix_web::main]` or \
+                    "a handler was dropped before it finished, because there is no runtime to continue it: its \
+                     delivery runs again after its lease has ended; with actix, use `#[actix_web::main]` or \
                      `#[actix_web::test]`"
                 );
             });

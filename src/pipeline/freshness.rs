@@ -56,7 +56,7 @@ fn unreadable<P>(receiver: &Receiver<P>, timestamp: &Timestamp) -> Reply {
             field = %Escaped(timestamp.source.as_str()),
             value = %Escaped(timestamp.unreadable.as_deref().unwrap_or("?")),
             lines_left_out,
-            "authentic request refused, its timestamp is unreadable: expected {EXPECTED_TIME}"
+            "authentic request refused because its timestamp is unreadable: expected {EXPECTED_TIME}"
         );
     }
     RejectionKind::Stale.into()
@@ -66,7 +66,7 @@ fn stale<P>(receiver: &Receiver<P>, timestamp: &Timestamp, at: OffsetDateTime, a
     if let Some(lines_left_out) = receiver.notices.stale() {
         let hint = match age > 0 {
             true => {
-                ". To accept a delivery that the sender repeats later than that, widen `with_past_tolerance`"
+                "; to accept deliveries that the sender retries this late, increase `with_past_tolerance`"
             }
             false => "",
         };
@@ -76,7 +76,8 @@ fn stale<P>(receiver: &Receiver<P>, timestamp: &Timestamp, at: OffsetDateTime, a
             value = %at,
             age_seconds = %(age / 1_000_000_000),
             lines_left_out,
-            "authentic request refused, its timestamp is outside the tolerance: is this clock right?{hint}"
+            "authentic request refused because its timestamp is outside the tolerance: check this machine's \
+             clock{hint}"
         );
     }
     RejectionKind::Stale.into()

@@ -199,7 +199,9 @@ async fn keep_lease<P: Provider>(
             }
         };
         if lost {
-            tracing::warn!("handler runs on without its lease; another may run the same delivery");
+            tracing::warn!(
+                "the handler continues without its lease; another attempt may run the same delivery"
+            );
             run.lose_lease();
             return pending().await;
         }

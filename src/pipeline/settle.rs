@@ -71,8 +71,8 @@ pub(super) async fn committed<P: Provider>(
             Ok(Claims::Completed { .. }) => return Ok(()),
             Ok(_) => {
                 tracing::error!(
-                    "the handler reported a success, but has not committed the transaction in which it called \
-                     complete_in: the delivery is released for a retry; commit before you answer 2xx"
+                    "the handler answered 2xx, but did not commit the transaction in which it called \
+                     `complete_in`, so the delivery is released for a retry: commit before you answer 2xx"
                 );
                 release(receiver, held.keys.all(), held.owner, patience).await;
                 return Err(RejectionKind::NotCommitted);
@@ -112,7 +112,9 @@ fn settle<'a, P: Provider>(
 fn warn_if_late(settled: Settled, how: Settlement, meters: &MetersOfLayer) {
     if let (Settled::Lost, Settlement::Complete { .. }) = (settled, how) {
         meters.late_success();
-        tracing::warn!("a handler succeeded after its lease was lost: it may have run twice");
+        tracing::warn!(
+            "a handler succeeded after its lease was lost: its delivery may have run twice"
+        );
     }
 }
 
@@ -132,7 +134,8 @@ impl Unsettled {
             Ok(Err(error)) => error,
             Err(elapsed) => receiver.store.gave_up(self.how.verb(), elapsed),
         };
-        tracing::debug!(%error, verb = self.how.verb().as_str(), "going on in the background");
+        let verb = self.how.verb().as_str();
+        tracing::debug!(%error, verb, "not recorded yet; retried in the background");
         self.go_on(receiver);
     }
 
@@ -149,10 +152,13 @@ impl Unsettled {
         let Some(place) = place else {
             match self.how {
                 Settlement::Complete { .. } => tracing::error!(
-                    "too many wait for the store: a success is not recorded, a retry may run again"
+                    "too many updates wait for the store, so a success is not recorded: a retry may run the \
+                     delivery again"
                 ),
                 Settlement::Release => {
-                    tracing::debug!("too many wait for the store: the lease's end releases it");
+                    tracing::debug!(
+                        "too many updates wait for the store: the end of its lease frees the delivery"
+                    );
                 }
             }
             return;
@@ -186,7 +192,8 @@ impl Unsettled {
                     Ok(Err(error)) => {
                         // The failure of the whole store is logged elsewhere, once and not for each delivery.
                         if error.is_of_one_record() && !is_said {
-                            tracing::warn!(%error, verb = verb.as_str(), "not recorded yet");
+                            let verb = verb.as_str();
+                            tracing::warn!(%error, verb, "not recorded yet; retried in the background");
                             is_said = true;
                         }
                         break;
@@ -204,10 +211,14 @@ impl Unsettled {
         }
         match self.how {
             Settlement::Complete { .. } => {
-                tracing::error!("a success was never recorded: a retry may run again");
+                tracing::error!(
+                    "a success could not be recorded: a retry may run the delivery again"
+                );
             }
             Settlement::Release => {
-                tracing::debug!("a release was never recorded; the lease has ended by itself");
+                tracing::debug!(
+                    "a release could not be recorded; the lease has ended in the meantime"
+                );
             }
         }
     }

@@ -28,7 +28,7 @@ impl Outage {
             }
             (Err(_), Some((_, failures))) => *failures += 1,
             (Err(error), None) => {
-                tracing::warn!(%error, what, "queue fails; deliveries get 503 and jobs wait");
+                tracing::warn!(%error, what, "queue fails: deliveries are answered 503, and jobs wait");
                 *failing = Some((Instant::now(), 1));
             }
         }

@@ -96,7 +96,7 @@ impl Postgres {
             }
         });
         let answered = answering.await;
-        answered.unwrap_or_else(|_| Err(QueueError::new("the runtime that asked has ended")))
+        answered.unwrap_or_else(|_| Err(QueueError::new("the calling runtime has ended")))
     }
 
     /// Does nothing: the new row version has no body, and VACUUM removes the old one.
@@ -168,11 +168,11 @@ impl Inner {
         let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
         let hint = match code.as_deref() {
             Some("42703" | "42804") => {
-                ", whose table scrapest_webhook_jobs another version may have made"
+                ", whose table scrapest_webhook_jobs may be of another version"
             }
             Some("53100") => ", whose disk is full",
-            Some("42501") => ", where a right is missing",
-            Some("25006") => ", which only reads (is it a standby?)",
+            Some("42501") => ", where a permission is missing",
+            Some("25006") => ", which is read-only (is it a standby?)",
             _ => "",
         };
         QueueError::with_source(format!("{}{hint}", self.name()), error)

@@ -87,7 +87,7 @@ impl Sqlite {
         let inner = Arc::clone(&self.0);
         // In a task, so that a caller that gives up does not end the operations of others.
         tokio::spawn(async move { inner.answer().await });
-        from.await.unwrap_or_else(|_| Err(QueueError::new("the runtime that asked has ended")))
+        from.await.unwrap_or_else(|_| Err(QueueError::new("the calling runtime has ended")))
     }
 
     fn waiting(&self) -> std::sync::MutexGuard<'_, Vec<Box<dyn Op>>> {
@@ -184,9 +184,9 @@ impl Inner {
             Some(5 | 6) => ", which another process keeps locked",
             Some(8) => ", which cannot be written to",
             Some(13) => ", whose disk is full",
-            Some(14) => ", which cannot be opened (is its folder there, and writable?)",
-            Some(26) => ", which is not a database",
-            Some(1) => ", whose table scrapest_webhook_jobs another version may have made",
+            Some(14) => ", which cannot be opened (does its folder exist, and is it writable?)",
+            Some(26) => ", which is not a SQLite database",
+            Some(1) => ", whose table scrapest_webhook_jobs may be of another version",
             _ => "",
         };
         QueueError::with_source(format!("sqlite file {}{hint}", self.path.display()), error)

@@ -139,7 +139,8 @@ impl Reconcile {
         let retention = receiver.retention();
         if self.since > retention && !self.only_failed {
             let what = format!(
-                "is {:?}, expected at most the retention of {retention:?}: what the store has forgotten would run again",
+                "is {:?}, expected at most the retention of {retention:?}: a delivery that the store has \
+                 forgotten would run again",
                 self.since
             );
             return Err(ConfigError::new("since", what));
@@ -171,7 +172,7 @@ impl Reconcile {
         let work = async |delivery| match handler(delivery).await {
             Ok(()) => true,
             Err(error) => {
-                tracing::warn!(%error, "a reconciled delivery was not handled; the next pass takes it again");
+                tracing::warn!(%error, "a reconciled delivery was not handled; the next pass retries it");
                 false
             }
         };
@@ -181,18 +182,19 @@ impl Reconcile {
             Outcome::Known => done.known += 1,
             Outcome::Failed => done.left += 1,
             Outcome::WithoutKey => {
-                let what = "has no id that its delivery would have: it cannot be told from what was handled";
+                let what = "gives a rebuilt delivery no key in common with the sender's own, so it is unknown \
+                            whether it was handled";
                 return Err(ConfigError::new("once_per", what).into());
             }
             Outcome::NotNow(reason) => {
                 tracing::warn!(
                     reason = reason.as_str(),
-                    "a reconciled delivery cannot be handled now; the next pass takes it again"
+                    "a reconciled delivery cannot be handled now; the next pass retries it"
                 );
                 done.left += 1;
             }
             Outcome::Unfetched(error) if error.kind() == ApiErrorKind::NotFound => {
-                tracing::warn!(%error, "a missing tweet is gone at the sender too");
+                tracing::warn!(%error, "a missing tweet no longer exists at the sender");
                 done.gone += 1;
             }
             Outcome::Unfetched(error) => return Err(error.into()),

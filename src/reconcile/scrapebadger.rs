@@ -67,7 +67,7 @@ impl WebhookLayer<ScrapeBadger> {
         let receiver = self.receiver();
         what.check(receiver)?;
         if receiver.once_per != Once::Tweet {
-            let what = "is Once::Delivery, expected Once::Tweet: the log has no other id";
+            let what = "is Once::Delivery, expected Once::Tweet: the sender's log has only the ids of tweets";
             return Err(ConfigError::new("once_per", what).into());
         }
         let calls = client.calls();

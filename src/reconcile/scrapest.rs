@@ -41,8 +41,7 @@ impl WebhookLayer<Scrapest> {
         let receiver = self.receiver();
         what.check(receiver)?;
         if what.only_failed {
-            let what =
-                "is set, expected it for ScrapeBadger only: a history does not say what failed";
+            let what = "is set, but works only for ScrapeBadger: a source's history does not show what failed";
             return Err(ConfigError::new("only_failed", what).into());
         }
         let calls = client.calls();

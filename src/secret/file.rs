@@ -58,7 +58,7 @@ impl Secrets {
         every: Duration,
     ) -> Result<Watched, ConfigError> {
         if every.is_zero() {
-            let what = "is looked at every 0s, expected more than 0";
+            let what = "is read every 0s, expected more than 0";
             return Err(ConfigError::new("secret", what));
         }
         let path = path.into();
@@ -75,7 +75,8 @@ pub(super) fn read_regular(path: &Path) -> Result<Content, ConfigError> {
     match fs::metadata(path) {
         Ok(found) if found.is_file() => read(path),
         Ok(_) => {
-            let what = format!("file {path:?} is not a regular file, expected one to watch");
+            let what =
+                format!("file {path:?} is not a regular file, expected a regular file to watch");
             Err(ConfigError::new("secret", what))
         }
         Err(error) => Err(unreadable(path, error)),
@@ -108,7 +109,7 @@ fn read(path: &Path) -> Result<Content, ConfigError> {
         return Err(unreadable(path, error));
     }
     if bytes.len() > LONGEST {
-        let what = format!("file {path:?} is of more than {LONGEST} bytes, expected a secret");
+        let what = format!("file {path:?} has more than {LONGEST} bytes, expected a secret");
         return Err(ConfigError::new("secret", what));
     }
     drop_line_feed(&mut bytes);
@@ -143,12 +144,12 @@ pub(super) async fn watch(shared: Weak<Inner>, path: PathBuf, every: Duration, f
         }
         match &found {
             Ok(content) if *content == in_use => {
-                tracing::info!(?path, "the file has again the webhook's secrets that are in use");
+                tracing::info!(?path, "the file contains the active secrets again");
             }
             Ok(content) => match secrets(&path, content) {
                 Ok(set) => {
                     let Some(shared) = shared.upgrade() else { return };
-                    tracing::info!(?path, secrets = ?set, "the webhook's secrets were exchanged");
+                    tracing::info!(?path, secrets = ?set, "the webhook's secrets were replaced");
                     put(&shared, set);
                     in_use = content.clone();
                 }
@@ -161,7 +162,7 @@ pub(super) async fn watch(shared: Weak<Inner>, path: PathBuf, every: Duration, f
 }
 
 fn refuse(error: &ConfigError) {
-    tracing::warn!(%error, "the webhook's secrets stay as they are: their file is no good");
+    tracing::warn!(%error, "the active secrets stay in use, because the new content of their file is invalid");
 }
 
 /// Reads the file on a blocking thread, because a disk may be slow and a network drive may hang.

@@ -13,10 +13,11 @@ pub(super) fn in_file(line: &[u8]) -> Option<&'static str> {
     let text = line.trim_ascii_start();
     if text.starts_with(b"#") {
         return Some(
-            "has a comment line, expected nothing but the secret (one that begins with # does not work from a file)",
+            "has a comment line, expected only the secret (a secret that begins with # cannot be read from a \
+             file)",
         );
     }
-    is_assignment(text).then_some("is of the form NAME=value, expected the value alone")
+    is_assignment(text).then_some("has the form NAME=value, expected the value alone")
 }
 
 /// Returns an unusual property of a secret that is probably a mistake.
@@ -27,11 +28,11 @@ pub(super) fn in_secret(secret: &[u8]) -> Option<&'static str> {
     if text.starts_with('\u{feff}') {
         Some("begins with a byte order mark")
     } else if text.contains(['\r', '\n']) {
-        Some("has a line feed in it")
+        Some("contains a line feed")
     } else if quoted('"') || quoted('\'') {
         Some("is in quotes")
     } else if text.starts_with(char::is_whitespace) || text.ends_with(char::is_whitespace) {
-        Some("begins or ends with a blank")
+        Some("begins or ends with whitespace")
     } else {
         None
     }
@@ -93,8 +94,8 @@ mod tests {
         for (secret, what) in [
             ("whsec_3fb1c8a0\n", "line feed"),
             ("whsec_3fb1\r\nwhsec_3fb2", "line feed"),
-            (" whsec_3fb1c8a0", "blank"),
-            ("whsec_3fb1c8a0\t", "blank"),
+            (" whsec_3fb1c8a0", "whitespace"),
+            ("whsec_3fb1c8a0\t", "whitespace"),
             ("\"whsec_3fb1c8a0\"", "quotes"),
             ("'whsec_3fb1c8a0'", "quotes"),
             ("\u{feff}whsec_3fb1c8a0", "byte order mark"),

@@ -82,13 +82,16 @@ impl SecretSet {
     #[inline(never)]
     fn push(&mut self, secret: &Secret) -> Result<(), ConfigError> {
         if self.active.len() >= MOST_SECRETS {
-            let what = format!("is one of more than {MOST_SECRETS}, expected no more at one time");
+            let what = format!(
+                "is one of more than {MOST_SECRETS}, expected at most {MOST_SECRETS} at one time"
+            );
             return Err(ConfigError::new("secret", what));
         }
         let label = secret.label.clone();
         let label = label.unwrap_or_else(|| (self.active.len() + 1).to_string().into());
         if self.labels().any(|other| *other == label) {
-            let what = format!("label {label:?} is that of another, expected one for each");
+            let what =
+                format!("label {label:?} is used twice, expected a different one for each secret");
             return Err(ConfigError::new("secret", what));
         }
         self.active.push(Active { key: secret.key_state()?, label });

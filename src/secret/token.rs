@@ -50,11 +50,12 @@ impl TokenIn {
         match &self.0 {
             Place::Header(name) if !is_header_name(name) => Err(ConfigError::new(
                 "token",
-                format!("is in {name:?}, expected the name of a header"),
+                format!("is in header {name:?}, expected the name of a header"),
             )),
-            Place::Query(name) if name.is_empty() => {
-                Err(ConfigError::new("token", "is in \"\", expected the name of a query parameter"))
-            }
+            Place::Query(name) if name.is_empty() => Err(ConfigError::new(
+                "token",
+                "is in query parameter \"\", expected the name of a query parameter",
+            )),
             _ => Ok(()),
         }
     }

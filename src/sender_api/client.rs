@@ -82,7 +82,7 @@ impl<S: Api> Client<S> {
             return Err(refused("expected a URL that begins with https:// or http://"));
         }
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(refused("has a user name in it, expected an address only"));
+            return Err(refused("has a user name, expected an address only"));
         }
         if url.query().is_some() || url.fragment().is_some() {
             return Err(refused("has a query or a fragment, expected an address only"));
@@ -90,7 +90,7 @@ impl<S: Api> Client<S> {
         let http = http(&url).map_err(|error| {
             let error = error.without_url();
             refused(&format!(
-                "https needs certificates to trust, expected those of the system or a file in SSL_CERT_FILE: {error}"
+                "https needs trusted certificates, expected those of the system or a file in SSL_CERT_FILE: {error}"
             ))
         })?;
         Ok(Self {

@@ -62,16 +62,16 @@ impl ApiError {
             ),
             409 => (
                 ApiErrorKind::Conflict,
-                "there is one already: a monitor has at most one webhook, delete that one first",
+                "the monitor already has a webhook, and can have only one: delete it first",
             ),
             429 => (
                 ApiErrorKind::RateLimited,
-                "too many calls, also after waiting: call less often, or later",
+                "too many calls, even after waiting: call less often, or later",
             ),
             500.. => (ApiErrorKind::Unavailable, "the sender's API fails: try again later"),
             300..=399 => (
                 ApiErrorKind::Unavailable,
-                "the address redirects, which is not followed with a key: expected the final URL",
+                "the address redirects, and a redirect is not followed with a key: expected the final URL",
             ),
             _ => (ApiErrorKind::Request, "the sender does not accept the request"),
         };

@@ -61,7 +61,7 @@ impl ApiKey {
         }
         if !key.bytes.iter().all(u8::is_ascii_graphic) {
             let what =
-                format!("{subject} not a key, expected visible ASCII characters without blanks");
+                format!("{subject} not a key, expected visible ASCII characters without spaces");
             return Err(ConfigError::new("api_key", what));
         }
         // Graphic ASCII is always a valid header value.

@@ -39,7 +39,7 @@ pub fn store_from_url(url: &str) -> Result<AnyStore, ConfigError> {
     // repeated.
     let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
     let Some(&(scheme, feature, open)) = STORES.iter().find(|(known, ..)| *known == scheme) else {
-        let what = format!("has a URL of no known scheme, expected one of: {}", had());
+        let what = format!("has a URL of an unknown scheme, expected one of: {}", had());
         return Err(ConfigError::new("store", what));
     };
     let Some(open) = open else {

@@ -53,7 +53,11 @@ impl Outage {
         }
         *failing = Some(Failing { since: now, last: now, failures: 1 });
         drop(failing);
-        tracing::warn!(?store, %error, "delivery store fails; deliveries wait for it or are told to come later");
+        tracing::warn!(
+            ?store,
+            %error,
+            "delivery store fails: deliveries wait for it, or are answered 503 for a retry"
+        );
     }
 
     fn answered(&self, store: &dyn fmt::Debug) {

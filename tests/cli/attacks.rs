@@ -91,7 +91,7 @@ fn an_attack_that_nobody_answers_proves_nothing() {
     for flag in ["--forge", "--replay-new-id", "--oversize"] {
         let ran = send("scrapest", &nobody, flag);
         assert_eq!(ran.code, Some(1), "{ran:?}");
-        assert!(ran.stdout.contains("nothing is proved"), "{ran:?}");
+        assert!(ran.stdout.contains("this proves nothing"), "{ran:?}");
     }
     let failing = Script::start([Step::Answer(500)]);
     let ran = send("scrapest", &failing.url, "--replay-new-id");
@@ -133,7 +133,7 @@ fn an_error_is_nobodys_refusal() {
         let wrong = Script::start([Step::Answer(status)]);
         let ran = send("scrapest", &wrong.url, "--forge");
         assert_eq!(ran.code, Some(1), "{status}: {ran:?}");
-        assert!(ran.stdout.contains("nothing is proved"), "{status}: {ran:?}");
+        assert!(ran.stdout.contains("this proves nothing"), "{status}: {ran:?}");
     }
 }
 

@@ -107,9 +107,12 @@ fn a_recording_that_was_cut_says_so_and_is_not_signed_anew() {
 
     let verify = format!("verify --sender scrapest --secret-env SECRET --file {recording}");
     let ran = run(command(&verify).env("SECRET", listening::SECRET));
-    assert!(ran.code == Some(1) && ran.stdout.contains("not all of it"), "{ran:?}");
+    assert!(ran.code == Some(1) && ran.stdout.contains("incomplete in the recording"), "{ran:?}");
     let ran = run(&mut send(&listening, &format!("--file {recording}")));
-    assert!(ran.code == Some(2) && ran.stderr.contains("not read to its end"), "{ran:?}");
+    assert!(
+        ran.code == Some(2) && ran.stderr.contains("a recording with an incomplete body"),
+        "{ran:?}"
+    );
 }
 
 #[test]

@@ -110,7 +110,7 @@ async fn an_id_that_is_no_header_is_left_out_and_the_key_stays() {
         assert_eq!(received.header("x-evil"), None);
         assert!(received.header("idempotency-key").is_some());
     }
-    listening.says("left out of what is forwarded");
+    listening.says("left out of the forwarded request");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -150,7 +150,7 @@ async fn a_password_of_the_upstream_is_sent_there_and_shown_nowhere() {
 #[test]
 fn a_wrong_url_is_named_by_its_flag_and_not_repeated() {
     for (flags, expected) in [
-        (&["--forward", "hunter2"][..], "--forward: is no URL"),
+        (&["--forward", "hunter2"][..], "--forward: is not a URL"),
         (&["--forward", "ftp://hunter2/"], "--forward: expected a URL that begins with http"),
         (&["--forward-env", "NOT_SET"], "--forward-env NOT_SET: is not set"),
         (&["--forward-timeout", "3s"], "--forward-timeout: needs --forward"),

@@ -71,7 +71,7 @@ async fn what_is_passed_on_is_valid_or_left_out() {
     let received = upstream.received();
     let kinds: Vec<_> = received.iter().map(|one| one.header("content-type")).collect();
     assert_eq!(kinds, [Some("application/json; charset=utf-8"), None, None]);
-    listening.says("left out of what is forwarded");
+    listening.says("left out of the forwarded request");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -86,7 +86,7 @@ async fn a_secret_file_that_every_user_can_read_is_used_and_said_once() {
         let listening = Listening::of(command);
         assert_eq!(listening.send(&scrapest().sign()).await.status, 204);
         let said = listening.stop().stderr;
-        let warning = format!("has mode {mode:03o}, every user of this machine can use it");
+        let warning = format!("has mode {mode:03o}, so every user of this machine can use it");
         assert_eq!(said.matches(&warning).count(), warned, "{mode:o}: {said}");
         assert_eq!(said.matches("has mode").count(), warned, "{mode:o}: {said}");
     }

@@ -85,7 +85,7 @@ async fn a_refusal_is_said_by_its_reason_and_nothing_that_came_with_it() {
     listening.says("request refused status=405 reason=\"method_not_allowed\"");
     let elsewhere = get.replacen("GET", "POST", 1).replacen(PATH, "/canary_path?canary_query", 1);
     assert_eq!(client::send(listening.address, elsewhere.as_bytes()).await.status, 404);
-    listening.says("another path than --path");
+    listening.says("a path other than --path");
     // The path is logged because it shows the mistake in the sender's URL. The query may be confidential.
     listening.says("path=\"/canary_path\"");
     let stderr = listening.stderr().replace("/canary_path", "");

@@ -142,7 +142,7 @@ async fn a_full_disk_is_said_once_and_harms_no_delivery() {
     };
     send(20_000).await;
     send(20_001).await;
-    listening.says("requests are not recorded; deliveries go on");
+    listening.says("requests cannot be recorded; deliveries are still accepted");
     // The second request's file exists until writing it fails as well.
     let files = || std::fs::read_dir(folder.path()).unwrap().count();
     eventually(|| files() == 0, || format!("{} files are left half", files()));
@@ -151,7 +151,7 @@ async fn a_full_disk_is_said_once_and_harms_no_delivery() {
     send(11).await;
     eventually(|| recordings(folder.path()).len() == 2, || "two recordings".into());
     let ended = listening.stop();
-    assert_eq!(ended.stderr.matches("requests are not recorded").count(), 1, "{}", ended.stderr);
+    assert_eq!(ended.stderr.matches("requests cannot be recorded").count(), 1, "{}", ended.stderr);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -162,7 +162,7 @@ async fn a_directory_that_goes_away_harms_no_delivery_either() {
     let listening = Listening::start(&["--record", directory.to_str().unwrap()]);
     std::fs::remove_dir(&directory).unwrap();
     assert_eq!(listening.send(&scrapest().sign()).await.status, 204);
-    listening.says("requests are not recorded");
+    listening.says("requests cannot be recorded");
     std::fs::create_dir(&directory).unwrap();
     assert_eq!(listening.send(&scrapest().sign()).await.status, 204);
     listening.says("requests are recorded again");

@@ -82,7 +82,7 @@ async fn a_success_that_the_store_could_not_be_told_is_no_clean_end() {
     assert_eq!(listening.event()["attempt"], 1);
     let ended = listening.stop();
     assert_eq!(ended.status.code(), Some(1), "{}", ended.stderr);
-    assert!(ended.stderr.contains("not everything has ended"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("stopped before every run had ended"), "{}", ended.stderr);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -100,7 +100,10 @@ async fn two_namespaces_in_one_store_are_two_webhooks() {
 #[test]
 fn a_wrong_store_is_named_by_its_flag_and_not_repeated() {
     for (flags, expected) in [
-        (["--store", "hunter2"], "--store: has a URL of no known scheme, expected one of: memory"),
+        (
+            ["--store", "hunter2"],
+            "--store: has a URL of an unknown scheme, expected one of: memory",
+        ),
         (["--store", "redis://:hunter2@h:99999"], "--store: "),
         (["--store-env", "NOT_SET"], "--store-env NOT_SET: is not set"),
     ] {

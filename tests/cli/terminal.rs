@@ -84,7 +84,7 @@ async fn each_request_is_an_aligned_line_that_fits_and_a_refusal_has_its_cause()
         assert_eq!(terminal.send(&forged, PATH).await, 401);
         assert_eq!(terminal.send(&genuine, "/elsewhere").await, 404);
         for text in
-            ["cloudflared tunnel", "tweet.created", "204", "401", "the signature is of other"]
+            ["cloudflared tunnel", "tweet.created", "204", "401", "the signature was made for"]
         {
             terminal.shows(text);
         }

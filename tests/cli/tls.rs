@@ -69,7 +69,7 @@ fn a_certificate_that_cannot_be_used_is_named_by_its_flag() {
         (
             &a.cert,
             &b.key,
-            format!("--tls-cert {} and --tls-key {} do not go together", a.cert, b.key),
+            format!("--tls-cert {} and --tls-key {} do not belong together", a.cert, b.key),
         ),
     ] {
         let mut command = command();

@@ -131,7 +131,7 @@ fn a_missing_a_repeated_and_a_malformed_signature_are_told_apart() {
     Case { headers: twice, ..case }.expect_refusal("repeated_signature", "found 2");
     for (from, to, cause) in [
         ("sha256=", "", "`sha256=` is missing"),
-        ("sha256=", "\"sha256=", "quotes or blanks"),
+        ("sha256=", "\"sha256=", "quotes or spaces"),
         ("sha256=", "SHA256=", "written in another case"),
         ("sha256=", "v1=sha256=", "of another scheme"),
     ] {
@@ -185,7 +185,7 @@ fn what_the_other_checks_refuse_is_named() {
     let case = Case { flags: "--max-body 10".to_owned(), ..Case::scrapest() };
     case.expect_refusal("body_too_large", "--max-body");
     let signed = testing::scrapest(SECRET).with_body("{}").sign();
-    Case::of("scrapest", &signed).expect_refusal("no_signed_timestamp", "no timestamp is under it");
+    Case::of("scrapest", &signed).expect_refusal("no_signed_timestamp", "no timestamp is signed");
 }
 
 #[test]

@@ -77,7 +77,10 @@ async fn a_body_that_something_in_front_has_read_is_said() {
         assert_eq!(status(&app, &request).await, 401);
     }
     let line = warning(&logged);
-    assert!(line.message().contains("in front of the layer has read or changed it"), "{line:?}");
+    assert!(
+        line.message().contains("in front of the webhook layer has read or changed the body"),
+        "{line:?}"
+    );
     assert_eq!((&*line.fields["content_length"], &*line.fields["body_bytes"]), (&*length, "0"));
 }
 

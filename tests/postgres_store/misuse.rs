@@ -1,5 +1,7 @@
 //! Servers and settings that cannot work: each gives an error that says what to do, and one line in the log.
 
+use sqlx::ConnectOptions;
+use sqlx::postgres::PgConnectOptions;
 use support::eventually;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -32,9 +34,12 @@ async fn claimed(store: &AnyStore) -> String {
     claim.unwrap_err().to_string()
 }
 
+/// Executes statements without logging them: one has a password, and another test asserts that none is logged.
 async fn execute(server: &Postgres, statements: String) {
+    let options: PgConnectOptions = server.url().parse().unwrap();
+    let mut connection = options.disable_statement_logging().connect().await.unwrap();
     let statements = sqlx::raw_sql(sqlx::AssertSqlSafe(statements));
-    statements.execute(&mut connection(server).await).await.unwrap();
+    statements.execute(&mut connection).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -48,7 +53,7 @@ async fn a_wrong_password_and_a_missing_database_are_said() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_only_reads_is_said() {
     let server = server!("default_transaction_read_only=on");
-    is_said(&server.url(), "only reads").await;
+    is_said(&server.url(), "is it a standby?").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -58,7 +63,7 @@ async fn a_right_that_is_missing_is_said_before_it_is_needed() {
     let role = format!("CREATE ROLE guest LOGIN PASSWORD '{PASSWORD}'");
     execute(&server, role).await;
     let url = server.url().replace("app:", "guest:");
-    let expected = "a right is missing (expected SELECT, INSERT, UPDATE and DELETE";
+    let expected = "a permission is missing (expected SELECT, INSERT, UPDATE and DELETE";
     is_said(&url, expected).await;
     let rights = ["SELECT", "INSERT", "UPDATE", "DELETE"];
     for missing in rights {
@@ -75,7 +80,7 @@ async fn a_right_that_is_missing_is_said_before_it_is_needed() {
         join_all((0..100).map(|_| claim(&guest, random_key()))).await;
     }
     let place = format!("127.0.0.1:{}", server.port());
-    let stays = ["WARN", "expired records stay", &place, expected];
+    let stays = ["WARN", "expired records cannot be deleted", &place, expected];
     eventually("the missing right is logged", || log().count(&stays) > 0).await;
     assert_eq!(log().count(&stays), 1);
 }

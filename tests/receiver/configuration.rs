@@ -43,19 +43,19 @@ fn table() -> Vec<(ScrapestWebhookLayer, &'static str, &'static str)> {
         (
             layer().with_failed_auth_limit(0),
             "failed_auth_limit",
-            "failed_auth_limit: is 0, expected at least 1 per minute: the genuine sender may fail once, too",
+            "failed_auth_limit: is 0, expected at least 1 per minute: the genuine sender may fail once as well",
         ),
         (
             layer().with_retention(SECONDS(4_019)),
             "retention",
             "retention: is 4019s, expected at least 4020s: past tolerance + future tolerance + 2 × 60s \
-             of clock error, or a captured request could outlive its record",
+             of clock error; otherwise a captured request could be accepted after its record has expired",
         ),
         (
             layer().with_past_tolerance(SECONDS(10)).with_retention(SECONDS(429)),
             "retention",
             "retention: is 429s, expected at least 430s: past tolerance + future tolerance + 2 × 60s \
-             of clock error, or a captured request could outlive its record",
+             of clock error; otherwise a captured request could be accepted after its record has expired",
         ),
         (
             layer().with_run_limit(SECONDS(4_190)),

@@ -18,7 +18,7 @@ const STRANGER: &str = "written by a stranger";
 const SIGNATURE: &str = "x-scrapest-signature";
 
 /// Part of the line about a body that a proxy has changed.
-const LENGTH: &str = "not as long as its content-length";
+const LENGTH: &str = "differs from its content-length";
 
 /// One request per way to be refused before the signature is verified.
 fn unauthenticated() -> Vec<SignedRequest> {
@@ -46,7 +46,7 @@ type Settings = (&'static str, fn() -> ScrapestWebhookLayer, &'static [&'static 
 
 /// Each setting with the lines that it may cause, once each.
 const SETTINGS: [Settings; 4] = [
-    ("one secret", layer, &["none has yet", LENGTH]),
+    ("one secret", layer, &["none has matched so far", LENGTH]),
     (
         "many webhooks",
         || {
@@ -58,11 +58,15 @@ const SETTINGS: [Settings; 4] = [
         },
         &["for_webhooks", LENGTH],
     ),
-    ("an allow-list", || layer().with_allowed_ips(["192.0.2.1"]).unwrap(), &["no peer address"]),
+    (
+        "an allow-list",
+        || layer().with_allowed_ips(["192.0.2.1"]).unwrap(),
+        &["the client's address"],
+    ),
     (
         "a limit on failures",
         || layer().with_failed_auth_limit(10),
-        &["no peer address", "none has yet", LENGTH],
+        &["the client's address", "none has matched so far", LENGTH],
     ),
 ];
 

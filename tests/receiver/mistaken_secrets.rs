@@ -60,9 +60,9 @@ fn an_unusual_secret_is_said_once_and_works() {
     for (secret, what) in [
         (format!("\"{GOOD}\""), "is in quotes"),
         (format!("'{GOOD}'"), "is in quotes"),
-        (format!(" {GOOD}"), "begins or ends with a blank"),
-        (format!("{GOOD}\t"), "begins or ends with a blank"),
-        (format!("{GOOD}\n"), "has a line feed in it"),
+        (format!(" {GOOD}"), "begins or ends with whitespace"),
+        (format!("{GOOD}\t"), "begins or ends with whitespace"),
+        (format!("{GOOD}\n"), "contains a line feed"),
         (format!("\u{feff}{GOOD}"), "begins with a byte order mark"),
     ] {
         let (logged, _guard) = Logged::begin();

@@ -83,8 +83,10 @@ async fn a_secret_that_has_never_fitted_is_said_once_a_minute_until_it_fits() {
         let secrets = Secrets::new([WRONG]).unwrap();
         let layer = ScrapestWebhookLayer::from_secrets(secrets.clone());
         let receiver = here.serve(layer, &Handler::ok()).await;
-        let never =
-            || warnings(&logged, "does not fit the webhook's secret, and none has yet").len();
+        let never = || {
+            warnings(&logged, "does not match the webhook's secret, and none has matched so far")
+                .len()
+        };
         for minutes in 1..=2 {
             for _ in 0..500 {
                 assert_eq!(receiver.status(&forged()).await, 401);
@@ -144,7 +146,7 @@ async fn a_body_that_something_in_front_has_read_is_said() {
     for _ in 0..20 {
         assert_eq!(status(&app, &request).await, 401);
     }
-    let lines = warnings(&logged, "in front of the layer has read or changed it");
+    let lines = warnings(&logged, "in front of the webhook layer has read or changed the body");
     let [line] = &lines[..] else { panic!("{lines:?}") };
     assert_eq!(line.fields["content_length"], length.to_string());
     assert_eq!(line.fields["body_bytes"], "0");
@@ -183,7 +185,7 @@ async fn an_id_that_comes_again_with_other_bytes_is_said_once() {
             assert_eq!(receiver.status(&again()).await, 200);
         }
         assert_eq!(handler.runs(), 1, "still one delivery");
-        assert_eq!(warnings(&logged, "came again with other bytes").len(), 1, "{here:?}");
+        assert_eq!(warnings(&logged, "arrived again with other bytes").len(), 1, "{here:?}");
         assert_eq!(logged.warnings().len(), 1);
     }
 }
@@ -194,7 +196,7 @@ fn a_setting_that_does_not_do_what_it_seems_to_is_said_by_check() {
     let seconds = Duration::from_secs;
     for (layer, what) in [
         (layer().with_answer_deadline(seconds(6)), "longer than the sender waits"),
-        (layer().with_trusted_proxies(proxies).unwrap(), "refuse nobody by themselves"),
+        (layer().with_trusted_proxies(proxies).unwrap(), "alone blocks no client"),
         (layer().with_forwarded_header("x-real-ip").unwrap(), "no proxy is trusted"),
     ] {
         let (logged, _guard) = Logged::begin();

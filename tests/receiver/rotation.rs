@@ -62,7 +62,7 @@ async fn a_new_set_that_is_no_good_leaves_the_old_one_as_it_was<F: Framework>() 
         (vec![OTHER.into(), "1234567".into()], "secret has 7 bytes"),
         (vec!["\0\0\0\0\0\0\0\0\0".into()], "secret is blank"),
         ((0..5).map(|_| OTHER.into()).collect(), "one of more than 4"),
-        (vec![labelled("a"), labelled("a")], "label \"a\" is that of another"),
+        (vec![labelled("a"), labelled("a")], "label \"a\" is used twice"),
     ];
     for (set, text) in refused {
         let error = secrets.replace(set).unwrap_err();

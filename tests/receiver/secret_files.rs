@@ -171,7 +171,7 @@ fn a_file_that_cannot_be_begun_with_is_an_error() {
     }
     fs::write(&file, ONE).unwrap();
     let error = Secrets::from_watched_file(&file, Duration::ZERO).map(drop).unwrap_err();
-    assert_eq!(error.to_string(), "secret: is looked at every 0s, expected more than 0");
+    assert_eq!(error.to_string(), "secret: is read every 0s, expected more than 0");
 }
 
 #[tokio::test]

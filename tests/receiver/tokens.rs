@@ -157,13 +157,17 @@ fn a_token_that_cannot_work_is_a_configuration_error() {
     for (place, token, expected) in [
         (TokenIn::header("x-token"), "", "secret: secret is empty"),
         (TokenIn::header("x-token"), "short", "secret: secret has 5 bytes"),
-        (TokenIn::header(""), TOKEN, "token: is in \"\", expected the name of a header"),
+        (TokenIn::header(""), TOKEN, "token: is in header \"\", expected the name of a header"),
         (
             TokenIn::header("x token"),
             TOKEN,
-            "token: is in \"x token\", expected the name of a header",
+            "token: is in header \"x token\", expected the name of a header",
         ),
-        (TokenIn::query(""), TOKEN, "token: is in \"\", expected the name of a query parameter"),
+        (
+            TokenIn::query(""),
+            TOKEN,
+            "token: is in query parameter \"\", expected the name of a query parameter",
+        ),
     ] {
         let error = ScrapestWebhookLayer::insecure_with_token(place, token).unwrap_err();
         assert!(error.to_string().starts_with(expected), "{error}");

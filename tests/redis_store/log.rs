@@ -56,7 +56,7 @@ async fn an_outage_is_two_lines_and_a_forgetful_policy_one_and_no_line_has_the_p
     let count = |part: &str| loud.iter().filter(|line| line.contains(part)).count();
     assert_eq!(count("delivery store fails"), 1, "{loud:#?}");
     assert_eq!(count("delivery store answers again"), 1, "{loud:#?}");
-    assert_eq!(count("redis may forget deliveries"), 1, "{loud:#?}");
+    assert_eq!(count("redis may evict deliveries"), 1, "{loud:#?}");
     assert!(loud.iter().any(|line| line.contains("policy=\"allkeys-lru\"")), "{loud:#?}");
     assert_eq!(loud.len(), 3, "{loud:#?}");
 }

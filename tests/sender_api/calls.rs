@@ -55,8 +55,8 @@ async fn a_second_webhook_of_a_monitor_is_a_conflict_that_says_what_to_do() {
     assert_eq!((error.kind(), error.status()), (ApiErrorKind::Conflict, Some(409)));
     assert_eq!(
         error.to_string(),
-        "create the webhook: status 409: there is one already: a monitor has at most one webhook, delete that \
-         one first (the sender says \"Monitor already has a webhook\")"
+        "create the webhook: status 409: the monitor already has a webhook, and can have only one: \
+         delete it first (the sender says \"Monitor already has a webhook\")"
     );
     mock.assert_as_published();
 }

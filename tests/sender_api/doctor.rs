@@ -145,7 +145,7 @@ async fn doctor_says_what_was_seen_here_and_what_to_do_about_the_rest() {
         }
         assert_eq!(mock.calls("GET /v1/twitter/tweets"), usize::try_from(handled).unwrap());
         let (_, out, _) = run(&mock, &["doctor", "--monitor", "mon-1"]).await;
-        assert!(out.contains("ok       store was not looked into: --store"), "{out}");
+        assert!(out.contains("ok       store was not checked: give"), "{out}");
         mock.assert_as_published();
     }
 }
@@ -164,7 +164,10 @@ async fn doctor_says_that_the_store_does_not_answer_instead_of_waiting_for_it() 
 async fn a_store_that_doctor_cannot_look_into_is_refused() {
     let mock = with_monitor().await;
     for (words, said) in [
-        (&["doctor", "--store", "memory:"][..], "--store: is memory:, expected the store that"),
+        (
+            &["doctor", "--store", "memory:"][..],
+            "--store: is memory:, expected the receiver's store",
+        ),
         (&["doctor", "--namespace", "orders"], "--namespace, --retention: need --store"),
     ] {
         let (code, _, err) = run(&mock, words).await;

@@ -29,7 +29,7 @@ async fn a_new_secret_goes_into_a_file_that_only_its_owner_can_read() {
     // A second webhook is refused, and nothing changes.
     let (code, _, err) = run(&mock, &[&words[..], &["--secret-file", path]].concat()).await;
     assert_eq!(code, Some(2));
-    assert!(err.contains("status 409: there is one already"), "{err}");
+    assert!(err.contains("status 409: the monitor already has a webhook"), "{err}");
     assert_eq!(std::fs::read_to_string(path).unwrap(), format!("{secret}\n"));
     let (code, out, _) = run(&mock, &["webhook", "list"]).await;
     assert_eq!((code, &*out), (Some(0), "mon-1  monitor  https://example.com/w  signed\n"));

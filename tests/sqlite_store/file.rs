@@ -10,7 +10,7 @@ async fn a_file_that_cannot_be_used_is_named_in_the_error() {
     std::fs::create_dir(folder.file("folder.db")).unwrap();
     let mut wrong = vec![
         (folder.file("missing/deliveries.db"), "does its folder exist"),
-        (folder.file("text.db"), "some other kind of file"),
+        (folder.file("text.db"), "is not a SQLite database"),
         (folder.file("folder.db"), "cannot be opened"),
     ];
     // For root no file is read-only.

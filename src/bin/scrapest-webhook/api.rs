@@ -13,7 +13,7 @@ pub(crate) struct ApiArgs {
     #[arg(long, value_name = "NAME", conflicts_with = "api_key_file")]
     api_key_env: Option<String>,
 
-    /// A file that contains the API key; one final line feed is not part of it
+    /// A file that contains the API key; one final line feed is removed
     #[arg(long, value_name = "FILE")]
     api_key_file: Option<PathBuf>,
 
@@ -21,7 +21,7 @@ pub(crate) struct ApiArgs {
     #[arg(long, value_name = "URL")]
     api_url: Option<String>,
 
-    /// How many requests to the API this command may make, including repetitions
+    /// How many requests to the API this command may make, including retries
     #[arg(long, value_name = "N", default_value_t = 1_000)]
     max_calls: u64,
 }
@@ -38,7 +38,7 @@ impl ApiArgs {
                 ApiKey::from_file(path).map_err(|error| flag::of(&named, &error))?
             }
             (None, None) => bail!(
-                "--api-key-env, --api-key-file: no API key is given, expected the variable or the file that has it"
+                "--api-key-env, --api-key-file: no API key is given, expected one of these flags"
             ),
         };
         let url = self.api_url.as_deref().unwrap_or(S::URL);

@@ -9,7 +9,7 @@ use crate::{flag, moment};
 
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct CheckArgs {
-    /// The longest body, in bytes or like 64KiB, 1MiB; at most 64MiB [default: 1MiB]
+    /// The body limit, in bytes or with a unit like 64KiB or 1MiB; at most 64MiB [default: 1MiB]
     #[arg(long, value_name = "SIZE", value_parser = flag::size)]
     max_body: Option<usize>,
 
@@ -18,7 +18,7 @@ pub(crate) struct CheckArgs {
     #[arg(long, value_name = "DURATION", value_parser = moment::span)]
     pub(crate) past_tolerance: Option<Duration>,
 
-    /// How far ahead of this clock a timestamp may be [default: 5m]
+    /// How far ahead of this machine's clock a timestamp may be [default: 5m]
     #[arg(long, value_name = "DURATION", value_parser = moment::span)]
     pub(crate) future_tolerance: Option<Duration>,
 }

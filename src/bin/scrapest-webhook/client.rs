@@ -9,7 +9,7 @@ const DRAINED: usize = 64 * 1024;
 
 /// Parses the URL of a flag. It may contain a password, and is never repeated.
 pub(crate) fn url(flag: &str, text: &str) -> Result<Url> {
-    let url = Url::parse(text).map_err(|error| anyhow!("{flag}: is no URL: {error}"))?;
+    let url = Url::parse(text).map_err(|error| anyhow!("{flag}: is not a URL: {error}"))?;
     ensure!(
         matches!(url.scheme(), "http" | "https"),
         "{flag}: expected a URL that begins with http:// or https://"
@@ -33,7 +33,7 @@ pub(crate) fn builder(url: &Url) -> ClientBuilder {
 pub(crate) fn build(flag: &str, builder: ClientBuilder) -> Result<reqwest::Client> {
     builder.build().map_err(|error| {
         anyhow!(
-            "{flag}: https needs certificates to trust, expected those of the system (ca-certificates), or a file \
+            "{flag}: https needs trusted certificates, expected those of the system (ca-certificates), or a file \
              in SSL_CERT_FILE: {:#}",
             anyhow::Error::from(error)
         )

@@ -28,7 +28,7 @@ pub(crate) fn of_variable(flag: &str, name: &str) -> Result<String> {
     let plain = |byte: u8| byte == b'_' || byte.is_ascii_uppercase() || byte.is_ascii_digit();
     ensure!(
         name.bytes().all(plain) || std::env::var_os(name).is_some(),
-        "{flag}: no environment variable has this name, expected the name of one and not its value"
+        "{flag}: no environment variable has this name, expected a name, not a value"
     );
     Ok(format!("{flag} {name}"))
 }
@@ -68,7 +68,7 @@ pub(crate) fn without_password(flag: &str, url: &str) -> Result<()> {
     let Ok(url) = Url::parse(url) else { return Ok(()) };
     let is_web = matches!(url.scheme(), "http" | "https");
     let in_user = url.password().is_some() || (is_web && !url.username().is_empty());
-    ensure!(!in_user, "{flag}: has a password, which `ps` would show, expected a URL without");
+    ensure!(!in_user, "{flag}: has a password, which `ps` would show, expected a URL without one");
     let confidential = url.query_pairs().find(|(name, _)| {
         let name = name.to_ascii_lowercase();
         let mut words = name.split(['-', '_', '.']);
@@ -82,7 +82,7 @@ pub(crate) fn without_password(flag: &str, url: &str) -> Result<()> {
         // The name of a file is not confidential.
         None => Ok(()),
         Some((name, _)) => Err(anyhow!(
-            "{flag}: has a password, which `ps` would show, in its parameter {:?}, expected a URL without",
+            "{flag}: has a password, which `ps` would show, in its parameter {:?}, expected a URL without one",
             name
         )),
     }

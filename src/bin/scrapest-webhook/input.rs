@@ -38,7 +38,7 @@ impl Input {
             Self::Recording(recording) => {
                 ensure!(
                     recording.is_whole,
-                    "--file {}: is of a request whose body was not read to its end, expected a whole one",
+                    "--file {}: is a recording with an incomplete body, expected a complete one",
                     path.display()
                 );
                 Ok(recording.body)

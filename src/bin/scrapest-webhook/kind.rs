@@ -45,7 +45,7 @@ pub(crate) fn warn_if_unknown(sender: Sender, kind: &str) {
     let known = known(sender);
     if !known.contains(&kind) {
         output::say(format_args!(
-            "warning: {kind:?} is not a kind that {} documents, its payload is empty; known are {}",
+            "warning: {} does not document the kind {kind:?}, so its payload is empty; known kinds: {}",
             sender.name(),
             known.join(", ")
         ));

@@ -83,7 +83,8 @@ impl Recording {
             let said = std::str::from_utf8(length.value).unwrap_or_default();
             ensure!(
                 said == body.len().to_string(),
-                "its body has {} bytes where its content-length says {said}: it was changed, or cut, after it was recorded",
+                "its body has {} bytes, but its content-length says {said}: the file was changed or cut after it \
+                 was recorded",
                 body.len()
             );
         }

@@ -52,7 +52,7 @@ pub(crate) struct RequestArgs {
 
 fn event_help() -> String {
     format!(
-        "The kind of the event: a sample of it is sent, or, with --file, the event's header says it\n\n{}",
+        "The kind of the event: a sample of it is sent, or, with --file, the event header is set to it\n\n{}",
         kind::help()
     )
 }
@@ -87,12 +87,12 @@ impl RequestArgs {
         let scrapest = self.sender == Sender::Scrapest;
         ensure!(
             scrapest || !self.signed_timestamp,
-            "--signed-timestamp: is for --sender scrapest, scrapebadger signs the body alone"
+            "--signed-timestamp: is for --sender scrapest, scrapebadger signs only the body"
         );
         ensure!(!scrapest || self.contract.is_none(), "--contract: is for --sender scrapebadger");
         ensure!(
             scrapest || self.file.is_none() || self.timestamp.is_none(),
-            "--timestamp: the time of a scrapebadger request stands in its body, change it in --file"
+            "--timestamp: the time of a scrapebadger request is in its body, change it in --file"
         );
         // Only the second of the two formats has this kind.
         let contract = match (self.contract, self.event.as_deref()) {

@@ -17,7 +17,7 @@ pub(crate) struct SecretArgs {
     #[arg(long, value_name = "NAME")]
     secret_env: Vec<String>,
 
-    /// A file that contains the secret; one line feed at its end is not part of it
+    /// A file that contains the secret; one line feed at its end is removed
     #[arg(long, value_name = "FILE")]
     secret_file: Vec<PathBuf>,
 }
@@ -82,7 +82,7 @@ fn warn_if_open(flag: &str, path: &std::path::Path) {
     if metadata.is_file() && mode & 0o007 != 0 {
         SAID.call_once(|| {
             output::say(format_args!(
-                "warning: {flag}: has mode {mode:03o}, every user of this machine can use it, expected 600"
+                "warning: {flag}: has mode {mode:03o}, so every user of this machine can use it, expected 600"
             ));
         });
     }

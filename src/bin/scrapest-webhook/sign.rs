@@ -13,7 +13,7 @@ use crate::{client, curl, flag, output};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  # The body is in a file: its headers, in the form that curl takes
+  # The body is in a file: its headers, in the form that curl reads
   scrapest-webhook sign --sender scrapest --secret-env SECRET \\
     --file body.json > headers
   curl -H @headers --data-binary @body.json http://127.0.0.1:3000/webhooks

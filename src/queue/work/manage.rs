@@ -71,10 +71,13 @@ pub(super) async fn manage(configured: Configured) -> bool {
     // The jobs that it finds are given back.
     drop(claiming);
     drop(upkeep);
-    tracing::info!(running = runs.len(), "worker stops: it waits for what runs");
+    tracing::info!(running = runs.len(), "worker is stopping: it waits for the running jobs");
     let has_ended = timeout(settings.grace(), all(&mut runs)).await.is_ok();
     if !has_ended {
-        tracing::warn!(running = runs.len(), "worker ends what still runs, and gives it back");
+        tracing::warn!(
+            running = runs.len(),
+            "worker stops the jobs that still run, and returns them to the queue"
+        );
         stop.send_replace(true);
         _ = timeout(GIVING_BACK, all(&mut runs)).await;
     }
@@ -121,7 +124,10 @@ fn noted(queue: &Queue, found: Result<Found, QueueError>) -> Option<Found> {
         return None;
     };
     for id in &found.buried {
-        tracing::error!(id, "job is dead: too many of its runs were lost");
+        tracing::error!(
+            id,
+            "job is dead: too many of its runs were lost; retry it or drop it by hand"
+        );
     }
     meters::buried(found.buried.len());
     Some(found)
@@ -140,7 +146,7 @@ async fn keep_up(queue: Queue, settings: Settings) {
         }
         queue.measure().await;
         if let Err(error) = engine.scrub().await {
-            tracing::debug!(%error, "erased bodies stay in the log of the database for now");
+            tracing::debug!(%error, "erased bodies stay in the database's log for now");
         }
         tokio::time::sleep(SCRUB).await;
     }

@@ -92,7 +92,7 @@ async fn supervise(run: &Run) -> Outcome {
             }),
             () = &mut limit => {
                 let limit = run.settings.run_limit;
-                let text = format!("the run was ended: it took longer than its limit of {limit:?}");
+                let text = format!("the run was stopped: it took longer than its limit of {limit:?}");
                 break Outcome::Failed(JobError::new(text));
             }
             () = told(&mut stopped) => break Outcome::Stopped,
@@ -109,7 +109,7 @@ async fn supervise(run: &Run) -> Outcome {
         Ok(Ok(Ok(()))) => Outcome::Done,
         Ok(_) => outcome,
         Err(_) => {
-            tracing::warn!("the handler cannot be ended: it blocks its thread, and goes on");
+            tracing::warn!("the handler cannot be stopped: it blocks its thread, and continues");
             outcome
         }
     }
@@ -168,7 +168,7 @@ async fn record(run: &Run, outcome: Outcome) -> Ended {
         }
         Outcome::Stopped => (Settlement::GivenBack, Ended::GivenBack),
         Outcome::Lost => {
-            tracing::warn!("run was ended: its lease is lost, and another run has taken over");
+            tracing::warn!("run was stopped: its lease was lost, and another run has taken over");
             return Ended::Lost;
         }
     };
@@ -183,7 +183,7 @@ async fn record(run: &Run, outcome: Outcome) -> Ended {
             Ok(Settled::Lost) => {
                 tracing::warn!(
                     ended = ended.as_str(),
-                    "run ended after its lease was lost: it may run twice"
+                    "run ended after its lease was lost: its job may run twice"
                 );
                 return Ended::Lost;
             }

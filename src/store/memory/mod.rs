@@ -196,7 +196,7 @@ impl MemoryStore {
         answer.map_err(|Full| {
             let deliveries = self.0.capacity / RECORDS_A_DELIVERY;
             StoreError::new(format!(
-                "all {deliveries} deliveries of the memory store are in progress; \
+                "all {deliveries} deliveries of the memory store are in progress: \
                  raise MemoryStore::with_capacity"
             ))
         })
@@ -206,8 +206,8 @@ impl MemoryStore {
         tracing::warn!(
             evicted,
             deliveries = self.0.capacity / RECORDS_A_DELIVERY,
-            "memory store is full: records went before their time, so that a delivery could run \
-             twice; raise MemoryStore::with_capacity"
+            "memory store is full: records were evicted before they expired, so a delivery could run twice; \
+             raise MemoryStore::with_capacity"
         );
     }
 }

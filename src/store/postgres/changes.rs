@@ -44,7 +44,7 @@ pub(super) async fn work(mut connection: Connection, mut batches: Batches, turn:
                 && most > 0
             {
                 // A later claim tries again.
-                stay.then(|| tracing::warn!(%error, "expired records stay in the table for now"));
+                stay.then(|| tracing::warn!(%error, "expired records cannot be deleted for now"));
             }
             tell_all(vec![asked], forgot);
         }

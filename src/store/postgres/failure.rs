@@ -35,17 +35,17 @@ pub(super) fn hint(error: &Error) -> &'static str {
     match code(error).as_deref() {
         Some("28P01" | "28000") => ", which refuses the user or the password",
         Some("3D000") => ", which has no such database",
-        Some("25006") => ", which only reads (is it a standby?)",
+        Some("25006") => ", which is read-only (is it a standby?)",
         Some("42501") => {
-            ", where a right is missing (expected SELECT, INSERT, UPDATE and DELETE on the table \
+            ", where a permission is missing (expected SELECT, INSERT, UPDATE and DELETE on the table \
              scrapest_webhook_deliveries, and CREATE on its schema if it does not exist)"
         }
         Some("42703" | "42804" | "42883") => {
             ", whose table scrapest_webhook_deliveries was not made by this crate"
         }
         Some("53100") => ", whose disk is full",
-        Some("53300") => ", whose connections are all taken",
-        Some("57014") => ", which took longer than 1 s (does something lock the table?)",
+        Some("53300") => ", which has no free connection",
+        Some("57014") => ", which took longer than 1 s (does another session lock the table?)",
         Some("57P03") => ", which is starting or shutting down",
         _ => "",
     }

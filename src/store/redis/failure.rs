@@ -75,11 +75,13 @@ impl fmt::Display for Unreadable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Foreign => {
-                "the value under the key is not of this store and was left alone; \
+                "the value under the key was not written by this store and was left alone; \
                  give the store a prefix that nothing else uses (RedisStore::with_prefix)"
             }
-            Self::Newer => "the record is of a newer version of this crate and was left alone",
-            Self::Answer => "the server's answer to a script is not one of the script's",
+            Self::Newer => {
+                "the record was written by a newer version of this crate and was left alone"
+            }
+            Self::Answer => "the server's answer to a script is unknown",
         })
     }
 }

@@ -12,7 +12,7 @@ pub(super) async fn look(mut connection: Box<dyn ConnectionLike + Send>, is_new:
     let answer = match connection.req_packed_command(&::redis::cmd("INFO")).await {
         Ok(answer) => answer,
         Err(error) => {
-            tracing::debug!(%error, "redis does not say what it is");
+            tracing::debug!(%error, "redis did not answer INFO");
             return false;
         }
     };
@@ -20,11 +20,11 @@ pub(super) async fn look(mut connection: Box<dyn ConnectionLike + Send>, is_new:
         Some("noeviction") => {}
         Some(policy) if is_new => tracing::warn!(
             policy,
-            "redis may forget deliveries when it is full, so that a delivery could run twice; \
+            "redis may evict deliveries when it is full, so a delivery could run twice: \
              set maxmemory-policy to noeviction"
         ),
         Some(_) => {}
-        None => tracing::debug!("redis does not say its maxmemory-policy"),
+        None => tracing::debug!("redis does not report its maxmemory-policy"),
     }
     stands_alone(&answer)
 }

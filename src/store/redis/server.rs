@@ -181,7 +181,7 @@ fn parse_all<'a>(
     if infos.is_empty() {
         return Err(ConfigError::new(
             "store",
-            "has no URL, expected at least one of a Redis server",
+            "has no URL, expected at least one URL of a Redis server",
         ));
     }
     Ok(infos)
@@ -189,7 +189,7 @@ fn parse_all<'a>(
 
 fn unusable(error: ::redis::RedisError) -> ConfigError {
     let what = format!(
-        "is no URL of a Redis server ({error}), expected redis://[[user]:password@]host[:port][/database], \
+        "is not the URL of a Redis server ({error}), expected redis://[[user]:password@]host[:port][/database], \
          rediss:// for TLS, or redis+unix:///path"
     );
     ConfigError::new("store", what)

@@ -48,7 +48,9 @@ impl BatchQueue {
     {
         let (caller, answer) = oneshot::channel();
         self.put(Asked { question, answer: None, caller: Some(caller) }, thread, work)?;
-        answer.await.unwrap_or_else(|_| Err(StoreError::new("the task of the store has failed")))
+        answer
+            .await
+            .unwrap_or_else(|_| Err(StoreError::new("the store's background task has failed")))
     }
 
     /// Asks a question without waiting for the answer.

@@ -45,11 +45,11 @@ impl fmt::Display for CompletionError {
         match (self.kind, &self.cause) {
             (_, Some(cause)) => write!(f, "delivery could not be completed: {cause}"),
             (CompletionErrorKind::AlreadyCompleted, _) => {
-                f.write_str("delivery was completed by another attempt, roll this one back")
+                f.write_str("delivery was completed by another attempt, roll this transaction back")
             }
             _ => f.write_str(
-                "delivery has no record where it is to be completed, expected a transaction in the \
-                 database of the layer's own store",
+                "delivery has no record in this transaction's database, expected a transaction in the database \
+                 of the layer's store",
             ),
         }
     }

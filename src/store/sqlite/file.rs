@@ -52,8 +52,8 @@ impl File {
         if self.identity.is_some() && identity(&self.location.path) != self.identity {
             let name = self.name();
             return Err(Failure::new(format!(
-                "{name} was deleted or replaced while it was in use; put it back, or restart the \
-                 receiver, which begins with the file that is there"
+                "{name} was deleted or replaced while it was in use: restore it, or restart the receiver, which \
+                 then uses the file at this path"
             )));
         }
         if self.connection.is_none() {
@@ -94,7 +94,7 @@ impl File {
             Some(8) => ", which cannot be written to",
             Some(13) => ", whose disk is full",
             Some(14) => ", which cannot be opened (does its folder exist, and is it writable?)",
-            Some(26) => ", which is some other kind of file",
+            Some(26) => ", which is not a SQLite database",
             _ => "",
         };
         Failure::caused(format!("{}{hint}", self.name()), error)

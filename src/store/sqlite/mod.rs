@@ -110,7 +110,7 @@ impl SqliteStore {
         }
         if url_or_path.contains(":memory:") || query.contains("mode=memory") {
             return Err(refuse(
-                "is sqlite in memory, which forgets, expected a file, or memory:".into(),
+                "is sqlite in memory, which is lost when the process ends, expected a file, or memory:".into(),
             ));
         }
         if query.contains("mode=ro") || query.contains("immutable=") {

@@ -62,7 +62,7 @@ async fn an_upstream_that_refuses_connections_is_502() {
     let request = scrapest().sign();
     assert_eq!(listening.send(&request).await.status, 502);
     assert!(listening.is_silent());
-    listening.says("not forwarded");
+    listening.says("forwarding failed");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -83,7 +83,7 @@ async fn a_thousand_requests_stay_usable_by_keyboard_and_hostile_text_stays_text
     browser.waits_for("document.getElementById('count').textContent === '20 of 1003 requests'");
     browser.press("Enter");
     browser.waits_for(
-        "document.querySelector('.cause')?.textContent.includes('made with another secret')",
+        "document.querySelector('.cause')?.textContent.includes('or with another secret')",
     );
     browser.press("Escape");
     browser.waits_for("document.activeElement.id === 'list'");

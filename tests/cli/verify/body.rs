@@ -16,7 +16,7 @@ fn a_body_that_gained_or_lost_a_line_end_is_recognised() {
         let signed = testing::scrapest(SECRET).with_body([&body, end.as_bytes()].concat()).sign();
         Case::of("scrapest", &signed)
             .with_body(body.clone())
-            .expect_refusal("wrong_signature", "the line end of the body was taken away");
+            .expect_refusal("wrong_signature", "the line end of the body was removed");
     }
 }
 
@@ -64,7 +64,7 @@ fn a_body_that_was_serialised_anew_is_recognised() {
     ] {
         let signed = testing::scrapest(SECRET).with_body(signed).sign();
         let case = Case::of("scrapest", &signed).with_body(received);
-        case.expect_refusal("wrong_signature", "the body was re-serialised");
+        case.expect_refusal("wrong_signature", "the body was re-serialized");
         Case::of("scrapest", &signed).with_body(received).expect_refusal("wrong_signature", name);
     }
 }
@@ -114,7 +114,7 @@ fn a_body_that_was_encoded_cut_or_escaped_anew_is_recognised() {
     let sorted = format!(r#"{{"a":1,"event":"e",{time}}}"#);
     let request = testing::scrapest(SECRET).with_body(sorted).sign();
     let case = Case::of("scrapest", &request).with_body(format!(r#"{{{time},"event":"e","a":1}}"#));
-    case.expect_refusal("wrong_signature", "its keys sorted");
+    case.expect_refusal("wrong_signature", "with sorted keys");
     let case = Case::scrapest();
     let long = [case.body.clone(), b"more".to_vec()].concat();
     let length = case.body.len();

@@ -47,8 +47,8 @@ fn a_recording_that_was_changed_says_so() {
     let whole = recording();
     let text = String::from_utf8(whole.clone()).unwrap();
     for (broken, expected) in [
-        (whole[..whole.len() - 1].to_vec(), "it was changed, or cut"),
-        ([&whole[..], b"\n"].concat(), "it was changed, or cut"),
+        (whole[..whole.len() - 1].to_vec(), "the file was changed or cut"),
+        ([&whole[..], b"\n"].concat(), "the file was changed or cut"),
         (whole[..60].to_vec(), "breaks off in its headers"),
         (
             text.replace("2026-03-04T12:00:00.123Z\r\nc", "yesterday\r\nc").into_bytes(),

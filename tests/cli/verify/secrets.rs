@@ -18,7 +18,7 @@ fn flags(folder: &Folder, signed: &SignedRequest, secret: &[u8]) -> String {
 fn a_secret_in_another_dress_is_recognised_and_not_printed() {
     let hex: String = SECRET.bytes().map(|byte| format!("{byte:02x}")).collect();
     for (given, cause) in [
-        (format!(" {SECRET}"), "blanks or a line end around it"),
+        (format!(" {SECRET}"), "spaces or a line end around it"),
         (format!("'{SECRET}'"), "in quotes"),
         (format!("\"{SECRET}\"\n"), "in quotes"),
         (hex.clone(), "hexadecimal"),

@@ -21,11 +21,11 @@ Example:
   scrapest-webhook doctor --api-key-env KEY --monitor mon-123 --url https://example.com/webhooks \\
     --store sqlite:deliveries.db
 
-With the store of the receiver it says how many tweets of the last day were handled here. Each that is unknown is
-claimed for a moment, and given back.
+With the receiver's store, it also says how many tweets of the last day were handled here. It claims each unknown
+tweet for a moment and releases it.
 
-One line for each finding, `ok` or `PROBLEM`, and what to do about it.
-Exit status: 0 when there is no problem, 1 when there is one, 2 when the sender could not be asked.";
+It prints one line per finding, `ok` or `PROBLEM`, and what to do about a problem.
+Exit status: 0 when there is no problem, 1 when there is one, 2 on any error.";
 
 /// A limit, because a busy monitor has too many entries per day to read all pages.
 const MOST_PAGES: u32 = 10;
@@ -62,15 +62,14 @@ impl Doctor {
             Some(id) => vec![api.monitor(id).await?],
             None => all_monitors(&api).await?,
         };
-        ensure!(
-            !monitors.is_empty(),
-            "the account has no monitor, expected one that watches accounts"
-        );
+        ensure!(!monitors.is_empty(), "the account has no monitor, expected at least one");
         let mut findings = Findings::default();
         clock(&api, &mut findings);
         if seen.is_none() {
-            findings
-                .ok("store", "was not looked into: --store of the receiver shows what was handled");
+            findings.ok(
+                "store",
+                "was not checked: give the receiver's --store to see what was handled",
+            );
         }
         for monitor in &monitors {
             self.examine(&api, monitor, &mut findings).await?;
@@ -94,7 +93,7 @@ impl Doctor {
             (status, Some("insufficient_credits")) => findings.problem(
                 name,
                 format!("is {status:?}: the account is out of credits"),
-                "add credits, then set the monitor to active; what was tweeted meanwhile is not detected",
+                "add credits, then set the monitor to active; tweets of the time in between are not detected",
             ),
             (status, reason) => findings.problem(
                 name,
@@ -175,12 +174,14 @@ fn advice(status: Option<u16>) -> &'static str {
         None => {
             "the sender got no answer: check that the URL can be reached from outside, then run reconcile"
         }
-        Some(401) => "they were answered 401: compare the secret and the clock, then run reconcile",
-        Some(403) => "they were answered 403: check the allow-list, then run reconcile",
-        Some(404 | 405) => {
-            "they were answered 404 or 405: check the URL's path, then run reconcile"
+        Some(401) => {
+            "the receiver answered 401: compare the secret and the clock, then run reconcile"
         }
-        Some(413) => "they were answered 413: raise the body limit, then run reconcile",
+        Some(403) => "the receiver answered 403: check the allow-list, then run reconcile",
+        Some(404 | 405) => {
+            "the receiver answered 404 or 405: check the URL's path, then run reconcile"
+        }
+        Some(413) => "the receiver answered 413: raise the body limit, then run reconcile",
         Some(_) => "see the receiver's log for the cause, then run reconcile",
     }
 }
@@ -194,7 +195,7 @@ fn clock(api: &Client, findings: &mut Findings) {
                 seconds.abs(),
                 if seconds > 0 { "slow" } else { "fast" }
             ),
-            "synchronise it (NTP): fresh deliveries are refused as stale",
+            "synchronize the clock (NTP): fresh deliveries are refused as stale",
         ),
         Some(seconds) => {
             findings.ok("clock", format!("differs from the sender's by {} s", seconds.abs()))

@@ -25,10 +25,7 @@ impl Seen {
             ensure!(!args.has_others(), "--namespace, --retention: need --store");
             return Ok(None);
         }
-        ensure!(
-            !args.is_memory(),
-            "--store: is memory:, expected the store that the receiver shares"
-        );
+        ensure!(!args.is_memory(), "--store: is memory:, expected the receiver's store");
         let layer = args.set_on(store::unsigned()?)?.with_once_per(Once::Tweet);
         let layer = layer.check().map_err(flag::named)?;
         // Deliveries that the store has forgotten would be reported as missed.
@@ -47,7 +44,7 @@ impl Seen {
             findings.problem(
                 "store",
                 "does not answer, or cannot be written to".to_owned(),
-                "start it: the receiver answers 503 to each delivery meanwhile",
+                "start the store: until then the receiver answers 503 to every delivery",
             );
             return Ok(());
         }
@@ -74,7 +71,7 @@ impl Seen {
                         "check that --store and --namespace are the receiver's, and that it runs with --once-per tweet \
                          (with_once_per(Once::Tweet)); then run reconcile with the same --store"
                     }
-                    _ => "run reconcile with the same --store and --namespace: it gives them to your service, once",
+                    _ => "run reconcile with the same --store and --namespace: your service gets each missing one",
                 },
             ),
         }

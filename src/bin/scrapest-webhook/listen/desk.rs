@@ -101,7 +101,10 @@ impl Explainer {
             let why = format!("the path {target:?} is not served");
             return cause(
                 &why,
-                &format!("the URL at the sender is wrong: its path is {}", self.path),
+                &format!(
+                    "the webhook's URL at the sender is wrong: its path must be {}",
+                    self.path
+                ),
             );
         }
         let status = exchange.status?;
@@ -109,7 +112,7 @@ impl Explainer {
             return None;
         }
         let Some(kind) = exchange.rejection else {
-            let why = format!("the service answered {status}; the sender tries again");
+            let why = format!("the service answered {status}; the sender retries");
             return Some(Cause { why, likely: Vec::new() });
         };
         // A pipe cannot be read again, and a cause found without the secret would be wrong.

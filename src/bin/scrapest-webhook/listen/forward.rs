@@ -80,7 +80,7 @@ impl ForwardArgs {
             // So that the sender receives the error of a hanging service before the answer deadline.
             return Ok(limits.answer_within.min(limits.run_limit) * 9 / 10);
         };
-        ensure!(!timeout.is_zero(), "--forward-timeout: is 0, expected more");
+        ensure!(!timeout.is_zero(), "--forward-timeout: is 0, expected more than 0");
         ensure!(
             timeout <= limits.run_limit,
             "--forward-timeout: is {timeout:?}, expected at most --run-limit, which is {:?}",
@@ -97,7 +97,7 @@ fn threads() -> Result<Handle> {
         .thread_name("forward")
         .enable_all()
         .build()
-        .context("--forward: no threads for it")?;
+        .context("--forward: cannot start its threads")?;
     let handle = runtime.handle().clone();
     // Dropping it would wait for its threads.
     std::mem::forget(runtime);
@@ -174,7 +174,7 @@ impl Forward {
             Err(_) => {
                 tracing::warn!(
                     status = 504,
-                    "delivery not forwarded in time, the sender has to try again"
+                    "the service did not answer in time, so the sender has to retry"
                 );
                 return StatusCode::GATEWAY_TIMEOUT.into();
             }
@@ -190,7 +190,7 @@ impl Forward {
                 tracing::warn!(
                     status = status.as_u16(),
                     error = format!("{error:#}"),
-                    "delivery not forwarded, the sender has to try again"
+                    "forwarding failed, so the sender has to retry"
                 );
                 status.into()
             }
@@ -205,7 +205,7 @@ fn answered(response: reqwest::Response) -> Answer {
         status => status,
     };
     if !status.is_success() {
-        tracing::warn!(status = status.as_u16(), "forwarded, but not accepted there");
+        tracing::warn!(status = status.as_u16(), "the service refused the delivery");
     }
     let retry_after = passed_on::retry_after(response.headers());
     tokio::spawn(client::drain(response));
@@ -237,7 +237,10 @@ pub(crate) fn headers<const N: usize>(texts: [(&'static str, Option<String>); N]
                 headers.insert(HeaderName::from_static(name), value);
             }
             _ => {
-                tracing::warn!(name, "left out of what is forwarded: it cannot be a header's value")
+                tracing::warn!(
+                    name,
+                    "header left out of the forwarded request: no header can carry its value"
+                )
             }
         }
     }

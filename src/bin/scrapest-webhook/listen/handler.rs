@@ -101,10 +101,14 @@ impl Receiver {
         }
         let event = lines::event(delivery);
         if event.is_none() {
-            tracing::warn!("the body is not JSON: it was {done}, its line has no event");
+            tracing::warn!(
+                "the body is not JSON: the delivery was {done}, but its line has no event"
+            );
         }
         if timeout(LINE, self.print(delivery, event)).await.is_err() {
-            tracing::warn!("its line was left out: standard output is not being read");
+            tracing::warn!(
+                "the line of a delivery was left out, because standard output is not being read"
+            );
         }
     }
 

@@ -31,7 +31,7 @@ impl Lines {
         std::thread::Builder::new()
             .name("lines".to_owned())
             .spawn(move || write(receiver))
-            .context("standard output: no thread for it")?;
+            .context("standard output: cannot start its thread")?;
         Ok(Self(sender))
     }
 
@@ -59,7 +59,7 @@ fn write(mut jobs: mpsc::Receiver<Job>) {
         }
         let mut stdout = io::stdout().lock();
         if let Err(error) = stdout.write_all(&line).and_then(|()| stdout.flush()) {
-            tracing::error!(%error, "standard output cannot be written any more");
+            tracing::error!(%error, "standard output can no longer be written");
             return;
         }
         // If the delivery was given up during the write, it will be written again.

@@ -21,7 +21,7 @@ pub(crate) enum Format {
 pub(crate) fn start(format: Format) -> Result<()> {
     let filter = match std::env::var("RUST_LOG") {
         Ok(filter) if !filter.trim().is_empty() => EnvFilter::try_new(&filter).with_context(|| {
-            format!("RUST_LOG {filter:?}: cannot be read, expected like debug or warn,scrapest_webhook=info")
+            format!("RUST_LOG {filter:?}: is not a filter, expected one like debug or warn,scrapest_webhook=info")
         })?,
         _ => EnvFilter::new(DEFAULT),
     };
@@ -42,7 +42,7 @@ pub(crate) fn start(format: Format) -> Result<()> {
 /// query, which may be confidential, and is truncated, because anyone can send it.
 pub(super) async fn elsewhere(request: Request) -> StatusCode {
     let path: String = request.uri().path().chars().take(200).collect();
-    tracing::info!(status = 404, path, "request for another path than --path");
+    tracing::info!(status = 404, path, "request for a path other than --path");
     StatusCode::NOT_FOUND
 }
 

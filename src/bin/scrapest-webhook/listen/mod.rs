@@ -54,7 +54,7 @@ Examples:
   Does my secret work, and what does the sender really send?
     WEBHOOK_SECRET=whsec_… scrapest-webhook listen --sender scrapest --secret-env WEBHOOK_SECRET
 
-  Every request in the browser, with the likely cause of each refusal:
+  Show every request in the browser, with the likely cause of each refusal:
     scrapest-webhook listen --sender scrapest --secret-env WEBHOOK_SECRET --ui \\
       --forward http://127.0.0.1:5000/events
 
@@ -63,16 +63,18 @@ Examples:
       --listen 0.0.0.0:8443 --tls-cert chain.pem --tls-key key.pem \\
       --store sqlite:deliveries.db --forward http://127.0.0.1:5000/events
 
-  In front of a service that is slow or sometimes away: store, and answer at once (see `work`):
+  In front of a service that is slow or sometimes down: store each delivery, and answer at once (see `work`):
     scrapest-webhook listen --sender scrapest --secret-env WEBHOOK_SECRET --queue sqlite:queue.db
 
 Standard output: first one line `listening on http://ADDR/PATH`. Then, on a terminal, one line for each request; in a
 pipe, one line of JSON for each accepted event (--output).
-Standard error: what is refused and why, unless standard output says it (RUST_LOG=warn for less, RUST_LOG=debug for more).
-SIGTERM, Ctrl-C and the end of the terminal stop it once every run has ended; a second signal stops it at once.
-Exit status: 0 when every run has ended, 1 when not or when standard output is gone, 2 when it could not start.";
+Standard error: each refusal and its reason, unless standard output shows it (RUST_LOG=warn for less,
+RUST_LOG=debug for more).
+SIGTERM, Ctrl-C or closing the terminal stops it after every run has ended; a second signal stops it at once.
+Exit status: 0 when every run has ended, 1 when a run was cut off or standard output was closed,
+2 when it could not start.";
 
-/// Receive webhooks: verified, fresh and only once, as lines on the terminal or posted to your service
+/// Receive webhooks, verified, fresh and only once, and print them or post them to your service
 ///
 /// It speaks HTTP/1.1. A connection is closed if the headers of a request take more than 10 s, or after 10 s
 /// without a request. Changes to a --secret-file take effect without a restart.

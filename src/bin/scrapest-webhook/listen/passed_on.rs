@@ -35,7 +35,7 @@ pub(crate) fn content_type<'a>(mut values: impl Iterator<Item = &'a [u8]>) -> Op
     if !is_valid || values.next().is_some() {
         tracing::warn!(
             name = "content-type",
-            "left out of what is forwarded: it is not one type, as in application/json"
+            "header left out of the forwarded request: expected one media type like application/json"
         );
         return None;
     }

@@ -15,7 +15,7 @@ use crate::terminal;
 pub(super) enum Output {
     /// One aligned line for each request, with the likely cause if it was refused
     Pretty,
-    /// One line of JSON for each accepted event
+    /// One line of JSON per accepted event
     Json,
     /// Nothing after the first line
     Quiet,

@@ -35,22 +35,22 @@ pub(super) const CONFIDENTIAL: &[&str] = &[
 
 #[derive(Debug, clap::Args)]
 pub(super) struct RecordArgs {
-    /// Keep each request to --path as a file in this directory, including refused ones; `verify` and `send --file`
-    /// read them
+    /// Write each request to --path, including refused ones, to a file in this directory; `verify` and `send --file`
+    /// read these files
     ///
-    /// The directory is created if it does not exist. The name of a file has its time, its status and a number,
-    /// and its content includes as much of the body as was read. Anyone who can reach the port can therefore write
-    /// files here: hence --record-limit.
+    /// The directory is created if it does not exist. A file is named after its time, its status and a number, and
+    /// has as much of the body as was read. Anyone who can reach the port can cause files to be written, so their
+    /// number is limited by --record-limit.
     #[arg(long, value_name = "DIR")]
     record: Option<PathBuf>,
 
-    /// Omit signatures, cookies, authorization, API keys and the query from the recordings; `verify` cannot check
-    /// them then
+    /// Leave signatures, cookies, authorization, API keys and the query out of the recordings; `verify` then cannot
+    /// check them
     #[arg(long, requires = "record")]
     record_redacted: bool,
 
-    /// How many recordings the directory may have, including existing ones; unsigned requests get at most half of
-    /// them
+    /// The largest number of recordings in the directory, including existing ones; requests that the sender did not
+    /// sign get at most half of them
     #[arg(long, value_name = "N", default_value_t = 1_000, requires = "record")]
     record_limit: usize,
 }
@@ -63,7 +63,7 @@ impl RecordArgs {
         create_directory(directory).with_context(usable).with_context(name)?;
         let there = count(directory).with_context(usable).with_context(name)?;
         tried(directory).with_context(usable).with_context(name)?;
-        ensure!(self.record_limit > 0, "--record-limit: is 0, expected more, or no --record");
+        ensure!(self.record_limit > 0, "--record-limit: is 0, expected at least 1");
 
         let left_out: HashSet<String> = match self.record_redacted {
             true => P::default()
@@ -185,12 +185,13 @@ impl Left {
     fn warn_if_full(&mut self) {
         if self.all == 0 && !std::mem::replace(&mut self.said[0], true) {
             tracing::warn!(
-                "--record: nothing more is recorded, --record-limit is reached; move recordings away and start again"
+                "--record: nothing more is recorded, because --record-limit is reached: move recordings away and \
+                 restart"
             );
         } else if self.unauthenticated == 0 && !std::mem::replace(&mut self.said[1], true) {
             tracing::warn!(
-                "--record: requests that the sender did not sign are no longer recorded, they have had half of \
-                 --record-limit"
+                "--record: requests that the sender did not sign are no longer recorded, because they have used \
+                 half of --record-limit"
             );
         }
     }
@@ -230,7 +231,7 @@ impl Writer {
                 self.is_failing = false;
             }
             (Err(error), false) => {
-                tracing::warn!(%error, "--record: requests are not recorded; deliveries go on");
+                tracing::warn!(%error, "--record: requests cannot be recorded; deliveries are still accepted");
                 self.is_failing = true;
             }
             (Err(_), true) => {}

@@ -27,14 +27,13 @@ pub(super) async fn follow(args: SecretArgs, secrets: Secrets) {
         }
         let replaced = match args.is_readable_again() {
             true => args.read().and_then(|new| Ok(secrets.replace(new)?)),
-            false => Err(anyhow::anyhow!("--secret-file: is not there, or is not a file")),
+            false => Err(anyhow::anyhow!("--secret-file: does not exist, or is not a file")),
         };
         match replaced {
-            Ok(()) => tracing::info!("the secrets were replaced with what --secret-file has now"),
-            Err(error) => tracing::warn!(
-                error = format!("{error:#}"),
-                "the secrets from before are still in use"
-            ),
+            Ok(()) => tracing::info!("the secrets were replaced by those now in --secret-file"),
+            Err(error) => {
+                tracing::warn!(error = format!("{error:#}"), "the previous secrets stay in use")
+            }
         }
         // Also after a failure, so that it is logged once.
         in_use = found;

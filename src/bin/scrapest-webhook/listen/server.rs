@@ -95,7 +95,7 @@ pub(super) async fn serve<P: Provider>(
             false
         }
         () = closed => {
-            tracing::error!("stopping: without standard output nothing can be accepted");
+            tracing::error!("stopping, because standard output was closed and no delivery can be accepted");
             true
         }
         ended = &mut serving.task => {
@@ -109,7 +109,10 @@ pub(super) async fn serve<P: Provider>(
             false => Ok(ExitCode::FAILURE),
         },
         signal = signals.next() => {
-            tracing::warn!(signal, "stopped at once: what still ran will run again");
+            tracing::warn!(
+                signal,
+                "stopped at once: deliveries that were still running run again when the sender retries"
+            );
             // Returning would wait for the blocked runs.
             std::process::exit(1)
         }
@@ -154,7 +157,9 @@ impl Serving {
         match is_drained {
             true => tracing::info!("stopped: every run has ended"),
             false => {
-                tracing::error!("stopped, but not everything has ended: a retry will run it again")
+                tracing::error!(
+                    "stopped before every run had ended: those deliveries run again at the sender's retry"
+                )
             }
         }
         is_drained

@@ -25,12 +25,12 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "NETWORK", value_delimiter = ',')]
     trusted_proxy: Vec<String>,
 
-    /// What the service gets once: each delivery, or also each tweet, whichever monitor or log reports it.
-    /// `reconcile` needs the latter
+    /// What the service gets only once: each delivery, or also each tweet, whichever monitor or log reports it;
+    /// `reconcile` needs `tweet`
     #[arg(long, value_enum, default_value = "delivery")]
     once_per: OncePer,
 
-    /// How soon the sender gets a response: after that it gets 503, and the run continues [default: 4s for
+    /// How soon the sender must get an answer: after that it gets 503, and the run continues [default: 4s for
     /// Scrapest, 8s for ScrapeBadger]
     #[arg(long, value_name = "DURATION", value_parser = moment::span)]
     answer_within: Option<Duration>,
@@ -39,7 +39,7 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = moment::span)]
     run_limit: Duration,
 
-    /// How long a retry has to wait after a crash in the middle of an attempt [default: 15s]
+    /// How long a retry has to wait after a crash during an attempt [default: 15s]
     #[arg(long, value_name = "DURATION", value_parser = moment::span)]
     lease: Option<Duration>,
 }

@@ -14,7 +14,7 @@ pub(super) fn config(cert: &Path, key: &Path) -> Result<RustlsConfig> {
     let pem = std::fs::read(cert).with_context(chain)?;
     let certificates = CertificateDer::pem_slice_iter(&pem)
         .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| anyhow::anyhow!("is no PEM: {error}"))
+        .map_err(|error| anyhow::anyhow!("is not PEM: {error}"))
         .with_context(chain)?;
     ensure!(!certificates.is_empty(), "{}: has no certificate in PEM", chain());
 
@@ -28,7 +28,7 @@ pub(super) fn config(cert: &Path, key: &Path) -> Result<RustlsConfig> {
     let mut config = ServerConfig::builder()
         .with_no_client_auth()
         .with_single_cert(certificates, key)
-        .with_context(|| format!("{} and {} do not go together", chain(), private()))?;
+        .with_context(|| format!("{} and {} do not belong together", chain(), private()))?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(RustlsConfig::from_config(Arc::new(config)))
 }

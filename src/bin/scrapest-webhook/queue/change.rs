@@ -22,7 +22,7 @@ struct Which {
     #[arg(long)]
     all_dead: bool,
 
-    /// One line of JSON for each job
+    /// Print one line of JSON per job
     #[arg(long)]
     json: bool,
 }
@@ -84,7 +84,7 @@ impl Which {
                     true => output::print(format!("{}\n", json!({"id": id, "outcome": what})))?,
                     false if is_changed => output::print(format!("{id} {done}\n"))?,
                     false => output::say(format_args!(
-                        "{id} is unchanged: it is not there, or it is running or done"
+                        "{id} is unchanged: it does not exist, or it is running or done"
                     )),
                 }
             }

@@ -30,7 +30,7 @@ pub(super) struct List {
     #[arg(long, default_value_t = 100)]
     limit: u32,
 
-    /// One line of JSON for each job
+    /// Print one line of JSON per job
     #[arg(long)]
     json: bool,
 }

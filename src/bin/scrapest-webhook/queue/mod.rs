@@ -14,13 +14,13 @@ pub(crate) use self::place::{QueueArgs, open};
 
 const EXAMPLES: &str = "\
 Examples:
-  What is dead, and why?
+  Which jobs are dead, and why?
     scrapest-webhook queue list --queue sqlite:queue.db --state dead
 
   Once the service is repaired:
     scrapest-webhook queue retry --queue sqlite:queue.db --all-dead
 
-Exit status: 0 when it is done, 1 when there is no such job or it cannot be changed, 2 on any error.";
+Exit status: 0 on success, 1 when there is no such job or it cannot be changed, 2 on any error.";
 
 /// List, show, retry and drop the jobs of a queue that `listen --queue` or your application fills
 #[derive(Debug, clap::Args)]

@@ -20,7 +20,7 @@ pub(super) struct Show {
     #[arg(value_name = "ID")]
     id: i64,
 
-    /// On one line, for programs
+    /// Print it on one line, for programs
     #[arg(long)]
     json: bool,
 }

@@ -37,11 +37,11 @@ Examples:
     scrapest-webhook reconcile --sender scrapebadger --api-key-env KEY --monitor mon-123 \\
       --store sqlite:deliveries.db --queue sqlite:queue.db
 
-The store and the namespace are those of the receiver, which has to know each tweet by its id (`listen --once-per
-tweet`, or `with_once_per(Once::Tweet)`). It may be killed at any time: what was handled is recorded, and the next pass
-goes on.
-Exit status: 0 when nothing was missing, 1 when something was and all of it is handled now (or would be, in a dry
-run), 3 when something is left or gone, 2 on any error.";
+Give the store and the namespace of the receiver, which must handle each tweet once (`listen --once-per tweet`, or
+`with_once_per(Once::Tweet)`). The command may be killed at any time: handled deliveries are recorded, and the next
+pass continues.
+Exit status: 0 when nothing was missing, 1 when every missing delivery is handled now (or would be, in a dry run),
+3 when some are left or gone at the sender, 2 on any error.";
 
 /// Find missed deliveries in the sender's log, and post them to your service or put them into a queue
 #[derive(Debug, clap::Args)]
@@ -66,8 +66,7 @@ pub(crate) struct Reconcile {
     #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = moment::span)]
     since: Duration,
 
-    /// Only deliveries that the sender has given up on, according to its log; without --store nothing else is
-    /// known
+    /// Only deliveries that the sender has given up on, according to its log; the default without --store
     #[arg(long)]
     only_failed: bool,
 
@@ -124,7 +123,7 @@ impl Reconcile {
             _ => &self.source,
         };
         let Some(of) = of else {
-            bail!("{wanted}: is missing, expected the id whose log is to be read");
+            bail!("{wanted}: is missing, expected the id whose log to read");
         };
         let mut what = What::new(of).since(self.since);
         if self.dry_run {
@@ -134,7 +133,8 @@ impl Reconcile {
             what = what.only_failed();
         } else if !self.settings.has_store() && self.sender == Sender::ScrapeBadger {
             output::say(format_args!(
-                "without --store nothing is known of what was handled: only what the sender has given up on is posted"
+                "without --store it is not known what was handled: only deliveries that the sender has given up \
+                 on are posted"
             ));
             what = what.only_failed();
         }

@@ -72,9 +72,7 @@ impl AttackArgs {
 impl Attack {
     pub(super) fn read(self, args: &RequestArgs) -> Result<Request> {
         if self == Self::Stale && args.sender == Sender::ScrapeBadger && args.file.is_some() {
-            bail!(
-                "--stale: the time of a scrapebadger request stands in its body, expected no --file"
-            );
+            bail!("--stale: the time of a scrapebadger request is in its body, expected no --file");
         }
         if self == Self::Forge { args.read_forged() } else { args.read() }
     }
@@ -122,14 +120,14 @@ impl Attack {
     /// What a 2xx means for the receiver.
     pub(super) fn accepted(self) -> &'static str {
         match self {
-            Self::Forge => "this receiver takes what anyone has signed",
+            Self::Forge => "this receiver accepts a signature made with another secret",
             Self::Stale => "this receiver does not check the time",
             Self::ReplayNewId => {
-                "as a duplicate should be; whether its handler ran again, only the receiver can tell"
+                "as a duplicate should be; only the receiver can tell whether its handler ran again"
             }
-            Self::Tamper => "this receiver does not verify the body as it came",
-            Self::Gzip => "this receiver takes encoded bodies",
-            Self::Oversize => "this receiver does not bound its bodies to 1 MiB",
+            Self::Tamper => "this receiver does not verify the raw body",
+            Self::Gzip => "this receiver accepts encoded bodies",
+            Self::Oversize => "this receiver does not limit bodies to 1 MiB",
         }
     }
 }

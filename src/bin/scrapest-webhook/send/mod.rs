@@ -33,7 +33,7 @@ Examples:
   scrapest-webhook send --sender scrapest --secret-env SECRET \\
     --to http://127.0.0.1:3000/webhooks
 
-  # Load: 10,000 deliveries, 500 of them begun each second, whatever the receiver's pace
+  # Load: 10,000 deliveries, 500 started per second, however fast the receiver is
   scrapest-webhook send --sender scrapebadger --secret-env SECRET \\
     --to http://127.0.0.1:3000/webhooks --count 10000 --rate 500
 
@@ -66,7 +66,7 @@ pub(crate) struct Send {
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=1_000), conflicts_with = "AttackArgs")]
     duplicates: u16,
 
-    /// How often to retry [default: 5 for scrapest, 3 for scrapebadger, as they do]
+    /// How often to retry [default: 5 for scrapest, 3 for scrapebadger, like the senders]
     #[arg(long, value_name = "N", conflicts_with = "AttackArgs")]
     retries: Option<usize>,
 
@@ -81,7 +81,7 @@ pub(crate) struct Send {
     )]
     backoff: Vec<Duration>,
 
-    /// How long to wait for a response [default: 5s for scrapest, 10s for scrapebadger, as they do]
+    /// How long to wait for a response [default: 5s for scrapest, 10s for scrapebadger, like the senders]
     #[arg(long, value_name = "DURATION", value_parser = moment::span)]
     timeout: Option<Duration>,
 
@@ -148,7 +148,7 @@ impl Send {
             (None, false) => return,
         };
         output::say(format_args!(
-            "note: all {} deliveries have the same {what}; a receiver that tells deliveries apart by it handles one",
+            "note: all {} deliveries have the same {what}; a receiver that deduplicates by it handles only one",
             self.count
         ));
     }

@@ -158,12 +158,12 @@ impl fmt::Display for Summary {
                         }
                         _ => "neither accepted nor refused",
                     };
-                    writeln!(f, "{flag}: {} {what}: nothing is proved", self.unanswered)?;
+                    writeln!(f, "{flag}: {} {what}: this proves nothing", self.unanswered)?;
                 }
             }
         }
         if self.unfinished() > 0 {
-            writeln!(f, "interrupted {} were not sent to their end", self.unfinished())?;
+            writeln!(f, "interrupted {} were not finished", self.unfinished())?;
         }
         writeln!(f, "attempts    {}, {} of them retries", self.attempts, self.retries)?;
         let answers: Vec<_> =

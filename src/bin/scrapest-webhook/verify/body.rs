@@ -11,10 +11,10 @@ pub(super) fn variants(body: &[u8]) -> impl Iterator<Item = (String, Vec<u8>)> {
     let changed = changes::undone(body).map(|(cause, body)| (cause.to_owned(), body));
     let rewritten = [false, true].into_iter().flat_map(move |sorted| {
         let json = if sorted { with_sorted_keys(body) } else { Some(body.to_vec()) };
-        let how = if sorted { ", its keys sorted" } else { "" };
+        let how = if sorted { ", with sorted keys" } else { "" };
         STYLES.into_iter().filter_map(move |style| {
             let cause = format!(
-                "the body was re-serialised: it was signed as {}{how}, and was parsed and written anew since",
+                "the body was re-serialized: it was signed as {}{how}, then parsed and written again",
                 style.name
             );
             Some((cause, style.written(json.as_deref()?)?))
@@ -25,8 +25,7 @@ pub(super) fn variants(body: &[u8]) -> impl Iterator<Item = (String, Vec<u8>)> {
         [(cause.clone(), line), (cause, json)]
     });
     let variants = changed.chain(rewritten).filter(move |(_, variant)| variant != body);
-    variants
-        .map(|(cause, variant)| (format!("{cause}: verify the raw bytes as they came"), variant))
+    variants.map(|(cause, variant)| (format!("{cause}: verify the raw bytes as received"), variant))
 }
 
 fn with_sorted_keys(json: &[u8]) -> Option<Vec<u8>> {
@@ -71,8 +70,8 @@ const STYLES: [Style; 11] = {
         ),
         style("compact JSON with `\\u003c`, like Go's", Layout::Compact, false, html),
         style("compact JSON in ASCII with upper-case escapes", Layout::Compact, true, upper_case),
-        style("JSON with blanks, like Python's", Layout::Spaced, true, plain),
-        style("JSON with blanks, not in ASCII", Layout::Spaced, false, plain),
+        style("JSON with spaces, like Python's", Layout::Spaced, true, plain),
+        style("JSON with spaces, not in ASCII", Layout::Spaced, false, plain),
         style("JSON indented by 2", Layout::Indented(b"  "), false, plain),
         style("JSON indented by 2, in ASCII", Layout::Indented(b"  "), true, plain),
         style("JSON indented by 4", Layout::Indented(b"    "), false, plain),

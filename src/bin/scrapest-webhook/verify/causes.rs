@@ -20,30 +20,32 @@ pub(super) async fn find(
         RejectionKind::MalformedSignature => malformed_signature(trial).await?,
         RejectionKind::WrongSignature if trial.received.is_cut => (
             format!(
-                "it was recorded with {} bytes of its body, which are not all of it: nothing can be said of its \
-                 signature",
+                "its body is incomplete in the recording ({} bytes), so its signature cannot be checked",
                 trial.received.body.len()
             ),
-            vec!["the receiver refused it before it had read the body: its answer, in the name of the \
-                  recording, says why"
+            vec!["the receiver refused it before it had read the body: the answer in the name of \
+                  the recording says why"
                 .to_owned()],
         ),
         RejectionKind::WrongSignature => wrong_signature(trial, raw).await?,
         RejectionKind::Stale => freshness::explain(trial).await?,
         RejectionKind::NoSignedTimestamp => (
-            "the signature is right, but no timestamp is under it: none is in the body".to_owned(),
-            vec!["the body is no event of this sender's, or the sender dates its requests in another way"
+            "the signature is right, but no timestamp is signed: the body has none".to_owned(),
+            vec!["the body is not an event of this sender, or the sender writes its timestamp elsewhere"
                 .to_owned()],
         ),
         RejectionKind::MethodNotAllowed => {
-            ("the method is not POST".to_owned(), vec!["this is no delivery".to_owned()])
+            ("the method is not POST".to_owned(), vec!["this is not a delivery".to_owned()])
         }
         RejectionKind::ContentEncoding => (
             "the request has a content-encoding, and neither sender encodes its bodies".to_owned(),
-            vec!["a proxy on the way compresses what it hands on: switch that off".to_owned()],
+            vec!["a proxy on the way compresses the body: switch that off".to_owned()],
         ),
         RejectionKind::BodyTooLarge => (
-            format!("the body has, or says it has, more bytes than --max-body allows; it has {}", trial.received.body.len()),
+            format!(
+                "the body or its content-length exceeds --max-body; the body has {} bytes",
+                trial.received.body.len()
+            ),
             vec!["neither sender sends more than 1 MiB".to_owned()],
         ),
         other => (format!("the receiver would have answered {}", other.status()), Vec::new()),
@@ -71,7 +73,7 @@ async fn missing_signature(trial: &Trial) -> Result<(String, Vec<String>)> {
             )
         }
         false => {
-            "the header was not given (--header), a proxy took it away, or the recording was made \
+            "the header was not given (--header), a proxy removed it, or the recording was made \
                   without signatures"
                 .to_owned()
         }
@@ -106,7 +108,7 @@ async fn malformed_signature(trial: &Trial) -> Result<(String, Vec<String>)> {
     let tag = BASE64.decode(digits.unwrap_or(bare).as_bytes()).unwrap_or_default();
     let candidates = [
         (format!("sha256={bare}"), "`sha256=` is missing before the digits"),
-        (bare.to_owned(), "there are quotes or blanks around the value"),
+        (bare.to_owned(), "there are quotes or spaces around the value"),
         (
             format!("sha256={}", digits.unwrap_or_default()),
             "the name of the algorithm is written in another case: expected `sha256=`",
@@ -142,7 +144,7 @@ fn length(trial: &Trial) -> Option<String> {
             "the body was cut: content-length says {announced} bytes, and {length} are here"
         )),
         _ if length == 0 => Some(
-            "the body is empty: it was read before it came here, and the signature is of its bytes"
+            "the body is empty: it was read before it arrived here, but its bytes were signed"
                 .to_owned(),
         ),
         _ => None,
@@ -151,7 +153,7 @@ fn length(trial: &Trial) -> Option<String> {
 
 async fn wrong_signature(trial: &Trial, raw: &[RawSecret]) -> Result<(String, Vec<String>)> {
     let why =
-        "the signature is of other bytes than this body, or made with another secret".to_owned();
+        "the signature was made for other bytes than this body, or with another secret".to_owned();
     let added = announced(trial).and_then(|length| trial.received.body.get(..length));
     let added =
         added.map(|body| ("bytes were added after the end of the body".to_owned(), body.to_vec()));
@@ -175,9 +177,9 @@ async fn wrong_signature(trial: &Trial, raw: &[RawSecret]) -> Result<(String, Ve
     Ok((
         why,
         vec![
-            "most likely the secret: it is not the one of this webhook, or it was replaced since"
+            "most likely the secret: it is not the secret of this webhook, or it was replaced since then"
                 .to_owned(),
-            "else the body: these are not the raw bytes as they came".to_owned(),
+            "otherwise the body: these are not the raw bytes as received".to_owned(),
         ],
     ))
 }

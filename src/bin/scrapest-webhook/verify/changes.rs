@@ -22,7 +22,7 @@ const CHANGES: [(&str, Undo); 22] = [
     ("a byte order mark was put before the body", |body| {
         Some(body.strip_prefix(b"\xef\xbb\xbf")?.to_vec())
     }),
-    ("the byte order mark before the body was taken away", |body| {
+    ("the byte order mark before the body was removed", |body| {
         Some([b"\xef\xbb\xbf", body].concat())
     }),
     ("the line ends of the body were changed from CR LF to LF", |body| {
@@ -79,7 +79,7 @@ const CHANGES: [(&str, Undo); 22] = [
 ];
 
 const LINE_END_ADDED: &str = "a line end was added to the body";
-const LINE_END_LOST: &str = "the line end of the body was taken away";
+const LINE_END_LOST: &str = "the line end of the body was removed";
 const FORM: &str = "the body was encoded as a form after it was signed";
 
 fn text(body: &[u8]) -> Option<String> {

@@ -31,7 +31,7 @@ pub(super) async fn explain(trial: &Trial) -> Result<(String, Vec<String>)> {
                     value.unwrap_or_default()
                 ),
                 vec![units::of_header(trial, name).await?.unwrap_or_else(|| format!(
-                    "{name} is not under the signature: a proxy or a replay has changed it, or it is in an unknown format"
+                    "{name} is not signed: a proxy or a replay has changed it, or it is in an unknown format"
                 ))],
             ));
         }
@@ -48,7 +48,8 @@ pub(super) async fn explain(trial: &Trial) -> Result<(String, Vec<String>)> {
             "the signature is right, but a timestamp cannot be read, or is more than ten years off"
                 .to_owned(),
             vec![units::of_body(trial).await?.unwrap_or_else(|| {
-                "the sender writes its times in another way than this crate expects".to_owned()
+                "the sender writes its timestamps in another form than this crate expects"
+                    .to_owned()
             })],
         ));
     };

@@ -26,7 +26,7 @@ use crate::{moment, output};
 
 /// Check whether a request is valid, and if not, which check fails and why
 ///
-/// Exit status: 0 if it is valid, 1 if not, 2 if the command is wrong.
+/// Exit status: 0 if it is valid, 1 if not, 2 on any error.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

@@ -41,16 +41,16 @@ pub(super) fn meant(raw: &[u8]) -> Vec<(String, RawSecret)> {
 type Change = fn(&[u8]) -> Option<Vec<u8>>;
 
 const CHANGES: [(&str, Change); 9] = [
-    ("the secret has blanks or a line end around it: take them away", |secret| {
+    ("the secret has spaces or a line end around it: remove them", |secret| {
         Some(secret.trim_ascii().to_vec())
     }),
-    ("the secret is in quotes: take them away", |secret| {
+    ("the secret is in quotes: remove them", |secret| {
         [b'"', b'\'']
             .into_iter()
             .find_map(|quote| secret.strip_prefix(&[quote])?.strip_suffix(&[quote]))
             .map(<[u8]>::to_vec)
     }),
-    ("the secret begins with a byte order mark: take it away", |secret| {
+    ("the secret begins with a byte order mark: remove it", |secret| {
         Some(secret.strip_prefix(b"\xef\xbb\xbf")?.to_vec())
     }),
     ("the secret is in UTF-16: write it in UTF-8", |secret| {
@@ -74,18 +74,18 @@ const CHANGES: [(&str, Change); 9] = [
             && name.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
         (is_name && at + 1 < secret.len()).then(|| secret[at + 1..].to_vec())
     }),
-    ("the secret has the prefix `whsec_`, which does not belong to it: take it away", |secret| {
+    ("the secret has the prefix `whsec_`, which does not belong to it: remove it", |secret| {
         Some(secret.strip_prefix(b"whsec_")?.to_vec())
     }),
     ("the secret lacks its prefix `whsec_`", |secret| {
         (!secret.starts_with(b"whsec_") && secret.is_ascii()).then(|| [b"whsec_", secret].concat())
     }),
     (
-        "the secret is given in hexadecimal, and the sender signs with the bytes that it stands for",
+        "the secret is given in hexadecimal, and the sender signs with the bytes that it encodes",
         |secret| HEXLOWER_PERMISSIVE.decode(secret).ok().filter(|bytes| !bytes.is_empty()),
     ),
     (
-        "the secret is given in base64, and the sender signs with the bytes that it stands for",
+        "the secret is given in base64, and the sender signs with the bytes that it encodes",
         |secret| {
             let encodings = [BASE64, BASE64_NOPAD, BASE64URL, BASE64URL_NOPAD];
             let decoded = encodings.iter().find_map(|encoding| encoding.decode(secret).ok());

@@ -29,7 +29,8 @@ impl Delete {
     pub(super) async fn run(self) -> Result<ExitCode> {
         ensure!(
             self.yes,
-            "--yes: is missing; without the webhook nothing is delivered, and what is detected meanwhile is lost"
+            "--yes: is missing; without the webhook nothing is delivered, and tweets detected in the meantime \
+             are lost"
         );
         self.api.client::<ScrapeBadger>()?.delete_webhook(&self.monitor).await?;
         output::say(format_args!("deleted the webhook of monitor {:?}", self.monitor));

@@ -42,7 +42,10 @@ impl Journal {
             Err(error) => return Err(error).context(format!("{} cannot be read", path.display())),
         };
         let journal: Self = serde_json::from_slice(&content).with_context(|| {
-            format!("{} is not a rotation's: remove it if none is under way", path.display())
+            format!(
+                "{} is not the file of a rotation: remove it if no rotation is under way",
+                path.display()
+            )
         })?;
         ensure!(
             journal.monitor == monitor,

@@ -22,7 +22,7 @@ pub(super) struct List {
     #[arg(long, value_name = "ID")]
     monitor: Option<String>,
 
-    /// One line of JSON for each webhook
+    /// Print one line of JSON per webhook
     #[arg(long)]
     json: bool,
 }

@@ -15,15 +15,15 @@ use clap::Subcommand;
 
 const EXAMPLES: &str = "\
 Examples:
-  Create the webhook of a monitor, with a new secret that goes into a file:
+  Create the webhook of a monitor, with a new secret that is written to a file:
     scrapest-webhook webhook create --api-key-env KEY --monitor mon-123 \\
       --url https://example.com/webhooks/scrapebadger --secret-file /run/secrets/webhook
 
-  Change its secret while deliveries go on:
+  Change its secret while deliveries continue:
     scrapest-webhook webhook rotate --api-key-env KEY --monitor mon-123 --secret-file /run/secrets/webhook
 
 Secrets are written to files that only their owner can read, never to standard output.
-Exit status: 0 when it is done, 1 when the sender says that a test event was not received, 2 on any error.";
+Exit status: 0 on success, 1 when the sender says that a test event was not received, 2 on any error.";
 
 /// List, create, test, rotate and delete webhooks at ScrapeBadger
 #[derive(Debug, clap::Args)]

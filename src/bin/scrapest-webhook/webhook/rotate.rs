@@ -16,7 +16,7 @@ use scrapest_webhook::scrapebadger::ScrapeBadger;
 
 /// Change the secret of a monitor's webhook while deliveries continue
 ///
-/// The receivers must follow the secret's file (`Secrets::from_watched_file`, or `listen`). The rotation adds a
+/// The receivers must watch the secret's file (`Secrets::from_watched_file`, or `listen`). The rotation adds a
 /// new secret to the file beside the old one, waits until the receivers know it, changes the secret at the sender,
 /// and removes the old one once no delivery signed with it can be fresh. It may be stopped or killed at any time:
 /// run the same command again, and it continues from the step in FILE.rotation.
@@ -31,7 +31,7 @@ pub(super) struct Rotate {
     #[arg(long, value_name = "ID")]
     monitor: String,
 
-    /// The file that the receivers follow
+    /// The file that the receivers watch
     #[arg(long, value_name = "FILE")]
     secret_file: PathBuf,
 
@@ -104,7 +104,7 @@ impl Rotate {
         };
         api.change_monitor(&self.monitor, &change)
             .await
-            .context("both secrets stay valid here: run the command again to go on")?;
+            .context("both secrets stay valid here: run the command again to continue")?;
         let journal = Journal::write(&self.secret_file, &self.monitor, Step::Changed)?;
         output::say(format_args!("2 of 3: the sender signs with the new secret"));
         Ok(journal)
@@ -117,7 +117,7 @@ impl Rotate {
             secret_file::write(&self.secret_file, &self.both()?[..1])?;
         }
         Journal::remove(&self.secret_file)?;
-        output::say(format_args!("3 of 3: the old secret is gone; the rotation is done"));
+        output::say(format_args!("3 of 3: the old secret is removed; the rotation is done"));
         Ok(())
     }
 
@@ -126,8 +126,8 @@ impl Rotate {
         let secrets = secret_file::read(&self.secret_file)?;
         ensure!(
             secrets.len() == 2,
-            "--secret-file {}: has {} secrets in the middle of a rotation, expected the new one and the old one: \
-             something else has changed it",
+            "--secret-file {}: has {} secrets during a rotation, expected the new one and the old one: something \
+             else has changed the file",
             self.secret_file.display(),
             secrets.len()
         );

@@ -24,7 +24,7 @@ pub(super) fn generate() -> Text {
 /// The secrets in the file, in their order.
 pub(super) fn read(path: &Path) -> Result<Vec<Text>> {
     let content = std::fs::read_to_string(path).map(Zeroizing::new).with_context(|| {
-        format!("--secret-file {}: expected a file that has the secret", path.display())
+        format!("--secret-file {}: expected a file with the secret", path.display())
     })?;
     let secrets: Vec<_> = content.lines().map(|line| Zeroizing::new(line.to_owned())).collect();
     ensure!(

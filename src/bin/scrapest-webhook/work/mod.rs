@@ -17,14 +17,14 @@ use crate::{flag, listen, moment};
 
 const EXAMPLES: &str = "\
 Examples:
-  Store deliveries and answer 202 at once; post them to a service as long as it takes:
+  Store deliveries and answer 202 at once; post them to a service, however long it takes:
     scrapest-webhook listen --sender scrapest --secret-env WEBHOOK_SECRET --queue sqlite:queue.db
     scrapest-webhook work --queue sqlite:queue.db --forward http://127.0.0.1:5000/events
 
 A 2xx completes the job. Anything else is a failure: the job is posted again, after a wait that doubles.
 After --max-attempts it is dead, until `queue retry` or `queue drop`.
-SIGTERM and Ctrl-C stop it once what runs has ended; a second one stops it at once.
-Exit status: 0 when all that ran has ended, 1 when some was given back, 2 when it could not start.";
+SIGTERM and Ctrl-C stop it after the running jobs have ended; a second signal stops it at once.
+Exit status: 0 when all running jobs have ended, 1 when some were given back, 2 when it could not start.";
 
 /// Post the jobs of a queue to your service, with retries
 #[derive(Debug, clap::Args)]
@@ -54,11 +54,11 @@ pub(crate) struct Work {
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = moment::span)]
     forward_timeout: Duration,
 
-    /// How many jobs are posted at once
+    /// The largest number of jobs posted at the same time
     #[arg(long, value_name = "N", default_value_t = 8)]
     concurrency: usize,
 
-    /// After how many failed attempts a job is dead
+    /// The number of failed attempts after which a job is dead
     #[arg(long, value_name = "N", default_value_t = 50)]
     max_attempts: u32,
 
@@ -70,7 +70,7 @@ pub(crate) struct Work {
     #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = moment::span)]
     max_backoff: Duration,
 
-    /// How long jobs wait after a crash of this process
+    /// How long the running jobs wait after a crash of this process
     #[arg(long, value_name = "DURATION", default_value = "15s", value_parser = moment::span)]
     lease: Duration,
 
@@ -111,7 +111,7 @@ impl Work {
     }
 
     fn service(&self) -> Result<Service> {
-        ensure!(!self.forward_timeout.is_zero(), "--forward-timeout: is 0, expected more");
+        ensure!(!self.forward_timeout.is_zero(), "--forward-timeout: is 0, expected more than 0");
         let (flag, url) = match (&self.forward, &self.forward_env) {
             (Some(url), _) => {
                 flag::without_password("--forward", url)?;
@@ -131,6 +131,6 @@ async fn stop_on(mut signals: Signals, stop: oneshot::Sender<()>) {
     tracing::info!(signal, "stopping; a second signal stops it at once");
     _ = stop.send(());
     let signal = signals.next().await;
-    tracing::warn!(signal, "stopped at once: what still ran will run again");
+    tracing::warn!(signal, "stopped at once: jobs that were still running run again");
     std::process::exit(1)
 }

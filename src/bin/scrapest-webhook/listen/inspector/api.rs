@@ -152,7 +152,7 @@ async fn replay(
         return Err((StatusCode::CONFLICT, what));
     };
     let Ok(_permit) = inspector.replays.try_acquire() else {
-        return Err((StatusCode::SERVICE_UNAVAILABLE, "too many replays are under way"));
+        return Err((StatusCode::SERVICE_UNAVAILABLE, "too many replays are running"));
     };
     let status = forward.replay(&run.delivery, &entry.exchange.recording, fence).await;
     let answer = json!({ "status": status, "fence": fence.to_string() });

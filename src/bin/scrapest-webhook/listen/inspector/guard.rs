@@ -36,7 +36,7 @@ impl Guard {
         let is_foreign = !is_same(header::ORIGIN)
             || (*request.method() != Method::GET && !headers.contains_key(header::ORIGIN));
         if is_foreign {
-            return Err((StatusCode::FORBIDDEN, "expected a request of the page itself\n"));
+            return Err((StatusCode::FORBIDDEN, "expected a request from the page itself\n"));
         }
         let path = request.uri().path();
         let rest = path.strip_prefix('/').and_then(|path| path.split_once('/'));
@@ -50,7 +50,7 @@ impl Guard {
         // from the page itself.
         let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
         if !rest.is_empty() && !matches!(site, None | Some(b"same-origin" | b"none")) {
-            return Err((StatusCode::FORBIDDEN, "expected a request of the page itself\n"));
+            return Err((StatusCode::FORBIDDEN, "expected a request from the page itself\n"));
         }
         let uri = format!("/{rest}").parse::<Uri>();
         *request.uri_mut() = uri.map_err(|_| (StatusCode::NOT_FOUND, "not found\n"))?;
