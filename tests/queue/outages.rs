@@ -8,7 +8,7 @@ use support::{Folder, SmallDisk};
 use super::*;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_locked_file_is_a_503_and_a_pause_and_nothing_else() {
+async fn a_locked_file_only_causes_503s_and_a_pause() {
     let place = Place::sqlite();
     let queue = place.queue().await;
     push(&queue, "before").await;
@@ -40,7 +40,7 @@ async fn a_locked_file_is_a_503_and_a_pause_and_nothing_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_full_disk_is_a_503_that_is_logged_once_and_loses_nothing() {
+async fn a_full_disk_causes_503s_is_logged_once_and_loses_nothing() {
     let Some(disk) = SmallDisk::mount("900k") else { return };
     let (log, file) = (log(), disk.file("queue.db"));
     let queue = Queue::open(&format!("sqlite:{file}")).await.unwrap();
@@ -64,7 +64,7 @@ async fn a_full_disk_is_a_503_that_is_logged_once_and_loses_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_is_killed_is_a_503_and_a_pause_and_nothing_else() {
+async fn a_killed_server_only_causes_503s_and_a_pause() {
     let Some(mut server) = tokio::task::block_in_place(|| Postgres::start(&[])) else { return };
     let queue = Queue::open(&server.url()).await.unwrap();
     push(&queue, "before").await;
