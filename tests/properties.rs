@@ -116,7 +116,7 @@ macro_rules! properties {
 }
 
 properties! {
-    exactly_the_right_signature_is_accepted: signature;
+    only_the_right_signature_is_accepted: signature;
     only_fresh_requests_run: timestamp;
     any_scrapest_body_runs_once_or_is_refused: scrapest_body;
     any_scrapebadger_body_runs_once_or_is_refused: scrapebadger_body;

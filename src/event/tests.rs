@@ -143,7 +143,7 @@ fn comes_back<T: serde::Serialize + serde::de::DeserializeOwned + PartialEq + fm
 }
 
 #[test]
-fn lone_surrogates_are_replaced_whatever_the_type() {
+fn lone_surrogates_are_replaced_for_every_type() {
     let body = br#"{"a\ud83d": "b\ude00c", "d": ["\ud83d\ude00", "\\ud83d"]}"#;
     let value = decode::<serde_json::Value>(body).unwrap();
     let expected = serde_json::json!({"a\u{fffd}": "b\u{fffd}c", "d": ["\u{1f600}", "\\ud83d"]});

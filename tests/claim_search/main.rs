@@ -138,14 +138,14 @@ fn promises_hold_for_four_attempts_with_lost_answers() {
 }
 
 #[test]
-fn forgotten_records_belong_to_stale_requests() {
+fn requests_are_stale_before_their_record_is_forgotten() {
     holds(Scenario { forgets: true, ..retries() });
     holds(Scenario { forgets: true, ..poisoned(Replayer) });
 }
 
 /// Neither sender signs its id, so an attacker who can intercept requests has some options.
 #[test]
-fn an_interceptor_can_do_only_what_is_documented() {
+fn an_interceptor_can_cause_a_lost_event_or_one_more_run() {
     // Hold a delivery back and send its bytes first, under a foreseen id. Its handler runs once, but the
     // genuine delivery with that id is taken for a duplicate.
     is_broken(poisoned(Interceptor), "an event is lost");

@@ -29,12 +29,12 @@ async fn remembers(url: &str, lasts: bool) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn memory_remembers_until_the_end_of_the_process() {
+async fn memory_remembers_until_the_process_ends() {
     remembers("memory:", false).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sqlite_creates_its_file_and_remembers_through_a_restart() {
+async fn sqlite_creates_its_file_and_remembers_across_a_restart() {
     let folder = Folder::new();
     let file = folder.file("deliveries.db");
     remembers(&format!("sqlite:{file}"), true).await;
@@ -42,14 +42,14 @@ async fn sqlite_creates_its_file_and_remembers_through_a_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn redis_remembers_through_a_restart() {
+async fn redis_remembers_across_a_restart() {
     if let Some(server) = redis::RedisServer::start(redis::DURABLE) {
         remembers(&server.url(), true).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn postgres_remembers_through_a_restart() {
+async fn postgres_remembers_across_a_restart() {
     if let Some(server) = postgres::Postgres::start(&[]) {
         remembers(&server.url(), true).await;
     }

@@ -230,7 +230,7 @@ fn rules_alert_exactly_when_they_should() {
 }
 
 #[test]
-fn each_panel_has_data_and_each_rule_is_evaluated_while_prometheus_scrapes_the_example() {
+fn prometheus_gets_data_for_each_panel_and_evaluates_each_rule() {
     if !is_installed() {
         return;
     }

@@ -145,7 +145,7 @@ async fn a_repeated_completion_by_the_holder_is_done_again() {
 }
 
 #[test]
-fn a_url_of_another_scheme_is_refused_without_its_password() {
+fn an_invalid_url_is_refused_without_showing_its_password() {
     for url in [
         "",
         "localhost",

@@ -169,7 +169,7 @@ async fn commits_waiting_for_a_lost_standby_do_not_use_up_the_connections() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_record_locked_by_another_transaction_is_in_progress() {
+async fn a_record_locked_by_another_transaction_is_in_progress_and_delays_nothing() {
     let server = server!();
     let (store, held) = (store(&server).await, random_key());
     let (owner, fence) = acquire(&store, held).await;

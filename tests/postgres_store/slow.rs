@@ -91,7 +91,7 @@ async fn an_exhausted_application_pool_does_not_delay_the_store() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_row_that_stays_locked_is_an_error_before_the_deadline() {
+async fn a_row_that_stays_locked_is_an_error_in_bounded_time() {
     let server = server!();
     let (store, key) = (store(&server).await, random_key());
     let (owner, fence) = acquire(&store, key).await;

@@ -49,11 +49,15 @@ impl Drop for Process {
     }
 }
 
-pub(crate) async fn an_aborting_job_dies_and_four_others_succeed_with_one_worker(place: Place) {
+pub(crate) async fn an_aborting_job_becomes_dead_and_four_others_succeed_with_one_worker(
+    place: Place,
+) {
     abort_beside_four(&place, 1).await;
 }
 
-pub(crate) async fn an_aborting_job_dies_and_four_others_succeed_with_three_workers(place: Place) {
+pub(crate) async fn an_aborting_job_becomes_dead_and_four_others_succeed_with_three_workers(
+    place: Place,
+) {
     abort_beside_four(&place, 3).await;
 }
 

@@ -62,7 +62,7 @@ on_each_engine! {
     working::an_outage_of_the_service_drains_within_the_concurrency
     working::depth_and_list_report_the_stored_jobs
     failing::a_backoff_outlives_the_worker
-    failing::after_its_last_attempt_a_job_is_dead_and_can_be_retried_by_hand
+    failing::a_job_is_dead_after_its_last_attempt_and_can_be_retried_by_hand
     failing::a_known_kind_with_a_broken_payload_is_dead_at_once
     failing::a_job_of_another_sender_is_dead_and_kept
     failing::a_panic_is_a_failure
@@ -70,13 +70,13 @@ on_each_engine! {
     failing::a_dropped_job_does_not_come_back
     erasing::a_key_is_forgotten_after_the_retention
     stopping::a_stop_waits_for_running_jobs_and_starts_none
-    stopping::jobs_that_outlast_the_grace_are_released_without_an_attempt
+    stopping::jobs_that_outlast_the_grace_are_released_and_not_counted
     stopping::a_stop_ends_an_idle_worker_and_one_in_backoff
     stopping::the_next_worker_takes_over_jobs_of_a_dropped_one
     versions::a_row_of_a_newer_version_is_left_unchanged
     versions::a_table_with_another_schema_is_reported
-    crashes::an_aborting_job_dies_and_four_others_succeed_with_one_worker
-    crashes::an_aborting_job_dies_and_four_others_succeed_with_three_workers
+    crashes::an_aborting_job_becomes_dead_and_four_others_succeed_with_one_worker
+    crashes::an_aborting_job_becomes_dead_and_four_others_succeed_with_three_workers
 }
 
 /// Longer than anything takes on a busy machine.

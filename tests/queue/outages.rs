@@ -110,7 +110,7 @@ async fn a_queue_opens_while_its_database_is_down() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_is_down_at_the_start_is_found_later() {
+async fn a_server_that_is_down_at_the_start_is_used_once_it_is_up() {
     let Some(mut server) = tokio::task::block_in_place(|| Postgres::stopped(&[])) else { return };
     let queue = Queue::open(&server.url()).await.unwrap();
     assert_eq!(send(&queue, &tweet("one")).await, 503);

@@ -27,7 +27,7 @@ pub(crate) async fn a_stop_waits_for_running_jobs_and_starts_none(place: Place) 
     assert_eq!(found, [(JobState::Done, 0, 0), (JobState::Waiting, 0, 0)]);
 }
 
-pub(crate) async fn jobs_that_outlast_the_grace_are_released_without_an_attempt(place: Place) {
+pub(crate) async fn jobs_that_outlast_the_grace_are_released_and_not_counted(place: Place) {
     let queue = place.queue().await;
     push(&queue, "slow").await;
     let set = |worker: Worker| worker.with_grace(Duration::from_millis(50));

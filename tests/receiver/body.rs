@@ -120,7 +120,7 @@ async fn a_truncated_body_is_400_or_closed_and_its_retry_runs<F: Framework>() {
 /// The time of the body counts towards the answer deadline, both for a slow handler and for a duplicate that
 /// waits for it.
 #[tokio::test(start_paused = true)]
-async fn the_answer_deadline_starts_at_the_arrival_of_the_headers() {
+async fn the_time_of_the_body_counts_towards_the_answer_deadline() {
     let handler = Handler::new(|_, _| std::future::pending());
     let app = app(layer().with_answer_deadline(Duration::from_secs(3)), &handler);
     let request = genuine().sign();

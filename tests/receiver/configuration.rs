@@ -113,7 +113,7 @@ fn applying_an_invalid_layer_panics_with_the_error_text() {
 }
 
 #[test]
-fn the_limit_of_each_setting_is_valid() {
+fn the_boundary_value_of_each_setting_is_valid() {
     for layer in [
         layer().with_answer_deadline(Duration::from_nanos(1)),
         layer().with_body_deadline(Duration::from_nanos(1)),

@@ -34,7 +34,7 @@ async fn the_answer_is_due_after_4_s_for_scrapest_and_8_s_for_scrapebadger() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_may_take_5_s_in_all() {
+async fn a_body_may_take_5_s_in_total() {
     let endless = futures_util::stream::unfold((), async |()| {
         tokio::time::sleep(Duration::from_millis(100)).await;
         Some((Ok::<_, std::io::Error>(bytes::Bytes::from_static(&[b' '; 103])), ()))
@@ -62,7 +62,7 @@ async fn a_body_below_1_kib_per_second_is_cut_after_2_s() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lease_lasts_15_s_and_is_renewed_every_5_s_up_to_the_run_limit() {
+async fn a_lease_lasts_15_s_renewed_every_5_s_up_to_the_run_limit_of_60_s() {
     let store = Watched::default();
     let handler = Handler::new(|_, _| pending());
     let app = app(layer().with_store(store.clone()), &handler);

@@ -204,7 +204,7 @@ async fn an_empty_id_does_not_hide_another_id<F: Framework>() {
     assert_eq!(handler.runs(), 2, "one delivery with refreshed bytes");
 }
 
-async fn the_debug_of_a_delivery_is_short_however_long_its_id_is<F: Framework>() {
+async fn debug_of_a_delivery_is_short_for_any_id_length<F: Framework>() {
     let handler = Handler::ok();
     let server = F::serve(layer(), handler.clone()).await;
     let long = "k".repeat(500_000);
@@ -227,5 +227,5 @@ support::for_each_framework! {
     any_id_is_accepted_and_equals_only_itself,
     an_empty_id_counts_as_missing,
     an_empty_id_does_not_hide_another_id,
-    the_debug_of_a_delivery_is_short_however_long_its_id_is,
+    debug_of_a_delivery_is_short_for_any_id_length,
 }

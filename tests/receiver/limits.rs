@@ -13,7 +13,7 @@ use support::{
 use tokio::sync::Semaphore;
 use tokio::time::sleep;
 
-async fn deliveries_above_the_run_limit_are_not_claimed_and_get_retry_after<F: Framework>() {
+async fn deliveries_above_the_cap_of_runs_get_retry_after_and_are_not_claimed<F: Framework>() {
     let may_end = Arc::new(Semaphore::new(0));
     let waits = Arc::clone(&may_end);
     let handler = Handler::new(move |_, _| {
@@ -53,7 +53,7 @@ async fn deliveries_above_the_run_limit_are_not_claimed_and_get_retry_after<F: F
 }
 
 support::for_each_framework! {
-    deliveries_above_the_run_limit_are_not_claimed_and_get_retry_after,
+    deliveries_above_the_cap_of_runs_get_retry_after_and_are_not_claimed,
 }
 
 fn slow() -> Handler {
@@ -110,7 +110,7 @@ async fn waiters_are_limited_per_delivery_and_in_total() {
 }
 
 #[test]
-fn a_limit_of_zero_runs_is_a_configuration_error() {
+fn a_cap_of_zero_runs_is_a_configuration_error() {
     let error = layer().with_max_concurrent_runs(0).check().unwrap_err();
     assert_eq!(error.to_string(), "max_concurrent_runs: is 0, expected more than 0");
 }

@@ -189,7 +189,7 @@ async fn a_repeated_id_with_other_bytes_is_logged_once() {
 }
 
 #[test]
-fn check_logs_settings_that_have_no_effect() {
+fn check_logs_misleading_settings() {
     let proxies = ["10.0.0.0/8"];
     let seconds = Duration::from_secs;
     for (layer, what) in [

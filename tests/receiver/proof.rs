@@ -57,7 +57,7 @@ async fn gains_nothing<F: Framework, P: Provider>(
     assert!((5..=7).contains(&unauthorized), "{unauthorized}");
 }
 
-async fn replays_test_events_and_challenges_exempt_no_address<F: Framework>() {
+async fn replays_test_events_and_challenges_never_exempt_an_address<F: Framework>() {
     gains_nothing::<F, _>(layer(), &genuine().sign(), true).await;
     let test = testing::scrapebadger(SECRET).with_body(r#"{"type":"test"}"#).sign();
     gains_nothing::<F, _>(badger_layer(), &test, false).await;
@@ -196,7 +196,7 @@ fn the_forwarded_header_must_be_a_valid_header_name() {
 }
 
 support::for_each_framework! {
-    replays_test_events_and_challenges_exempt_no_address,
+    replays_test_events_and_challenges_never_exempt_an_address,
     only_a_successful_delivery_exempts_its_address,
     many_forgeries_with_late_bodies_stay_within_the_limit,
     many_concurrent_first_deliveries_all_pass,

@@ -87,7 +87,7 @@ async fn a_store_that_is_down_is_a_503_at_the_answer_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_comes_back_before_the_answer_deadline_runs_the_delivery() {
+async fn a_delivery_runs_if_the_store_recovers_before_the_answer_deadline() {
     for fault in [Fault::Error, Fault::Hang] {
         let store = ScriptedStore::new(during(seconds(1.5), Verb::Claim, fault));
         let handler = Handler::ok();

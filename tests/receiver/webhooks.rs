@@ -225,7 +225,7 @@ async fn replacing_the_secrets_of_one_webhook_keeps_the_others<F: Framework>() {
     assert_eq!(handler.runs(), 5);
 }
 
-async fn a_webhook_id_in_the_body_finds_no_secret<F: Framework>() {
+async fn a_webhook_id_in_the_body_does_not_select_a_secret<F: Framework>() {
     let all = webhooks(["wh_1"]);
     let by_id = |all: &Webhooks| {
         let all = Arc::clone(all);
@@ -289,6 +289,6 @@ support::for_each_framework! {
     a_request_captured_from_one_webhook_is_refused_by_another,
     each_webhook_has_its_own_deliveries_with_every_dedup_by,
     replacing_the_secrets_of_one_webhook_keeps_the_others,
-    a_webhook_id_in_the_body_finds_no_secret,
+    a_webhook_id_in_the_body_does_not_select_a_secret,
     a_challenge_is_answered_for_the_webhook_that_signs_it,
 }

@@ -54,7 +54,7 @@ async fn a_server_down_at_the_start_causes_503s_until_it_is_up() {
 }
 
 #[tokio::test]
-async fn a_server_killed_before_the_claim_costs_a_503_and_the_retry_runs_once() {
+async fn a_server_killed_before_the_claim_causes_a_503_and_the_retry_runs_once() {
     let Some(mut redis) = RedisServer::start(FORGETFUL) else { return };
     let (handler, request) = (Handler::ok(), genuine().sign());
     let server = receiver(&redis.url(), &handler).await;
@@ -151,7 +151,7 @@ async fn a_server_that_returns_empty_forgets_but_accepts_new_deliveries() {
 }
 
 #[tokio::test]
-async fn answers_that_are_600_ms_late_are_503s_and_the_retry_runs_once() {
+async fn answers_600_ms_late_cause_503s_and_the_retry_runs_once() {
     let Some(redis) = RedisServer::start(FORGETFUL) else { return };
     let proxy = Proxy::start(redis.port).await;
     let (handler, request) = (Handler::ok(), genuine().sign());

@@ -94,7 +94,7 @@ async fn the_file_is_in_wal_mode() {
 }
 
 #[tokio::test]
-async fn many_claims_at_once_share_a_commit() {
+async fn concurrent_claims_share_a_commit() {
     let folder = Folder::new();
     let store = store(&folder);
     store.ready().await.unwrap();

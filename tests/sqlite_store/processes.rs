@@ -17,7 +17,7 @@ async fn two_processes_on_one_file_act_as_one_receiver() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_kill_between_claim_and_complete_is_taken_over_when_the_lease_ends() {
+async fn a_claim_of_a_killed_process_is_taken_over_when_its_lease_ends() {
     let folder = Folder::new();
     let (url, effects) =
         (format!("sqlite:{}", folder.file("deliveries.db")), folder.file("effects"));

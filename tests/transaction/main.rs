@@ -71,13 +71,14 @@ mod serializable {
     #[tokio::test]
     async fn the_server_rejects_the_second_of_two_concurrent_transactions() {
         let Some((_server, database)) = server().await else { return };
-        crate::zombies::two_at_once_are_told_apart_by_the_server(database).await;
+        crate::zombies::the_server_rejects_the_second_of_two_concurrent_transactions(database)
+            .await;
     }
 
     #[tokio::test]
-    async fn a_renewal_within_the_transaction_costs_an_attempt() {
+    async fn a_renewal_during_the_transaction_fails_the_attempt() {
         let Some((_server, database)) = server().await else { return };
-        crate::zombies::a_renewal_within_the_transaction_costs_an_attempt(database).await;
+        crate::zombies::a_renewal_during_the_transaction_fails_the_attempt(database).await;
     }
 }
 

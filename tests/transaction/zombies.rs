@@ -105,12 +105,14 @@ pub(crate) async fn concurrent_transactions_wait_for_each_other(database: Databa
     assert_eq!(database.effects().await, ["one"]);
 }
 
-pub(crate) async fn two_at_once_are_told_apart_by_the_server(database: Database) {
+pub(crate) async fn the_server_rejects_the_second_of_two_concurrent_transactions(
+    database: Database,
+) {
     assert_eq!(two_at_once(&database).await, (204, 500));
     assert_eq!(database.effects().await, ["one"]);
 }
 
-pub(crate) async fn a_renewal_within_the_transaction_costs_an_attempt(database: Database) {
+pub(crate) async fn a_renewal_during_the_transaction_fails_the_attempt(database: Database) {
     let gate = Gate::at(Point::AfterEffect);
     let (app, request, first) = hung(&database, &gate).await;
     // This changes the rows like a renewal.

@@ -72,7 +72,7 @@ async fn method_router_layer_also_answers_other_methods() {
 }
 
 #[tokio::test]
-async fn method_router_route_layer_leaves_other_methods_to_axum() {
+async fn method_router_route_layer_lets_axum_answer_other_methods() {
     let runs = Runs::default();
     let app = Router::new().route("/", handler!(runs).route_layer(layer()));
     let answer = serves(app, &runs).await;

@@ -32,7 +32,7 @@ async fn an_unsigned_timestamp_alone_suffices_only_if_configured<F: Framework>()
     assert_eq!(handler.runs(), 3);
 }
 
-async fn a_test_event_may_lack_a_timestamp_but_not_have_a_stale_one<F: Framework>() {
+async fn a_test_event_may_lack_a_timestamp_but_must_not_have_a_stale_one<F: Framework>() {
     let noon = Noon::serve::<F>().await;
     for body in
         [r#"{"type":"test"}"#, r#"{"event":"test"}"#, r#"{"type":"test","detected_at":null}"#]
@@ -69,5 +69,5 @@ async fn a_test_event_may_lack_a_timestamp_but_not_have_a_stale_one<F: Framework
 
 support::for_each_framework! {
     an_unsigned_timestamp_alone_suffices_only_if_configured,
-    a_test_event_may_lack_a_timestamp_but_not_have_a_stale_one,
+    a_test_event_may_lack_a_timestamp_but_must_not_have_a_stale_one,
 }
