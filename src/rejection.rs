@@ -169,7 +169,7 @@ rejection_kinds! {
 
 impl RejectionKind {
     /// Whether this is a refusal. The other kinds are answers in the handler's place, and nothing is wrong.
-    #[cfg_attr(not(feature = "metrics"), allow(dead_code, reason = "the labels of metrics"))]
+    #[cfg_attr(not(feature = "metrics"), allow(dead_code, reason = "used only as metric labels"))]
     pub(crate) const fn is_refusal(self) -> bool {
         !matches!(self, Self::Filtered | Self::Duplicate | Self::Challenge)
     }

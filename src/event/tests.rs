@@ -4,13 +4,13 @@ use super::*;
 
 #[derive(Debug, Deserialize)]
 struct Order {
-    #[expect(dead_code, reason = "only its errors are looked at")]
+    #[expect(dead_code, reason = "the tests only inspect the errors")]
     items: Vec<Item>,
 }
 
 #[derive(Debug, Deserialize)]
 struct Item {
-    #[expect(dead_code, reason = "only its errors are looked at")]
+    #[expect(dead_code, reason = "the tests only inspect the errors")]
     count: u8,
 }
 

@@ -101,7 +101,7 @@ macro_rules! object {
 
             #[derive(Clone, Copy, Deserialize)]
             #[serde(field_identifier)]
-            #[allow(non_camel_case_types, reason = "the names as they are sent")]
+            #[allow(non_camel_case_types, reason = "the field names in the JSON")]
             enum Field {
                 $($field,)*
                 #[serde(other)]

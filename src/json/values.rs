@@ -176,7 +176,7 @@ fn whole_float(text: &str) -> Option<i64> {
         return None;
     }
     let float = text.parse::<f64>().ok()?;
-    #[expect(clippy::cast_possible_truncation, reason = "whole, and within 2^53")]
+    #[expect(clippy::cast_possible_truncation, reason = "an integer of at most 2^53")]
     (float.fract() == 0.0 && float <= LARGEST).then_some(float as i64)
 }
 

@@ -28,7 +28,7 @@ enum Inner {
     Several(Box<[[u8; 32]]>),
 }
 
-#[allow(clippy::len_without_is_empty, reason = "there is always one")]
+#[allow(clippy::len_without_is_empty, reason = "it is never empty")]
 impl Signatures {
     /// The maximum number of signatures in a request.
     pub const MOST: usize = 4;

@@ -51,14 +51,14 @@ mod counted {
     pub fn describe() {
         use Unit::{Count, Seconds};
 
-        describe_counter!(PUSHES, Count, "Deliveries for the queue, by what came of them");
-        describe_counter!(RUNS, Count, "Runs of jobs, by how they ended");
-        describe_counter!(LOST_RUNS, Count, "Runs whose process died or lost its lease");
-        describe_histogram!(START, Seconds, "From the push to the start of the first run");
-        describe_histogram!(RUN, Seconds, "How long a run took");
-        describe_counter!(ERRORS, Count, "Questions of a worker that were not answered");
+        describe_counter!(PUSHES, Count, "Deliveries pushed to the queue, by outcome");
+        describe_counter!(RUNS, Count, "Runs of jobs, by outcome");
+        describe_counter!(LOST_RUNS, Count, "Runs whose process died or that lost their lease");
+        describe_histogram!(START, Seconds, "Time from the push to the start of the first run");
+        describe_histogram!(RUN, Seconds, "Duration of a run");
+        describe_counter!(ERRORS, Count, "Failed database operations of a worker");
         describe_gauge!(JOBS, Count, "Jobs in the queue, by state");
-        describe_gauge!(OLDEST, Seconds, "Age of the oldest job that is not done");
+        describe_gauge!(OLDEST, Seconds, "Age of the oldest job that is neither done nor dead");
     }
 
     pub(in crate::queue) fn pushed(pushed: &Result<bool, QueueError>) {

@@ -51,7 +51,7 @@ pub(super) const KINDS: &[&str] = &[TWEET, TWEET_DETECTED, TEST];
 #[non_exhaustive]
 #[expect(
     clippy::large_enum_variant,
-    reason = "nearly every event is a tweet: a box would only cost"
+    reason = "nearly every event is a tweet, so a box would only add an allocation"
 )]
 pub enum Event {
     /// `"type": "tweet"`, or `"event": "tweet.detected"`: a monitor or a filter rule has found a tweet.

@@ -1,4 +1,4 @@
-//! Many at once.
+//! Concurrent operations that share statements.
 
 use super::*;
 
@@ -30,7 +30,7 @@ async fn one_of_several_claims_of_a_key_in_a_statement_wins() {
     let store = store(&server).await;
     for _ in 0..20 {
         let (key, owner, other) = (random_key(), Owner::random(), random_key());
-        // The first leads, and the others make up the next statement.
+        // The first claim gets a statement of its own, and the others share the next one.
         let first = store.claim(&other, owner, LEASE, KEEP);
         let owners: Vec<_> = (0..30).map(|_| Owner::random()).collect();
         let claims = owners.iter().flat_map(|owner| [*owner, *owner]);
@@ -47,15 +47,15 @@ async fn one_of_several_claims_of_a_key_in_a_statement_wins() {
                 other => panic!("{other:?}"),
             })
             .collect();
-        assert_eq!(winners.len(), 2, "the winner asked twice and was told twice");
+        assert_eq!(winners.len(), 2, "the winner asked twice and must get two answers");
         winners.dedup();
         let [(winner, fence)] = winners[..] else { panic!("{winners:?}") };
 
         let completions = owners.iter().map(|owner| store.complete(&key, *owner, fence, KEEP));
         for (owner, settled) in owners.iter().zip(join_all(completions).await) {
-            // The holder too is late where another success was written before its own.
+            // Even the holder gets `Lost` if another success was written before its own.
             let held = settled.unwrap() == Settled::Done;
-            assert!(!held || owner.to_bytes() == winner, "one that did not hold it was told so");
+            assert!(!held || owner.to_bytes() == winner, "an owner without the key got `Done`");
         }
         assert_eq!(claim(&store, key).await, Claim::Completed);
     }
@@ -95,7 +95,7 @@ async fn expired_records_are_removed() {
     other.execute(expired).await.unwrap();
     let kept = random_key();
     store.complete(&kept, Owner::random(), Fence::new(1), KEEP).await.unwrap();
-    // 1,000 leave at a time, once in 500 claims.
+    // 1,000 are deleted at a time, once per 500 claims.
     for _ in 0..15 {
         join_all((0..100).map(|_| claim(&store, random_key()))).await;
     }
@@ -110,4 +110,30 @@ async fn expired_records_are_removed() {
         sleep(Duration::from_millis(20)).await;
     }
     assert_eq!(claim(&store, kept).await, Claim::Completed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_small_table_is_read_by_its_index() {
+    let server = server!(
+        "session_preload_libraries=auto_explain",
+        "auto_explain.log_min_duration=0",
+        "auto_explain.log_nested_statements=on"
+    );
+    let (store, mut other) = (store(&server).await, connection(&server).await);
+    join_all((0..20).map(|_| claim(&store, random_key()))).await;
+    // From now on the planner knows that the table has only one page.
+    other.execute("ANALYZE scrapest_webhook_deliveries").await.unwrap();
+    for _ in 0..3 {
+        let keys: Vec<_> = (0..60).map(|_| random_key()).collect();
+        let held = join_all(keys.iter().map(|key| acquire(&store, *key))).await;
+        let held = || keys.iter().zip(&held);
+        join_all(held().map(|(key, (owner, _))| store.renew(key, *owner, LEASE))).await;
+        join_all(held().skip(30).map(|(key, (owner, _))| store.release(key, *owner))).await;
+        join_all(held().map(|(key, (owner, fence))| store.complete(key, *owner, *fence, KEEP)))
+            .await;
+        join_all(keys.iter().map(|key| claim(&store, *key))).await;
+    }
+    let log = server.log();
+    assert!(log.contains("Index Scan using scrapest_webhook_deliveries_pkey"), "{log}");
+    assert!(!log.contains("Seq Scan on scrapest_webhook_deliveries"), "{log}");
 }

@@ -1,7 +1,6 @@
-//! What the PostgreSQL store promises over the contract, against a server of its own that is killed, frozen,
-//! slow and full.
+//! Tests what the PostgreSQL store promises beyond the contract, with servers that are killed, frozen, slow and full.
 
-/// A server, or an early end where there is none.
+/// Starts a server. The test ends early if PostgreSQL is not installed.
 macro_rules! server {
     ($($setting:expr),*) => {
         match Postgres::start(&[$($setting),*]) {
@@ -37,15 +36,15 @@ use support::servers::postgres::{PASSWORD, Postgres};
 use support::{Folder, Proxy, effects, workers};
 use tokio::time::sleep;
 
-/// How long after the server a store may need to be back.
+/// How long a store may take to recover after its server.
 const RECOVERY: Duration = Duration::from_secs(15);
 
-/// All clauses at once against one server, each with connections of its own.
+/// All clauses concurrently against one server, each with its own connections.
 mod contract {
     scrapest_webhook::store_contract_tests!(super::contract_store("").await);
 }
 
-/// The same where the application's pool, or the database, wants every transaction serializable.
+/// All clauses with `SERIALIZABLE` as the default isolation level, which a database or a URL may set.
 mod contract_at_serializable {
     const SETTING: &str = "&options=-cdefault_transaction_isolation%3Dserializable";
 
@@ -54,16 +53,16 @@ mod contract_at_serializable {
 
 async fn contract_store(parameters: &str) -> AnyStore {
     static SERVER: OnceLock<Option<Postgres>> = OnceLock::new();
-    // Each test has 3 connections, and all run at once.
+    // All tests run concurrently, with 3 connections each.
     let server = SERVER.get_or_init(|| Postgres::start(&["max_connections=400"]));
     match server {
         Some(server) => {
             let store = PostgresStore::new(&(server.url() + parameters)).unwrap();
-            // So many at once may take longer to connect than a claim waits for.
+            // With so many tests, connecting may take longer than a claim waits.
             recovers(|| store.ready()).await;
             AnyStore::new(store)
         }
-        // It was said that this is skipped.
+        // `Postgres::start` has reported that the test is skipped.
         None => AnyStore::new(MemoryStore::new()),
     }
 }
@@ -74,7 +73,7 @@ fn a_blocked_worker_does_not_delay_others() {
     workers::a_blocked_worker_does_not_delay_others(AnyStore::new(lazy_store(&server)));
 }
 
-/// `RUNS=6000` has as many as the trial in which leases were lost.
+/// `RUNS=6000` is the number of runs with which leases were once lost.
 #[tokio::test(flavor = "multi_thread")]
 async fn handlers_that_run_longer_than_a_lease_keep_it() {
     let server = server!();
@@ -88,19 +87,19 @@ async fn receiver_process_for_other_tests() {
     process::serve_if_told().await;
 }
 
-/// Nothing is connected yet.
+/// A store that has not connected yet.
 fn lazy_store(server: &Postgres) -> PostgresStore {
     PostgresStore::new(&server.url()).unwrap()
 }
 
-/// With a connection: to make one may take longer than a claim waits for, where many tests run at once.
+/// A store that is connected: while many tests run, connecting may take longer than a claim waits.
 async fn store(server: &Postgres) -> PostgresStore {
     let store = lazy_store(server);
     recovers(|| store.ready()).await;
     store
 }
 
-/// What is wrong, other than that it takes long.
+/// Returns the first error of `ready` that is not a timeout.
 async fn wrong(store: &PostgresStore) -> String {
     loop {
         let error = store.ready().await.unwrap_err().to_string();
@@ -162,7 +161,7 @@ fn an_invalid_url_is_refused_without_showing_its_password() {
             assert!(!shown.contains(PASSWORD), "{shown}");
         }
     }
-    // Without a runtime, which a program may start later.
+    // No runtime is needed: a program may start it later.
     let store = store_from_url(&format!("postgresql://app:{PASSWORD}@db:5433/hooks")).unwrap();
     assert_eq!(format!("{store:?}"), "PostgresStore(postgres at db:5433, database hooks)");
 }

@@ -1,4 +1,4 @@
-//! Servers and settings that cannot work: each is an error that says what to do, and one line in the log.
+//! Servers and settings that cannot work: each gives an error that says what to do, and one line in the log.
 
 use support::eventually;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -6,14 +6,14 @@ use tokio::net::TcpListener;
 
 use super::*;
 
-/// That `ready` says this, and that the log says it once, however many ask.
+/// Asserts that `ready` fails with this text, and that the log has it once, however many operations fail.
 async fn is_said(url: &str, what: &str) {
     let store = || PostgresStore::new(url).unwrap();
     let error = wrong(&store()).await;
     assert!(error.contains(what), "{error}");
     assert!(!error.contains("canary"), "{error}");
     let log = log();
-    // On a busy machine the first error may be that it takes long.
+    // On a busy machine the first error may be a timeout.
     let store = loop {
         let store = AnyStore::new(store());
         if claimed(&store).await.contains(what) {
@@ -69,14 +69,14 @@ async fn a_missing_privilege_is_reported_before_it_is_needed() {
         let error = wrong(&PostgresStore::new(&url).unwrap()).await;
         assert!(error.contains(expected), "without {missing}: {error}");
     }
-    // Without the right to delete deliveries are received, and nobody may have asked whether all is ready.
+    // Without the right to delete, deliveries are still received, so a log line must report it even without `ready`.
     let guest = PostgresStore::new(&url).unwrap();
     for _ in 0..20 {
         join_all((0..100).map(|_| claim(&guest, random_key()))).await;
     }
     let place = format!("127.0.0.1:{}", server.port());
     let stays = ["WARN", "expired records stay", &place, expected];
-    eventually("it is logged", || log().count(&stays) > 0).await;
+    eventually("the missing right is logged", || log().count(&stays) > 0).await;
     assert_eq!(log().count(&stays), 1);
 }
 
@@ -87,7 +87,7 @@ async fn an_outdated_server_version_is_reported() {
     tokio::spawn(async move {
         loop {
             let (mut client, _) = listener.accept().await.unwrap();
-            // It has a password for nobody, names its version, and waits for questions.
+            // Asks for no password, sends its version, and is ready for queries.
             let greeting = [
                 &b"R\0\0\0\x08\0\0\0\0"[..],
                 b"S\0\0\0\x1aserver_version\x009.4.26\0",

@@ -1,4 +1,4 @@
-//! Servers that go and come back.
+//! Servers that fail and recover.
 
 use super::*;
 
@@ -33,12 +33,12 @@ async fn a_server_killed_between_claim_and_complete_keeps_both() {
     assert!(took < RECOVERY, "{took:?}");
     assert_eq!(claim(&store, done).await, Claim::Completed);
     let found = claim(&store, held).await;
-    assert!(matches!(found, Claim::InProgress { .. }), "its lease runs on: {found:?}");
+    assert!(matches!(found, Claim::InProgress { .. }), "its lease has not ended: {found:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_killed_during_completions_loses_none_it_confirmed() {
-    // As wrong as a server may be set: what it answers may wait for 10 s until it is written.
+    // The worst settings: without the store's own, an answered commit may not be written for 10 s.
     let mut server = server!("synchronous_commit=off", "wal_writer_delay=10s");
     let store = store(&server).await;
     for _ in 0..3 {
@@ -50,7 +50,7 @@ async fn a_server_killed_during_completions_loses_none_it_confirmed() {
         let completing = claimed.iter().cloned().map(|(key, (owner, fence))| {
             let store = store.clone();
             tokio::spawn(async move {
-                // As the layer does: until it is answered.
+                // Repeats it until it is answered, like the layer.
                 recovers(|| store.complete(&key, owner, fence, KEEP)).await;
                 key
             })
@@ -114,7 +114,7 @@ async fn a_server_down_at_the_start_is_logged_once_and_used_later() {
     server.run();
     let (_, took) = recovers(|| store.ready()).await;
     assert!(took < RECOVERY, "{took:?}");
-    // It counts as back once it has answered for a second.
+    // The outage ends once the server has answered for a second.
     tokio::time::sleep(Duration::from_millis(1_100)).await;
     any.claim(&random_key(), Owner::random(), LEASE, KEEP).await.unwrap();
     assert_eq!(log.count(&["WARN", "delivery store fails", &place]), 1);

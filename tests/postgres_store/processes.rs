@@ -1,4 +1,4 @@
-//! Receivers that are processes of their own.
+//! Receivers in separate processes.
 
 use super::*;
 
@@ -21,7 +21,7 @@ async fn killing_receivers_and_the_server_during_runs_loses_nothing() {
     let runs_for = Duration::from_millis(50);
     let start = || Process::start(&url, &effects, runs_for);
     let mut receivers = [start(), start()];
-    // A killed receiver comes back elsewhere: the sender asks a name, not a port.
+    // A receiver that restarts has another port, so the senders look its address up.
     let addresses =
         std::sync::Arc::new(std::sync::Mutex::new(receivers.each_ref().map(|it| it.address)));
     let sending: Vec<_> = (0..60)
@@ -59,12 +59,12 @@ async fn killing_receivers_and_the_server_during_runs_loses_nothing() {
         sent.unwrap();
     }
     let effects = effects::read(&effects);
-    assert_eq!(effects.len(), 60, "each delivery had an effect");
+    assert_eq!(effects.len(), 60, "each delivery must have an effect");
     assert!(
         effects.values().all(|effects| effects.done >= 1 && effects.overlaps == 0),
         "{effects:?}"
     );
     let doubles: usize = effects.values().map(|effects| effects.done - 1).sum();
-    // Those whose receiver was killed between the effect and the record: a handful at once at the most.
-    assert!(doubles <= kills * 3, "{doubles} doubles of {kills} kills");
+    // A delivery runs twice if its receiver was killed between the effect and the record: a few per kill.
+    assert!(doubles <= kills * 3, "{doubles} second runs after {kills} kills");
 }

@@ -1,4 +1,4 @@
-//! Servers as they are in production: a failover behind one address, locks, a standby that is gone, a pooler.
+//! Conditions of production servers: a failover behind one address, locks, a lost standby, a pooler.
 
 use std::sync::{Arc, Mutex};
 
@@ -9,7 +9,7 @@ use support::{Axum, Framework, Handler, eventually, genuine, layer};
 use super::*;
 
 mod through_a_pooler {
-    //! Two connections to the server for all clauses at once.
+    //! All clauses concurrently, over two connections to the server.
 
     use std::sync::OnceLock;
 
@@ -30,7 +30,7 @@ mod through_a_pooler {
                 recovers(|| store.ready()).await;
                 AnyStore::new(store)
             }
-            // It was said that this is skipped.
+            // `start` has reported that the test is skipped.
             None => AnyStore::new(MemoryStore::new()),
         }
     }
@@ -61,16 +61,16 @@ async fn an_address_of_a_standby_works_once_it_points_to_the_primary() {
     for store in &stores {
         let error = wrong(store).await;
         assert!(error.contains("only reads (is it a standby?)"), "{error}");
-        // The connections of each verb lead to the standby.
+        // Opens the connections of all verbs, which lead to the standby.
         assert!(try_claim(store, random_key(), Owner::random()).await.is_err());
         let owner = Owner::random();
         assert!(store.renew(&random_key(), owner, LEASE).await.is_err());
         assert!(store.complete(&random_key(), owner, Fence::new(1), KEEP).await.is_err());
     }
-    // The connections to the standby stay open: the store must let go of them.
+    // The connections to the standby stay open: the store must close them.
     proxy.lead_to(server.port());
     for store in &stores {
-        // The first question finds the primary; a busy machine may take longer for it than it may take.
+        // The first question must reach the primary. On a busy machine it may time out, and is repeated.
         let ready = || async {
             let ready = store.ready().await;
             if let Err(error) = &ready {
@@ -86,14 +86,14 @@ async fn an_address_of_a_standby_works_once_it_points_to_the_primary() {
     }
 }
 
-/// How many connections to the server the stores have.
+/// Counts the stores' connections to the server.
 async fn backends(other: &mut PgConnection) -> i64 {
     let count = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'scrapest-webhook'";
     sqlx::query_scalar(count).fetch_one(other).await.unwrap()
 }
 
-/// Asks everything, by callers that give up soon, for as long as three questions may take. Returns the most connections
-/// that were seen.
+/// Runs all operations with callers that give up early, for as long as three questions may take. Returns the largest
+/// number of connections.
 async fn ask_in_vain(store: &PostgresStore, other: &mut PgConnection) -> i64 {
     let mut most = 0;
     let until = Instant::now() + Duration::from_secs(6);
@@ -142,7 +142,7 @@ async fn a_locked_table_does_not_use_up_the_connections() {
 async fn commits_waiting_for_a_lost_standby_do_not_use_up_the_connections() {
     let server = server!();
     let (store, mut other) = (store(&server).await, connection(&server).await);
-    // No limit of the server's ends such a wait.
+    // No limit of the server ends such a wait.
     for text in ["ALTER SYSTEM SET synchronous_standby_names = 'lost'", "SELECT pg_reload_conf()"] {
         other.execute(text).await.unwrap();
     }
@@ -154,9 +154,9 @@ async fn commits_waiting_for_a_lost_standby_do_not_use_up_the_connections() {
     };
     recovers(waits).await;
     let (key, owner) = (random_key(), Owner::random());
-    assert!(try_claim(&store, key, owner).await.is_err(), "it is not known to be kept");
+    assert!(try_claim(&store, key, owner).await.is_err(), "the claim is not known to be durable");
     let most = ask_in_vain(&store, &mut other).await;
-    // One more each while the backend of the one before is being ended.
+    // Each connection may be doubled while the backend of the previous one is being ended.
     assert!(most <= 6, "{most} connections");
     for text in ["ALTER SYSTEM RESET synchronous_standby_names", "SELECT pg_reload_conf()"] {
         other.execute(text).await.unwrap();
@@ -165,7 +165,7 @@ async fn commits_waiting_for_a_lost_standby_do_not_use_up_the_connections() {
     assert!(matches!(claimed, Claim::Acquired { attempt: 1, .. }), "{claimed:?}");
     assert!(took < RECOVERY, "{took:?}");
     recovers(|| store.ready()).await;
-    assert_eq!(backends(&mut other).await, 3, "of those before nothing is left");
+    assert_eq!(backends(&mut other).await, 3, "the earlier backends must be gone");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -178,11 +178,11 @@ async fn a_record_locked_by_another_transaction_is_in_progress_and_delays_nothin
     store.release(&released, before).await.unwrap();
     let mut other = connection(&server).await;
     let mut transaction = other.begin().await.unwrap();
-    // As a handler that completes its delivery in its own transaction, and then hangs.
+    // Like a handler that completes its delivery in its own transaction, and then hangs.
     transaction.execute("UPDATE scrapest_webhook_deliveries SET attempt = attempt").await.unwrap();
 
     let held_keys = [(held, fence)];
-    // Each shares its statement with one that is free: an answer that waited would be an error for both.
+    // Each locked key shares its statement with a free one: if the statement waited, both would get an error.
     for _ in 0..20 {
         let (first, free) = (random_key(), random_key());
         let (found, also, claimed) =
@@ -193,7 +193,7 @@ async fn a_record_locked_by_another_transaction_is_in_progress_and_delays_nothin
         let several = store.claim_all(&mut keys, Owner::random(), LEASE, KEEP).await.unwrap();
         assert!(matches!(several, Claims::InProgress { place: 1, .. }), "{several:?}");
         let found = claim(&store, first).await;
-        assert!(matches!(found, Claim::Acquired { attempt: 2, .. }), "given back, not {found:?}");
+        assert!(matches!(found, Claim::Acquired { attempt: 2, .. }), "not released: {found:?}");
         let (completed, held_up) = tokio::join!(
             store.complete(&free, claimed.0, claimed.1, KEEP),
             store.settle_all(&held_keys, owner, Settlement::Complete { keep: KEEP }),
@@ -226,7 +226,7 @@ async fn a_renewal_blocked_by_a_handlers_transaction_is_not_an_outage() {
     assert_eq!(log.count(&["WARN", "delivery store fails", &place, "locked"]), 0);
 }
 
-/// Otherwise nobody would know of a transaction that somebody left open: the store itself is well.
+/// The log line is the only sign of a transaction that was left open: the store itself works.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_success_with_a_locked_record_is_logged_and_recorded_later() {
     let server = server!();
@@ -250,7 +250,7 @@ async fn a_success_with_a_locked_record_is_logged_and_recorded_later() {
     eventually("the line", || log.count(&line) > 0).await;
 
     drop(left_open.lock().unwrap().take());
-    // As after a restart: what the first receiver knows is of no use to this one.
+    // Like a restart: this receiver does not have the first one's memory.
     let next = Axum::serve(layer().with_store(store(&server).await), handler.clone()).await;
     assert_eq!(next.send(&request).await.status, 200);
     assert_eq!((handler.runs(), log.count(&line)), (1, 1));

@@ -1,17 +1,17 @@
-//! Both keys of a delivery are one question.
+//! Both keys of a delivery share a question.
 
 use support::{Axum, Framework, Handler, Server, genuine, layer};
 
 use super::*;
 
-/// How many messages one delivery takes.
+/// Sends a delivery. Returns how many messages it took.
 async fn last_delivery(server: &Postgres, receiver: &Server, status: u16) -> usize {
     let before = messages(server);
     assert_eq!(receiver.send(&genuine().sign()).await.status, status);
     messages(server) - before
 }
 
-/// How many messages of the store the server has read: it logs each before it answers.
+/// Counts the store's messages in the server's log, which has each before its answer.
 fn messages(server: &Postgres) -> usize {
     let log = server.log();
     let of_store = log.lines().filter(|line| line.starts_with("scrapest-webhook LOG:"));
@@ -23,7 +23,7 @@ async fn a_delivery_takes_one_query_to_claim_and_one_to_complete_or_release() {
     let server = server!("log_statement=all", "log_line_prefix=%a ");
     let handler = Handler::new(|_, before| async move { if before % 2 == 0 { 200 } else { 500 } });
     let receiver = Axum::serve(layer().with_store(store(&server).await), handler.clone()).await;
-    // Whatever belongs to the start.
+    // The first deliveries may take more messages.
     last_delivery(&server, &receiver, 200).await;
     last_delivery(&server, &receiver, 500).await;
     for _ in 0..5 {
@@ -33,5 +33,5 @@ async fn a_delivery_takes_one_query_to_claim_and_one_to_complete_or_release() {
     let count = "SELECT count(*) FROM scrapest_webhook_deliveries";
     let records: i64 =
         sqlx::query_scalar(count).fetch_one(&mut connection(&server).await).await.unwrap();
-    assert_eq!(records, 2 * handler.runs() as i64, "each has both its records");
+    assert_eq!(records, 2 * handler.runs() as i64, "each delivery must have both records");
 }

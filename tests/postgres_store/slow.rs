@@ -1,4 +1,4 @@
-//! Answers that are late, and servers with other things to do.
+//! Late answers and busy servers.
 
 use super::*;
 
@@ -8,7 +8,7 @@ async fn answers_that_take_600_ms_only_cause_a_delay() {
     let proxy = Proxy::start(server.port()).await;
     proxy.delay_replies(Duration::from_millis(600));
     let store = PostgresStore::new(&server.url_through(proxy.port)).unwrap();
-    // Connecting takes several answers.
+    // Connecting takes several answers, so it may time out at first.
     recovers(|| store.ready()).await;
     for _ in 0..2 {
         let (key, owner) = (random_key(), Owner::random());
@@ -28,7 +28,7 @@ async fn reset_connections_are_replaced() {
     let server = server!();
     let proxy = Proxy::start(server.port()).await;
     let store = PostgresStore::new(&server.url_through(proxy.port)).unwrap();
-    // As many connections as there may be.
+    // Opens the store's connection for releases.
     let keys: Vec<_> = (0..8).map(|_| random_key()).collect();
     join_all(keys.iter().map(|key| store.release(key, Owner::random()))).await;
     for _ in 0..10 {
@@ -45,7 +45,7 @@ async fn missing_answers_do_not_use_up_the_connections() {
     let proxy = Proxy::start(server.port()).await;
     let store = PostgresStore::new(&server.url_through(proxy.port)).unwrap();
     let (key, owner) = (random_key(), Owner::random());
-    // As many connections as there may be.
+    // Opens the store's connection for releases.
     let keys: Vec<_> = (0..8).map(|_| random_key()).collect();
     join_all(keys.iter().map(|key| store.release(key, owner))).await;
     proxy.swallow_replies(true);

@@ -1,4 +1,4 @@
-//! The table: made, shared, and somebody else's.
+//! The table: created, shared, or foreign.
 
 use super::*;
 
@@ -16,7 +16,7 @@ async fn the_migration_can_run_concurrently_and_twice() {
             recovers(move || async move {
                 let ready = store.ready().await;
                 if let Err(error) = &ready {
-                    // So many at once may take longer to connect than a question waits for.
+                    // With so many stores, connecting may take longer than a question waits.
                     let error = error.to_string();
                     assert!(!error.contains("exist") && !error.contains("duplicate"), "{error}");
                 }
@@ -82,7 +82,7 @@ async fn a_record_of_an_unknown_version_is_in_progress_and_not_overwritten() {
             .unwrap();
 
         let owner = Owner::random();
-        // Together with others, which it does not spoil.
+        // Another claim in the same batch must not be affected.
         let (found, good) = tokio::join!(claim(&store, key), claim(&store, random_key()));
         assert!(matches!(found, Claim::InProgress { .. }), "{values}: {found:?}");
         assert!(matches!(good, Claim::Acquired { .. }), "{good:?}");

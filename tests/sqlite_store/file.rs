@@ -1,4 +1,4 @@
-//! The file: one that cannot be used, is locked, deleted or full.
+//! Files that cannot be used, or are locked, deleted or on a full disk.
 
 use super::*;
 
@@ -13,7 +13,7 @@ async fn the_error_for_an_unusable_file_names_it() {
         (folder.file("text.db"), "some other kind of file"),
         (folder.file("folder.db"), "cannot be opened"),
     ];
-    // No file is read-only to root.
+    // For root no file is read-only.
     let read_only = folder.file("read_only.db");
     SqliteStore::new(&read_only).unwrap().ready().await.unwrap();
     let mut permissions = std::fs::metadata(&read_only).unwrap().permissions();
@@ -61,7 +61,7 @@ async fn an_outage_is_logged_once_and_its_end_once() {
         any.claim(&random_key(), Owner::random(), LEASE, KEEP).await.unwrap_err();
     }
     std::fs::create_dir(folder.file("later")).unwrap();
-    // It counts as back once it has answered for a second.
+    // The outage ends once the store has answered for a second.
     tokio::time::sleep(Duration::from_millis(1_100)).await;
     for _ in 0..10 {
         any.claim(&random_key(), Owner::random(), LEASE, KEEP).await.unwrap();
@@ -113,7 +113,7 @@ async fn a_full_disk_is_an_error_and_loses_nothing() {
             Ok(_) => done.push(key),
             Err(error) => break error,
         }
-        assert!(done.len() < 100_000, "the disk is never full");
+        assert!(done.len() < 100_000, "the disk must become full");
     };
     assert!(error.to_string().contains("disk is full"), "{error}");
     disk.grow();
@@ -140,7 +140,7 @@ async fn a_file_deleted_or_renamed_in_use_is_an_error_until_restored() {
         let error = store.ready().await.unwrap_err().to_string();
         assert!(error.contains(&path) && error.contains("was deleted or replaced"), "{error}");
         if !renamed {
-            // Another process makes one in its place, which knows nothing.
+            // Another process creates an empty file in its place.
             acquire(&self::store(&folder), done).await;
         }
         assert!(store.claim(&random_key(), Owner::random(), LEASE, KEEP).await.is_err());

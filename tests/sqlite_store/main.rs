@@ -1,4 +1,4 @@
-//! What the SQLite store promises over the contract: it lasts, it is shared, and it says what is wrong.
+//! Tests what the SQLite store promises beyond the contract: durability, sharing, and clear errors.
 
 use std::time::Duration;
 
@@ -12,12 +12,13 @@ use support::process::{self, Process};
 use support::{Folder, SmallDisk, effects, workers};
 use tokio::time::sleep;
 
+mod batches;
 mod file;
 mod processes;
 mod round_trips;
 
-/// A file for each clause: on a slow disk one that hammers its file may keep another waiting for longer than a
-/// question may take. Two receivers on one file are the subject of tests of their own.
+/// Each clause has its own file: on a slow disk, a clause with many writes could delay another until it times out.
+/// Other tests have two receivers on one file.
 mod contract {
     use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -26,7 +27,7 @@ mod contract {
     fn store() -> SqliteStore {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        // The same from run to run; for each test where each is a process of its own.
+        // Each run uses the same names. The test's name makes them unique if each test is a separate process.
         let folder = env!("CARGO_TARGET_TMPDIR");
         let test = std::thread::current().name().unwrap_or_default().replace("::", "-");
         SqliteStore::new(&format!("{folder}/{test}-{number}.db")).unwrap()
@@ -46,7 +47,7 @@ fn a_blocked_worker_does_not_delay_others() {
     workers::a_blocked_worker_does_not_delay_others(AnyStore::new(store(&folder)));
 }
 
-/// `RUNS=6000` has as many as a service that hangs may cause.
+/// `RUNS=6000` is the number of runs that a service may cause if it hangs.
 #[tokio::test(flavor = "multi_thread")]
 async fn handlers_that_run_longer_than_a_lease_keep_it() {
     let folder = Folder::new();
@@ -59,7 +60,7 @@ fn store(folder: &Folder) -> SqliteStore {
     SqliteStore::new(&folder.file("deliveries.db")).unwrap()
 }
 
-/// Something else that has the file open.
+/// Another connection to the file.
 async fn other(folder: &Folder) -> SqliteConnection {
     SqliteConnection::connect(&format!("sqlite:{}", folder.file("deliveries.db"))).await.unwrap()
 }
@@ -78,7 +79,7 @@ async fn a_completion_survives_reopening_the_store() {
     assert_eq!(claim(&second, done).await, Claim::Completed);
     match claim(&second, failed).await {
         Claim::Acquired { fence, attempt: 2 } => assert!(fence > before),
-        other => panic!("the second attempt, not {other:?}"),
+        other => panic!("expected the second attempt, found {other:?}"),
     }
 }
 
@@ -105,7 +106,7 @@ async fn concurrent_claims_share_a_commit() {
     let claims = duplicates.into_iter().map(|key| claim(&store, key));
     let claims = futures_util::future::join_all(claims).await;
     let won = claims.iter().filter(|claim| matches!(claim, Claim::Acquired { .. })).count();
-    assert_eq!(won, 1, "of duplicates in one batch one wins");
+    assert_eq!(won, 1, "exactly one of the duplicates in a batch must win");
 }
 
 #[tokio::test]
@@ -126,7 +127,7 @@ async fn each_claim_removes_a_few_expired_records() {
         .fetch_one(&mut other(&folder).await)
         .await
         .unwrap();
-    assert_eq!(records, 6, "five claims, and the one that has not expired");
+    assert_eq!(records, 6, "the five claims and the completion that has not expired");
     assert_eq!(claim(&store, kept).await, Claim::Completed);
 }
 
@@ -172,7 +173,7 @@ async fn a_record_of_an_unknown_version_is_in_progress_and_not_overwritten() {
     for values in values {
         let key = random_key();
         let insert = format!("INSERT INTO scrapest_webhook_deliveries VALUES (x'{key}', {values})");
-        // Where the schema refuses it nobody can have written it.
+        // Values that the schema refuses cannot be in the file.
         if sqlx::raw_sql(sqlx::AssertSqlSafe(insert)).execute(&mut other).await.is_err() {
             continue;
         }
@@ -193,6 +194,6 @@ async fn a_record_of_an_unknown_version_is_in_progress_and_not_overwritten() {
         let after = dump(select().fetch_one(&mut other).await.unwrap());
         assert_eq!(before, after, "{values}");
     }
-    // One that cannot be read does not spoil what is asked at the same time.
+    // Records that cannot be read must not affect other keys.
     assert!(matches!(claim(&store, random_key()).await, Claim::Acquired { .. }));
 }

@@ -1,4 +1,4 @@
-//! Receivers as processes of their own, two at once or killed.
+//! Receivers in separate processes, of which some are killed.
 
 use super::*;
 
@@ -29,7 +29,7 @@ async fn a_claim_of_a_killed_process_is_taken_over_when_its_lease_ends() {
         }
         dies.kill();
     });
-    assert_eq!(answer, None, "the connection breaks");
+    assert_eq!(answer, None, "the connection must break");
 
     let next = Process::start(&url, &effects, Duration::from_millis(10));
     let took = process::deliver(&[next.address], &delivery).await;

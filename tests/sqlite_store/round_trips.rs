@@ -1,18 +1,18 @@
-//! Both keys of a delivery are one question, and one commit.
+//! Both keys of a delivery share a question and a commit.
 
 use support::{Axum, Framework, Handler, Server, genuine, layer};
 
 use super::*;
 
-/// How many commits one delivery takes.
+/// Sends a delivery. Returns how many commits it took.
 async fn last_delivery(folder: &Folder, receiver: &Server, status: u16) -> u32 {
     let before = commits(folder);
     assert_eq!(receiver.send(&genuine().sign()).await.status, status);
     commits(folder) - before
 }
 
-/// How many transactions have written to the file: <https://www.sqlite.org/walformat.html> has the counter in the
-/// third word of the shared memory.
+/// Counts the transactions that have written to the file. The counter is the third word of the shared memory, see
+/// <https://www.sqlite.org/walformat.html>.
 fn commits(folder: &Folder) -> u32 {
     let memory = std::fs::read(folder.file("deliveries.db-shm")).unwrap();
     u32::from_ne_bytes(memory[8..12].try_into().unwrap())
@@ -23,7 +23,7 @@ async fn a_delivery_takes_one_commit_to_claim_and_one_to_complete_or_release() {
     let folder = Folder::new();
     let handler = Handler::new(|_, before| async move { if before % 2 == 0 { 200 } else { 500 } });
     let receiver = Axum::serve(layer().with_store(store(&folder)), handler.clone()).await;
-    // Whatever belongs to the start.
+    // The first deliveries may take more commits.
     assert_eq!(receiver.send(&genuine().sign()).await.status, 200);
     assert_eq!(receiver.send(&genuine().sign()).await.status, 500);
     for _ in 0..5 {
@@ -33,5 +33,5 @@ async fn a_delivery_takes_one_commit_to_claim_and_one_to_complete_or_release() {
     let count = "SELECT count(*) FROM scrapest_webhook_deliveries";
     let records: i64 =
         sqlx::query_scalar(count).fetch_one(&mut other(&folder).await).await.unwrap();
-    assert_eq!(records, 2 * handler.runs() as i64, "each has both its records");
+    assert_eq!(records, 2 * handler.runs() as i64, "each delivery must have both records");
 }

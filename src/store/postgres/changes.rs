@@ -1,23 +1,27 @@
-//! Renewals, releases and completions, as many in one statement as pile up while the one before is in flight.
+//! Runs renewals, releases and completions. Those that arrive while a statement is in flight share the next one.
 
 use std::collections::{HashMap, HashSet};
 
 use sqlx::Row;
 
 use super::AT_ONCE;
+use super::asking::{Asking, Rows};
 use super::connection::Connection;
 use super::record::{Record, key};
-use super::statements::{Rows, forget};
+use super::statements::forget;
+use super::turn::Turn;
 use crate::store::answers::Locked;
 use crate::store::sql::{Answer, Asked, Batches, Failure, Question, Unreadable, Verb, tell_all};
 use crate::store::{Key, Settled, StoreError};
 use crate::warn_once::WarnOnce;
 
-/// Answers until the store is dropped.
-pub(super) async fn work(mut connection: Connection, mut batches: Batches) {
+/// Answers questions until the store is dropped.
+pub(super) async fn work(mut connection: Connection, mut batches: Batches, turn: Turn) {
     let stay = WarnOnce::default();
-    while let Some(asked) = batches.next(AT_ONCE).await {
-        // One statement may name a key once.
+    while batches.wait().await {
+        let _turn = turn.wait().await;
+        let asked = batches.take(AT_ONCE);
+        // A statement must not name a key twice.
         let (mut batch, mut keys, mut forgets) = (Vec::new(), HashSet::new(), Vec::new());
         for asked in asked {
             let mut of_asked = asked.question.keys.iter().map(|(key, _)| *key);
@@ -32,14 +36,14 @@ pub(super) async fn work(mut connection: Connection, mut batches: Batches) {
         }
         let answered = answer(&mut connection, &mut batch).await;
         tell_all(batch, answered);
-        // In statements of their own: the right to delete may be missing, and no lease may be lost by that.
+        // In separate statements: the right to delete may be missing, and that must not cost a lease.
         for (mut asked, most) in forgets {
             asked.note(Ok(Answer::Settled(Settled::Done)));
             let forgot = connection.run(&forget(most)).await.map(drop);
             if let Err(error) = &forgot
                 && most > 0
             {
-                // The next claims bring the next chance.
+                // A later claim tries again.
                 stay.then(|| tracing::warn!(%error, "expired records stay in the table for now"));
             }
             tell_all(vec![asked], forgot);
@@ -48,36 +52,16 @@ pub(super) async fn work(mut connection: Connection, mut batches: Batches) {
 }
 
 async fn answer(connection: &mut Connection, batch: &mut [Asked]) -> Result<(), Failure> {
-    let (mut renew, mut release, mut complete) =
-        (Rows::default(), Rows::default(), Rows::default());
-    let mut statements = Vec::new();
-    for Asked { question: Question { keys, owner, verb }, .. } in &*batch {
-        match verb {
-            Verb::Renew { .. } => renew.add(keys, *owner, *verb),
-            Verb::Complete { .. } => complete.add(keys, *owner, *verb),
-            Verb::Release | Verb::Claim { .. } | Verb::Forget { .. } => {
-                release.add(keys, *owner, *verb)
-            }
-        }
-    }
-    // Also without keys: then it is asked whether it could be done.
-    let asked = |is_it: fn(&Verb) -> bool| batch.iter().any(|asked| is_it(&asked.question.verb));
-    if asked(|verb| matches!(verb, Verb::Renew { .. })) {
-        statements.push(renew.renew());
-    }
-    if asked(|verb| matches!(verb, Verb::Release)) {
-        statements.push(release.release());
-    }
-    if asked(|verb| matches!(verb, Verb::Complete { .. })) {
-        statements.push(complete.complete_known());
-    }
     let mut settled = HashMap::new();
-    if !statements.is_empty() {
-        run(connection, &statements.join(";"), &mut settled).await?;
+    if !batch.is_empty() {
+        let asking = missing(batch, &settled, false);
+        run(connection, &asking.each(Rows::change), &mut settled).await?;
     }
     let absent = missing(batch, &settled, true);
     if !absent.is_empty() {
-        run(connection, &absent.complete_new(), &mut settled).await?;
+        // The record may exist: the first statement skips one that another transaction has just changed.
+        let complete = |rows: &Rows| format!("{};{}", rows.change(), rows.complete_new());
+        run(connection, &absent.each(complete), &mut settled).await?;
     }
     let left = missing(batch, &settled, false);
     let found = match left.is_empty() {
@@ -105,18 +89,17 @@ async fn run(
     Ok(())
 }
 
-/// The keys of which nothing is known yet, of completions or of all.
-fn missing(batch: &[Asked], settled: &HashMap<Key, Settled>, completions: bool) -> Rows {
-    let mut rows = Rows::default();
+/// Returns the keys that have no answer yet, of completions only or of all questions.
+fn missing(batch: &[Asked], settled: &HashMap<Key, Settled>, completions: bool) -> Asking {
+    let mut asking = Asking::default();
     for Asked { question: Question { keys, owner, verb }, .. } in batch {
         if completions && !matches!(verb, Verb::Complete { .. }) {
             continue;
         }
-        for (key, fence) in keys.iter().filter(|(key, _)| !settled.contains_key(key)) {
-            rows.add(&[(*key, *fence)], *owner, *verb);
-        }
+        let open = keys.iter().filter(|(key, _)| !settled.contains_key(key));
+        asking.add(&Vec::from_iter(open.copied()), *owner, *verb);
     }
-    rows
+    asking
 }
 
 fn conclude(
@@ -135,7 +118,7 @@ fn conclude(
             (None, Some(record)) if is_completion || record.is_held_by(*owner) => {
                 return Err(StoreError::new(Locked));
             }
-            // A completion is only told once it is written.
+            // A completion must not be reported before it is written.
             (None, None) if is_completion => return Err(StoreError::new(Locked)),
             (None, _) => Settled::Lost,
         };

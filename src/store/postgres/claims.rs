@@ -1,37 +1,41 @@
-//! Claims, as many in one statement as pile up while the one before is in flight.
+//! Runs claims. Those that arrive while a statement is in flight share the next one.
 
 use std::collections::{HashMap, HashSet};
 
 use sqlx::Row;
 
 use super::AT_ONCE;
+use super::asking::{Asking, Rows};
 use super::connection::Connection;
 use super::record::{Record, key};
-use super::statements::Rows;
+use super::turn::Turn;
 use crate::store::answers::Locked;
 use crate::store::sql::{
     Answer, Asked, Batches, Failure, LOCKED, Question, Verb, fence_from_sql, tell_all,
 };
 use crate::store::{Claims, Fence, Key, Owner, StoreError};
 
-/// How often keys are claimed that were free, but not to be had.
+/// How many times to claim keys that were found free but could not be taken.
 const TRIES: usize = 3;
 
-/// Answers until the store is dropped.
-pub(super) async fn work(mut connection: Connection, mut batches: Batches) {
-    while let Some(mut batch) = batches.next(AT_ONCE).await {
-        let answered = answer(&mut connection, &mut batch).await;
-        tell_all(batch, answered);
+/// Answers claims until the store is dropped.
+pub(super) async fn work(mut connection: Connection, mut batches: Batches, turn: Turn) {
+    while batches.wait().await {
+        let _turn = turn.wait().await;
+        let mut batch = batches.take(AT_ONCE);
+        if !batch.is_empty() {
+            let answered = answer(&mut connection, &mut batch).await;
+            tell_all(batch, answered);
+        }
     }
 }
 
-/// Nearly every delivery is new, so that the first statement has the answer. A part of a delivery's keys may be ours
-/// between two statements; at the end it is all or none.
+/// Answers a batch. Nearly every delivery is new, so the first statement usually has the answer. Between statements a
+/// claim may hold only some of its keys; at the end it holds all or none.
 async fn answer(connection: &mut Connection, batch: &mut [Asked]) -> Result<(), Failure> {
     let questions = batch.iter().map(|asked| asked.question.clone());
     let mut claimings: Vec<_> = questions.map(Claiming::new).collect();
-    let rows = Rows::of(claimings.iter().map(|claiming| &claiming.question));
-    take(connection, &rows.claim_new(), &mut claimings).await?;
+    take(connection, &missing(&claimings).each(Rows::claim_new), &mut claimings).await?;
     for _ in 0..TRIES {
         let missing = missing(&claimings);
         if missing.is_empty() {
@@ -41,8 +45,8 @@ async fn answer(connection: &mut Connection, batch: &mut [Asked]) -> Result<(), 
         claimings.iter_mut().for_each(|claiming| claiming.look_at(&found));
         let missing = self::missing(&claimings);
         if !missing.is_empty() {
-            let statements = format!("{};{}", missing.claim_known(), missing.claim_new());
-            take(connection, &statements, &mut claimings).await?;
+            let claim = |rows: &Rows| format!("{};{}", rows.claim_known(), rows.claim_new());
+            take(connection, &missing.each(claim), &mut claimings).await?;
         }
     }
     claimings.iter_mut().for_each(Claiming::decide);
@@ -54,18 +58,15 @@ async fn answer(connection: &mut Connection, batch: &mut [Asked]) -> Result<(), 
     Ok(())
 }
 
-/// The keys that are not ours, of the deliveries that may yet be.
-fn missing(claimings: &[Claiming]) -> Rows {
-    let mut rows = Rows::default();
+/// Returns the keys that are not claimed yet, without those of refused claims.
+fn missing(claimings: &[Claiming]) -> Asking {
+    let mut asking = Asking::default();
     for claiming in claimings.iter().filter(|claiming| claiming.refused.is_none()) {
         let Question { keys, owner, verb } = &claiming.question;
-        for (key, held) in keys.iter().zip(&claiming.held) {
-            if held.is_none() {
-                rows.add(&[*key], *owner, *verb);
-            }
-        }
+        let open = keys.iter().zip(&claiming.held).filter(|(_, held)| held.is_none());
+        asking.add(&Vec::from_iter(open.map(|(key, _)| *key)), *owner, *verb);
     }
-    rows
+    asking
 }
 
 async fn take(
@@ -93,8 +94,8 @@ async fn take(
     Ok(())
 }
 
-/// Releases what is ours of deliveries that were not acquired as a whole. Returns those keys that it could not: another
-/// transaction has their records just now.
+/// Releases the keys that refused claims hold. Returns the keys that could not be released, because another transaction
+/// has locked their records.
 async fn give_back(
     connection: &mut Connection,
     claimings: &[Claiming],
@@ -103,24 +104,24 @@ async fn give_back(
     if ours.is_empty() {
         return Ok(ours);
     }
-    let mut rows = Rows::default();
+    let mut asking = Asking::default();
     for (key, owner) in &ours {
-        rows.add(&[(*key, Fence::new(0))], *owner, Verb::Release);
+        asking.add(&[(*key, Fence::new(0))], *owner, Verb::Release);
     }
-    let released = connection.run(&rows.release()).await?;
+    let released = connection.run(&asking.each(Rows::change)).await?;
     let released: HashSet<Key> = connection.read(&released, key)?;
     ours.retain(|(key, _)| !released.contains(key));
     if !ours.is_empty() {
-        let found = Record::find(connection, &rows).await?;
+        let found = Record::find(connection, &asking).await?;
         ours.retain(|(key, owner)| found.get(key).is_some_and(|found| found.is_held_by(*owner)));
     }
     Ok(ours)
 }
 
-/// A question on the way to its answer.
+/// A claim that has no answer yet.
 struct Claiming {
     question: Question,
-    /// By place; what is ours.
+    /// The keys that are claimed so far, by place.
     held: Vec<Option<Held>>,
     refused: Option<Claims>,
 }
@@ -138,7 +139,7 @@ impl Claiming {
         Self { question, held, refused: None }
     }
 
-    /// Finds out whether another has one of the keys that are not ours.
+    /// Refuses the claim if another owner has one of the missing keys.
     fn look_at(&mut self, found: &HashMap<Key, Record>) {
         let Question { keys, owner, .. } = &self.question;
         let of_others = keys.iter().enumerate().filter(|(place, _)| self.held[*place].is_none());
@@ -148,14 +149,14 @@ impl Claiming {
         let mut of_others = of_others.filter(|(_, found)| !found.is_held_by(*owner));
         self.refused = of_others.find_map(|(place, found)| found.refuses(place));
         if self.refused.is_some() {
-            // Of an earlier claim, and to be given back.
+            // This owner holds them from an earlier claim. They must be released too.
             for (place, _) in ours {
                 self.held[place] = Some(Held::default());
             }
         }
     }
 
-    /// What is still not ours is locked by another transaction.
+    /// Refuses a claim that still misses a key: another transaction has locked its record.
     fn decide(&mut self) {
         if self.refused.is_none()
             && let Some(place) = self.held.iter().position(Option::is_none)

@@ -1,4 +1,4 @@
-//! One connection to the server, made when it is first needed and replaced when it breaks.
+//! One connection to the server, opened when it is first needed and replaced when it breaks.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,20 +13,20 @@ use super::failure::{Verdict, hint, verdict};
 use super::statements::{self, MIGRATE, MIGRATED};
 use crate::store::sql::Failure;
 
-/// How long a connection may take to be made.
+/// The limit for connecting.
 const CONNECT: Duration = Duration::from_secs(3);
-/// How long an answer may take: `statement_timeout` and the network.
+/// The limit for an answer: `statement_timeout` (1 s) and the network.
 const ANSWER: Duration = Duration::from_millis(1_500);
-/// How often a question is put that broke its connection, or met another transaction.
+/// How many times to send statements that break their connection or conflict with another transaction.
 const TRIES: u32 = 3;
-/// PostgreSQL 12.
+/// The oldest supported version, PostgreSQL 12.
 const OLDEST: u32 = 120_000;
 
-/// Where the server is.
+/// How to connect to the server.
 #[derive(Clone)]
 pub(super) enum Server {
     Options(Box<PgConnectOptions>),
-    /// As this pool connects, which may change.
+    /// With the options of this pool, which may change.
     Pool(PgPool),
 }
 
@@ -39,7 +39,7 @@ impl Server {
     }
 }
 
-/// Where it is. Of the rest of its options one is the password.
+/// Shows only the address and the database: the other options contain the password.
 impl fmt::Display for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let options = self.options();
@@ -55,11 +55,11 @@ impl fmt::Display for Server {
 pub(super) struct Connection {
     server: Server,
     connection: Option<PgConnection>,
-    /// In the text of each transaction, so that the backend that runs it can be found.
+    /// A part of each transaction's text, by which the backend that runs it can be found.
     tag: String,
-    /// Whether a connection was dropped whose backend may still wait for something.
+    /// Whether a connection was dropped while its backend may still be waiting.
     left_behind: bool,
-    /// Whether the table is there. The connections of a store share it.
+    /// Whether the table exists. The connections of a store share this.
     migrated: Arc<AtomicBool>,
 }
 
@@ -69,7 +69,7 @@ impl Connection {
         Self { server, connection: None, tag, left_behind: false, migrated }
     }
 
-    /// Runs statements, which may be repeated, in a transaction of their own.
+    /// Runs statements in their own transaction. It may run them again, so they must be safe to repeat.
     pub(super) async fn run(&mut self, statements: &str) -> Result<Vec<PgRow>, Failure> {
         let transaction = statements::transaction(&self.tag, statements);
         let began = Instant::now();
@@ -97,7 +97,7 @@ impl Connection {
         match timeout(ANSWER, query(connection, transaction)).await {
             Ok(answer) => answer,
             Err(elapsed) => {
-                // The server may be about to answer, or may wait for something for ever.
+                // The server may be about to answer, or may wait forever.
                 self.left_behind = true;
                 Err(sqlx::Error::Io(elapsed.into()))
             }
@@ -148,7 +148,7 @@ impl Connection {
 }
 
 impl Connection {
-    /// What rows say.
+    /// Reads rows.
     pub(super) fn read<T, C: FromIterator<T>>(
         &self,
         rows: &[PgRow],
@@ -171,6 +171,6 @@ pub(super) async fn query(
     connection: &mut PgConnection,
     text: &str,
 ) -> Result<Vec<PgRow>, sqlx::Error> {
-    // The texts are of `statements`, which puts only numbers and hexadecimal digits into them.
+    // `statements` makes the texts, and puts only numbers and hexadecimal digits into them.
     sqlx::raw_sql(AssertSqlSafe(text.to_owned())).fetch_all(connection).await
 }

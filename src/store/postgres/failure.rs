@@ -1,4 +1,4 @@
-//! What an error says of the connection, and what it says to people.
+//! Classifies errors, and names their likely causes.
 
 use sqlx::Error;
 use sqlx::error::DatabaseError;
@@ -6,13 +6,13 @@ use sqlx::error::DatabaseError;
 /// What to do after an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// The server has answered: with an error.
+    /// The server has answered with an error. Repeating the statements would not help.
     Answered,
-    /// It could not be done beside what others did. It may be repeated.
+    /// The statements conflicted with another transaction. They may be repeated.
     Again,
-    /// The table is not there: somebody dropped it, or restored a database without it.
+    /// The table does not exist: it was dropped, or a database without it was restored.
     NoTable,
-    /// The connection is of no use any more: it broke, or it leads to a server that only reads.
+    /// The connection is useless: it broke, or it leads to a read-only server.
     Broken,
 }
 
@@ -23,13 +23,13 @@ pub(super) fn verdict(error: &Error) -> Verdict {
         None => Verdict::Answered,
         Some("40001" | "40P01") => Verdict::Again,
         Some("42P01") => Verdict::NoTable,
-        // The server shuts down, crashed, starts, or ends this connection; a pooler ends it; a standby.
+        // The server is starting, stopping or a standby, or it or a pooler has ended the connection.
         Some("57P01" | "57P02" | "57P03" | "57P05" | "08P01" | "25006") => Verdict::Broken,
         Some(_) => Verdict::Answered,
     }
 }
 
-/// The likely cause, as a subordinate clause.
+/// Returns the likely cause, as a relative clause.
 pub(super) fn hint(error: &Error) -> &'static str {
     // https://www.postgresql.org/docs/current/errcodes-appendix.html
     match code(error).as_deref() {

@@ -1,5 +1,6 @@
-//! PostgreSQL: several machines, and a server that is there already.
+//! The store in PostgreSQL, for several machines.
 
+mod asking;
 mod changes;
 mod claims;
 mod connection;
@@ -7,6 +8,7 @@ mod failure;
 mod record;
 mod statements;
 mod transaction;
+mod turn;
 mod url;
 
 use std::fmt;
@@ -19,50 +21,52 @@ use sqlx::postgres::PgPool;
 use tokio::time::Instant;
 
 use self::connection::{Connection, Server};
+use self::turn::Turn;
 use super::sql::{Answer, BatchQueue, OwnThread, Question, Verb, asking_verbs};
 use super::{DeliveryStore, Fence, Key, Owner, Settled, Settlement, StoreError};
 use crate::config_error::ConfigError;
 
 /// How many questions share a statement at most.
 const AT_ONCE: usize = 256;
-/// Expired records leave so many at a time, and at the latest after half as many claims.
+/// How many expired records are deleted at a time. They are deleted after half as many claims at the latest.
 const LEAVE_AT_ONCE: u32 = 1_000;
-/// With little to do they leave once a minute.
+/// With fewer claims, expired records are deleted once a minute.
 const LEAVE_EVERY: Duration = Duration::from_secs(60);
 
 /// Keeps deliveries in PostgreSQL, for receivers on several machines (feature `postgres`).
 ///
-/// Clones share their connections. Receivers on one database are one receiver. PostgreSQL 12 or newer.
+/// Clones share their connections. Receivers on one database act as one receiver. PostgreSQL 12 or newer is required.
 ///
-/// # What it survives
+/// # Crashes and outages
 ///
-/// A claim or a completion that was answered is on the server's disk: each statement has `synchronous_commit`
-/// on, whatever the server, the role or the pool says (`remote_apply` stays). So a server that crashes
-/// forgets nothing as long as it has `fsync` on, which is its default. One that fails over to a standby
-/// forgets nothing only if that standby is synchronous (`synchronous_standby_names`).
+/// A claim or a completion that was answered is on the server's disk: each statement sets `synchronous_commit` to `on`,
+/// and overrides the server, the role and the pool (`remote_apply` is kept). So a server that crashes loses nothing if
+/// `fsync` is on, which is its default. After a failover to a standby nothing is lost only if that standby is
+/// synchronous (`synchronous_standby_names`).
 ///
-/// While the server is down the application runs on: each verb is an error, within 3 s, so that deliveries
-/// are refused with 503; one warning says so at the beginning, and one line at the end. Connections that
-/// broke are replaced.
+/// While the server is down the application keeps running. Each operation fails within 3 s, and deliveries are
+/// refused with 503. The log has one warning when the outage begins, and one line when it ends. Broken connections are
+/// replaced.
 ///
-/// # Its connections
+/// # Connections
 ///
-/// Three, however many deliveries there are: one for claims, one for renewals and releases, one for completions. What is
-/// asked while a statement is in flight goes out together in the next one, so that many deliveries share a commit. A
-/// connection that breaks, or that leads to a server which only reads, is replaced; the backend of one that does not
-/// answer is ended. The time is the server's.
+/// The store has three connections, however many deliveries there are: one for claims, one for renewals and releases,
+/// one for completions. Operations that arrive while a statement is in flight share the next one, so many deliveries
+/// share a commit. Claims and completions take turns, but neither waits for the other for more than 20 ms. A connection
+/// that breaks or leads to a read-only server is replaced. If a connection does not answer, the store ends its backend.
+/// The time is the server's.
 ///
-/// A pooler in transaction mode may be in between (PgBouncer, Supavisor, RDS Proxy): each statement is a transaction of
-/// its own, and leaves no prepared statement and no setting behind.
+/// A pooler in transaction mode may be in between (PgBouncer, Supavisor, RDS Proxy): each statement is its own
+/// transaction, and leaves no prepared statement and no setting behind.
 ///
-/// A record that another transaction has locked is in progress, and nothing waits for it.
+/// A record that another transaction has locked counts as in progress, and nothing waits for it.
 ///
 /// # The table
 ///
-/// `scrapest_webhook_deliveries`, in the first schema of the `search_path`. It is created with the first
-/// question if it is missing. If the receiver runs without the right to create tables, run it once with
-/// that right: the migration is safe to run twice and at once. Expired records leave 1,000 at a time, so
-/// that there are never many more than the retention needs: about 400 bytes each, two a delivery.
+/// The table is `scrapest_webhook_deliveries`, in the first schema of the `search_path`. If it is missing, the first
+/// operation creates it. If the receiver must not have the right to create tables, run it once with that right: the
+/// migration is safe to run repeatedly and concurrently. Expired records are deleted 1,000 at a time, so there are
+/// never many more than the retention needs: about 400 bytes each, two per delivery.
 ///
 /// ```no_run
 /// use scrapest_webhook::{ScrapestWebhookLayer, store::PostgresStore};
@@ -84,24 +88,25 @@ struct Inner {
     claims: BatchQueue,
     leases: BatchQueue,
     completions: BatchQueue,
-    /// Whether the table is there.
+    /// Shared by claims and completions.
+    turn: Turn,
+    /// Whether the table exists.
     migrated: Arc<AtomicBool>,
-    /// Since expired records left.
+    /// The claims since expired records were last deleted.
     claimed: AtomicU32,
     forgot_at: Mutex<Instant>,
 }
 
 impl PostgresStore {
-    /// The store at this URL, `postgres://user:password@host:port/database`, with the parameters that libpq
-    /// and sqlx know, such as `sslmode=verify-full` and `options=-csearch_path%3Dwebhooks` (which a pooler may refuse).
-    /// It connects when it is first asked, with 3 connections. No statement takes longer than 1 s.
+    /// Creates a store for this URL, `postgres://user:password@host:port/database`, with the parameters of libpq and
+    /// sqlx, for example `sslmode=verify-full` and `options=-csearch_path%3Dwebhooks` (which a pooler may refuse). The
+    /// first operation connects. No statement takes longer than 1 s.
     ///
-    /// For settings that a URL does not have use [`from_pool`](Self::from_pool).
+    /// For settings that a URL cannot have, use [`from_pool`](Self::from_pool).
     ///
     /// # Errors
     ///
-    /// If it is not a URL of PostgreSQL, or has a parameter that is not known. The text has nothing of the
-    /// URL's password.
+    /// If it is not a PostgreSQL URL, or has an unknown parameter. The text contains no part of the URL's password.
     ///
     /// ```
     /// # use scrapest_webhook::store::PostgresStore;
@@ -115,10 +120,10 @@ impl PostgresStore {
         Ok(Self::of(Server::Options(Box::new(options))))
     }
 
-    /// The store in the database of this pool. It takes the pool's way of connecting (address, TLS, user, password and
-    /// options, also when they change), and none of its connections: it makes 3 of its own beside them, so that a
-    /// handler which holds all connections of the pool does not hold up the store. What the pool does after connecting
-    /// (`after_connect`) is not done; what it sets there belongs into the options.
+    /// Creates a store in the database of this pool. It uses the pool's connect options (address, TLS, user, password
+    /// and options, also after they change), but none of its connections: it opens 3 of its own, so that handlers that
+    /// hold all connections of the pool do not block the store. The pool's `after_connect` is not called; put such
+    /// settings into the options.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -142,18 +147,20 @@ impl PostgresStore {
             claims: BatchQueue::default(),
             leases: BatchQueue::default(),
             completions: BatchQueue::default(),
+            turn: Turn::default(),
             migrated: Arc::default(),
             claimed: AtomicU32::new(0),
             forgot_at: Mutex::new(Instant::now()),
         }))
     }
 
-    /// Whether a delivery could be claimed, renewed, completed and forgotten now, for a health endpoint, or at start to
-    /// fail early. Each connection is asked.
+    /// Checks that deliveries can be claimed, renewed, completed and forgotten, over each connection. Call it in a
+    /// health endpoint, or at the start to fail early.
     ///
     /// # Errors
     ///
-    /// Why not, within 3 s: the server is down, it refuses us, a right is missing, it is a standby, it is too old.
+    /// If they cannot, within 3 s: the server is down, refuses the login, is a standby, is too old, or a right is
+    /// missing.
     pub async fn ready(&self) -> Result<(), StoreError> {
         let owner = Owner::random();
         let completion = Settlement::Complete { keep: Duration::ZERO };
@@ -177,27 +184,27 @@ impl PostgresStore {
     }
 
     async fn ask(&self, question: Question) -> Result<Answer, StoreError> {
-        let Inner { server, thread, claims, leases, completions, migrated, .. } = &*self.0;
+        let Inner { server, thread, claims, leases, completions, turn, migrated, .. } = &*self.0;
         let connection = || Connection::new(server.clone(), Arc::clone(migrated));
         match question.verb {
             Verb::Claim { .. } => {
-                let work = |batches| claims::work(connection(), batches);
+                let work = |batches| claims::work(connection(), batches, turn.clone());
                 let answer = claims.ask(question, thread, work).await?;
                 self.claimed();
                 Ok(answer)
             }
             Verb::Complete { .. } => {
-                let work = |batches| changes::work(connection(), batches);
+                let work = |batches| changes::work(connection(), batches, turn.clone());
                 completions.ask(question, thread, work).await
             }
             Verb::Renew { .. } | Verb::Release | Verb::Forget { .. } => {
-                let work = |batches| changes::work(connection(), batches);
+                let work = |batches| changes::work(connection(), batches, Turn::default());
                 leases.ask(question, thread, work).await
             }
         }
     }
 
-    /// Takes note of a claim, and lets expired records leave now and then.
+    /// Counts a claim, and deletes expired records now and then.
     fn claimed(&self) {
         let claimed = self.0.claimed.fetch_add(1, Ordering::Relaxed) + 1;
         let mut forgot_at = self.0.forgot_at.lock().unwrap_or_else(PoisonError::into_inner);
@@ -211,8 +218,9 @@ impl PostgresStore {
         let connection = Connection::new(server.clone(), Arc::clone(migrated));
         let verb = Verb::Forget { most: LEAVE_AT_ONCE };
         let forget = Question { keys: Vec::new(), owner: Owner::random(), verb };
-        // Nobody waits for it. A thread that does not start is said to the next that asks.
-        _ = leases.tell(forget, thread, |batches| changes::work(connection, batches));
+        // No caller waits for it. If the thread does not start, the next question gets the error.
+        _ = leases
+            .tell(forget, thread, |batches| changes::work(connection, batches, Turn::default()));
     }
 }
 
@@ -220,7 +228,7 @@ impl DeliveryStore for PostgresStore {
     asking_verbs!();
 }
 
-/// Where it is, never the password.
+/// Shows the address, never the password.
 impl fmt::Debug for PostgresStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "PostgresStore({})", self.0.server)

@@ -1,4 +1,4 @@
-//! Records as they are read.
+//! Reads records.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -6,8 +6,8 @@ use std::time::Duration;
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 
+use super::asking::{Asking, Rows};
 use super::connection::Connection;
-use super::statements::Rows;
 use crate::store::sql::{Failure, UNREADABLE};
 use crate::store::{Claims, Key, Owner};
 
@@ -15,18 +15,18 @@ pub(super) struct Record {
     pub(super) readable: bool,
     state: i16,
     owner: Option<Vec<u8>>,
-    /// Seconds.
+    /// In seconds, like `keep_left`.
     lease_left: f64,
     keep_left: f64,
 }
 
 impl Record {
-    /// Those that there are of these keys. It waits for nothing.
+    /// Finds the records of these keys. It does not wait for locks.
     pub(super) async fn find(
         connection: &mut Connection,
-        rows: &Rows,
+        asking: &Asking,
     ) -> Result<HashMap<Key, Self>, Failure> {
-        let found = connection.run(&rows.find()).await?;
+        let found = connection.run(&asking.each(Rows::find)).await?;
         connection.read(&found, |row| {
             let record = Self {
                 readable: row.try_get("readable")?,
@@ -39,14 +39,14 @@ impl Record {
         })
     }
 
-    /// Whether it is in progress and this owner's, also if the lease has ended.
+    /// Returns whether this owner holds the record, even if the lease has ended.
     pub(super) fn is_held_by(&self, owner: Owner) -> bool {
         let is_known = self.lease_left > 0.0 || self.keep_left > 0.0;
         let is_owner = self.owner.as_deref() == Some(&owner.to_bytes());
         self.readable && self.state == 0 && is_known && is_owner
     }
 
-    /// What another owner is told whose claim has this key at this place. `None` if the key is free.
+    /// Returns the answer to another owner's claim that has this key at this place, or `None` if the key is free.
     pub(super) fn refuses(&self, place: usize) -> Option<Claims> {
         let retry_after = match self.state {
             _ if !self.readable => UNREADABLE,

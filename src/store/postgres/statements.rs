@@ -1,20 +1,17 @@
 //! The SQL. Each text is one message of the simple query protocol and one transaction, so that it takes one round trip,
 //! leaves no prepared statement behind, and works through a pooler in transaction mode.
 //!
-//! The time is `clock_timestamp()`, which goes on while a statement waits for a lock; `now()` stands still from
-//! the start of the transaction. Only numbers and hexadecimal digits are ever put into a text.
+//! The time is `clock_timestamp()`, which advances while a statement waits for a lock; `now()` is the start of the
+//! transaction. Only numbers and hexadecimal digits are ever put into a text.
 
-use std::fmt::{Display, Write};
-use std::time::Duration;
+use super::asking::Rows;
+use crate::store::sql::Verb;
 
-use crate::store::sql::{Question, Verb, fence_to_sql};
-use crate::store::{Fence, Key, Owner};
-
-/// Whether the table is there. A role that may not create tables can use one that is.
+/// Finds out whether the table exists. A role that may not create tables can use an existing one.
 pub(super) const MIGRATED: &str =
     "SELECT to_regclass('scrapest_webhook_deliveries') IS NOT NULL AS migrated";
 
-/// Safe to run twice, and at once: `IF NOT EXISTS` alone is not, two may find that it does not.
+/// Safe to run repeatedly and concurrently. `IF NOT EXISTS` alone is not: two sessions may both find no table.
 pub(super) const MIGRATE: &str = "BEGIN;
     SET LOCAL statement_timeout = 5000;
     SET LOCAL client_min_messages = warning;
@@ -34,8 +31,8 @@ pub(super) const MIGRATE: &str = "BEGIN;
         ON scrapest_webhook_deliveries (keep_until);
     COMMIT";
 
-/// Ends the backend of a connection that was given up: it may wait for what never comes, and take its connection from
-/// another client.
+/// Ends the backend of a connection that was given up. It may wait forever, and take up a connection that another
+/// client needs.
 pub(super) fn end_backend_of(tag: &str) -> String {
     format!(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = current_user
@@ -43,116 +40,75 @@ pub(super) fn end_backend_of(tag: &str) -> String {
     )
 }
 
-/// A whole transaction. The settings are its own, whatever the server, the role or a pooler says: an answer must outlast
-/// a crash (a setting that is stronger stays), and no statement waits for long.
+/// Returns a whole transaction. It overrides the settings of the server, the role and a pooler: no statement waits for
+/// long, a change that was answered survives a crash, and rows are found by the index even in a small table, which the
+/// planner would otherwise read whole.
 pub(super) fn transaction(tag: &str, statements: &str) -> String {
     format!(
         "/* {tag} */ BEGIN ISOLATION LEVEL READ COMMITTED;
-        SET LOCAL statement_timeout = 1000;
+        SELECT WHERE set_config('statement_timeout', '1000', true) || set_config('enable_seqscan', 'off', true)
+            || {DURABLE} IS NULL;
         {statements};
         COMMIT"
     )
 }
 
-/// Evaluated once a statement.
-const DURABLY: &str = "(SELECT set_config('synchronous_commit',
-    CASE current_setting('synchronous_commit') WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, true)
-    ) AS durably";
+/// Makes the transaction of a handler survive a crash.
+pub(super) fn durable() -> String {
+    format!("SELECT WHERE {DURABLE} IS NULL")
+}
 
-const UNIX_MILLIS: &str = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint";
+/// Sets `synchronous_commit`, but keeps a stronger setting.
+const DURABLE: &str = "set_config('synchronous_commit',
+    CASE current_setting('synchronous_commit') WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, true)";
 
-/// Whether the record still counts; otherwise its key reads as absent.
+/// Not with `extract`, whose decimal result is slow.
+const UNIX_MILLIS: &str = "(date_part('epoch', clock_timestamp()) * 1000)::bigint";
+
+/// The record has not expired. The key of an expired record counts as absent.
 const KNOWN: &str = "(r.lease_until > clock_timestamp() OR r.keep_until > clock_timestamp())";
 
-/// An insert over a row that an open transaction has changed would wait for its end, also with `DO NOTHING`.
+/// Without this condition, an insert waits for an open transaction that has changed the row, even with `DO NOTHING`.
 const ABSENT: &str =
-    "NOT EXISTS (SELECT FROM scrapest_webhook_deliveries AS d WHERE d.key = asked.key)";
+    "(SELECT true FROM scrapest_webhook_deliveries AS d WHERE d.key = asked.key) IS NULL";
 
-/// In progress and held by this owner.
+/// Returns the condition that the record is in progress and held by the asking owner.
 fn held_by_asker() -> String {
     format!("(r.state = 0 AND r.owner = asked.owner AND {KNOWN})")
 }
 
-/// One row per key that something is asked about.
-#[derive(Debug, Default)]
-pub(super) struct Rows {
-    keys: String,
-    owners: String,
-    fences: String,
-    leases: String,
-    keeps: String,
-}
-
+/// The statements about these rows.
 impl Rows {
-    pub(super) fn of<'a>(questions: impl IntoIterator<Item = &'a Question>) -> Self {
-        let mut rows = Self::default();
-        for question in questions {
-            rows.add(&question.keys, question.owner, question.verb);
-        }
-        rows
-    }
-
-    pub(super) fn add(&mut self, keys: &[(Key, Fence)], owner: Owner, verb: Verb) {
-        let (lease, keep) = match verb {
-            Verb::Claim { lease, keep } => (lease, keep),
-            Verb::Renew { lease } => (lease, Duration::ZERO),
-            Verb::Complete { keep } => (Duration::ZERO, keep),
-            Verb::Release | Verb::Forget { .. } => (Duration::ZERO, Duration::ZERO),
-        };
-        for (key, fence) in keys {
-            push(&mut self.keys, key);
-            push(&mut self.owners, Hex(&owner.to_bytes()));
-            push(&mut self.fences, fence_to_sql(*fence));
-            push(&mut self.leases, seconds(lease));
-            push(&mut self.keeps, seconds(keep));
-        }
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.keys.is_empty()
-    }
-
-    /// As a relation `asked (key, owner, fence, lease, keep)`.
-    fn asked(&self) -> String {
-        let Self { keys, owners, fences, leases, keeps } = self;
+    /// Returns a relation `free (ctid, state, owner)` with the existing row of each asked key. It locks the rows, and
+    /// leaves out those that another transaction has locked.
+    ///
+    /// A row that another transaction has changed since the statement began is locked, but the statement cannot find
+    /// its new version by `ctid`. The next statement can.
+    fn free(condition: &str) -> String {
         format!(
-            "(SELECT decode(key, 'hex') AS key, decode(owner, 'hex') AS owner, fence,
-                make_interval(secs => lease) AS lease, make_interval(secs => keep) AS keep
-            FROM unnest('{{{keys}}}'::text[], '{{{owners}}}'::text[], '{{{fences}}}'::bigint[],
-                '{{{leases}}}'::float8[], '{{{keeps}}}'::float8[])
-                AS a (key, owner, fence, lease, keep)) AS asked"
+            "LATERAL (SELECT ctid, state, owner FROM scrapest_webhook_deliveries AS d
+            WHERE d.key = asked.key AND version = 1 AND {condition}
+            FOR UPDATE SKIP LOCKED) AS free"
         )
     }
 
-    /// As a relation `free (key, state, owner)`: their rows that are there and that no other transaction holds, locked
-    /// from now on. In the order of the keys, though it never waits.
-    fn free(&self, condition: &str) -> String {
-        format!(
-            "(SELECT key, state, owner FROM scrapest_webhook_deliveries
-            WHERE key = ANY (ARRAY(SELECT decode(key, 'hex') FROM unnest('{{{}}}'::text[]) AS k (key)))
-                AND version = 1 AND {condition}
-            ORDER BY key FOR UPDATE SKIP LOCKED) AS free",
-            self.keys
-        )
-    }
-
-    /// Takes the keys that are new. Returns a row for each: key, owner, fence, attempt, whether it was taken over.
+    /// Claims the new keys. Returns a row for each: key, owner, fence, attempt, whether it was taken over.
     pub(super) fn claim_new(&self) -> String {
+        let (asked, Self { lease, keep, .. }) = (self.asked(), self);
         format!(
             "INSERT INTO scrapest_webhook_deliveries AS r
                 (key, version, state, owner, fence, lease_until, keep_until, attempt)
-            SELECT asked.key, 1, 0, asked.owner, {UNIX_MILLIS},
-                clock_timestamp() + asked.lease, clock_timestamp() + asked.keep, 1
-            FROM {}, {DURABLY} WHERE {ABSENT} ORDER BY asked.key
+            SELECT key, 1, 0, owner, {UNIX_MILLIS}, clock_timestamp() + {lease}, clock_timestamp() + {keep}, 1
+            FROM {asked} WHERE {ABSENT} ORDER BY key
             ON CONFLICT (key) DO NOTHING
-            RETURNING r.key, r.owner, r.fence, r.attempt, false AS taken_over",
-            self.asked()
+            RETURNING r.key, r.owner, r.fence, r.attempt, false AS taken_over"
         )
     }
 
-    /// Takes those of the keys that are there and may be taken. Returns what [`claim_new`](Self::claim_new) does.
+    /// Claims the known keys that are free. Returns the same columns as [`claim_new`](Self::claim_new).
     pub(super) fn claim_known(&self) -> String {
-        let (asked, held, free) = (self.asked(), held_by_asker(), self.free("true"));
+        let (asked, held, free) = (self.asked(), held_by_asker(), Self::free("true"));
+        let Self { lease, keep, .. } = self;
         format!(
             "UPDATE scrapest_webhook_deliveries AS r SET
                 state = 0,
@@ -160,10 +116,10 @@ impl Rows {
                 fence = CASE WHEN {held} THEN r.fence
                     ELSE greatest(least(r.fence, 9223372036854775806) + 1, {UNIX_MILLIS}) END,
                 attempt = CASE WHEN {held} THEN r.attempt WHEN {KNOWN} THEN r.attempt + 1 ELSE 1 END,
-                lease_until = clock_timestamp() + asked.lease,
-                keep_until = clock_timestamp() + asked.keep
-            FROM {asked}, {free}, {DURABLY}
-            WHERE r.key = asked.key AND r.key = free.key AND r.version = 1 AND ({held}
+                lease_until = clock_timestamp() + {lease},
+                keep_until = clock_timestamp() + {keep}
+            FROM {asked}, {free}
+            WHERE r.ctid = free.ctid AND ({held}
                 OR (r.state = 0 AND r.lease_until <= clock_timestamp())
                 OR (r.state = 1 AND r.keep_until <= clock_timestamp())
                 OR r.state = 2)
@@ -172,72 +128,72 @@ impl Rows {
         )
     }
 
-    /// Returns what is recorded, without waiting for anything: key, whether it can be read, state, owner, fence,
-    /// attempt, and what is left of the lease and of the retention, in seconds.
+    /// Finds the records, without waiting for locks. Returns a row for each: key, whether it can be read, state, owner,
+    /// and the rest of the lease and of the retention, in seconds.
     pub(super) fn find(&self) -> String {
         format!(
             "SELECT r.key, r.version = 1 AND r.state IN (0, 1, 2) AS readable, r.state, r.owner,
                 extract(epoch FROM r.lease_until - clock_timestamp())::float8 AS lease_left,
                 extract(epoch FROM r.keep_until - clock_timestamp())::float8 AS keep_left
-            FROM scrapest_webhook_deliveries AS r
-            WHERE key = ANY (ARRAY(SELECT decode(key, 'hex') FROM unnest('{{{}}}'::text[]) AS k (key)))",
-            self.keys
+            FROM scrapest_webhook_deliveries AS r WHERE key = ANY ({})",
+            self.keys()
         )
     }
 
-    /// Extends leases. Returns the keys whose owner held them.
-    pub(super) fn renew(&self) -> String {
-        self.change_held("lease_until = clock_timestamp() + asked.lease")
-    }
-
-    /// Makes keys retryable. Returns the keys whose owner held them.
-    pub(super) fn release(&self) -> String {
-        self.change_held("state = 2, owner = NULL, lease_until = 'epoch'")
+    /// Renews, releases or completes the keys that have a record. Returns a row for each key that was changed: key,
+    /// whether its owner held it.
+    pub(super) fn change(&self) -> String {
+        match self.verb {
+            Verb::Renew { .. } => {
+                self.change_held(&format!("lease_until = clock_timestamp() + {}", self.lease))
+            }
+            Verb::Complete { .. } => self.complete_known(),
+            Verb::Release | Verb::Claim { .. } | Verb::Forget { .. } => {
+                self.change_held("state = 2, owner = NULL, lease_until = 'epoch'")
+            }
+        }
     }
 
     fn change_held(&self, change: &str) -> String {
-        let (asked, held, free) = (self.asked(), held_by_asker(), self.free("state = 0"));
+        let (asked, held, free) = (self.asked(), held_by_asker(), Self::free("state = 0"));
         format!(
-            "UPDATE scrapest_webhook_deliveries AS r SET {change} FROM {asked}, {free}, {DURABLY}
-            WHERE r.key = asked.key AND r.key = free.key AND r.version = 1 AND {held}
+            "UPDATE scrapest_webhook_deliveries AS r SET {change} FROM {asked}, {free}
+            WHERE r.ctid = free.ctid AND {held}
             RETURNING r.key, true AS held"
         )
     }
 
-    /// Completes the keys that are there. Returns each with whether its owner held it.
-    ///
-    /// The owner stays in the record if it was the holder: then it is told so again when it repeats its question
-    /// because the answer was lost. Of two that report a success the longer retention counts.
-    pub(super) fn complete_known(&self) -> String {
-        let (asked, held, free) = (self.asked(), held_by_asker(), self.free("state IN (0, 1, 2)"));
+    /// Completes the keys that have a record. The owner stays in the record if it was the holder, so that it gets the
+    /// same answer when it asks again because the answer was lost. If two owners complete a key, the longer retention
+    /// counts.
+    fn complete_known(&self) -> String {
+        let (asked, held, free) = (self.asked(), held_by_asker(), Self::free("state IN (0, 1, 2)"));
+        let keep = &self.keep;
         format!(
             "UPDATE scrapest_webhook_deliveries AS r SET
                 state = 1,
                 owner = CASE WHEN {held} OR (r.state = 1 AND r.owner = asked.owner) THEN r.owner END,
                 fence = greatest(r.fence, asked.fence),
                 lease_until = 'epoch',
-                keep_until = greatest(
-                    CASE WHEN r.state <> 0 THEN r.keep_until END,
-                    clock_timestamp() + asked.keep
-                )
-            FROM {asked}, {free}, {DURABLY} WHERE r.key = asked.key AND r.key = free.key
+                keep_until = greatest(CASE WHEN r.state <> 0 THEN r.keep_until END, clock_timestamp() + {keep})
+            FROM {asked}, {free} WHERE r.ctid = free.ctid
             RETURNING r.key, r.owner IS NOT NULL AS held"
         )
     }
 
-    /// Completes the keys that are not there. Returns each; nobody held it.
+    /// Completes the keys that have no record. Returns a row for each: key, and that its owner did not hold it.
     pub(super) fn complete_new(&self) -> String {
+        let (asked, keep) = (self.asked(), &self.keep);
         format!(
             "INSERT INTO scrapest_webhook_deliveries AS r
                 (key, version, state, owner, fence, lease_until, keep_until, attempt)
-            SELECT asked.key, 1, 1, NULL, asked.fence, 'epoch', clock_timestamp() + asked.keep, 1
-            FROM {}, {DURABLY} WHERE {ABSENT} ORDER BY asked.key
-            ON CONFLICT (key) DO NOTHING RETURNING r.key, false AS held",
-            self.asked()
+            SELECT key, 1, 1, NULL, fence, 'epoch', clock_timestamp() + {keep}, 1
+            FROM {asked} WHERE {ABSENT} ORDER BY key
+            ON CONFLICT (key) DO NOTHING RETURNING r.key, false AS held"
         )
     }
 
-    /// Locks the rows of the keys until the end of the transaction, waiting for others, and returns what they are then.
+    /// Waits for other transactions, locks the rows of the keys until this one ends, and returns their standings.
     pub(super) fn hold(&self) -> String {
         format!(
             "SELECT CASE
@@ -245,16 +201,14 @@ impl Rows {
                 WHEN state = 1 AND keep_until > clock_timestamp() THEN 'completed'
                 ELSE 'open'
             END AS standing
-            FROM scrapest_webhook_deliveries
-            WHERE key = ANY (ARRAY(SELECT decode(key, 'hex') FROM unnest('{{{}}}'::text[]) AS k (key)))
-            ORDER BY key FOR UPDATE",
-            self.keys
+            FROM scrapest_webhook_deliveries WHERE key = ANY ({}) ORDER BY key FOR UPDATE",
+            self.keys()
         )
     }
 }
 
-/// How many records that have expired leave at most. Passes over what others hold or forget just now. Here `now()` will
-/// do, and lets the index be used.
+/// Deletes at most `most` expired records, without those that another transaction has locked. `now()` is exact enough
+/// here, and allows the use of the index.
 pub(super) fn forget(most: u32) -> String {
     format!(
         "DELETE FROM scrapest_webhook_deliveries WHERE key IN (
@@ -262,23 +216,4 @@ pub(super) fn forget(most: u32) -> String {
             WHERE keep_until <= now() AND lease_until <= now() AND version = 1 AND state IN (0, 1, 2)
             ORDER BY keep_until LIMIT {most} FOR UPDATE SKIP LOCKED)"
     )
-}
-
-fn push(list: &mut String, value: impl Display) {
-    let comma = if list.is_empty() { "" } else { "," };
-    // Writing to a string cannot fail.
-    _ = write!(list, "{comma}{value}");
-}
-
-/// As PostgreSQL takes it. A thousand years stand for ever: it has no later dates than 294276.
-fn seconds(duration: Duration) -> f64 {
-    duration.as_secs_f64().min(1_000.0 * 365.0 * 86_400.0)
-}
-
-struct Hex<'a>(&'a [u8]);
-
-impl Display for Hex<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
 }

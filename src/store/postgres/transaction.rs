@@ -1,44 +1,43 @@
-//! A delivery that is completed in the transaction of its handler.
+//! Completes a delivery in the transaction of its handler.
 
 use sqlx::postgres::PgRow;
 use sqlx::{Postgres, Row, Transaction};
 
 use super::PostgresStore;
+use super::asking::{Asking, Rows};
 use super::connection::query;
-use super::statements::Rows;
+use super::statements::durable;
 use crate::Delivery;
 use crate::store::Held;
 use crate::store::sql::{CompletionError, Failure, Standing, Verb, judge};
 
 impl PostgresStore {
-    /// Completes the delivery in a transaction of the handler's own, so that what the handler writes in it and
-    /// the record of its success are committed together: the effect happens **exactly once**, whatever
-    /// crashes when, and whether or not the lease was lost meanwhile.
+    /// Completes the delivery in the handler's own transaction, so that the handler's writes and the record of its
+    /// success are committed together. The effect happens **exactly once**, even after a crash or a lost lease.
     ///
-    /// Call it last, commit, and answer 2xx. On an error roll back, which dropping the transaction does, and
-    /// answer something else, so that the sender tries again. What the handler answers after the
-    /// commit cannot undo it: a retry then gets 200.
+    /// Call it last, commit, and answer 2xx. On an error roll back (dropping the transaction does that) and answer
+    /// another status, so that the sender retries. After the commit the handler's answer does not matter: a retry gets
+    /// 200.
     ///
-    /// From this call on the attempt succeeds by the commit. If the handler answers 2xx without it, the sender
-    /// gets 500, an error is logged, and the retry runs. Call it before the handler answers: after a 2xx it is
-    /// refused as already completed.
+    /// After this call only the commit makes the attempt succeed. If the handler answers 2xx without it, the sender
+    /// gets 500, an error is logged, and the retry runs. Call it before the handler answers: after a 2xx the call fails
+    /// because the delivery is already completed.
     ///
-    /// The transaction must be on the database of the store; make the store
-    /// [`from_pool`](Self::from_pool) of the one that the handler uses. It is made durable, as by
-    /// `synchronous_commit=on`.
+    /// The transaction must be on the store's database, so create the store with [`from_pool`](Self::from_pool) from
+    /// the handler's pool. The commit is durable, as with `synchronous_commit=on`.
     ///
-    /// The delivery's two rows are locked from here to the commit. A second attempt that calls this waits for the
-    /// commit, and is then refused. A duplicate finds the delivery in progress. The lease is not renewed meanwhile, so
-    /// nothing slow belongs in between.
+    /// The delivery's two rows are locked from this call to the commit. A second attempt that makes this call waits for
+    /// the commit, and then fails. A duplicate finds the delivery in progress. The lease is not renewed meanwhile, so
+    /// commit at once.
     ///
-    /// `READ COMMITTED`, the default, is enough. At `REPEATABLE READ` and `SERIALIZABLE` the renewal of the
-    /// lease, after a third of it, is a concurrent update of those rows: begin such a transaction once
-    /// the slow part of the handler is done, and expect error 40001, upon which the handler may begin it anew.
+    /// `READ COMMITTED`, the default, is enough. With `REPEATABLE READ` and `SERIALIZABLE` the renewal of the lease,
+    /// after a third of it, is a concurrent update of those rows. Begin such a transaction after the slow part of the
+    /// handler, and expect error 40001, after which the handler may begin a new transaction.
     ///
     /// # Errors
     ///
-    /// [`CompletionErrorKind`](crate::store::CompletionErrorKind) says which: another attempt has committed,
-    /// the transaction is on another database, or the database refused. Nothing is to be committed then.
+    /// If another attempt has committed, if the transaction is on another database, or if the database refused; see
+    /// [`CompletionErrorKind`](crate::store::CompletionErrorKind). Do not commit then.
     ///
     /// ```
     /// use axum::{extract::State, http::StatusCode};
@@ -76,10 +75,12 @@ impl PostgresStore {
         delivery: &Delivery,
     ) -> Result<(), CompletionError> {
         let Held { keys, owner, keep, .. } = delivery.held();
-        let mut rows = Rows::default();
-        rows.add(keys.all(), *owner, Verb::Complete { keep: *keep });
+        let mut asking = Asking::default();
+        asking.add(keys.all(), *owner, Verb::Complete { keep: *keep });
         let failed = |error| CompletionError::database(Failure::caused("postgres", error));
-        let found = query(transaction, &rows.hold()).await.map_err(failed)?;
+        let found = query(transaction, &format!("{};{}", durable(), asking.each(Rows::hold)))
+            .await
+            .map_err(failed)?;
         let standing = |row: &PgRow| {
             let standing: &str = row.try_get("standing")?;
             Ok(match standing {
@@ -90,7 +91,7 @@ impl PostgresStore {
         };
         let standings: Result<Vec<_>, _> = found.iter().map(standing).collect();
         judge(&standings.map_err(failed)?, keys.all().len())?;
-        query(transaction, &rows.complete_known()).await.map_err(failed)?;
+        query(transaction, &asking.each(Rows::change)).await.map_err(failed)?;
         delivery.run().complete_in();
         Ok(())
     }

@@ -1,11 +1,11 @@
-//! What a URL says of a server.
+//! Parses the URL of a server.
 
 use std::str::FromStr;
 
 use sqlx::ConnectOptions;
 use sqlx::postgres::PgConnectOptions;
 
-/// Those of `PgConnectOptions::from_str`.
+/// The parameters that `PgConnectOptions::from_str` knows.
 const PARAMETERS: &[&str] = &[
     "sslmode",
     "ssl-mode",
@@ -27,29 +27,29 @@ const PARAMETERS: &[&str] = &[
     "options",
 ];
 
-/// How to connect, so that a pooler takes it too: nothing is sent at the start but what the protocol knows, unless the
-/// URL has `options`.
+/// Returns the options for connecting. A pooler accepts them too: unless the URL has `options`, the start of a
+/// connection contains only parameters of the protocol.
 ///
 /// # Errors
 ///
-/// What is wrong. The text has nothing of the URL's password.
+/// If the URL is invalid. The text contains no part of the URL's password.
 pub(super) fn options(url: &str) -> Result<PgConnectOptions, String> {
     if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
         return Err("is not a postgres URL, expected postgres://user@host/database".into());
     }
-    // sqlx would log it with its value, which may be a misspelt password.
+    // sqlx would log the parameter with its value, which may be the password under a misspelt name.
     if has_unknown_parameter(url) {
         let known = PARAMETERS.join(", ");
         return Err(format!("unknown parameter in the postgres URL, expected: {known}"));
     }
     let options = PgConnectOptions::from_str(url)
-        // Without the driver's words, which repeat the value: it may be a password in the wrong place.
+        // Without the driver's text, which repeats the value: it may be a password in the wrong place.
         .map_err(|_| {
             "is not a postgres URL, expected postgres://user@host:port/database, with sslmode one of: disable, \
              allow, prefer, require, verify-ca, verify-full"
         })?
         .extra_float_digits(None)
-        // A question that failed is logged by its caller, which knows what it means.
+        // The caller of a failed statement logs it, because it knows the context.
         .disable_statement_logging();
     Ok(match options.get_application_name() {
         Some(_) => options,

@@ -1,4 +1,4 @@
-//! Why a verb has no answer.
+//! The errors of an operation.
 
 use std::error::Error;
 use std::fmt;
@@ -10,13 +10,13 @@ use super::OPERATION_LIMIT;
 #[derive(Clone, Debug)]
 pub(super) enum Failure {
     Driver(RedisError),
-    /// No connection within the limit.
+    /// There was no connection within the limit.
     Connecting,
-    /// A connection, but no answer within the limit. The command may have taken effect.
+    /// The server did not answer within the limit. The command may have taken effect.
     Silent,
 }
 
-/// Why an answer, or the record under a key, says nothing to this version of the crate.
+/// An answer, or the record under a key, that this version of the crate cannot read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unreadable {
     Foreign,
@@ -25,7 +25,7 @@ pub(super) enum Unreadable {
 }
 
 impl Failure {
-    /// Whether the server refused a script because its keys are not all in one place.
+    /// Returns whether the server refused a script because its keys are in different slots.
     pub(super) fn is_cross_slot(&self) -> bool {
         matches!(self, Self::Driver(error) if error.kind() == ServerErrorKind::CrossSlot.into())
     }
@@ -44,7 +44,7 @@ impl fmt::Display for Failure {
     }
 }
 
-/// What to do about it. Of a script's error the driver only knows the text.
+/// Returns advice for an error. It inspects the text, because the driver does not classify the errors of scripts.
 fn hint(error: &str) -> &'static str {
     let says = |part| error.contains(part);
     match () {

@@ -1,13 +1,13 @@
-//! What the server says of itself: whether it may forget what it acknowledged, and whether it stands alone.
+//! Asks the server whether it may evict records, and whether it is standalone.
 
 use std::borrow::Cow;
 
 use ::redis::Value;
 use ::redis::aio::ConnectionLike;
 
-/// Whether the server stands alone, so that a script may touch any of its keys; a cluster does not, and of one
-/// that says nothing (a proxy that shards, for one) it is not known. And what its `maxmemory-policy` means, as a
-/// warning if it `is_new`. By `INFO`, which hosted servers allow where they forbid `CONFIG GET`.
+/// Returns whether the server is standalone, so that a script may use any of its keys. A cluster is not, and a server
+/// that does not say so (a sharding proxy, for example) may not be. Warns of an unsafe `maxmemory-policy` if the server
+/// `is_new`. Uses `INFO`, which hosted servers allow even if they forbid `CONFIG GET`.
 pub(super) async fn look(mut connection: Box<dyn ConnectionLike + Send>, is_new: bool) -> bool {
     let answer = match connection.req_packed_command(&::redis::cmd("INFO")).await {
         Ok(answer) => answer,
@@ -29,12 +29,12 @@ pub(super) async fn look(mut connection: Box<dyn ConnectionLike + Send>, is_new:
     stands_alone(&answer)
 }
 
-/// A cluster answers with one text a node, or with that of one node.
+/// Reads the mode. A cluster answers with one text per node, or with the text of one node.
 fn stands_alone(answer: &Value) -> bool {
     text(answer).is_some_and(|text| field(&text, "redis_mode:").as_deref() == Some("standalone"))
 }
 
-/// A cluster answers with one text a node; the first policy that may forget counts.
+/// Reads the policy. A cluster answers with one text per node; the first policy that evicts records counts.
 fn policy(answer: &Value) -> Option<String> {
     let policies = match answer {
         Value::Array(values) => values.iter().filter_map(policy).collect::<Vec<_>>(),

@@ -1,7 +1,7 @@
-//! The connection that all verbs share, made anew when it breaks.
+//! The connection that all operations share. It is replaced when it breaks.
 //!
-//! The driver's own manager is not enough here: it has none for Sentinel, it never tries again after a
-//! server that refused the handshake (too many clients, say), and it keeps a connection that is silent.
+//! The driver's own manager is not enough: it does not support Sentinel, it does not try again after a server refused
+//! the handshake (because of too many clients, for example), and it keeps a connection that no longer answers.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,13 +16,13 @@ use super::failure::Failure;
 use super::info;
 use super::server::{Handle, Server};
 
-/// Between two attempts at connecting, however many ask meanwhile.
+/// The time between two attempts to connect, however many callers wait.
 const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(100);
 
 pub(super) struct Link {
     server: Arc<Server>,
     state: Mutex<State>,
-    /// Whether the server was ever looked at.
+    /// Whether the server was ever asked for its `INFO`.
     known: AtomicBool,
 }
 
@@ -33,16 +33,16 @@ struct State {
     next: u64,
 }
 
-/// An attempt at connecting, or the connection that came of it.
+/// An attempt to connect, or the resulting connection.
 #[derive(Clone)]
 struct Attempt {
     number: u64,
     begun: Instant,
-    /// A task drives it, whether or not those who wait for it have the patience.
+    /// A task drives it, even if all callers give up.
     outcome: Shared<BoxFuture<'static, Result<Handle, Failure>>>,
-    /// Whether the server was looked at over this connection, which is once.
+    /// Whether the server was asked for its `INFO` over this connection, which happens once.
     looked: Arc<AtomicBool>,
-    /// Whether it then said that it stands alone.
+    /// Whether it answered that it is standalone.
     alone: Arc<AtomicBool>,
 }
 
@@ -55,20 +55,20 @@ impl Link {
         &self.server
     }
 
-    /// Whether a script may touch several keys, over the connection as it is now.
+    /// Returns whether a script over the current connection may use several keys.
     pub(super) fn stands_alone(&self) -> bool {
         let state = self.lock();
         state.connection.as_ref().is_some_and(|attempt| attempt.alone.load(Ordering::Relaxed))
     }
 
-    /// Sends a command and gives its answer, all within `OPERATION_LIMIT`.
+    /// Sends a command and returns its answer. Connects first if necessary, and fails at the deadline.
     pub(super) async fn call(&self, command: &Cmd, deadline: Instant) -> Result<Value, Failure> {
         let attempt = self.attempt();
         let connected = timeout_at(deadline, attempt.outcome.clone()).await;
         let handle = connected.map_err(|_| Failure::Connecting)??;
         let mut connection = handle();
         let answer = timeout_at(deadline, connection.req_packed_command(command)).await;
-        // A refusal of the server comes as a value.
+        // The driver returns an error of the server as a value.
         let failure = match answer.map(|answer| answer.and_then(Value::extract_error)) {
             Ok(Ok(value)) => {
                 self.look_once(&attempt, &handle);
@@ -78,7 +78,7 @@ impl Link {
             Err(_) => Failure::Silent,
         };
         if failure.is_cross_slot() {
-            // Whatever it said of itself.
+            // It is not standalone, even if its `INFO` said so.
             attempt.alone.store(false, Ordering::Relaxed);
         }
         if self.is_broken_by(&failure) {
@@ -106,15 +106,15 @@ impl Link {
         attempt
     }
 
-    /// Whether what happened says that the next command should go over another connection.
+    /// Returns whether the next command needs another connection after this failure.
     fn is_broken_by(&self, failure: &Failure) -> bool {
         match failure {
-            // A cluster's connection is many, and the driver renews each of them by itself.
+            // A cluster's connection consists of many, and the driver replaces each of them by itself.
             Failure::Silent => !self.server.is_cluster(),
             Failure::Driver(error) => {
                 error.is_unrecoverable_error()
                     || error.is_io_error()
-                    // A primary that was demoted: the sentinel or the DNS that named it knows its successor.
+                    // The primary was demoted. The sentinel or the DNS that named it knows its successor.
                     || error.kind() == ServerErrorKind::ReadOnly.into()
                     || error.detail().is_some_and(|detail| detail.contains("READONLY"))
             }
@@ -129,7 +129,7 @@ impl Link {
         }
     }
 
-    /// Without making anyone wait for it.
+    /// Asks the server for its `INFO`, in a task, so that no caller waits for it.
     fn look_once(&self, attempt: &Attempt, handle: &Handle) {
         if !attempt.looked.swap(true, Ordering::Relaxed) {
             let is_new = !self.known.swap(true, Ordering::Relaxed);
@@ -139,7 +139,7 @@ impl Link {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // Nothing under the lock can panic half-way through a change.
+        // No operation under the lock can panic and leave a partial change.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

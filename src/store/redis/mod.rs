@@ -1,4 +1,4 @@
-//! Redis: receivers on several machines that are one receiver.
+//! The store in Redis, for several machines that act as one receiver.
 
 mod failure;
 mod info;
@@ -19,50 +19,49 @@ use self::verbs::Scripts;
 use super::{DeliveryStore, Key, Owner, StoreError};
 use crate::config_error::ConfigError;
 
-/// What connecting to a server may take.
+/// The limit for connecting to a server.
 const CONNECT_LIMIT: Duration = Duration::from_millis(250);
 
-/// What a verb may take, connecting included.
+/// The limit for an operation, including connecting.
 const OPERATION_LIMIT: Duration = Duration::from_millis(500);
 
 const PREFIX: &str = "scrapest-webhook:";
 
-/// Keeps deliveries in Redis (5 or later) or Valkey (feature `redis`), so that receivers on several machines
-/// are one receiver, and a restart of any of them forgets nothing.
+/// Keeps deliveries in Redis (5 or later) or Valkey (feature `redis`), so that receivers on several machines act as one
+/// receiver, and deliveries survive the restart of any of them.
 ///
-/// Clones share their connection; so may any number of layers. Nothing is connected before the first use.
-/// What is deliberately not configurable: a connection is given up after 250 ms, a verb fails after
-/// 500 ms in all, and the layer asks again within its answer deadline. A server that is down is an error
-/// of each verb, to which the layer answers 503; the first verb after it is back connects anew.
+/// Clones share their connection, and any number of layers may share a store. The first operation connects. The limits
+/// are deliberately not configurable: connecting takes at most 250 ms, and an operation fails after 500 ms in all; the
+/// layer then tries again within its answer deadline. While the server is down each operation fails, and the layer
+/// answers 503. The first operation after the outage connects again.
 ///
-/// # What the server must be set to
+/// # Settings of the server
 ///
-/// What Redis acknowledged it may still forget, and a delivery that it forgot may run again. So:
+/// Redis can lose records that it has acknowledged, and a delivery whose records are lost may run again. So set:
 ///
-/// * `appendonly yes`, with `appendfsync everysec` at least: then nothing is lost when Redis is killed, and up to
-///   about a second of records when its machine loses power; with `appendfsync always` nothing then
-///   either. With the default snapshots alone everything since the last one is lost. `cargo run --example durability
-///   --features redis` measures it;
-/// * `maxmemory-policy noeviction`: a full server then refuses claims (503) instead of forgetting
-///   records. Anything else is warned of at the first connection;
-/// * `min-replicas-to-write 1` where a replica takes over: replication is asynchronous, and this only
-///   bounds what a failover forgets.
+/// * `appendonly yes`, with at least `appendfsync everysec`: nothing is lost when Redis is killed, and up to about a
+///   second of records when its machine loses power. With `appendfsync always` nothing is lost then either. With only
+///   the default snapshots, everything since the last one is lost. `cargo run --example durability --features redis`
+///   measures it;
+/// * `maxmemory-policy noeviction`: a full server then refuses claims (503) instead of evicting records. With another
+///   policy the store logs a warning at the first connection;
+/// * `min-replicas-to-write 1` if a replica can take over: replication is asynchronous, and this only limits the loss
+///   of a failover.
 ///
-/// # What is stored
+/// # Records
 ///
-/// One string a key, of 5 to 100 bytes, under `scrapest-webhook:` and the key in hex; a delivery
-/// has two. With all that the server adds, a record takes some 250 bytes of its memory. Each verb is one Lua
-/// script that takes the time from the server. At a server that says of itself (`INFO`) that it stands alone, one script
-/// takes both keys of a delivery: a round trip to claim, one to settle. In a cluster, or where the server
-/// does not say, as behind a proxy that shards, each script touches one key. The server drops a record by itself at the end of its retention, or of its lease if that is later. A value of anybody
-/// else under such a key is an error and is never overwritten.
+/// A record is a string of 5 to 100 bytes under `scrapest-webhook:` and the key in hex; a delivery has two. With the
+/// server's overhead, a record takes about 250 bytes of its memory. Each operation is a Lua script that reads the
+/// server's clock. If the server's `INFO` says that it is standalone, one script processes both keys of a delivery: one
+/// round trip to claim, one to settle. In a cluster, or if the server does not say (behind a sharding proxy, for
+/// example), each script processes one key. The server deletes a record at the end of its retention, or of its lease if
+/// that is later. A foreign value under such a key is an error and is never overwritten.
 ///
-/// # What its user may do
+/// # Rights of the user
 ///
 /// `ACL SETUSER webhooks on >password ~scrapest-webhook:* +evalsha +eval +get +set +del +pexpire +pttl +time +info`,
 /// with `+select` if the URL has a database, `+cluster|slots +ping` in a cluster, and `+role` behind sentinels. Without
-/// `+info` the store takes each key of a delivery by itself, and cannot warn of a server that may forget.
-///
+/// `+info` the store processes each key of a delivery by itself, and cannot warn of a server that may evict records.
 ///
 /// # Example
 ///
@@ -84,25 +83,25 @@ const PREFIX: &str = "scrapest-webhook:";
 pub struct RedisStore(Scripts);
 
 impl RedisStore {
-    /// A store at one server: `redis://`, `rediss://` for TLS, `redis+unix://`, or the same with `valkey`;
-    /// the rest of the URL as the driver, the crate `redis` 1, takes it. Certificates are checked against
-    /// those that the system trusts.
+    /// Creates a store at one server. The URL begins with `redis://`, `rediss://` (TLS) or `redis+unix://`, or with
+    /// `valkey` instead of `redis`; the driver, the crate `redis` 1, documents the rest of it. Certificates are checked
+    /// against those that the system trusts.
     ///
     /// # Errors
     ///
-    /// If the URL is of no Redis server. Not if the server is down: nothing is connected yet.
+    /// If the URL is not the URL of a Redis server. A server that is down is not an error: nothing is connected yet.
     pub fn new(url: &str) -> Result<Self, ConfigError> {
         Ok(Self::of(Server::single(url)?))
     }
 
-    /// A store at the primary that these sentinels know as `primary`. After a failover it is asked for
-    /// anew. TLS and database in the first URL hold for the primary. Its user and password hold for the sentinels and the
-    /// primary, or for the only ones of them that want a password; where they want two that differ, use
+    /// Creates a store at the primary that these sentinels know as `primary`. After a failover they are asked again.
+    /// TLS and database of the first URL apply to the primary. Its user and password apply to the sentinels and the
+    /// primary, or only to those that require a password. If their passwords differ, use
     /// [`from_connection`](Self::from_connection).
     ///
     /// # Errors
     ///
-    /// If there is no URL, or one is of no Redis server. Nothing is connected yet.
+    /// If there is no URL, or one is not the URL of a Redis server. Nothing is connected yet.
     ///
     /// ```
     /// use scrapest_webhook::store::RedisStore;
@@ -117,11 +116,11 @@ impl RedisStore {
         Ok(Self::of(Server::sentinel(urls, primary)?))
     }
 
-    /// A store at the cluster that these nodes are of; the others are found through them.
+    /// Creates a store at the cluster of these nodes, which name the other nodes.
     ///
     /// # Errors
     ///
-    /// If there is no URL, or one is of no Redis server. Nothing is connected yet.
+    /// If there is no URL, or one is not the URL of a Redis server. Nothing is connected yet.
     ///
     /// ```
     /// use scrapest_webhook::store::RedisStore;
@@ -133,9 +132,9 @@ impl RedisStore {
         Ok(Self::of(Server::cluster(urls)?))
     }
 
-    /// A store over a connection of one's own, of the crate `redis` 1, such as its `ConnectionManager` or `ClusterConnection`:
-    /// for certificates and whatever else a URL cannot say. Connecting anew is then the
-    /// connection's own matter; the limit of 500 ms a verb holds.
+    /// Creates a store over an existing connection of the crate `redis` 1, for example a `ConnectionManager` or a
+    /// `ClusterConnection`: for certificates and other settings that a URL cannot have. The connection must then
+    /// reconnect by itself. The limit of 500 ms per operation applies.
     #[must_use]
     pub fn from_connection<C>(connection: C) -> Self
     where
@@ -144,8 +143,8 @@ impl RedisStore {
         Self::of(Server::given(connection))
     }
 
-    /// What every key begins with: `scrapest-webhook:` by default. In a cluster, no `{…}` in it: that
-    /// would put all records on one node.
+    /// Sets the prefix of every key. Default: `scrapest-webhook:`. In a cluster it must not contain `{…}`, which would
+    /// put all records on one node.
     ///
     /// ```
     /// # use scrapest_webhook::store::RedisStore;
@@ -157,13 +156,13 @@ impl RedisStore {
         Self(Scripts { prefix: prefix.into().into(), ..self.0 })
     }
 
-    /// Whether the store could take a delivery now, found out by a claim that is gone after 1 ms; a question within that
-    /// time relies on it, and writes none. So it also sees a server that is full, or read-only. For a health endpoint;
-    /// takes 500 ms at most.
+    /// Checks that the store can take a delivery, with a claim that expires after 1 ms. So it also finds out whether
+    /// the server is full or read-only. A call within that time relies on the earlier claim and does not write. Takes
+    /// at most 500 ms. Call it in a health endpoint.
     ///
     /// # Errors
     ///
-    /// When it could not. In a cluster one node is asked.
+    /// If the store cannot take a delivery. In a cluster only one node is asked.
     pub async fn ready(&self) -> Result<(), StoreError> {
         let (probe, brief) = (Key::from_bytes([0; 32]), Duration::from_millis(1));
         self.claim(&probe, Owner::random(), brief, brief).await.map(drop)
@@ -174,7 +173,7 @@ impl RedisStore {
     }
 }
 
-/// Where it is, never how to log in.
+/// Shows the address, never the login.
 impl fmt::Debug for RedisStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisStore")

@@ -1,4 +1,5 @@
-//! One script a verb, over one key or, at a server that stands alone, over all of a delivery; and what it answers.
+//! The scripts, one per operation, and their answers. A script takes one key, or all keys of a delivery at a standalone
+//! server.
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -8,7 +9,7 @@ use ::redis::{Cmd, Value};
 use super::failure::Unreadable;
 use crate::store::{Claims, Fence, Key, Owner, Settled};
 
-/// A script and its name at the server.
+/// A script and its SHA-1, by which the server knows it.
 pub(super) struct Script {
     source: &'static str,
     sha: LazyLock<String>,
@@ -32,30 +33,30 @@ pub(super) static RENEW: Script = script!("lua/clock.lua", "lua/record.lua", "lu
 pub(super) static COMPLETE: Script = script!("lua/record.lua", "lua/complete.lua");
 pub(super) static RELEASE: Script = script!("lua/clock.lua", "lua/record.lua", "lua/release.lua");
 
-/// Room for the names of two keys and the arguments, so that a command is one allocation.
+/// The capacity for the names of two keys and the arguments, so that a command is one allocation.
 const ROOM: usize = 384;
 
 impl Script {
-    /// By its name, which a server that was restarted does not know.
+    /// Calls the script by its SHA-1, which a restarted server does not know.
     pub(super) fn by_name(&self) -> Call<'_> {
         Call { verb: "EVALSHA", script: &self.sha }
     }
 
-    /// Whole; the server then knows its name. One round trip where loading first would be two, and in a
-    /// cluster it goes where the key is.
+    /// Calls the script by its source, after which the server knows its SHA-1. Loading it first would take two round
+    /// trips, and in a cluster this call reaches the node that has the key.
     pub(super) fn whole(&self) -> Call<'_> {
         Call { verb: "EVAL", script: self.source }
     }
 }
 
-/// A script as it is called.
+/// A way to call a script.
 pub(super) struct Call<'a> {
     verb: &'static str,
     script: &'a str,
 }
 
 impl Call<'_> {
-    /// Over these keys, each with the prefix before it.
+    /// Returns the command for these keys, to which it adds the prefix.
     pub(super) fn command(
         &self,
         prefix: &str,
@@ -79,7 +80,7 @@ impl Call<'_> {
     }
 }
 
-/// Quicker than through a formatter, which a key goes through digit by digit.
+/// Appends hexadecimal digits. Faster than a formatter, which writes a key digit by digit.
 fn push_hex(text: &mut String, bytes: &[u8]) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     for byte in bytes {
@@ -88,9 +89,9 @@ fn push_hex(text: &mut String, bytes: &[u8]) {
     }
 }
 
-/// What the script of a claim returned. Writes the fence of each key.
+/// Reads the answer to a claim. Writes the fence of each key.
 pub(super) fn claimed(answer: &Value, keys: &mut [(Key, Fence)]) -> Result<Claims, Unreadable> {
-    // All were new.
+    // All keys were new.
     if let Value::Int(fence) = answer {
         let fence = Fence::new(u64::try_from(*fence).map_err(|_| Unreadable::Answer)?);
         keys.iter_mut().for_each(|(_, of_key)| *of_key = fence);
@@ -127,7 +128,7 @@ pub(super) fn claimed(answer: &Value, keys: &mut [(Key, Fence)]) -> Result<Claim
     }
 }
 
-/// What any other script returned: the worst standing of its keys, as `record.lua` numbers them.
+/// Reads the answer of any other script: the worst standing of its keys, as numbered in `record.lua`.
 pub(super) fn settled(answer: &Value) -> Result<Settled, Unreadable> {
     match answer {
         Value::Int(0) => Ok(Settled::Done),

@@ -1,4 +1,4 @@
-//! Whom to connect to, and how.
+//! The servers, and how to connect to them.
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,23 +18,23 @@ use super::failure::Failure;
 use super::{CONNECT_LIMIT, OPERATION_LIMIT};
 use crate::config_error::ConfigError;
 
-/// Sentinels are asked one after the other, the driver allows each 1 s to connect, and the server that
-/// they name is asked whether it is the primary. Nobody's answer waits for this.
+/// The limit for connecting through sentinels or to a cluster. The driver asks one sentinel after the other, allows
+/// each 1 s to connect, and asks the server that they name whether it is the primary. No operation waits this long.
 const FIND_LIMIT: Duration = Duration::from_secs(5);
 
-/// Gives a connection to use for one command; all are of one.
+/// Returns a handle to the connection for one command. All commands share the connection.
 pub(super) type Handle = Arc<dyn Fn() -> Box<dyn ConnectionLike + Send> + Send + Sync>;
 
 pub(super) enum Server {
     Single(Client),
-    /// One for each way of using the password; the one that worked last comes first.
+    /// One client for each way to use the password; the one that worked last comes first.
     Sentinel(Mutex<Vec<SentinelClient>>, Addresses),
     Cluster(Box<ClusterClient>, Addresses),
-    /// The user's own connection, which is the user's to keep.
+    /// The user's own connection, which must reconnect by itself.
     Given(Handle),
 }
 
-/// What a server is called where people read it: hosts and ports, never a password.
+/// Hosts and ports for error texts and `Debug`, never a password.
 #[derive(Debug)]
 pub(super) struct Addresses(Vec<String>);
 
@@ -50,8 +50,7 @@ impl Server {
         Ok(Self::Single(Client::open(info).map_err(unusable)?))
     }
 
-    /// What the first URL says of TLS, user, password and database also holds for the server that the
-    /// sentinels name.
+    /// TLS, user, password and database of the first URL also apply to the server that the sentinels name.
     pub(super) fn sentinel<'a>(
         urls: impl IntoIterator<Item = &'a str>,
         primary: &str,
@@ -59,7 +58,7 @@ impl Server {
         let infos = parse_all(urls)?;
         let settings = infos[0].redis_settings().clone();
         let addresses = Addresses::of(&infos);
-        // (of the sentinels, of the primary)
+        // Whether the sentinels and the primary get the password.
         let logins: &[_] = match settings.password() {
             Some(_) => &[(true, true), (false, true), (true, false)],
             None => &[(true, true)],
@@ -72,7 +71,7 @@ impl Server {
                 node = node.set_tls_mode(TlsMode::Secure);
             }
             let sentinels = infos.iter().cloned().map(|info| {
-                // A sentinel has no databases to select from.
+                // A sentinel has no databases.
                 let settings = login(info.redis_settings(), of_sentinels).set_db(0);
                 info.set_redis_settings(settings)
             });
@@ -118,7 +117,7 @@ impl Server {
     }
 
     async fn connect_unlimited(&self) -> Result<Handle, ::redis::RedisError> {
-        // Ours is the limit that counts, also over a command that is sent twice.
+        // The operation's own deadline applies, also to a command that is sent twice.
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT_LIMIT))
             .set_response_timeout(None);
@@ -170,7 +169,7 @@ where
 }
 
 fn parse(url: &str) -> Result<ConnectionInfo, ConfigError> {
-    // The driver's errors name the part that is wrong, not the URL, which may have a password in it.
+    // The driver's errors name the wrong part and not the URL, which may contain a password.
     let info = url.into_connection_info().map_err(unusable)?;
     Ok(info.set_tcp_settings(tcp()))
 }
@@ -196,12 +195,12 @@ fn unusable(error: ::redis::RedisError) -> ConfigError {
     ConfigError::new("store", what)
 }
 
-/// Many small commands share a connection: none of them may wait for the answer to another.
+/// Disables Nagle's algorithm: many small commands share a connection, and none may wait for the answer to another.
 fn tcp() -> TcpSettings {
     TcpSettings::default().set_nodelay(true)
 }
 
-/// The same, with its user and password or without.
+/// Returns the user and password of these settings, or none.
 fn login(settings: &RedisConnectionInfo, with: bool) -> RedisConnectionInfo {
     if with { settings.clone() } else { RedisConnectionInfo::default() }
 }
@@ -216,11 +215,11 @@ fn provide_cryptography(info: &ConnectionInfo) {
     }
 }
 
-/// rustls panics where it cannot choose between two implementations that other crates of the
-/// application switched on. The application's own choice, if it made one, stands.
+/// Chooses a TLS implementation for rustls, which panics if other crates of the application enable two of them. The
+/// application's own choice is kept.
 fn install_cryptography() {
     if rustls::crypto::CryptoProvider::get_default().is_none() {
-        // Fails only if somebody else was faster.
+        // Fails only if another thread has just chosen one.
         _ = rustls::crypto::ring::default_provider().install_default();
     }
 }

@@ -1,4 +1,4 @@
-//! The verbs: one script each, over one key or over all of a delivery's.
+//! The operations: one script each, over one key or over all keys of a delivery.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,10 +13,10 @@ use super::{OPERATION_LIMIT, RedisStore};
 use crate::store::one_by_one::{self, one_key_verbs};
 use crate::store::{Claims, DeliveryStore, Fence, Key, Owner, Settled, Settlement, StoreError};
 
-/// Longer than anything is kept. Scripts count in doubles: added to the time, this is still exact.
+/// The longest duration, about 1,100 years. Scripts count in doubles: the sum of this and the time is still exact.
 const LONGEST_MILLIS: u64 = 1 << 45;
 
-/// A store whose keys are all in one place, so that one script takes several.
+/// A store whose keys are on one server, so that one script can take several.
 #[derive(Clone, Debug)]
 pub(super) struct Scripts {
     pub(super) link: Arc<Link>,
@@ -95,15 +95,14 @@ impl DeliveryStore for Scripts {
 }
 
 impl RedisStore {
-    /// Whether one script may touch all of these keys, which may be on several servers.
+    /// Returns whether one script may take all of these keys, which may be on several servers.
     fn takes_at_once(&self, keys: &[(Key, Fence)]) -> bool {
         keys.len() == 1 || self.0.link.stands_alone()
     }
 }
 
-/// Each verb is one script over all keys where the server takes that, else one script per key. A proxy that shards may
-/// say that it stands alone and then refuse several keys: the answer to the first such script changes what is known of
-/// it.
+/// Each operation is one script over all keys if the server accepts that, otherwise one script per key. A sharding
+/// proxy may claim to be standalone and then refuse several keys. After its first refusal it gets one script per key.
 impl DeliveryStore for RedisStore {
     one_key_verbs!();
 
@@ -158,7 +157,7 @@ impl DeliveryStore for RedisStore {
     }
 }
 
-/// Full milliseconds, rounded up: what is promised is kept for at least as long.
+/// Converts to milliseconds, rounded up, so that a record is kept for at least the promised time.
 fn millis(duration: Duration) -> u64 {
     let millis = duration.as_nanos().div_ceil(1_000_000);
     millis.try_into().unwrap_or(u64::MAX).min(LONGEST_MILLIS)

@@ -1,7 +1,6 @@
-//! Questions wait here while a statement is in flight, so that they go out together with the next.
+//! Collects questions while a statement is in flight, so that they share the next one.
 //!
-//! One question alone waits for nothing, many at once share a statement, and a caller that gives up cancels nothing
-//! half-way.
+//! A single question does not wait. A caller that gives up does not cancel a statement half-way.
 
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,17 +15,17 @@ use crate::store::StoreError;
 pub(crate) struct Asked {
     pub(crate) question: Question,
     answer: Option<Result<Answer, StoreError>>,
-    /// None: it is put on the side, and nobody waits for it.
+    /// `None` if no caller waits for the answer.
     caller: Option<oneshot::Sender<Result<Answer, StoreError>>>,
 }
 
 impl Asked {
-    /// Notes the answer, which counts once the batch is committed.
+    /// Notes the answer, which is sent once the batch is committed.
     pub(crate) fn note(&mut self, answer: Result<Answer, StoreError>) {
         self.answer = Some(answer);
     }
 
-    /// Then the question need not be put at all: its caller asks again.
+    /// Returns whether the caller has given up. The question is then dropped: its caller asks again.
     fn is_abandoned(&self) -> bool {
         self.caller.as_ref().is_some_and(oneshot::Sender::is_closed)
     }
@@ -37,7 +36,7 @@ impl Asked {
 pub(crate) struct BatchQueue(Mutex<Option<mpsc::UnboundedSender<Asked>>>);
 
 impl BatchQueue {
-    /// Asks, and waits for the answer. If no task answers yet, `work` is started on the thread.
+    /// Asks a question and waits for the answer. Starts `work` on the thread if no task answers yet.
     pub(crate) async fn ask<W>(
         &self,
         question: Question,
@@ -52,10 +51,10 @@ impl BatchQueue {
         answer.await.unwrap_or_else(|_| Err(StoreError::new("the task of the store has failed")))
     }
 
-    /// Asks on the side.
+    /// Asks a question without waiting for the answer.
     #[cfg_attr(
         not(feature = "postgres"),
-        expect(dead_code, reason = "SQLite forgets with each claim")
+        expect(dead_code, reason = "SQLite deletes expired records with each claim")
     )]
     pub(crate) fn tell<W>(
         &self,
@@ -88,7 +87,7 @@ impl BatchQueue {
             None => asked,
         };
         let (sender, receiver) = mpsc::unbounded_channel();
-        // Its receiver is there.
+        // Cannot fail: the receiver exists.
         _ = sender.send(asked);
         thread.spawn(work(Batches { receiver, postponed: Vec::new() })).map_err(StoreError::new)?;
         *queue = Some(sender);
@@ -96,7 +95,7 @@ impl BatchQueue {
     }
 }
 
-/// Tells the answers that were noted, if the batch was committed.
+/// Sends the noted answers to their callers, or the failure if the batch was not committed.
 pub(crate) fn tell_all(batch: Vec<Asked>, committed: Result<(), Failure>) {
     let failure = committed.map_err(Arc::new);
     for Asked { answer, caller, .. } in batch {
@@ -104,12 +103,12 @@ pub(crate) fn tell_all(batch: Vec<Asked>, committed: Result<(), Failure>) {
             Ok(()) => answer,
             Err(failure) => Some(Err(StoreError::new(Arc::clone(failure)))),
         };
-        // A caller that stopped waiting asks again.
+        // Sending fails if the caller has given up; it asks again.
         answer.zip(caller).map(|(answer, caller)| caller.send(answer));
     }
 }
 
-/// The end of a queue at which its questions come out.
+/// The receiving end of a queue.
 #[derive(Debug)]
 pub(crate) struct Batches {
     receiver: mpsc::UnboundedReceiver<Asked>,
@@ -118,27 +117,42 @@ pub(crate) struct Batches {
 }
 
 impl Batches {
-    /// Waits for questions, and takes those that are there, in their order, at most so many. `None` once the store was
-    /// dropped.
+    /// Waits for questions and takes them. Returns `None` once the store is dropped.
+    #[cfg_attr(
+        not(feature = "sqlite"),
+        expect(dead_code, reason = "PostgreSQL waits for its turn between `wait` and `take`")
+    )]
     pub(crate) async fn next(&mut self, most: usize) -> Option<Vec<Asked>> {
-        loop {
-            let mut batch = std::mem::take(&mut self.postponed);
-            if batch.is_empty() && self.receiver.recv_many(&mut batch, most).await == 0 {
-                return None;
-            }
-            while let Ok(asked) = self.receiver.try_recv() {
-                batch.push(asked);
-            }
-            batch.retain(|asked| !asked.is_abandoned());
+        while self.wait().await {
+            let batch = self.take(most);
             if !batch.is_empty() {
-                self.postponed = batch.split_off(most.min(batch.len()));
                 return Some(batch);
             }
         }
+        None
+    }
+
+    /// Waits for a question. Returns `false` once the store is dropped.
+    pub(crate) async fn wait(&mut self) -> bool {
+        if self.postponed.is_empty() {
+            self.postponed.extend(self.receiver.recv().await);
+        }
+        !self.postponed.is_empty()
+    }
+
+    /// Takes the waiting questions in their order, but at most `most` of them.
+    pub(crate) fn take(&mut self, most: usize) -> Vec<Asked> {
+        let mut batch = std::mem::take(&mut self.postponed);
+        while let Ok(asked) = self.receiver.try_recv() {
+            batch.push(asked);
+        }
+        batch.retain(|asked| !asked.is_abandoned());
+        self.postponed = batch.split_off(most.min(batch.len()));
+        batch
     }
 
     /// Leaves a question for the next batch.
-    #[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "SQLite answers one by one"))]
+    #[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "only PostgreSQL postpones"))]
     pub(crate) fn postpone(&mut self, asked: Asked) {
         self.postponed.push(asked);
     }

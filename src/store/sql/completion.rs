@@ -1,10 +1,9 @@
-//! What can keep a delivery from being completed in the handler's own transaction.
+//! The errors of completing a delivery in the handler's own transaction.
 
 use std::error::Error;
 use std::fmt;
 
-/// Why a delivery was not completed in a transaction, which is then to be rolled back. Opaque; see
-/// [`kind`](Self::kind).
+/// A delivery was not completed in a transaction. Roll the transaction back. Opaque; see [`kind`](Self::kind).
 #[derive(Debug)]
 pub struct CompletionError {
     kind: CompletionErrorKind,
@@ -15,13 +14,13 @@ pub struct CompletionError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CompletionErrorKind {
-    /// Another attempt at the delivery has committed. What this one did is to be rolled back, and no more:
-    /// whatever it answers, the sender's retry gets 200.
+    /// Another attempt at the delivery has committed. Roll this one back. Its answer does not matter: the sender's
+    /// retry gets 200.
     AlreadyCompleted,
-    /// The database of the transaction has no record of the claim: it is not the store's, or the delivery
-    /// runs without a claim ([`OnStoreDown::ProcessAnyway`](crate::OnStoreDown::ProcessAnyway)).
+    /// The transaction's database has no record of the claim: it is not the store's database, or the delivery runs
+    /// without a claim ([`OnStoreDown::ProcessAnyway`](crate::OnStoreDown::ProcessAnyway)).
     NotClaimed,
-    /// The database has refused, or did not answer.
+    /// The database refused, or did not answer.
     Database,
 }
 
@@ -34,7 +33,7 @@ impl CompletionError {
         Self { kind: CompletionErrorKind::Database, cause: Some(cause.into()) }
     }
 
-    /// What went wrong.
+    /// Returns the kind of the error.
     #[must_use]
     pub fn kind(&self) -> CompletionErrorKind {
         self.kind
@@ -62,7 +61,7 @@ impl Error for CompletionError {
     }
 }
 
-/// The record of a key, as a transaction that holds it finds it.
+/// The state of a key's record, as read by a transaction that has locked it.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::store) enum Standing {
     Open,
@@ -70,7 +69,7 @@ pub(in crate::store) enum Standing {
     Unreadable,
 }
 
-/// Whether an attempt may complete its delivery, of which these are the records of so many keys.
+/// Returns an error unless an attempt may complete its delivery. `standings` are the records found for `keys` keys.
 pub(in crate::store) fn judge(standings: &[Standing], keys: usize) -> Result<(), CompletionError> {
     for standing in standings {
         match standing {

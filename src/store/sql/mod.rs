@@ -1,4 +1,4 @@
-//! What the SQLite store and the PostgreSQL store share.
+//! Code that the SQLite store and the PostgreSQL store share.
 
 mod batch_queue;
 mod completion;
@@ -18,10 +18,10 @@ pub(super) use self::question::{Answer, Question, Verb, asking_verbs};
 /// The version of the records that this code writes, and the only one that it reads.
 pub(super) const VERSION: i16 = 1;
 
-/// When to ask again for a key whose record this code cannot read: it has no lease that is known.
+/// When to ask again for a key whose record this code cannot read: its lease is unknown.
 pub(super) const UNREADABLE: Duration = Duration::from_secs(1);
 
-/// Why a store did not answer: what was tried, and what the database said.
+/// A store did not answer: the operation that failed, and the database's error.
 #[derive(Debug)]
 pub(super) struct Failure {
     what: String,
@@ -43,7 +43,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { what, source } = self;
         match source {
-            // Its own text has a line of the server's source code.
+            // The error's own text has a line number of the server's source code.
             Some(sqlx::Error::Database(error)) => write!(f, "{what}: {}", error.message()),
             Some(error) => write!(f, "{what}: {error}"),
             None => f.write_str(what),
@@ -57,7 +57,7 @@ impl Error for Failure {
     }
 }
 
-/// A success cannot be written over a record that this code cannot read.
+/// A success was not written, because this code cannot read the key's record.
 #[derive(Debug)]
 pub(super) struct Unreadable;
 
@@ -69,11 +69,20 @@ impl fmt::Display for Unreadable {
 
 impl Error for Unreadable {}
 
-/// When to ask again for a key whose record another transaction has locked: nobody knows how long it takes.
+/// When to ask again for a key whose record another transaction has locked, for an unknown time.
 #[cfg(feature = "postgres")]
 pub(super) const LOCKED: Duration = Duration::from_secs(1);
 
-/// A fence as a database has it, which knows no unsigned numbers.
+/// Bytes as hexadecimal digits.
+pub(super) struct Hex<'a>(pub(super) &'a [u8]);
+
+impl fmt::Display for Hex<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// Converts a fence for a database, which has no unsigned numbers.
 pub(super) fn fence_to_sql(fence: super::Fence) -> i64 {
     i64::try_from(fence.get()).unwrap_or(i64::MAX)
 }

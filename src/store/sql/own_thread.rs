@@ -1,7 +1,7 @@
-//! A thread of a store's own, on which its batches run.
+//! A store's own thread, on which its batches run.
 //!
-//! A batch is answered for many callers, so it must not depend on the runtime of one of them: a handler that blocks
-//! its thread would stall them all, and a runtime that ends would take their answers with it.
+//! A batch has many callers, so it must not depend on the runtime of one of them: a handler that blocks its thread
+//! would stall them all, and a runtime that ends would lose their answers.
 
 use std::future::Future;
 use std::io;
@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 
-/// Started with its first task. It ends when this is dropped.
+/// A thread that starts with its first task, and ends when this is dropped.
 #[derive(Debug)]
 pub(crate) struct OwnThread {
     name: &'static str,
@@ -32,7 +32,7 @@ impl OwnThread {
     ///
     /// # Errors
     ///
-    /// If the system has no more threads.
+    /// If the system cannot start a thread.
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         let running = match &mut *running {
@@ -48,7 +48,7 @@ impl OwnThread {
         let handle = runtime.handle().clone();
         let (until_dropped, dropped) = oneshot::channel();
         std::thread::Builder::new().name(self.name.to_owned()).spawn(move || {
-            // The tasks run while this waits.
+            // The tasks run during this wait.
             _ = runtime.block_on(dropped);
         })?;
         Ok(Running { runtime: handle, _until_dropped: until_dropped })

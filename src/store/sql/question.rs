@@ -1,10 +1,10 @@
-//! What is asked of a database, and what it answers.
+//! The questions for a database, and their answers.
 
 use std::time::Duration;
 
 use crate::store::{Claims, Fence, Key, Owner, Settled};
 
-/// One verb over the keys of a delivery. Without keys it changes nothing, and finds out whether it could.
+/// One verb over the keys of a delivery. Without keys it changes nothing, but tests whether the verb would succeed.
 #[derive(Clone, Debug)]
 pub(crate) struct Question {
     pub(crate) keys: Vec<(Key, Fence)>,
@@ -12,7 +12,7 @@ pub(crate) struct Question {
     pub(crate) verb: Verb,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Verb {
     Claim {
         lease: Duration,
@@ -25,10 +25,10 @@ pub(crate) enum Verb {
         keep: Duration,
     },
     Release,
-    /// Lets so many expired records leave at most.
+    /// Deletes at most `most` expired records.
     #[cfg_attr(
         not(feature = "postgres"),
-        expect(dead_code, reason = "SQLite does so with each claim")
+        expect(dead_code, reason = "SQLite deletes expired records with each claim")
     )]
     Forget {
         most: u32,
@@ -41,13 +41,13 @@ pub(crate) enum Answer {
         claims: Claims,
         /// With their fences.
         keys: Vec<(Key, Fence)>,
-        /// How many of them were taken over from an owner whose lease had ended.
+        /// How many keys were taken over from an owner whose lease had ended.
         taken_over: u64,
     },
     Settled(Settled),
 }
 
-/// The verbs of a store that has a method `ask(Question)`.
+/// Implements the operations of a store that has a method `ask(Question)`.
 macro_rules! asking_verbs {
     () => {
         crate::store::one_by_one::one_key_verbs!();
@@ -63,7 +63,7 @@ macro_rules! asking_verbs {
             let (keys_asked, verb) = (keys.to_vec(), Verb::Claim { lease, keep });
             match self.ask(Question { keys: keys_asked, owner, verb }).await? {
                 Answer::Claims { claims, keys: answered, taken_over } => {
-                    // On the caller's thread, where its metrics are.
+                    // On the caller's thread, which may have its own metrics recorder.
                     crate::observe::taken_over(taken_over);
                     keys.copy_from_slice(&answered);
                     Ok(claims)

@@ -1,4 +1,4 @@
-//! The file, opened when it is first needed and again after it failed.
+//! The file, which is opened when it is first needed and again after a failure.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -11,10 +11,10 @@ use tokio::time::sleep;
 use super::statements::SCHEMA;
 use crate::store::sql::Failure;
 
-/// How long one question may wait for other processes that write.
+/// How long a question may wait for other processes that write.
 const BUSY: Duration = Duration::from_secs(1);
 
-/// Which file, and how it is opened.
+/// The path of the file, and the options to open it.
 #[derive(Clone)]
 pub(super) struct Location {
     path: PathBuf,
@@ -25,7 +25,7 @@ pub(super) struct Location {
 pub(super) struct File {
     location: Location,
     connection: Option<SqliteConnection>,
-    /// Which one it was when it was first opened. Another at its place would not know what this one knows.
+    /// The file as it was first opened. Another file at this path would not have its records.
     identity: Option<Identity>,
 }
 
@@ -36,7 +36,7 @@ impl Location {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(BUSY)
-            // A question that failed is logged by its caller, which knows what it means.
+            // The caller of a failed statement logs it, because it knows the context.
             .disable_statement_logging();
         Self { path, options }
     }
@@ -47,7 +47,7 @@ impl Location {
 }
 
 impl File {
-    /// The connection, which is made if there is none.
+    /// Returns the connection, and opens it if there is none.
     pub(super) async fn connection(&mut self) -> Result<&mut SqliteConnection, Failure> {
         if self.identity.is_some() && identity(&self.location.path) != self.identity {
             let name = self.name();
@@ -61,7 +61,7 @@ impl File {
             self.identity = identity(&self.location.path);
             self.connection = Some(connection);
         }
-        // It is there.
+        // It was set above.
         self.connection.as_mut().ok_or_else(|| Failure::new(self.location.path.display()))
     }
 
@@ -69,7 +69,7 @@ impl File {
         let mut tries = 0;
         loop {
             match self.try_open().await {
-                // Two that switch a new file to WAL at once do not wait for each other.
+                // Two connections that switch a new file to WAL at the same time do not wait for each other.
                 Err(error) if tries < 5 && is_busy(&error) => tries += 1,
                 opened => return opened,
             }
@@ -85,7 +85,7 @@ impl File {
         Ok(connection)
     }
 
-    /// What SQLite says, with the file and the likely cause. The next question uses a new connection.
+    /// Adds the file and the likely cause to an error. The next question opens a new connection.
     pub(super) fn failed(&mut self, error: sqlx::Error) -> Failure {
         self.connection = None;
         // https://www.sqlite.org/rescode.html; extended codes have the primary one in their low byte.
@@ -105,7 +105,7 @@ impl File {
     }
 }
 
-/// Device and number: they stay with a file that is renamed.
+/// Device and inode number, which a file keeps when it is renamed.
 type Identity = (u64, u64);
 
 #[cfg(unix)]
@@ -114,7 +114,7 @@ fn identity(path: &Path) -> Option<Identity> {
     std::fs::metadata(path).ok().map(|file| (file.dev(), file.ino()))
 }
 
-/// Elsewhere a file that is open cannot be deleted.
+/// On other systems an open file cannot be deleted.
 #[cfg(not(unix))]
 fn identity(_: &Path) -> Option<Identity> {
     None

@@ -1,4 +1,4 @@
-//! A file: one machine, and nothing is forgotten when the process ends.
+//! The store in an SQLite file, for one machine. Its records outlast the process.
 
 mod batch;
 mod file;
@@ -17,32 +17,31 @@ use super::sql::{Answer, BatchQueue, OwnThread, Question, Verb, asking_verbs};
 use super::{DeliveryStore, Fence, Key, Owner, Settled, StoreError};
 use crate::config_error::ConfigError;
 
-/// Keeps deliveries in an SQLite file, so that one machine may restart and remember (feature `sqlite`).
+/// Keeps deliveries in an SQLite file, so that they survive restarts on one machine (feature `sqlite`).
 ///
-/// Clones share a connection. Several processes on one file are one receiver; the file must be on a disk of
-/// this machine, not on a network drive.
+/// Clones share a connection. Several processes on one file act as one receiver. The file must be on a disk of this
+/// machine, not on a network drive.
 ///
-/// # What it survives
+/// # Crashes
 ///
-/// A claim or a completion that was answered is on the disk: the file is in WAL mode with
-/// `synchronous=FULL`, and what is asked while the disk is busy shares the next commit. So a process that is
-/// killed loses nothing, and neither does a machine that loses power, if its disk keeps what it says it
-/// has written. Two files, `-wal` and `-shm`, belong to the database; do not copy it without them.
+/// A claim or a completion that was answered is on the disk: the file is in WAL mode with `synchronous=FULL`, and
+/// operations that arrive while the disk is busy share the next commit. So nothing is lost when a process is killed, or
+/// when the machine loses power, if its disk keeps the writes that it confirms. Two files, `-wal` and `-shm`, belong
+/// to the database; do not copy it without them.
 ///
-/// # Its clock
+/// # The clock
 ///
-/// The wall clock of the machine, since leases and retentions must outlast processes and reboots, which
-/// no monotonic clock does. So a clock that is set **forward** ends leases early by as much: then a
-/// delivery that is running may be taken over and run twice at once. One that is set **back** lets a
-/// delivery whose process died wait longer for its next attempt. A clock that is slewed, as NTP daemons do
-/// after their start, does neither.
+/// The store uses the wall clock of the machine, because leases and retentions must outlast processes and reboots,
+/// which a monotonic clock does not. A clock that is set **forward** ends leases early by as much: a running delivery
+/// may then be taken over and run twice at the same time. If the clock is set **back**, a delivery whose process died
+/// waits longer for its next attempt. Slewing the clock, as NTP daemons do after their start, has neither effect.
 ///
 /// # The file
 ///
-/// It is opened and, if it is missing, created with the first question; [`ready`](Self::ready) does that at
-/// once. A table `scrapest_webhook_deliveries` is added to whatever else is in it. Expired records leave a
-/// few with each claim, and their room is used again, so that the file stays as large as its retention
-/// needs: about 150 bytes a record, two records a delivery.
+/// The first operation opens the file, and creates it if it is missing; [`ready`](Self::ready) does so at once. The
+/// table `scrapest_webhook_deliveries` is added; other tables in the file are left alone. Each claim deletes a few
+/// expired records, and their space is used again, so the file stays as large as its retention needs: about 150 bytes
+/// per record, two records per delivery.
 ///
 /// # Example
 ///
@@ -65,7 +64,7 @@ use crate::config_error::ConfigError;
 /// };
 /// store.complete(&key, owner, fence, keep).await?;
 ///
-/// // Another process, or the next one.
+/// // The same file in another process, or after a restart.
 /// let store = SqliteStore::new(&format!("sqlite:{path}"))?;
 /// assert_eq!(store.claim(&key, Owner::random(), lease, keep).await?, Claim::Completed);
 /// # std::fs::remove_dir_all(folder)?;
@@ -82,13 +81,13 @@ struct Inner {
 }
 
 impl SqliteStore {
-    /// The store in this file: a path, or a URL such as `sqlite:deliveries.db` or
+    /// Creates a store for this file: a path, or a URL like `sqlite:deliveries.db` or
     /// `sqlite:///var/lib/app/deliveries.db`. Nothing is opened yet.
     ///
     /// # Errors
     ///
-    /// If it names no file to write to: it is empty, `:memory:` (use a
-    /// [`MemoryStore`](super::MemoryStore)), read-only, or has a parameter that SQLite does not know.
+    /// If it names no file to write to: the name is empty or `:memory:` (use a [`MemoryStore`](super::MemoryStore)), or
+    /// the URL is read-only or has a parameter that SQLite does not know.
     ///
     /// ```
     /// # use scrapest_webhook::store::SqliteStore;
@@ -124,11 +123,12 @@ impl SqliteStore {
         })))
     }
 
-    /// Whether the file can be opened and written to, for a health endpoint, or at start to fail early.
+    /// Checks that the file can be opened and written to. Call it in a health endpoint, or at the start to fail early.
     ///
     /// # Errors
     ///
-    /// Why not, with the file's path: its folder is missing, it is read-only, it is no database, it is locked.
+    /// If the file cannot be used: its folder is missing, or it is read-only, not a database, or locked. The text has
+    /// the file's path.
     ///
     /// ```
     /// # use scrapest_webhook::store::SqliteStore;
@@ -166,7 +166,7 @@ impl DeliveryStore for SqliteStore {
     asking_verbs!();
 }
 
-/// The file, never its contents.
+/// Shows the path of the file, never its contents.
 impl fmt::Debug for SqliteStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.location.fmt(f)

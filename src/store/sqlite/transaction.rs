@@ -1,37 +1,36 @@
-//! A delivery that is completed in the transaction of its handler.
+//! Completes a delivery in the transaction of its handler.
 
 use sqlx::{Sqlite, Transaction};
 
 use super::SqliteStore;
-use super::batch::{Now, settle_all};
+use super::batch::{Now, settle};
 use super::statements::STANDING;
 use crate::Delivery;
-use crate::store::sql::{CompletionError, Standing, Verb, judge};
+use crate::store::sql::{CompletionError, Question, Standing, Verb, judge};
 
 impl SqliteStore {
-    /// Completes the delivery in a transaction of the handler's own, so that what the handler writes in it and
-    /// the record of its success are committed together: the effect happens **exactly once**, whatever
-    /// crashes when, and whether or not the lease was lost meanwhile.
+    /// Completes the delivery in the handler's own transaction, so that the handler's writes and the record of its
+    /// success are committed together. The effect happens **exactly once**, even after a crash or a lost lease.
     ///
-    /// Call it last, commit, and answer 2xx. On an error roll back, which dropping the transaction does, and
-    /// answer something else, so that the sender tries again. What the handler answers after the
-    /// commit cannot undo it: a retry then gets 200.
+    /// Call it last, commit, and answer 2xx. On an error roll back (dropping the transaction does that) and answer
+    /// another status, so that the sender retries. After the commit the handler's answer does not matter: a retry gets
+    /// 200.
     ///
-    /// From this call on the attempt succeeds by the commit. If the handler answers 2xx without it, the sender
-    /// gets 500, an error is logged, and the retry runs. Call it before the handler answers: after a 2xx it is
-    /// refused as already completed.
+    /// After this call only the commit makes the attempt succeed. If the handler answers 2xx without it, the sender
+    /// gets 500, an error is logged, and the retry runs. Call it before the handler answers: after a 2xx the call fails
+    /// because the delivery is already completed.
     ///
-    /// The transaction must be on the file of the store, and its connection as durable as that: in WAL mode
-    /// with `synchronous=FULL`, which is SQLite's default. Begin it with `BEGIN IMMEDIATE`; one that begins to
-    /// write after it has read fails where another has written meanwhile. And keep it short: SQLite has one
-    /// writer at a time, and claims, renewals and completions of other deliveries wait for it, for 1 s.
+    /// The transaction must be on the store's file, and its connection must be as durable as the store: in WAL mode
+    /// with `synchronous=FULL`, which is SQLite's default. Begin it with `BEGIN IMMEDIATE`: a transaction that reads
+    /// before it writes fails if another one has written meanwhile. Keep it short: SQLite has one writer at a time, and
+    /// claims, renewals and completions of other deliveries wait for it, for at most 1 s.
     ///
     /// # Errors
     ///
-    /// [`CompletionErrorKind`](crate::store::CompletionErrorKind) says which: another attempt has committed,
-    /// the transaction is on another file, or SQLite refused. Nothing is to be committed then.
+    /// If another attempt has committed, if the transaction is on another file, or if SQLite refused; see
+    /// [`CompletionErrorKind`](crate::store::CompletionErrorKind). Do not commit then.
     ///
-    /// `cargo run --example transaction` shows it.
+    /// For a complete program run `cargo run --example transaction`.
     ///
     /// ```no_run
     /// # async fn record(
@@ -69,10 +68,12 @@ impl SqliteStore {
         }
         judge(&standings, keys.len())?;
 
-        settle_all(transaction, keys, held.owner, Verb::Complete { keep: held.keep }, now)
-            .await
-            .map_err(CompletionError::database)?
-            .map_err(CompletionError::database)?;
+        let verb = Verb::Complete { keep: held.keep };
+        let question = Question { keys: keys.to_vec(), owner: held.owner, verb };
+        let settled = settle(transaction, &[&question], verb, now).await;
+        for settled in settled.map_err(CompletionError::database)? {
+            settled.map_err(CompletionError::database)?;
+        }
         delivery.run().complete_in();
         Ok(())
     }

@@ -1,5 +1,5 @@
--- All keys or none. Nearly every delivery is new: its answer is the fence of all keys. Before any function is
--- made, which would cost as much as a write.
+-- Claims all keys or none. Nearly every delivery is new; the answer is then the fence of all keys. This runs before any
+-- function is created, because creating one costs as much as a write.
 local owner, lease, keep, longer = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local now = clock()
 local text = string.format('sw1 r %d 1 %d %d %s', now, now + keep, now + lease, owner)

@@ -1,5 +1,5 @@
--- Where a key is not new. Answers with { 'acquired', how many were taken over, fence, attempt, fence, attempt, … },
--- or with what the first that is taken is.
+-- Claims keys of which at least one is not new. Answers { 'acquired', how many were taken over, fence, attempt, fence,
+-- attempt, … }, or the state of the first key that is not free.
 local records, answer = {}, { 'acquired', 0 }
 for place, key in ipairs(KEYS) do
   local text = get(key)
@@ -11,7 +11,7 @@ for place, key in ipairs(KEYS) do
     if standing(text, owner) == FOREIGN then
       return { 'foreign' }
     end
-    -- Its writer knows when it ends. This script only knows not to touch it.
+    -- Only the newer version that wrote the record knows when it ends. This one must not touch it.
     return { 'in progress', place, tonumber(lease) }
   end
   record = record or { fence = 0, attempt = 0, lease = 0 }
@@ -29,7 +29,7 @@ for place, key in ipairs(KEYS) do
   records[place] = record
   answer[2 * place + 1], answer[2 * place + 2] = record.fence, record.attempt
 end
--- Only now is anything written that stays: a server that is full, or read-only, still says what it knows.
+-- Nothing that lasts is written before this, so a full or read-only server can still answer for a key that is taken.
 for place, key in ipairs(KEYS) do
   local text, ttl = write(records[place], now)
   redis.call('SET', key, text, 'PX', ttl)

@@ -1,13 +1,13 @@
--- How a record is read and written.
+-- Reads and writes records.
 --
 -- A record is text, so that `redis-cli get` shows it:
 --   sw1 r <fence> <attempt> <keep until> <lease until> <owner>    in progress (running)
 --   sw1 c                                                         completed
 --   sw1 f <fence> <attempt> <keep until>                          retryable (failed)
--- Times are in ms since 1970 by the server's clock. A record that is there counts: the server drops it by
--- itself once neither its retention nor its lease is running.
+-- Times are in ms since 1970 by the server's clock. Every existing record is valid: the server deletes a record once
+-- its retention and its lease have ended.
 
--- Its text, or what is no text at all as an empty one, which is not ours either.
+-- Returns the text of a key, or an empty text for a value of another type, which is foreign too.
 local function get(key)
   local text = redis.pcall('GET', key)
   if type(text) ~= 'table' then
@@ -19,7 +19,7 @@ local function get(key)
   return redis.call('GET', key)
 end
 
--- One that is not completed; or nothing.
+-- Returns the fields of a record that is not completed, or nil.
 local function parse(text)
   local fence, attempt, keep, lease, owner = text:match('^sw1 r (%d+) (%d+) (%d+) (%d+) (%x+)$')
   if not fence then
@@ -31,7 +31,7 @@ local function parse(text)
   }
 end
 
--- What an owner is told of it. The worst of several keys is the largest.
+-- Returns the standing of a record for an owner. The worst of several is the largest.
 local HELD, LOST, NEWER, FOREIGN = 0, 1, 2, 3
 local function standing(text, owner)
   if not text then
@@ -46,7 +46,7 @@ local function standing(text, owner)
   return (tonumber(text:match('^sw(%d+) ')) or 0) > 1 and NEWER or FOREIGN
 end
 
--- Running, with an owner; else retryable. Its text, and for how long it is kept.
+-- Returns the text of a record (running if it has an owner, otherwise retryable), and how long to keep it.
 local function write(record, now)
   if not record.owner then
     return string.format('sw1 f %d %d %d', record.fence, record.attempt, record.keep), math.max(record.keep - now, 1)
@@ -56,7 +56,7 @@ local function write(record, now)
   return text, math.max(math.max(record.keep, record.lease) - now, 1)
 end
 
--- Also at a server that is full: it refuses a script's first write if that may grow, and this one does not.
+-- Writes a record, even at a full server: it refuses a script whose first write may use memory, and PEXPIRE does not.
 local function settle(key, text, ttl)
   redis.call('PEXPIRE', key, ttl)
   redis.call('SET', key, text, 'PX', ttl)

@@ -1,4 +1,4 @@
--- Each key for itself, in their order. Answers with the worst standing.
+-- Renews each key by itself, in order. Answers with the worst standing.
 local owner, lease = ARGV[1], ARGV[2]
 local worst = HELD
 for _, key in ipairs(KEYS) do

@@ -94,7 +94,7 @@ impl RedisServer {
         self.running = Some((leash, id.trim().parse().unwrap()));
         let began = Instant::now();
         while !self.answers() {
-            if began.elapsed() > Duration::from_secs(10) {
+            if began.elapsed() > Duration::from_secs(60) {
                 let log = std::fs::read_to_string(self.directory.join("log")).unwrap_or_default();
                 panic!("redis-server does not start: {log}");
             }
