@@ -73,7 +73,7 @@ async fn a_missing_privilege_and_a_wrong_password_are_reported() {
 
 #[tokio::test]
 async fn the_documented_privileges_are_enough_in_a_cluster() {
-    let Some(nodes) = cluster().await else { return };
+    let Some(nodes) = cluster(FORGETFUL).await else { return };
     for node in &nodes {
         set_user(node, "+cluster|slots +ping");
     }

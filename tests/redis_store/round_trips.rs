@@ -180,7 +180,7 @@ async fn a_claim_that_finds_the_second_key_taken_releases_the_first() {
 
 #[tokio::test]
 async fn in_a_cluster_each_key_is_claimed_on_its_own_node() {
-    let Some(nodes) = topologies::cluster().await else { return };
+    let Some(nodes) = topologies::cluster(FORGETFUL).await else { return };
     let handler = Handler::ok();
     let store = RedisStore::cluster([&*nodes[0].url()]).unwrap();
     let server = receiver(store, &handler).await;

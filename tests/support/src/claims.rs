@@ -32,7 +32,7 @@ pub async fn recovers<T, E: std::fmt::Debug, F: Future<Output = Result<T, E>>>(
     loop {
         match ask().await {
             Ok(answer) => return (answer, since.elapsed()),
-            Err(error) => assert!(since.elapsed() < Duration::from_secs(20), "{error:?}"),
+            Err(error) => assert!(since.elapsed() < Duration::from_secs(60), "{error:?}"),
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
