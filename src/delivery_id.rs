@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_of_any_length_is_kept_as_it_is() {
+    fn an_id_of_any_length_is_kept_unchanged() {
         for length in [0, 1, SHORT - 1, SHORT, SHORT + 1, 10_000] {
             let id = "é1".repeat(length).chars().take(length).collect::<String>();
             for id in [id.as_str(), &"x".repeat(length)] {

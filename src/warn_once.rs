@@ -65,7 +65,7 @@ mod tests {
     use super::WarnSometimes;
 
     #[tokio::test(start_paused = true)]
-    async fn so_many_lines_per_minute_and_the_number_of_those_left_out() {
+    async fn lines_per_minute_are_limited_and_suppressed_ones_are_counted() {
         let sometimes = WarnSometimes::new(2);
         let allowed = || (0..5).filter_map(|_| sometimes.allows()).collect::<Vec<_>>();
         assert_eq!(allowed(), [0, 0]);

@@ -96,7 +96,7 @@ async fn delivers(server: &Server, canary: &Canary, status: u16) {
 }
 
 #[test]
-fn the_spy_sees_a_key_that_is_freed_as_it_is() {
+fn the_spy_detects_a_key_that_is_freed_without_erasure() {
     let secret = Canary::new("whsec_freed_as_it_is_5d1c9a0e77b3f264");
     let found = |place: usize| secret.pieces[place].1.found();
     let block = secret.secret.as_bytes().to_vec();
@@ -117,7 +117,7 @@ fn the_spy_sees_a_key_that_is_freed_as_it_is() {
     assert_eq!((found(0), found(2), found(3)), (2, 2, 2), "the parts, and the whole");
 }
 
-async fn secrets_that_are_exchanged_while_a_clone_lives<F: Framework>() {
+async fn secrets_replaced_while_a_clone_lives_are_erased<F: Framework>() {
     // A different name per framework, because their tests run at the same time.
     let name = std::any::type_name::<F>();
     let (old, new, third): (&'static str, &'static str, &'static str) = match name.contains("Actix")
@@ -154,11 +154,11 @@ async fn secrets_that_are_exchanged_while_a_clone_lives<F: Framework>() {
 }
 
 support::for_each_framework! {
-    secrets_that_are_exchanged_while_a_clone_lives,
+    secrets_replaced_while_a_clone_lives_are_erased,
 }
 
 #[tokio::test]
-async fn one_secret_of_a_layer_whose_settings_change_while_a_clone_lives() {
+async fn the_secret_is_erased_if_settings_change_while_a_clone_lives() {
     let canary = Canary::new("whsec_fixed_0f7d3b9e5a1c8246_settings");
     let layer = ScrapestWebhookLayer::new(canary.secret);
     let clone = layer.clone();
@@ -171,7 +171,7 @@ async fn one_secret_of_a_layer_whose_settings_change_while_a_clone_lives() {
 }
 
 #[test]
-fn secrets_that_are_refused() {
+fn refused_secrets_are_erased() {
     let canary = Canary::new("whsec_refused_4e8a2c6f0b9d7135_fifth");
     let secrets = || (0..5).map(|_| Secret::from(canary.secret));
     assert!(Secrets::new(secrets()).is_err(), "five are too many");
@@ -194,7 +194,7 @@ fn secrets_that_are_refused() {
 }
 
 #[tokio::test]
-async fn secrets_of_a_watched_file() {
+async fn secrets_of_a_watched_file_are_erased() {
     const OLD: &str = "whsec_file_old_3c9e1f7a5b0d8624_00001";
     const NEW: &str = "whsec_file_new_a1d5f93e7c0b2846_00002";
     let (old, new) = (Canary::new(OLD), Canary::new(NEW));
@@ -227,7 +227,7 @@ async fn secrets_of_a_watched_file() {
 }
 
 #[tokio::test]
-async fn secrets_of_webhooks_and_tokens() {
+async fn secrets_of_webhooks_and_tokens_are_erased() {
     let (canary, token) = (
         Canary::new("whsec_webhook_6b2f9d0e4c8a7135_00001"),
         Canary::new("whsec_token_d7c3a5e91f0b8246_0000002"),

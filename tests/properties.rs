@@ -116,17 +116,17 @@ macro_rules! properties {
 }
 
 properties! {
-    exactly_the_right_signature_is_accepted: signature;
-    only_what_is_fresh_runs: timestamp;
-    any_body_of_scrapests_runs_once_or_is_refused: scrapest_body;
-    any_body_of_scrapebadgers_runs_once_or_is_refused: scrapebadger_body;
-    an_honest_proxys_last_element_decides: forwarded;
-    nothing_on_a_connection_is_taken_for_signed: stream;
+    only_the_right_signature_is_accepted: signature;
+    only_fresh_requests_run: timestamp;
+    any_scrapest_body_runs_once_or_is_refused: scrapest_body;
+    any_scrapebadger_body_runs_once_or_is_refused: scrapebadger_body;
+    the_last_element_of_a_trusted_proxy_decides: forwarded;
+    unsigned_bytes_of_a_connection_are_never_taken_for_signed: stream;
 }
 
 /// Otherwise the tests above might pass because every input is refused.
 #[test]
-fn much_of_what_is_changed_had_run() {
+fn many_of_the_original_inputs_are_accepted() {
     for Check { name, seeds, check } in checks::ALL {
         let inputs = seeds();
         let run = inputs.iter().filter(|input| check(input) > 0).count();

@@ -245,7 +245,7 @@ mod tests {
     use super::{Asked, FAILING, Failures, PROVEN, block};
 
     #[test]
-    fn no_number_of_addresses_fills_the_memory() {
+    fn memory_is_bounded_for_any_number_of_addresses() {
         let failures = Arc::new(Failures::new(1));
         let address = |number: usize| block(Ipv4Addr::from_bits(number as u32).into());
         for number in 0..=FAILING.get() {

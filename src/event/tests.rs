@@ -28,7 +28,7 @@ fn an_error_names_the_path_of_the_field() {
 }
 
 #[test]
-fn an_error_of_the_whole_body_says_so() {
+fn an_error_about_the_whole_body_is_described_as_such() {
     assert_eq!(error(""), "body: EOF while parsing a value at line 1 column 0");
     assert_eq!(error("{}"), "body: missing field `items` at line 1 column 2");
     assert_eq!(error(r#"{"items": []} x"#), "body: trailing characters at line 1 column 15");
@@ -36,7 +36,7 @@ fn an_error_of_the_whole_body_says_so() {
 }
 
 #[test]
-fn only_what_is_skipped_may_be_no_utf_8() {
+fn only_skipped_values_may_be_invalid_utf_8() {
     assert!(decode::<Order>(b"{\"odd\": \"\xff\", \"items\": []}").is_ok());
     let text = decode::<String>(b"\"\xff\"").unwrap_err().to_string();
     assert_eq!(text, "body: invalid unicode code point at line 1 column 2");
@@ -88,7 +88,7 @@ fn a_body_without_a_kind_is_unknown_only_if_it_is_json() {
 }
 
 #[test]
-fn deep_nesting_overflows_no_stack() {
+fn deep_nesting_does_not_overflow_the_stack() {
     let open = "[".repeat(500_000);
     let closed = format!("{open}{}", "]".repeat(500_000));
     let nested = format!("{}0{}", r#"{"a":"#.repeat(100_000), "}".repeat(100_000));
@@ -106,7 +106,7 @@ fn deep_nesting_overflows_no_stack() {
 
 /// The stored form differs from the sent form, but is read back as the same event.
 #[test]
-fn every_event_comes_back_from_json_as_it_was() {
+fn every_event_round_trips_through_json() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures");
     let mut events = 0;
     for file in std::fs::read_dir(folder).unwrap() {
@@ -143,7 +143,7 @@ fn comes_back<T: serde::Serialize + serde::de::DeserializeOwned + PartialEq + fm
 }
 
 #[test]
-fn lone_surrogates_are_replaced_whatever_the_type() {
+fn lone_surrogates_are_replaced_for_every_type() {
     let body = br#"{"a\ud83d": "b\ude00c", "d": ["\ud83d\ude00", "\\ud83d"]}"#;
     let value = decode::<serde_json::Value>(body).unwrap();
     let expected = serde_json::json!({"a\u{fffd}": "b\u{fffd}c", "d": ["\u{1f600}", "\\ud83d"]});
@@ -155,7 +155,7 @@ fn lone_surrogates_are_replaced_whatever_the_type() {
 }
 
 #[test]
-fn an_object_that_says_one_thing_in_two_ways_is_not_an_unknown_event() {
+fn an_object_with_contradicting_fields_is_not_an_unknown_event() {
     for kind in [None, Some("mention.created")] {
         let read = |body: &str| UnknownEvent::from_body(kind, &body.to_owned().into());
         assert!(read(r#"{"event": "a", "event": "a", "n": 1.0, "n": 1.0}"#).is_ok());
@@ -167,7 +167,7 @@ fn an_object_that_says_one_thing_in_two_ways_is_not_an_unknown_event() {
 
 /// Written by `tests/fixtures/python/as_read.py`.
 #[test]
-fn an_event_has_the_ids_texts_and_counts_that_python_reads() {
+fn an_event_has_the_same_ids_texts_and_counts_as_in_python() {
     #[derive(Debug, Deserialize)]
     struct Row {
         body: String,

@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn other_json_is_left_alone() {
+    fn other_json_is_left_unchanged() {
         for json in [
             "",
             "{}",

@@ -190,7 +190,7 @@ mod tests {
     use super::{Limits, PENDING};
 
     #[test]
-    fn releases_that_wait_leave_the_places_of_completions_free() {
+    fn waiting_releases_do_not_use_the_permits_of_completions() {
         let shared = Limits::new(1);
         let releases: Vec<_> = (0..PENDING).map_while(|_| shared.release_later()).collect();
         assert_eq!(releases.len(), PENDING);

@@ -123,7 +123,7 @@ mod tests {
     const ROUNDS: usize = 20_000;
 
     #[test]
-    fn nothing_begins_once_a_shutdown_has_found_that_nothing_runs() {
+    fn no_run_starts_after_a_shutdown_has_found_none_running() {
         let rounds: Vec<_> = (0..ROUNDS).map(|_| (Runs::new(), AtomicBool::new(false))).collect();
         let ready = AtomicUsize::new(0);
         let together = |round: usize| {

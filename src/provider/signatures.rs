@@ -141,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hex_digits_are_those_of_either_case_and_no_other_byte() {
+    fn hex_digits_of_either_case_are_accepted_and_other_bytes_refused() {
         for place in 0..64 {
             for byte in 0..=u8::MAX {
                 let mut digits =

@@ -44,7 +44,7 @@ mod tests {
     use super::Backoff;
 
     #[test]
-    fn waits_double_up_to_the_longest_and_differ_by_a_quarter_at_most() {
+    fn waits_double_up_to_a_maximum_with_at_most_a_quarter_of_jitter() {
         let backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(10));
         for (failed, expected) in [(0, 1.0), (1, 2.0), (2, 4.0), (3, 8.0), (4, 10.0), (4_000, 10.0)]
         {
@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn fifty_attempts_outlast_a_day_even_if_every_jitter_is_against_it() {
+    fn fifty_attempts_last_longer_than_a_day_at_the_shortest_jitter() {
         let backoff = Backoff::default();
         let mut total = 0.0;
         for failed in 0..49 {

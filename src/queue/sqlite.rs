@@ -264,7 +264,7 @@ mod tests {
     use super::{Engine, Sqlite};
 
     #[tokio::test]
-    async fn the_connection_that_is_used_syncs_each_commit_and_overwrites_what_is_erased() {
+    async fn the_connection_syncs_each_commit_and_overwrites_erased_data() {
         let folder =
             std::env::temp_dir().join(format!("scrapest-webhook-queue-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();

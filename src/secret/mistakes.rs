@@ -62,7 +62,7 @@ mod tests {
     use super::{in_file, in_secret};
 
     #[test]
-    fn a_line_that_is_not_a_secret_is_told_from_one_that_is() {
+    fn lines_that_are_not_secrets_are_recognised() {
         for (line, mistake) in [
             (&b"# the secret of November"[..], "comment line"),
             (b"  #indented", "comment line"),
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unusual_secret_is_noticed() {
+    fn an_unusual_secret_is_recognised() {
         for (secret, what) in [
             ("whsec_3fb1c8a0\n", "line feed"),
             ("whsec_3fb1\r\nwhsec_3fb2", "line feed"),

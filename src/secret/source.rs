@@ -148,7 +148,7 @@ mod tests {
     use crate::secret::{Secrets, Webhook, WebhookRef};
 
     #[test]
-    fn a_known_webhook_and_an_unknown_one_are_tried_with_as_many_keys() {
+    fn known_and_unknown_webhooks_are_tried_with_the_same_number_of_keys() {
         let one = Webhook::new("one", Secrets::new(["a secret of one webhook"]).unwrap());
         let two =
             Webhook::new("two", Secrets::new(["a secret of another", "and a second"]).unwrap());

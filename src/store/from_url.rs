@@ -96,7 +96,7 @@ mod tests {
     use super::store_from_url;
 
     #[test]
-    fn an_unknown_scheme_is_told_what_there_is_and_never_repeated() {
+    fn the_error_for_an_unknown_scheme_lists_the_known_ones_only() {
         for url in ["hunter2", "hunter2:", "hunter2://user:hunter2@localhost", ""] {
             let error = store_from_url(url).unwrap_err().to_string();
             assert!(error.contains("memory"), "{error}");

@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_is_known_until_every_success_of_it_is_recorded() {
+    fn a_key_stays_listed_until_all_its_successes_are_recorded() {
         let unrecorded = Arc::<Unrecorded>::default();
         let key = |byte| (Key::from_bytes([byte; 32]), Fence::new(0));
         assert_eq!(unrecorded.first_of(&[key(1)]), None);

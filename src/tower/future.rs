@@ -76,7 +76,7 @@ mod tests {
     /// glibc keeps freed blocks of up to 1,032 bytes per thread. A larger allocation per delivery costs ten times as
     /// much.
     #[test]
-    fn the_future_of_a_delivery_is_small_enough_for_the_allocators_cache() {
+    fn a_delivery_future_fits_into_the_allocator_cache() {
         let layer = ScrapeBadgerWebhookLayer::new("a-secret-of-some-24-bytes");
         let request = http::Request::new(axum::body::Body::empty());
         let exchange = HttpExchange::new(request, axum::Router::new());

@@ -89,63 +89,63 @@ fn is_broken(scenario: Scenario, promise: &str) {
 }
 
 #[test]
-fn four_attempts_at_one_delivery_neither_lose_nor_double_nor_overlap() {
+fn four_attempts_never_lose_duplicate_or_overlap_a_run() {
     holds(retries());
 }
 
 #[test]
-fn nor_do_refreshed_retries() {
+fn refreshed_retries_never_lose_duplicate_or_overlap_a_run() {
     holds(refreshed());
 }
 
 #[test]
-fn nor_do_replays_under_another_id() {
+fn replays_under_another_id_never_lose_duplicate_or_overlap_a_run() {
     holds(replayed());
 }
 
 #[test]
-fn a_captured_body_does_not_take_the_place_of_a_delivery_that_is_yet_to_come() {
+fn a_captured_body_does_not_replace_a_later_delivery() {
     holds(poisoned(Replayer));
 }
 
 #[test]
-fn nor_does_a_completed_id_take_away_a_body_that_is_yet_to_come() {
+fn a_completed_id_does_not_suppress_a_later_body() {
     let requests = [(0, 0, Genuine), (0, 0, Genuine), (1, 0, Latecomer), (1, 1, Genuine)];
     holds(scenario(requests, [0, 1]));
 }
 
 #[test]
-fn a_captured_test_event_runs_no_more_often_than_it_has_keys() {
+fn a_captured_test_event_runs_at_most_once_per_key() {
     holds(tested());
     holds(tested_twice());
 }
 
 #[test]
-fn and_takes_nothing_from_a_delivery_that_is_yet_to_come() {
+fn a_captured_test_event_does_not_suppress_a_later_delivery() {
     holds(tested_under_an_id_to_come());
 }
 
 #[test]
-fn lost_answers_and_late_releases_change_none_of_this() {
+fn promises_hold_with_lost_answers_and_late_releases() {
     holds(unreliable(retries()));
     holds(unreliable(replayed()));
 }
 
 #[test]
-fn nor_do_they_for_four_attempts() {
+fn promises_hold_for_four_attempts_with_lost_answers() {
     holds(Scenario { unreliable: true, ..retries() });
     holds(unreliable(refreshed()));
 }
 
 #[test]
-fn what_is_forgotten_is_stale() {
+fn requests_are_stale_before_their_record_is_forgotten() {
     holds(Scenario { forgets: true, ..retries() });
     holds(Scenario { forgets: true, ..poisoned(Replayer) });
 }
 
 /// Neither sender signs its id, so an attacker who can intercept requests has some options.
 #[test]
-fn what_an_attacker_can_do() {
+fn an_interceptor_can_cause_a_lost_event_or_one_more_run() {
     // Hold a delivery back and send its bytes first, under a foreseen id. Its handler runs once, but the
     // genuine delivery with that id is taken for a duplicate.
     is_broken(poisoned(Interceptor), "an event is lost");
@@ -158,7 +158,7 @@ fn what_an_attacker_can_do() {
 /// While the store is down, a success is still acknowledged. If its lease ends before the store is back and has
 /// recorded the success, a duplicate that arrives in between runs.
 #[test]
-fn what_a_store_that_is_down_can_do() {
+fn a_store_outage_can_run_an_acknowledged_delivery_again() {
     let down = Scenario { acknowledges_first: true, ..retries() };
     is_broken(down, "a run after an acknowledged success");
 }

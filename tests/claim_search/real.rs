@@ -191,7 +191,7 @@ fn questions(tag: Record, id: Record, succeeds: bool) -> (Vec<(Verb, usize)>, &'
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_pipeline_asks_the_store_as_the_program_does() {
+async fn the_pipeline_makes_the_same_store_calls_as_the_program() {
     for (tag, id, succeeds) in HISTORIES
         .into_iter()
         .flat_map(|tag| HISTORIES.map(|id| (tag, id)))

@@ -4,7 +4,7 @@ use crate::listening::{Listening, SECRET, scrapest};
 use crate::upstream::Upstream;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_client_that_a_trusted_proxy_names_is_the_one_that_is_allowed() {
+async fn the_allow_list_applies_to_the_client_named_by_a_trusted_proxy() {
     let flags = ["--allow-ip", "192.0.2.0/24", "--trusted-proxy", "127.0.0.1"];
     let listening = Listening::start(&flags);
     let by = |client: &str| scrapest().sign().with_header("x-forwarded-for", client);
@@ -17,7 +17,7 @@ async fn the_client_that_a_trusted_proxy_names_is_the_one_that_is_allowed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_address_that_is_not_allowed_is_403_and_a_replaced_secret_file_takes_effect() {
+async fn other_addresses_get_403_and_a_replaced_secret_file_takes_effect() {
     let folder = support::Folder::new();
     let file = folder.write("secret", "the-secret-of-last-month");
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_scrapest-webhook"));

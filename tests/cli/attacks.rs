@@ -36,7 +36,7 @@ fn a_receiver_behind_the_layer_refuses_every_attack() {
 }
 
 #[test]
-fn a_receiver_that_falls_for_an_attack_is_exit_status_1() {
+fn an_attack_that_succeeds_exits_with_status_1() {
     let naive = Script::start([Step::Answer(200)]);
     for (flag, _) in ATTACKS {
         let ran = send("scrapest", &naive.url, flag);
@@ -51,7 +51,7 @@ fn a_receiver_that_falls_for_an_attack_is_exit_status_1() {
 }
 
 #[test]
-fn a_replay_is_a_duplicate_and_not_handled_again() {
+fn a_replay_is_a_duplicate_and_is_not_handled_again() {
     let receiver = Application::start::<Scrapest>();
     let ran = send("scrapest", &receiver.url, "--replay-new-id");
     assert_eq!(ran.code, Some(0), "{ran:?}");
@@ -86,7 +86,7 @@ fn a_replay_sends_the_same_signed_bytes_under_a_new_id() {
 }
 
 #[test]
-fn an_attack_that_nobody_answers_proves_nothing() {
+fn an_unanswered_attack_proves_nothing() {
     let nobody = format!("http://127.0.0.1:{}", free_port());
     for flag in ["--forge", "--replay-new-id", "--oversize"] {
         let ran = send("scrapest", &nobody, flag);
@@ -100,7 +100,7 @@ fn an_attack_that_nobody_answers_proves_nothing() {
 }
 
 #[test]
-fn the_attacks_are_in_the_json_too() {
+fn json_output_includes_the_attacks() {
     let receiver = Application::start::<Scrapest>();
     let ran = send("scrapest", &receiver.url, "--forge --json");
     let summary: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
@@ -128,7 +128,7 @@ fn flags_that_contradict_an_attack_are_refused() {
 }
 
 #[test]
-fn an_error_is_nobodys_refusal() {
+fn an_error_status_does_not_count_as_a_refusal() {
     for status in [404, 405, 429, 500, 502, 503] {
         let wrong = Script::start([Step::Answer(status)]);
         let ran = send("scrapest", &wrong.url, "--forge");
@@ -138,7 +138,7 @@ fn an_error_is_nobodys_refusal() {
 }
 
 #[test]
-fn what_is_sent_goes_to_the_receiver_and_to_no_proxy() {
+fn requests_go_to_the_receiver_and_never_through_a_proxy() {
     let (receiver, proxy) = (Application::start::<Scrapest>(), Script::start([Step::Answer(200)]));
     let flags = format!("send --sender scrapest --secret-env SECRET --to {}", receiver.url);
     let mut command = command(&flags);

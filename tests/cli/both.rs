@@ -73,7 +73,7 @@ fn on_postgres_each_delivery_is_one_line() {
 }
 
 #[test]
-fn what_listen_records_verify_checks_and_send_sends_anew() {
+fn a_recording_of_listen_can_be_verified_and_sent_again() {
     let folder = Folder::new();
     let listening = Listening::start(&["--record", folder.path().to_str().unwrap()]);
     assert_eq!(run(&mut send(&listening, "--id d-1")).code, Some(0));
@@ -96,7 +96,7 @@ fn what_listen_records_verify_checks_and_send_sends_anew() {
 }
 
 #[test]
-fn a_recording_that_was_cut_says_so_and_is_not_signed_anew() {
+fn a_truncated_recording_is_reported_and_not_signed_again() {
     let folder = Folder::new();
     let directory = folder.path().to_str().unwrap();
     let listening = Listening::start(&["--record", directory, "--max-body", "100"]);
@@ -116,7 +116,7 @@ fn a_recording_that_was_cut_says_so_and_is_not_signed_anew() {
 }
 
 #[test]
-fn a_delivery_over_tls_is_trusted_by_the_certificate_that_is_given() {
+fn tls_deliveries_trust_the_configured_certificate() {
     let folder = Folder::new();
     let pair = tls::pair(&folder, "a");
     let listening = Listening::start(&["--tls-cert", &pair.cert, "--tls-key", &pair.key]);

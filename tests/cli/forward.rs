@@ -16,7 +16,7 @@ fn forwarding(upstream: &Upstream, flags: &[&str]) -> Listening {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_delivery_is_forwarded_byte_for_byte_with_the_headers_promised_and_no_other() {
+async fn deliveries_are_forwarded_byte_for_byte_with_only_documented_headers() {
     let upstream = Upstream::start(&[]).await;
     let listening = forwarding(&upstream, &[]);
     let now = time::OffsetDateTime::now_utc().unix_timestamp();
@@ -68,7 +68,7 @@ async fn a_delivery_is_forwarded_byte_for_byte_with_the_headers_promised_and_no_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_certificates_on_the_machine_it_forwards_over_http() {
+async fn forwarding_over_http_works_without_system_certificates() {
     let upstream = Upstream::start(&[]).await;
     let mut command = command();
     command.args(["--sender", "scrapest", "--forward", &upstream.url()]);
@@ -78,7 +78,7 @@ async fn without_certificates_on_the_machine_it_forwards_over_http() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_forged_stale_or_seen_before_is_forwarded() {
+async fn forged_stale_and_duplicate_requests_are_not_forwarded() {
     let upstream = Upstream::start(&[]).await;
     let listening = forwarding(&upstream, &[]);
     let forged = testing::scrapest("another secret, or none at all").sign();
@@ -96,7 +96,7 @@ async fn nothing_forged_stale_or_seen_before_is_forwarded() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_id_that_is_no_header_is_left_out_and_the_key_stays() {
+async fn an_id_that_is_not_a_valid_header_is_omitted_and_the_key_is_sent() {
     let upstream = Upstream::start(&[]).await;
     let listening = forwarding(&upstream, &[]);
     let now = time::OffsetDateTime::now_utc().unix_timestamp();
@@ -114,7 +114,7 @@ async fn an_id_that_is_no_header_is_left_out_and_the_key_stays() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_body_that_is_no_json_is_forwarded_too_and_its_line_has_no_event() {
+async fn a_body_that_is_not_json_is_forwarded_and_its_line_has_no_event() {
     let upstream = Upstream::start(&[]).await;
     let listening = forwarding(&upstream, &[]);
     let request = scrapest().with_body("no\nJSON").with_signed_timestamp().sign();
@@ -124,7 +124,7 @@ async fn a_body_that_is_no_json_is_forwarded_too_and_its_line_has_no_event() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_password_of_the_upstream_is_sent_there_and_shown_nowhere() {
+async fn the_upstream_password_is_sent_but_never_shown() {
     const PASSWORD: &str = "canary_upstream_77aa";
     let upstream = Upstream::start(&[Act::Reset]).await;
     let mut command = command();
@@ -148,7 +148,7 @@ async fn a_password_of_the_upstream_is_sent_there_and_shown_nowhere() {
 }
 
 #[test]
-fn a_wrong_url_is_named_by_its_flag_and_not_repeated() {
+fn an_error_about_a_url_names_the_flag_and_not_the_url() {
     for (flags, expected) in [
         (&["--forward", "hunter2"][..], "--forward: is not a URL"),
         (&["--forward", "ftp://hunter2/"], "--forward: expected a URL that begins with http"),
@@ -163,7 +163,7 @@ fn a_wrong_url_is_named_by_its_flag_and_not_repeated() {
 }
 
 #[test]
-fn a_password_anywhere_in_a_url_on_the_command_line_is_refused_and_not_repeated() {
+fn a_url_argument_with_a_password_is_refused_and_not_shown() {
     for flags in [
         ["--forward", "http://hunter2@h/"],
         ["--forward", "http://h/?access_token=hunter2"],

@@ -10,7 +10,7 @@ use crate::listening::{Listening, SECRET, scrapest};
 use crate::upstream::{Act, Upstream};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_service_that_says_continue_without_end_is_504_and_others_do_not_wait_for_it() {
+async fn endless_100_continue_answers_cause_a_504_and_delay_nothing_else() {
     // One request more than `listen` has threads to forward with.
     let upstream = Upstream::start(&[Act::Continue; 3]).await;
     let url = upstream.url();
@@ -52,7 +52,7 @@ async fn a_service_that_says_continue_without_end_is_504_and_others_do_not_wait_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_passed_on_is_valid_or_left_out() {
+async fn invalid_values_are_not_passed_on() {
     let script = [
         Act::Answer("503 Service Unavailable\r\nretry-after: Fri, 31 Dec 1999 23:59:59 GMT\r\n"),
         Act::Answer("503 Service Unavailable\r\nretry-after: soon\r\n"),
@@ -75,7 +75,7 @@ async fn what_is_passed_on_is_valid_or_left_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_secret_file_that_every_user_can_read_is_used_and_said_once() {
+async fn a_world_readable_secret_file_is_used_and_reported_once() {
     let folder = Folder::new();
     let file = folder.write("secret", SECRET);
     for (mode, warned) in [(0o644, 1), (0o606, 1), (0o640, 0), (0o600, 0)] {
@@ -93,7 +93,7 @@ async fn a_secret_file_that_every_user_can_read_is_used_and_said_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sighup_ends_it_in_order_as_sigterm_does() {
+async fn sighup_shuts_down_gracefully_like_sigterm() {
     let upstream = Upstream::start(&[Act::Held]).await;
     let listening = Listening::start(&["--forward", upstream.url().as_str()]);
     let request = scrapest().sign();
@@ -113,7 +113,7 @@ async fn sighup_ends_it_in_order_as_sigterm_does() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_half_of_the_recordings_that_is_for_authentic_requests_stays_theirs_over_a_restart() {
+async fn a_restart_keeps_half_of_the_recordings_for_authentic_requests() {
     let folder = Folder::new();
     let flags = ["--record", folder.path().to_str().unwrap(), "--record-limit", "4"];
     let forged = testing::scrapest("a secret that is another").sign();

@@ -52,7 +52,7 @@ fn tweet(text: &str) -> testing::WebhookRequest {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_the_token_from_another_origin_or_under_another_name_there_is_nothing() {
+async fn a_wrong_token_origin_or_host_is_refused() {
     let upstream = Upstream::start(&[]).await;
     let (listening, url) = inspected(&["--forward", &upstream.url()]);
     assert_eq!(listening.send(&tweet("secret text").sign()).await.status, 204);
@@ -183,7 +183,7 @@ async fn a_replay_reaches_the_service_with_the_same_key_and_a_larger_fence() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn pages_that_read_nothing_are_bounded_and_what_is_kept_too() {
+async fn unread_pages_and_kept_requests_are_bounded() {
     let (listening, url) = inspected(&["--ui-keep", "10", "--output", "quiet"]);
     let (host, path) = (address(&url), path(&url));
     let right = format!("host: {host}\r\n");
@@ -221,7 +221,7 @@ async fn pages_that_read_nothing_are_bounded_and_what_is_kept_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_bodies_that_are_kept_take_64_mib_at_most() {
+async fn kept_bodies_take_at_most_64_mib() {
     let (listening, url) = inspected(&["--output", "quiet"]);
     let (path, right) = (path(&url), format!("host: {}\r\n", address(&url)));
     let text = "a".repeat(1_000_000);
@@ -241,7 +241,7 @@ async fn the_bodies_that_are_kept_take_64_mib_at_most() {
 }
 
 #[test]
-fn a_page_that_others_can_reach_is_served_if_the_flag_says_so() {
+fn a_publicly_reachable_page_is_served_with_the_flag() {
     let flags = ["--ui", "0.0.0.0:0", "--ui-allow-remote"];
     let listening = Listening::start(&flags);
     listening.says("inspector: ");
@@ -255,7 +255,7 @@ fn a_page_that_others_can_reach_is_served_if_the_flag_says_so() {
 }
 
 #[test]
-fn an_address_that_others_can_reach_needs_a_flag_and_a_port_in_use_is_named() {
+fn a_public_address_needs_a_flag_and_a_port_in_use_is_named() {
     let mut refused = command();
     refused.args(["--sender", "scrapest", "--ui", "0.0.0.0:0"]);
     let ran = run(&mut refused);

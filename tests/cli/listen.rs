@@ -13,7 +13,7 @@ use crate::listening::{
 use crate::upstream::{Act, Upstream};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_accepted_event_is_one_line_of_json_and_its_duplicate_none() {
+async fn an_accepted_event_prints_one_json_line_and_a_duplicate_none() {
     let listening = Listening::start(&[]);
     assert_eq!(listening.url, format!("http://{}{PATH}", listening.address));
     let body = "{\"event\":\"tweet.created\",\n \"timestamp\":\"2026-01-01T00:00:00Z\",\r\n\"n\":12345678901234567890123,\"s\":\"\\u00e9\\n\"}";
@@ -61,7 +61,7 @@ async fn both_contracts_of_scrapebadger_are_received_and_a_test_event_has_no_tim
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refusal_is_said_by_its_reason_and_nothing_that_came_with_it() {
+async fn a_refusal_is_logged_by_reason_without_content_of_the_request() {
     let listening = Listening::start(&["--max-body", "1KiB", "--past-tolerance", "10m"]);
     let forged = testing::scrapest("a secret that is another").with_delivery_id("canary_id");
     let old = std::time::SystemTime::now() - Duration::from_secs(900);
@@ -94,7 +94,7 @@ async fn a_refusal_is_said_by_its_reason_and_nothing_that_came_with_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_body_that_is_no_json_is_422_and_no_line() {
+async fn a_body_that_is_not_json_is_422_and_prints_no_line() {
     let listening = Listening::start(&[]);
     let request = scrapest().with_body("no JSON").with_signed_timestamp().sign();
     assert_eq!(listening.send(&request).await.status, 422);
@@ -103,7 +103,7 @@ async fn a_body_that_is_no_json_is_422_and_no_line() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn both_secrets_of_a_rotation_are_accepted_and_none_is_ever_shown() {
+async fn both_secrets_of_a_rotation_are_accepted_and_never_shown() {
     const OLD: &str = "whsec_canary_of_last_month_81";
     let mut command = command();
     command.args(["--sender", "scrapest", "--secret-env", "OLD", "--log-format", "json"]);
@@ -142,7 +142,7 @@ async fn sigterm_waits_for_the_run_whose_sender_has_left() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sigterm_lets_the_sender_that_waits_have_its_answer() {
+async fn sigterm_waits_until_a_waiting_sender_is_answered() {
     let upstream = Upstream::start(&[Act::Held]).await;
     let url = upstream.url();
     let listening = Listening::start(&["--forward", &url, "--answer-within", "30s"]);
@@ -158,7 +158,7 @@ async fn sigterm_lets_the_sender_that_waits_have_its_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_second_signal_ends_it_at_once_and_not_with_success() {
+async fn a_second_signal_ends_the_process_at_once_with_a_failure() {
     let upstream = Upstream::start(&[Act::Hang]).await;
     let url = upstream.url();
     let flags = ["--forward", &url, "--answer-within", "1s", "--run-limit", "1h"];
@@ -173,7 +173,7 @@ async fn a_second_signal_ends_it_at_once_and_not_with_success() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_idle_connection_does_not_delay_the_end() {
+async fn an_idle_connection_does_not_delay_the_shutdown() {
     let listening = Listening::start(&["--answer-within", "30s"]);
     let text = String::from_utf8(client::text_to(PATH, &scrapest().sign())).unwrap();
     let text = text.replacen("connection: close\r\n", "", 1);
@@ -201,7 +201,7 @@ async fn headers_that_never_end_do_not_hold_a_connection() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_standard_output_nothing_is_accepted_and_it_ends_with_an_error() {
+async fn without_standard_output_it_refuses_deliveries_and_exits_with_an_error() {
     let mut command = command();
     command.args(["--sender", "scrapest"]);
     let (listening, reader) = Unread::start(&mut command);
@@ -211,7 +211,7 @@ async fn without_standard_output_nothing_is_accepted_and_it_ends_with_an_error()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn with_an_upstream_it_goes_on_without_standard_output() {
+async fn with_an_upstream_it_continues_without_standard_output() {
     let upstream = Upstream::start(&[]).await;
     let mut command = command();
     command.args(["--sender", "scrapest", "--forward", &upstream.url()]);
@@ -224,7 +224,7 @@ async fn with_an_upstream_it_goes_on_without_standard_output() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_reader_that_falls_behind_costs_time_and_no_event() {
+async fn a_slow_reader_delays_events_but_loses_none() {
     let mut command = command();
     command.args(["--sender", "scrapest", "--answer-within", "1s"]);
     let (listening, reader) = Unread::start(&mut command);
@@ -240,7 +240,7 @@ async fn a_reader_that_falls_behind_costs_time_and_no_event() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn standard_output_that_cannot_be_written_is_an_error_at_once() {
+fn unwritable_standard_output_is_an_immediate_error() {
     let mut command = command();
     command.args(["--sender", "scrapest"]);
     let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
@@ -251,7 +251,7 @@ fn standard_output_that_cannot_be_written_is_an_error_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_port_in_use_is_named_by_its_flag() {
+async fn an_error_about_a_port_in_use_names_the_flag() {
     let listening = Listening::start(&[]);
     let address = listening.address.to_string();
     let mut second = command();
@@ -269,7 +269,7 @@ async fn a_port_in_use_is_named_by_its_flag() {
 }
 
 #[test]
-fn a_setting_that_cannot_work_is_named_by_its_flag() {
+fn an_error_about_an_invalid_setting_names_the_flag() {
     for (flags, expected) in [
         (&["--secret-env", "NOT_SET"][..], "--secret-env NOT_SET: "),
         (&["--secret-file", "/nonexistent"], "--secret-file /nonexistent: "),

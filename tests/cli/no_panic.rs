@@ -27,7 +27,7 @@ const VALUES: [&str; 12] = [
 ];
 
 #[test]
-fn no_value_of_a_flag_is_a_panic() {
+fn flag_values_never_cause_a_panic() {
     let (folder, nobody) = (Folder::new(), "http://127.0.0.1:1/");
     let body = folder.write("body", "{}");
     let send = format!("send --sender scrapest --secret-env SECRET --retries 0 --to {nobody}");
@@ -67,7 +67,7 @@ fn no_value_of_a_flag_is_a_panic() {
 }
 
 #[test]
-fn an_event_at_the_end_of_the_calendar_is_stale_or_not_and_no_panic() {
+fn an_event_at_the_end_of_the_calendar_never_causes_a_panic() {
     let folder = Folder::new();
     let text =
         r#"{"event":"tweet.created","id":"e1","timestamp":"9999-12-31T23:59:59.5Z","data":{}}"#;
@@ -85,7 +85,7 @@ fn an_event_at_the_end_of_the_calendar_is_stale_or_not_and_no_panic() {
 }
 
 #[test]
-fn an_error_that_cannot_be_written_is_still_the_exit_status() {
+fn an_error_that_cannot_be_printed_still_sets_the_exit_status() {
     for line in [
         "sign --sender scrapest --secret-env NOT_SET --file /not/there",
         "listen --sender scrapest --secret-env NOT_SET",
@@ -99,7 +99,7 @@ fn an_error_that_cannot_be_written_is_still_the_exit_status() {
 
 /// A value in place of a name, or in a URL, is not repeated.
 #[test]
-fn a_secret_in_the_place_of_its_variables_name_is_not_repeated() {
+fn a_secret_given_instead_of_a_variable_name_is_not_shown() {
     let check = |command: &mut Command, flag: &str| {
         let Ran { code, stdout, stderr } = run(command);
         assert_eq!(code, Some(2), "{stdout} {stderr}");
@@ -123,7 +123,7 @@ fn a_secret_in_the_place_of_its_variables_name_is_not_repeated() {
 }
 
 #[test]
-fn a_secret_that_comes_through_a_pipe_is_read_once_and_one_without_end_is_refused() {
+fn a_piped_secret_is_read_once_and_an_endless_one_is_refused() {
     let folder = Folder::new();
     let (pipe, body) = (folder.file("pipe"), folder.write("body", "{}"));
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());

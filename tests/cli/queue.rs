@@ -53,7 +53,7 @@ fn until_state(queue: &str, state: &str) -> Vec<Value> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_delivery_is_stored_and_posted_until_the_service_takes_it() {
+async fn a_delivery_is_stored_and_posted_until_the_service_accepts_it() {
     let folder = Folder::new();
     let queue = format!("sqlite:{}", folder.file("queue.db"));
     let script = [Act::Answer("503 Service Unavailable\r\n"), Act::Reset];
@@ -136,7 +136,7 @@ async fn a_dead_job_is_listed_shown_retried_and_dropped() {
 }
 
 #[test]
-fn wrong_flags_are_told_what_would_do() {
+fn an_error_about_wrong_flags_says_what_is_valid() {
     let folder = Folder::new();
     let missing = format!("sqlite:{}/not/there/queue.db", folder.path().display());
     for (arguments, expected) in [

@@ -30,7 +30,7 @@ fn recording(folder: &Folder, flags: &[&str]) -> Listening {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_request_is_kept_as_it_was_received_the_refused_ones_too() {
+async fn each_request_is_recorded_as_received_even_if_refused() {
     let folder = Folder::new();
     let listening = recording(&folder, &[]);
     let request = scrapest().sign().with_header("cookie", "a=b");
@@ -110,7 +110,7 @@ async fn signatures_cookies_and_the_query_are_left_out_on_request() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_more_are_kept_than_the_limit_also_over_a_restart() {
+async fn the_limit_of_recordings_also_holds_after_a_restart() {
     let folder = Folder::new();
     for (sent, kept) in [(1, 1), (3, 2), (1, 2)] {
         let listening = recording(&folder, &["--record-limit", "2"]);
@@ -126,7 +126,7 @@ async fn no_more_are_kept_than_the_limit_also_over_a_restart() {
 
 /// A limit on the file size stands in for a full disk: the file is created, but its end does not fit.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_full_disk_is_said_once_and_harms_no_delivery() {
+async fn a_full_disk_is_logged_once_and_affects_no_delivery() {
     let folder = Folder::new();
     let mut command = command_after("trap '' XFSZ; ulimit -f 8");
     command.args(["--sender", "scrapest", "--record"]).arg(folder.path());
@@ -155,7 +155,7 @@ async fn a_full_disk_is_said_once_and_harms_no_delivery() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_directory_that_goes_away_harms_no_delivery_either() {
+async fn a_deleted_directory_affects_no_delivery() {
     let folder = Folder::new();
     let directory = folder.path().join("recordings");
     std::fs::create_dir(&directory).unwrap();
@@ -169,7 +169,7 @@ async fn a_directory_that_goes_away_harms_no_delivery_either() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_request_whose_sender_left_is_kept_as_far_as_it_came() {
+async fn a_request_whose_sender_left_is_kept_as_far_as_received() {
     let folder = Folder::new();
     let listening = recording(&folder, &[]);
     let mut text = client::text_to(PATH, &scrapest().sign());
@@ -181,7 +181,7 @@ async fn a_request_whose_sender_left_is_kept_as_far_as_it_came() {
 }
 
 #[test]
-fn a_directory_that_cannot_be_used_is_named_by_its_flag() {
+fn an_error_about_an_unusable_directory_names_the_flag() {
     let folder = Folder::new();
     std::fs::write(folder.path().join("file"), "").unwrap();
     // A missing directory is created, but not below a file.
@@ -217,7 +217,7 @@ async fn a_directory_is_created_and_forgeries_take_at_most_half_of_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn verify_says_first_that_a_recording_was_refused_for_another_reason() {
+async fn verify_first_reports_that_a_recording_had_another_refusal_reason() {
     let folder = Folder::new();
     let listening = recording(&folder, &["--forward", "http://127.0.0.1:9/"]);
     assert_eq!(listening.send(&scrapest().sign()).await.status, 502);
@@ -231,7 +231,7 @@ async fn verify_says_first_that_a_recording_was_refused_for_another_reason() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn redacted_recordings_have_no_keys_of_apis() {
+async fn redacted_recordings_contain_no_api_keys() {
     let folder = Folder::new();
     let listening = recording(&folder, &["--record-redacted"]);
     let mut request = scrapest().sign();

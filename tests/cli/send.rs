@@ -23,7 +23,7 @@ fn json(ran: &Ran) -> Value {
 }
 
 #[test]
-fn what_is_sent_is_accepted_by_the_layer() {
+fn the_layer_accepts_sent_deliveries() {
     let (scrapest, badger) =
         (Application::start::<Scrapest>(), Application::start::<ScrapeBadger>());
     for (flags, receiver) in [
@@ -87,7 +87,7 @@ fn a_delivery_is_given_up_after_the_senders_retries() {
 }
 
 #[test]
-fn a_receiver_that_is_not_there_is_named_as_such() {
+fn an_unreachable_receiver_is_reported_as_such() {
     let nobody = format!("http://127.0.0.1:{}", free_port());
     let ran = run(&mut to(&nobody, "--retries 0"));
     assert_eq!(ran.code, Some(1), "{ran:?}");
@@ -96,7 +96,7 @@ fn a_receiver_that_is_not_there_is_named_as_such() {
 
 /// As in a container that contains only the binary.
 #[test]
-fn without_certificates_on_the_machine_http_works_and_https_says_what_is_missing() {
+fn without_system_certificates_http_works_and_https_names_the_cause() {
     let receiver = Application::start::<Scrapest>();
     let bare = |url: &str| {
         let mut command = to(url, "--retries 0");
@@ -110,7 +110,7 @@ fn without_certificates_on_the_machine_http_works_and_https_says_what_is_missing
 }
 
 #[test]
-fn a_redirect_is_a_failure_and_not_followed() {
+fn a_redirect_is_a_failure_and_is_not_followed() {
     let other = Script::start([Step::Answer(200)]);
     let script = Script::start([Step::Redirect(other.url.clone())]);
     let ran = run(&mut to(&script.url, "--retries 0"));
@@ -120,7 +120,7 @@ fn a_redirect_is_a_failure_and_not_followed() {
 }
 
 #[test]
-fn deliveries_begin_on_schedule_while_others_wait_for_their_answer() {
+fn deliveries_start_on_schedule_while_others_await_their_answer() {
     let script = Script::start([Step::AnswerAfter(Duration::from_secs(2))]);
     let ran = run(&mut to(&script.url, "--count 5 --rate 10 --json"));
     assert_eq!(ran.code, Some(0), "{ran:?}");
@@ -130,7 +130,7 @@ fn deliveries_begin_on_schedule_while_others_wait_for_their_answer() {
 }
 
 #[test]
-fn a_late_beginning_counts_as_latency() {
+fn a_late_start_counts_as_latency() {
     let script = Script::start([Step::AnswerAfter(Duration::from_millis(300))]);
     let ran = run(&mut to(&script.url, "--count 4 --rate 1000 --concurrency 1 --json"));
     // The fourth was due at once, and started after three others.
@@ -140,7 +140,7 @@ fn a_late_beginning_counts_as_latency() {
 }
 
 #[test]
-fn no_more_deliveries_are_under_way_than_allowed() {
+fn concurrent_deliveries_stay_within_the_limit() {
     let script = Script::start([Step::AnswerAfter(Duration::from_millis(50))]);
     let ran = run(&mut to(&script.url, "--count 12 --concurrency 3"));
     assert_eq!(ran.code, Some(0), "{ran:?}");
@@ -149,7 +149,7 @@ fn no_more_deliveries_are_under_way_than_allowed() {
 }
 
 #[test]
-fn duplicates_are_the_same_delivery_and_handled_once() {
+fn duplicates_are_one_delivery_and_are_handled_once() {
     let receiver = Application::start::<Scrapest>();
     let ran = run(&mut to(&receiver.url, "--count 3 --duplicates 4"));
     assert_eq!(ran.code, Some(0), "{ran:?}");
@@ -165,7 +165,7 @@ fn duplicates_are_the_same_delivery_and_handled_once() {
 }
 
 #[test]
-fn the_body_of_a_file_or_of_a_recording_is_signed_anew() {
+fn a_body_from_a_file_or_recording_is_signed_again() {
     let script = Script::start([Step::Answer(200)]);
     let body = r#"{"event":"user.updated","timestamp":1,"data":{"id":"1"}}"#;
     let recording = format!(
@@ -190,7 +190,7 @@ fn the_body_of_a_file_or_of_a_recording_is_signed_anew() {
 }
 
 #[test]
-fn the_same_bytes_for_many_deliveries_are_worth_a_note() {
+fn a_note_is_printed_if_many_deliveries_have_the_same_bytes() {
     let script = Script::start([Step::Answer(200)]);
     let ran =
         run(&mut to(&script.url, "--count 2 --file tests/fixtures/scrapest-user-updated.json"));
@@ -203,7 +203,7 @@ fn the_same_bytes_for_many_deliveries_are_worth_a_note() {
 }
 
 #[test]
-fn ctrl_c_prints_what_was_done() {
+fn ctrl_c_prints_the_results_so_far() {
     let script = Script::start([Step::Answer(200), Step::Hang]);
     let child = spawn(&mut to(&script.url, "--count 100 --rate 20 --concurrency 2"));
     script.wait_for(3);
@@ -218,7 +218,7 @@ fn ctrl_c_prints_what_was_done() {
 }
 
 #[test]
-fn the_secret_is_on_no_command_line_and_in_no_request() {
+fn the_secret_never_appears_on_a_command_line_or_in_a_request() {
     let script = Script::start([Step::Hang]);
     let mut child = spawn(&mut to(&script.url, ""));
     script.wait_for(1);

@@ -24,7 +24,7 @@ fn completions_and_the_manual_name_every_command() {
 }
 
 #[test]
-fn every_command_has_a_manual_page_of_its_own() {
+fn every_command_has_its_own_manual_page() {
     let folder = Folder::new();
     let ran = run(&mut command(&format!("man --dir {}", folder.file("."))));
     assert_eq!(ran.code, Some(0), "{ran:?}");
@@ -38,7 +38,7 @@ fn every_command_has_a_manual_page_of_its_own() {
 }
 
 #[test]
-fn a_closed_stdout_is_no_panic() {
+fn a_closed_stdout_never_causes_a_panic() {
     for flags in [
         "completions bash",
         "man",

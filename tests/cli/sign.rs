@@ -58,7 +58,7 @@ async fn a_receiver_accepts_what_sign_prints() {
 }
 
 #[test]
-fn the_signature_is_the_one_that_the_senders_sdk_accepts() {
+fn the_senders_sdk_accepts_the_printed_signature() {
     let expected = "x-scrapebadger-signature: \
                     sha256=2ce13bdc2be5fac3a6e0993bd16834d2cd1df3cf32facd66e7d56e905d7f6f3a";
     let body = std::fs::read("tests/fixtures/scrapebadger-tweet.json").unwrap();
@@ -72,7 +72,7 @@ fn the_signature_is_the_one_that_the_senders_sdk_accepts() {
 }
 
 #[test]
-fn the_secret_may_stand_in_a_file_with_a_line_end() {
+fn a_secret_file_may_end_with_a_line_end() {
     let folder = Folder::new();
     let secret = folder.write("secret", format!("{SECRET}\n"));
     let flags = "sign --sender scrapebadger --file tests/fixtures/scrapebadger-tweet.json";
@@ -81,7 +81,7 @@ fn the_secret_may_stand_in_a_file_with_a_line_end() {
 }
 
 #[test]
-fn the_header_of_the_event_says_what_the_body_says() {
+fn the_event_header_matches_the_body() {
     let flags = "sign --sender scrapest --secret-env SECRET --file tests/fixtures/scrapest-user-updated.json";
     let ran = run(&mut command(flags));
     assert!(ran.stdout.contains("x-scrapest-event: user.updated\n"), "{ran:?}");
@@ -90,7 +90,7 @@ fn the_header_of_the_event_says_what_the_body_says() {
 }
 
 #[test]
-fn the_time_is_taken_in_both_forms() {
+fn the_time_is_accepted_in_both_forms() {
     for time in ["2026-03-04T12:00:00Z", "1772625600", "2026-03-04T13:00:00+01:00"] {
         let flags = "sign --sender scrapest --secret-env SECRET --body-out /dev/null --timestamp";
         let ran = run(&mut command(&format!("{flags} {time}")));
@@ -131,7 +131,7 @@ fn an_error_names_the_flag_and_what_to_do() {
 }
 
 #[test]
-fn an_id_that_no_header_can_carry_is_refused() {
+fn an_id_that_is_not_a_valid_header_value_is_refused() {
     let flags = "sign --sender scrapest --secret-env SECRET --body-out /dev/null";
     let ran = run(command(flags).args(["--id", "one\ntwo"]));
     assert_eq!(ran.code, Some(2), "{ran:?}");
@@ -139,7 +139,7 @@ fn an_id_that_no_header_can_carry_is_refused() {
 }
 
 #[test]
-fn the_whole_request_is_printed_on_demand_and_curl_posts_what_was_signed() {
+fn curl_can_post_the_printed_request_as_it_was_signed() {
     let sign = "sign --sender scrapest --secret-env SECRET --event tweet.created --id d-1";
     let ran = run(&mut command(&format!("{sign} --body")));
     assert_eq!(ran.code, Some(0), "{ran:?}");

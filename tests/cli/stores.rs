@@ -29,12 +29,12 @@ async fn remembers(url: &str, lasts: bool) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn memory_remembers_until_the_end_of_the_process() {
+async fn memory_remembers_until_the_process_ends() {
     remembers("memory:", false).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sqlite_makes_its_file_and_remembers_through_a_restart() {
+async fn sqlite_creates_its_file_and_remembers_across_a_restart() {
     let folder = Folder::new();
     let file = folder.file("deliveries.db");
     remembers(&format!("sqlite:{file}"), true).await;
@@ -42,21 +42,21 @@ async fn sqlite_makes_its_file_and_remembers_through_a_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn redis_remembers_through_a_restart() {
+async fn redis_remembers_across_a_restart() {
     if let Some(server) = redis::RedisServer::start(redis::DURABLE) {
         remembers(&server.url(), true).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn postgres_remembers_through_a_restart() {
+async fn postgres_remembers_across_a_restart() {
     if let Some(server) = postgres::Postgres::start(&[]) {
         remembers(&server.url(), true).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_store_that_is_down_is_a_503_and_not_an_event() {
+async fn a_store_that_is_down_causes_a_503_and_no_event() {
     let store = format!("redis://127.0.0.1:{}", free_port());
     let listening = Listening::start(&["--store", &store, "--answer-within", "500ms"]);
     let answer = listening.send(&scrapest().sign()).await;
@@ -67,7 +67,7 @@ async fn a_store_that_is_down_is_a_503_and_not_an_event() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_success_that_the_store_could_not_be_told_is_no_clean_end() {
+async fn an_unrecorded_success_makes_the_exit_status_a_failure() {
     let Some(mut server) = redis::RedisServer::start(redis::DURABLE) else { return };
     let upstream = Upstream::start(&[Act::Held]).await;
     let (store, url) = (server.url(), upstream.url());
@@ -98,7 +98,7 @@ async fn two_namespaces_in_one_store_are_two_webhooks() {
 }
 
 #[test]
-fn a_wrong_store_is_named_by_its_flag_and_not_repeated() {
+fn an_error_about_a_store_names_the_flag_and_not_the_url() {
     for (flags, expected) in [
         (
             ["--store", "hunter2"],

@@ -74,7 +74,7 @@ impl Drop for Terminal {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_request_is_an_aligned_line_that_fits_and_a_refusal_has_its_cause() {
+async fn each_request_is_one_aligned_line_and_a_refusal_has_its_cause() {
     for columns in [80, 200] {
         let terminal = Terminal::start(columns, "", &[("NO_COLOR", "1")]);
         let id = "0123456789abcdef0123456789abcdef";
@@ -105,7 +105,7 @@ async fn each_request_is_an_aligned_line_that_fits_and_a_refusal_has_its_cause()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_terminal_gets_colors_and_nothing_that_a_stranger_wrote_to_steer_it() {
+async fn a_terminal_gets_colors_but_no_control_characters_of_a_request() {
     let terminal = Terminal::start(80, "", &[]);
     let forged = testing::scrapest("a secret that is another").sign();
     assert_eq!(terminal.send(&forged, PATH).await, 401);
@@ -127,7 +127,7 @@ async fn a_terminal_gets_colors_and_nothing_that_a_stranger_wrote_to_steer_it() 
 }
 
 #[test]
-fn a_terminal_that_goes_away_ends_it_in_order() {
+fn a_closed_terminal_shuts_down_gracefully() {
     let log = support::Folder::new();
     let errors = log.file("errors");
     let mut terminal = Terminal::start(80, &format!("2>{errors}"), &[]);
@@ -140,7 +140,7 @@ fn a_terminal_that_goes_away_ends_it_in_order() {
 }
 
 #[test]
-fn each_retry_of_send_is_said_on_a_terminal_with_its_cause_and_its_pause() {
+fn send_reports_each_retry_on_a_terminal_with_cause_and_pause() {
     let script = Script::start([Step::Answer(503), Step::Answer(500), Step::Answer(204)]);
     let program = env!("CARGO_BIN_EXE_scrapest-webhook");
     let flags = "--sender scrapest --secret-env WEBHOOK_SECRET --backoff 10ms,20ms --to";

@@ -50,7 +50,7 @@ async fn a_delivery_over_tls_is_received() {
 }
 
 #[test]
-fn a_certificate_that_cannot_be_used_is_named_by_its_flag() {
+fn an_error_about_an_unusable_certificate_names_the_flag() {
     let folder = Folder::new();
     let (a, b) = (pair(&folder, "a"), pair(&folder, "b"));
     let junk = folder.file("junk");

@@ -62,7 +62,7 @@ impl Case {
 }
 
 #[test]
-fn a_valid_request_is_said_to_be_valid() {
+fn a_valid_request_is_reported_as_valid() {
     let ran = Case::scrapest().run();
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert!(ran.stdout.starts_with("valid: delivery delivery-1, tweet.created, 20"), "{ran:?}");
@@ -117,7 +117,7 @@ fn a_request_of_the_other_sender_is_recognised() {
 }
 
 #[test]
-fn a_missing_a_repeated_and_a_malformed_signature_are_told_apart() {
+fn missing_repeated_and_malformed_signatures_are_distinguished() {
     let case = Case {
         headers: "content-type: application/json\nx-own: 1\n".to_owned(),
         ..Case::scrapest()
@@ -142,7 +142,7 @@ fn a_missing_a_repeated_and_a_malformed_signature_are_told_apart() {
 }
 
 #[test]
-fn a_stale_request_is_told_how_old_it_is_and_until_when_it_would_have_passed() {
+fn a_stale_request_is_reported_with_its_age_and_its_latest_valid_time() {
     let badger = || {
         let signed = testing::scrapebadger(SECRET).with_time(at(1_772_625_600)).sign();
         Case::of("scrapebadger", &signed)
@@ -172,14 +172,14 @@ fn a_stale_request_is_told_how_old_it_is_and_until_when_it_would_have_passed() {
 }
 
 #[test]
-fn a_header_that_is_not_as_fresh_as_the_body_is_named() {
+fn a_header_that_is_older_than_the_body_is_named() {
     let signed = testing::scrapest(SECRET).sign().with_header("x-scrapest-timestamp", "1772625600");
     Case::of("scrapest", &signed)
         .expect_refusal("stale", "the header x-scrapest-timestamp says 1772625600");
 }
 
 #[test]
-fn what_the_other_checks_refuse_is_named() {
+fn refusals_by_the_other_checks_are_named() {
     let signed = testing::scrapest(SECRET).sign().with_header("content-encoding", "gzip");
     Case::of("scrapest", &signed).expect_refusal("content_encoding", "a proxy on the way");
     let case = Case { flags: "--max-body 10".to_owned(), ..Case::scrapest() };
@@ -189,7 +189,7 @@ fn what_the_other_checks_refuse_is_named() {
 }
 
 #[test]
-fn text_from_outside_is_escaped() {
+fn text_of_a_request_is_escaped() {
     let body = "{\"event\":\"a\\u001b[31mb\",\"timestamp\":1772625600}";
     let signed = testing::scrapest(SECRET).with_body(body).with_time(at(1_772_625_600)).sign();
     let case = Case { flags: "--at 1772625600".to_owned(), ..Case::of("scrapest", &signed) };

@@ -201,7 +201,7 @@ fn metrics_in(text: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn every_metric_that_is_documented_stands_in_the_dashboard_and_no_other() {
+fn the_dashboard_has_exactly_the_documented_metrics() {
     let documented = include_str!("../../src/metrics.rs").lines();
     let documented = documented.filter_map(|line| line.strip_prefix("//! | `"));
     let queue = include_str!("../../src/queue/metrics.md").lines();
@@ -215,7 +215,7 @@ fn every_metric_that_is_documented_stands_in_the_dashboard_and_no_other() {
 }
 
 #[test]
-fn the_rules_alert_when_they_should_and_only_then() {
+fn rules_alert_exactly_when_they_should() {
     if !is_installed() {
         return;
     }
@@ -230,7 +230,7 @@ fn the_rules_alert_when_they_should_and_only_then() {
 }
 
 #[test]
-fn each_panel_has_data_and_each_rule_is_evaluated_while_prometheus_scrapes_the_example() {
+fn prometheus_gets_data_for_each_panel_and_evaluates_each_rule() {
     if !is_installed() {
         return;
     }

@@ -29,7 +29,7 @@ macro_rules! for_each_example {
     };
 }
 
-async fn a_run_that_sigterm_finds_is_finished_answered_and_recorded(name: &str) {
+async fn sigterm_lets_a_run_finish_and_record_its_success(name: &str) {
     let folder = std::env::temp_dir().join(format!("webhook-{name}-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     let store = format!("sqlite:{}/deliveries.db", folder.display());
@@ -64,7 +64,7 @@ async fn a_run_that_sigterm_finds_is_finished_answered_and_recorded(name: &str) 
     std::fs::remove_dir_all(&folder).unwrap();
 }
 
-async fn a_connection_that_nobody_ends_does_not_hold_up_the_end(name: &str) {
+async fn an_open_connection_does_not_delay_the_shutdown(name: &str) {
     let mut example = Example::start(name, &[]);
     let _idle = TcpStream::connect(example.address).await.unwrap();
     let _half = client::begin(example.address, b"POST /webhooks/scrapest HTT").await;
@@ -78,7 +78,7 @@ async fn a_connection_that_nobody_ends_does_not_hold_up_the_end(name: &str) {
     assert!(asked.elapsed() < Duration::from_secs(15), "{:?}", asked.elapsed());
 }
 
-async fn it_is_ready_while_redis_is_there_and_lives_in_any_case(name: &str) {
+async fn readiness_follows_redis_and_liveness_does_not(name: &str) {
     let Some(mut redis) = RedisServer::start(&[]) else { return };
     let example = Example::start(name, &[("STORE", &redis.url())]);
     eventually("ready", async || example.get("/ready").await == 200).await;
@@ -95,7 +95,7 @@ async fn it_is_ready_while_redis_is_there_and_lives_in_any_case(name: &str) {
 }
 
 for_each_example! {
-    a_run_that_sigterm_finds_is_finished_answered_and_recorded,
-    a_connection_that_nobody_ends_does_not_hold_up_the_end,
-    it_is_ready_while_redis_is_there_and_lives_in_any_case,
+    sigterm_lets_a_run_finish_and_record_its_success,
+    an_open_connection_does_not_delay_the_shutdown,
+    readiness_follows_redis_and_liveness_does_not,
 }

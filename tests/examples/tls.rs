@@ -22,7 +22,7 @@ async fn status(example: &Example, trusted: &str) -> Option<u16> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_renewed_certificate_is_served_after_sighup_and_a_broken_one_never() {
+async fn sighup_loads_a_renewed_certificate_but_never_a_broken_one() {
     _ = rustls::crypto::ring::default_provider().install_default();
     let folder = std::env::temp_dir().join(format!("webhook-tls-{}", std::process::id()));
     fs::create_dir_all(&folder).unwrap();

@@ -46,7 +46,7 @@ where
 }
 
 #[actix_web::test]
-async fn it_wraps_an_app_a_scope_and_a_resource() {
+async fn it_can_wrap_an_app_a_scope_or_a_resource() {
     let signed = testing::scrapest(SECRET).sign();
     let forged = testing::scrapest("another secret, or none").sign();
     let resource = || web::resource("/hook").route(web::post().to(ok));
@@ -70,7 +70,7 @@ async fn it_wraps_an_app_a_scope_and_a_resource() {
 /// actix panics if a request is routed while a clone of it exists, and a middleware in between may delay the
 /// routing.
 #[actix_web::test]
-async fn a_middleware_in_between_may_put_the_routing_off() {
+async fn a_middleware_in_between_may_delay_the_routing() {
     let late = from_fn(|request, next: actix_web::middleware::Next<_>| async move {
         tokio::time::sleep(Duration::from_millis(5)).await;
         next.call(request).await
@@ -95,7 +95,7 @@ async fn a_refusal_is_ok_with_its_reason_in_the_extensions() {
 }
 
 #[actix_web::test]
-async fn bytes_json_and_payload_go_on_working_byte_for_byte() {
+async fn bytes_json_and_payload_still_work_byte_for_byte() {
     let body = br#"{"id": "1", "event": "mention.created", "timestamp": TIME, "data": {"n":1.0}}"#;
     let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs().to_string();
     let body = String::from_utf8_lossy(body).replace("TIME", &now);
@@ -207,7 +207,7 @@ async fn a_panic_is_a_500_with_its_reason_and_the_retry_runs() {
 }
 
 #[actix_web::test]
-async fn a_handler_past_the_answer_deadline_goes_on_and_the_retry_gets_its_success() {
+async fn a_handler_past_the_answer_deadline_continues_and_the_retry_succeeds() {
     let (begun, ended) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let (beginning, ending) = (Arc::clone(&begun), Arc::clone(&ended));
     let handler = move |_: Delivery| {

@@ -42,7 +42,7 @@ fn warning(logged: &Logged) -> Line {
 }
 
 #[actix_web::test]
-async fn an_extractor_that_refuses_is_said() {
+async fn a_refusal_by_an_extractor_is_logged() {
     let (logged, _guard) = Logged::begin();
     let run = web::post().to(async |_: web::Json<Vec<u8>>| HttpResponse::Ok());
     let app = App::new().service(web::resource("/").route(run).wrap(layer()));
@@ -64,7 +64,7 @@ async fn reads_the_body(
 }
 
 #[actix_web::test]
-async fn a_body_that_something_in_front_has_read_is_said() {
+async fn a_body_read_by_a_middleware_in_front_is_logged() {
     let (logged, _guard) = Logged::begin();
     let run = web::post().to(async |_: Delivery| HttpResponse::Ok());
     // The middleware that is wrapped last runs first.
@@ -96,7 +96,7 @@ fn hanging(begun: Sender<Delivery>) -> actix_web::Route {
 
 /// `#[tokio::test]` cannot spawn a task that is not `Send`.
 #[tokio::test(start_paused = true)]
-async fn a_run_that_cannot_go_on_without_the_runtime_of_actix_is_said_and_its_lease_is_lost() {
+async fn a_run_ended_with_the_actix_runtime_is_logged_and_its_lease_is_lost() {
     for is_dropped in [false, true] {
         let (logged, _guard) = Logged::begin();
         let (begun, runs) = mpsc::channel();
@@ -123,7 +123,7 @@ async fn a_run_that_cannot_go_on_without_the_runtime_of_actix_is_said_and_its_le
 }
 
 #[actix_web::test]
-async fn a_run_whose_client_leaves_goes_on_in_the_runtime_of_actix() {
+async fn a_run_whose_client_leaves_continues_in_the_actix_runtime() {
     let (logged, _guard) = Logged::begin();
     let (begun, runs) = mpsc::channel();
     let layer = layer();

@@ -90,7 +90,7 @@ async fn each_extractor_of_actix_gets_each_body() {
 }
 
 #[actix_web::test]
-async fn what_else_an_application_has_configured_in_actix_stays() {
+async fn other_actix_configuration_of_an_application_is_kept() {
     let teapot = web::JsonConfig::default().error_handler(|error, _| {
         actix_web::error::InternalError::new(error, actix_web::http::StatusCode::IM_A_TEAPOT).into()
     });
@@ -102,7 +102,7 @@ async fn what_else_an_application_has_configured_in_actix_stays() {
 }
 
 #[actix_web::test]
-async fn a_middleware_that_keeps_a_clone_of_the_request_costs_the_limits_and_nothing_else() {
+async fn a_middleware_that_keeps_a_request_clone_disables_only_the_limits() {
     use actix_web::dev::Service;
 
     let resource = web::resource("/").wrap(layer()).wrap_fn(|request, inner| {

@@ -27,7 +27,7 @@ fn layer(asked: &Asked) -> ScrapestWebhookLayer {
 }
 
 #[tokio::test]
-async fn a_nested_router_of_axum_hides_nothing_from_the_lookup() {
+async fn a_nested_axum_router_passes_the_whole_path_to_the_lookup() {
     let asked = Asked::default();
     let route = post(async |_: Delivery| ()).route_layer(layer(&asked));
     let inner = Router::new().nest("/of", Router::new().route("/{id}", route));
@@ -38,7 +38,7 @@ async fn a_nested_router_of_axum_hides_nothing_from_the_lookup() {
 }
 
 #[actix_web::test]
-async fn nor_does_a_nested_scope_of_actix() {
+async fn a_nested_actix_scope_passes_the_whole_path_to_the_lookup() {
     let asked = Asked::default();
     let route = web::post().to(async |_: Delivery| actix_web::HttpResponse::Ok());
     let resource = web::resource("/{id}").route(route).wrap(layer(&asked));

@@ -39,7 +39,7 @@ fn the_senders_sdk_for_node_accepts_what_we_sign_and_refuses_a_tampered_body() {
 }
 
 #[tokio::test]
-async fn what_plain_python_signs_by_the_senders_documentation_is_accepted() {
+async fn a_signature_by_plain_python_after_the_documentation_is_accepted() {
     let python = Command::new("python3").arg("--version").output();
     if python.is_err_and(|error| error.kind() == ErrorKind::NotFound) {
         return skip("python3", "apt-get install python3");

@@ -94,7 +94,7 @@ async fn the_vectors_of_rfc_4231_are_accepted_and_refused_with_any_byte_changed(
 }
 
 #[test]
-fn the_keys_of_rfc_4231_that_are_short_or_only_control_characters_are_refused_as_secrets() {
+fn short_and_control_character_keys_of_rfc_4231_are_refused_as_secrets() {
     let mut refused = vec![];
     for Rfc4231 { case, key, .. } in rfc_4231() {
         if let Err(error) = WebhookLayer::<Plain>::try_new(bytes(&key)) {
@@ -108,7 +108,7 @@ fn the_keys_of_rfc_4231_that_are_short_or_only_control_characters_are_refused_as
 }
 
 #[test]
-fn what_is_signed_for_tests_is_signed_as_in_rfc_4231() {
+fn test_requests_are_signed_as_in_rfc_4231() {
     for vector in rfc_4231() {
         let signed = tag(&bytes(&vector.key), &bytes(&vector.data));
         assert_eq!(hex(&signed), vector.tag, "case {}", vector.case);
@@ -164,7 +164,7 @@ async fn the_vector_that_github_publishes_is_accepted() {
 
 /// A signature that ScrapeBadger's Python SDK accepts for this body.
 #[tokio::test]
-async fn a_tweet_of_scrapebadgers_is_accepted_under_the_signature_that_its_sdk_accepts() {
+async fn a_tweet_signed_as_the_scrapebadger_sdk_expects_is_accepted() {
     const BODY: &[u8] = include_bytes!("../fixtures/scrapebadger-tweet.json");
     let signature = "sha256=2ce13bdc2be5fac3a6e0993bd16834d2cd1df3cf32facd66e7d56e905d7f6f3a";
     assert_eq!(BODY.len(), 585, "with its final newline");

@@ -45,7 +45,7 @@ caught! {
     a_release_that_ignores_the_owner_is_caught: UnfencedRelease by
         a_release_by_a_stranger_is_lost,
         a_repeated_release_is_harmless,
-        a_late_failure_does_not_hurt_the_successor;
+        a_late_failure_does_not_affect_the_successor;
     a_completion_for_the_holder_only_is_caught: CompleteOnlyForTheHolder by
         a_late_success_completes_the_key,
         a_success_for_an_absent_key_completes_it;
@@ -61,7 +61,7 @@ caught! {
         a_released_key_is_acquired_as_the_next_attempt,
         a_lease_that_ended_is_taken_over;
     a_check_before_the_act_is_caught: CheckThenAct by
-        of_many_claims_at_once_exactly_one_wins;
+        exactly_one_of_many_concurrent_claims_wins;
     a_renewal_without_effect_is_caught: RenewalOnPaper by
         a_renewal_extends_the_lease,
         a_renewal_by_a_stranger_is_lost;
@@ -72,19 +72,19 @@ caught! {
         a_live_lease_outlives_the_retention,
         a_renewed_lease_outlives_the_retention;
     a_completion_kept_as_the_claim_said_is_caught: RetentionOfTheClaim by
-        a_completion_is_kept_from_its_report_on;
+        retention_starts_when_the_completion_is_reported;
     a_release_that_undoes_a_completion_is_caught: ReleaseUndoesCompletion by
         a_completion_is_not_undone;
     a_claim_of_half_of_the_keys_is_caught: ClaimsHalf by
         several_fresh_keys_are_acquired_together,
         several_keys_are_not_acquired_while_one_is_held,
         several_keys_are_not_acquired_if_one_is_completed,
-        of_many_claims_of_several_keys_exactly_one_wins;
+        exactly_one_of_many_claims_of_several_keys_wins;
     a_claim_that_keeps_what_it_took_is_caught: KeepsWhatItTook by
         several_keys_are_not_acquired_while_one_is_held,
         several_keys_are_not_acquired_if_one_is_completed;
     a_claim_that_forgets_the_fences_is_caught: ForgetsTheFences by
-        several_keys_are_acquired_whatever_made_them_free;
+        several_keys_are_acquired_however_they_became_free;
     a_renewal_of_half_of_the_keys_is_caught: RenewsHalf by
         a_renewal_of_several_extends_each_lease;
     a_settlement_of_half_of_the_keys_is_caught: SettlesHalf by

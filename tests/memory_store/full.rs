@@ -6,7 +6,7 @@ use tokio::time::advance;
 use crate::{KEEP, LATE, LEASE, acquire, claim, complete, key, room_for};
 
 #[tokio::test(start_paused = true)]
-async fn a_full_store_pushes_out_what_was_completed_first() {
+async fn a_full_store_evicts_the_earliest_completion() {
     let store = room_for(4);
     let (held, fence) = acquire(&store, 0).await;
     for number in 1..4 {
@@ -27,7 +27,7 @@ async fn a_full_store_pushes_out_what_was_completed_first() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_full_store_never_pushes_out_what_is_in_progress() {
+async fn a_full_store_never_evicts_a_delivery_in_progress() {
     let store = room_for(4);
     let (owner, fence) = acquire(&store, 0).await;
     for number in 1..1_000 {
@@ -40,7 +40,7 @@ async fn a_full_store_never_pushes_out_what_is_in_progress() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lease_that_ended_makes_room_before_a_completion_does() {
+async fn an_ended_lease_is_evicted_before_a_completion() {
     let store = room_for(4);
     for number in 0..3 {
         complete(&store, number).await;
@@ -54,7 +54,7 @@ async fn a_lease_that_ended_makes_room_before_a_completion_does() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_has_expired_makes_room_before_anything_else() {
+async fn expired_records_are_evicted_first() {
     for completes in [false, true] {
         let store = room_for(4);
         let (owner, _) = acquire(&store, 0).await;
@@ -74,7 +74,7 @@ async fn what_has_expired_makes_room_before_anything_else() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_full_of_deliveries_in_progress_says_so() {
+async fn a_store_full_of_deliveries_in_progress_returns_an_error() {
     let store = room_for(2);
     let (owner, _) = acquire(&store, 0).await;
     acquire(&store, 1).await;
@@ -93,7 +93,7 @@ async fn a_store_full_of_deliveries_in_progress_says_so() {
 
 /// The oldest records stay, while newer keys are completed again and again.
 #[tokio::test(start_paused = true)]
-async fn what_leaves_from_the_middle_takes_no_room_and_pushes_nothing_out() {
+async fn replaced_completions_take_no_room_and_evict_nothing() {
     let store = room_for(1_000);
     for number in 0..5 {
         complete(&store, number).await;
@@ -127,7 +127,7 @@ async fn what_leaves_from_the_middle_takes_no_room_and_pushes_nothing_out() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failure_goes_in_its_turn_between_completions() {
+async fn a_failure_is_evicted_in_order_between_completions() {
     let store = room_for(4);
     complete(&store, 1).await;
     let (owner, _) = acquire(&store, 2).await;

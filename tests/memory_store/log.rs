@@ -10,7 +10,7 @@ use tracing::Level;
 const KEEP: Duration = Duration::from_secs(4_200);
 
 #[tokio::test(flavor = "current_thread")]
-async fn a_full_store_warns_at_the_first_loss_and_whenever_the_losses_have_doubled() {
+async fn a_full_store_warns_at_the_first_eviction_and_at_each_doubling() {
     let (logged, _guard) = Logged::begin();
     let store = MemoryStore::with_capacity(NonZeroUsize::MIN);
     for number in 0..1_002 {

@@ -64,7 +64,7 @@ async fn debug_shows_counts_and_no_contents() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn leases_end_to_the_nanosecond_and_so_does_what_is_kept_of_a_failure() {
+async fn leases_and_records_of_failures_end_at_the_exact_nanosecond() {
     let (store, moment) = (MemoryStore::new(), Duration::from_nanos(1));
     acquire(&store, 1).await;
     advance(LEASE - moment).await;
@@ -80,7 +80,7 @@ async fn leases_end_to_the_nanosecond_and_so_does_what_is_kept_of_a_failure() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_completion_is_kept_no_shorter_than_promised_and_hardly_longer() {
+async fn a_completion_is_kept_for_the_retention_and_little_longer() {
     let (store, moment) = (MemoryStore::new(), Duration::from_nanos(1));
     for begun in [0, 1, 1_000, 134_217_728] {
         advance(Duration::from_nanos(begun)).await;
@@ -93,7 +93,7 @@ async fn a_completion_is_kept_no_shorter_than_promised_and_hardly_longer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_completion_is_kept_for_nothing_or_for_ever_if_so_promised() {
+async fn a_retention_may_be_zero_or_unlimited() {
     let store = MemoryStore::new();
     let (none, owner) = (Duration::ZERO, Owner::random());
     store.complete(&key(1), owner, Fence::new(1), none).await.unwrap();
@@ -107,7 +107,7 @@ async fn a_completion_is_kept_for_nothing_or_for_ever_if_so_promised() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn durations_without_end_do_not_overflow() {
+async fn unlimited_durations_do_not_overflow() {
     let (store, owner) = (MemoryStore::new(), Owner::random());
     advance(LEASE).await;
     let forever = Duration::MAX;
@@ -120,7 +120,7 @@ async fn durations_without_end_do_not_overflow() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn expired_records_leave_a_few_at_a_time() {
+async fn expired_records_are_removed_a_few_at_a_time() {
     let store = MemoryStore::new();
     for number in 0..100 {
         complete(&store, number).await;
@@ -139,7 +139,7 @@ async fn expired_records_leave_a_few_at_a_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn records_of_attempts_that_were_never_settled_leave_too() {
+async fn records_of_unsettled_attempts_are_also_removed() {
     let store = MemoryStore::new();
     for number in 0..10 {
         acquire(&store, number).await;
@@ -152,7 +152,7 @@ async fn records_of_attempts_that_were_never_settled_leave_too() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_fence_grows_within_one_millisecond_though_the_record_was_pushed_out() {
+async fn the_fence_grows_within_a_millisecond_even_after_an_eviction() {
     let store = room_for(2);
     let mut last = Fence::new(0);
     for pushed_out in [0, 2, 5, 8] {
@@ -169,7 +169,7 @@ async fn the_fence_grows_within_one_millisecond_though_the_record_was_pushed_out
 /// If every key started after the largest forgotten fence, fences would run ahead of the clock, and would not grow
 /// over a restart.
 #[tokio::test(start_paused = true)]
-async fn the_fences_of_a_full_store_do_not_run_ahead_of_its_clock() {
+async fn fences_of_a_full_store_never_exceed_its_clock() {
     let store = room_for(1_000);
     let (owner, first) = acquire(&store, 0).await;
     store.complete(&key(0), owner, first, KEEP).await.unwrap();
@@ -183,7 +183,7 @@ async fn the_fences_of_a_full_store_do_not_run_ahead_of_its_clock() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_largest_fence_of_a_key_is_not_forgotten_with_it() {
+async fn the_largest_fence_outlives_the_record_of_its_key() {
     for (records, others) in [(2, 3), (64, 200), (4_000, 9_000)] {
         let (store, far) = (room_for(records), u64::MAX / 2);
         for fence in [far, 1] {
@@ -198,7 +198,7 @@ async fn the_largest_fence_of_a_key_is_not_forgotten_with_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_fence_grows_over_a_restart() {
+async fn the_fence_grows_across_a_restart() {
     let (_, before) = acquire(&MemoryStore::new(), 0).await;
     // The system's clock runs, although the runtime's clock is paused.
     std::thread::sleep(Duration::from_millis(2));

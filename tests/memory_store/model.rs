@@ -247,7 +247,7 @@ proptest! {
 
     /// Many keys are removed and used again between others, so that most written entries are out of date.
     #[test]
-    fn a_store_that_keeps_some_for_much_longer_than_others_answers_as_the_model_does(
+    fn a_store_with_very_different_retentions_answers_as_the_model_does(
         deliveries in prop_oneof![Just(40_usize), Just(150), Just(2_000)],
         steps in steps(60, 500, millis(500), prop_oneof![8 => millis(300), 1 => millis(900_000)]),
     ) {
@@ -256,7 +256,7 @@ proptest! {
 
     /// Nothing expires here, and all leases are equally long, so that the order is that of the changes.
     #[test]
-    fn a_full_store_pushes_out_what_the_model_does_and_never_a_live_lease(
+    fn a_full_store_evicts_as_the_model_does_and_never_a_live_lease(
         deliveries in 1..5_usize,
         steps in steps(12, 150, Just(Duration::from_secs(5)), Just(Duration::from_secs(86_400))),
     ) {
@@ -264,7 +264,7 @@ proptest! {
     }
 
     #[test]
-    fn a_larger_store_that_is_full_pushes_out_what_the_model_does(
+    fn a_larger_full_store_evicts_as_the_model_does(
         deliveries in 5..40_usize,
         steps in steps(120, 600, Just(Duration::from_secs(5)), Just(Duration::from_secs(86_400))),
     ) {

@@ -86,7 +86,7 @@ async fn send(app: &axum::Router, request: &SignedRequest) -> u16 {
 }
 
 #[test]
-fn every_request_is_counted_by_how_it_ended() {
+fn every_request_is_counted_by_its_outcome() {
     let seen = seen(&recorded(async |_| {
         let app = app(layer(), async |_| StatusCode::NO_CONTENT);
         let once = genuine();
@@ -128,7 +128,7 @@ fn every_request_is_counted_by_how_it_ended() {
 }
 
 #[test]
-fn authentic_requests_are_counted_by_the_label_of_the_secret_that_fitted() {
+fn authentic_requests_are_counted_by_the_label_of_the_matching_secret() {
     const OLD: &str = "whsec_canary_7b1d5f0c93aa4e21_old";
     let seen = seen(&recorded(async |_| {
         let labelled = |secret: &str, label: &str| Secret::from(secret).with_label(label);
@@ -155,7 +155,7 @@ fn authentic_requests_are_counted_by_the_label_of_the_secret_that_fitted() {
 }
 
 #[test]
-fn a_kind_that_a_stranger_made_up_is_no_label() {
+fn an_invented_kind_does_not_become_a_label() {
     let seen = seen(&recorded(async |_| {
         let app = app(layer(), async |_| StatusCode::NO_CONTENT);
         for kind in ["tweet.updated", "made.up", "made.up.as.well"] {
@@ -179,7 +179,7 @@ fn a_kind_that_a_stranger_made_up_is_no_label() {
 }
 
 #[test]
-fn what_runs_waits_and_is_held_now_stands_in_gauges() {
+fn gauges_report_running_handlers_waiters_and_bytes_in_flight() {
     const NOW: [&str; 3] = ["running_handlers", "waiters", "bytes_in_flight"];
     let of = |seen: &Seen| NOW.map(|name| seen[&format!("{name} sender=scrapest")]);
     let (request, mut midway) = (genuine(), [0.0; 3]);
@@ -202,7 +202,7 @@ fn what_runs_waits_and_is_held_now_stands_in_gauges() {
 }
 
 #[test]
-fn a_handler_past_the_answer_deadline_is_a_refusal_first_and_a_delivery_in_the_end() {
+fn a_late_handler_counts_as_a_refusal_first_and_then_as_a_delivery() {
     let seen = seen(&recorded(async |_| {
         let layer = layer().with_answer_deadline(Duration::from_millis(50));
         let app = app(layer.clone(), async |_| {
@@ -218,7 +218,7 @@ fn a_handler_past_the_answer_deadline_is_a_refusal_first_and_a_delivery_in_the_e
 }
 
 #[test]
-fn what_the_observe_only_mode_would_have_refused_is_counted_by_reason() {
+fn would_be_refusals_of_observe_only_mode_are_counted_by_reason() {
     let seen = seen(&recorded(async |_| {
         let layer = layer().with_insecure_observe_only().with_body_limit(1_000);
         let app = axum::Router::new().route("/", post(|| async {}).route_layer(layer.clone()));
@@ -241,7 +241,7 @@ fn what_the_observe_only_mode_would_have_refused_is_counted_by_reason() {
 }
 
 #[test]
-fn a_post_that_is_filtered_out_is_counted_under_its_source() {
+fn a_filtered_post_is_counted_under_its_source() {
     let seen = seen(&recorded(async |_| {
         let provider = Scrapest::default().with_deliver(scrapest::Deliver::FullOnly);
         let app = app(layer().with_provider(provider), async |_| StatusCode::NO_CONTENT);
@@ -255,7 +255,7 @@ fn a_post_that_is_filtered_out_is_counted_under_its_source() {
 }
 
 #[test]
-fn the_kinds_of_each_sender_are_those_that_it_has_events_for() {
+fn the_known_kinds_of_each_sender_are_those_with_an_event() {
     for kind in Scrapest::default().kinds() {
         let sample = testing::scrapest(SECRET).with_kind(*kind).sign();
         let event = scrapest::Event::from_body(Some(kind), sample.body());

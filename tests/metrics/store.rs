@@ -12,7 +12,7 @@ use crate::{KEEP, Seen, app, genuine, layer, recorded, seen, send};
 const LEASE: Duration = Duration::from_millis(30);
 
 #[test]
-fn a_store_that_fails_is_counted_by_verb_and_so_is_what_waits_for_it() {
+fn store_failures_and_pending_records_are_counted_by_verb() {
     let pending = "pending_settlements sender=scrapest verb=complete";
     let mut first = Seen::new();
     let seen = seen(&recorded(async |snapshotter| {
@@ -56,7 +56,7 @@ fn a_success_after_the_lease_was_lost_is_counted_once() {
 }
 
 #[test]
-fn what_a_full_store_pushes_out_is_counted() {
+fn evictions_of_a_full_store_are_counted() {
     let seen = seen(&recorded(async |_| push_out().await));
     // Two records are one delivery.
     assert_eq!(seen, Seen::from([("evictions_total".to_owned(), 3.0)]));

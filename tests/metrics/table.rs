@@ -52,7 +52,7 @@ fn the_documented_the_described_and_the_emitted_metrics_are_the_same() {
 }
 
 #[test]
-fn a_handle_is_asked_for_once_however_many_requests_come() {
+fn a_metric_handle_is_registered_only_once_for_many_requests() {
     let recorder = Asked::default();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     metrics::with_local_recorder(&recorder, || {

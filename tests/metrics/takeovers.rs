@@ -39,12 +39,12 @@ fn takeovers(store: impl AsyncFnOnce() -> AnyStore) -> f64 {
 }
 
 #[test]
-fn only_a_lease_that_ran_out_counts_in_memory() {
+fn only_an_expired_lease_counts_in_memory() {
     assert_eq!(takeovers(async || AnyStore::new(MemoryStore::new())), 1.0);
 }
 
 #[test]
-fn only_a_lease_that_ran_out_counts_in_sqlite() {
+fn only_an_expired_lease_counts_in_sqlite() {
     let file = std::env::temp_dir().join(format!("webhook-metrics-{}.db", std::process::id()));
     let store = SqliteStore::new(file.to_str().unwrap()).unwrap();
     assert_eq!(takeovers(async || AnyStore::new(store)), 1.0);
@@ -54,13 +54,13 @@ fn only_a_lease_that_ran_out_counts_in_sqlite() {
 }
 
 #[test]
-fn only_a_lease_that_ran_out_counts_in_redis() {
+fn only_an_expired_lease_counts_in_redis() {
     let Some(server) = redis::RedisServer::start(redis::FORGETFUL) else { return };
     assert_eq!(takeovers(async || store_from_url(&server.url()).unwrap()), 1.0);
 }
 
 #[test]
-fn only_a_lease_that_ran_out_counts_in_postgres() {
+fn only_an_expired_lease_counts_in_postgres() {
     let Some(server) = postgres::Postgres::start(&[]) else { return };
     assert_eq!(takeovers(async || store_from_url(&server.url()).unwrap()), 1.0);
 }

@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_piles_up_shares_a_statement() {
+async fn queued_calls_share_a_statement() {
     let server = server!();
     let (store, mut other) = (store(&server).await, connection(&server).await);
     let mut transactions = async || -> i64 {
@@ -25,7 +25,7 @@ async fn what_piles_up_shares_a_statement() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_key_several_times_in_a_statement_has_one_winner() {
+async fn one_of_several_claims_of_a_key_in_a_statement_wins() {
     let server = server!();
     let store = store(&server).await;
     for _ in 0..20 {
@@ -62,7 +62,7 @@ async fn one_key_several_times_in_a_statement_has_one_winner() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn statements_that_want_the_same_keys_do_not_lock_each_other_out() {
+async fn statements_with_the_same_keys_do_not_deadlock() {
     let server = server!();
     let stores = [store(&server).await, store(&server).await, store(&server).await];
     let keys: Vec<_> = (0..100).map(|_| random_key()).collect();
@@ -86,7 +86,7 @@ async fn statements_that_want_the_same_keys_do_not_lock_each_other_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn expired_records_leave() {
+async fn expired_records_are_removed() {
     let server = server!();
     let (store, mut other) = (store(&server).await, connection(&server).await);
     let expired = "INSERT INTO scrapest_webhook_deliveries
@@ -113,7 +113,7 @@ async fn expired_records_leave() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_small_table_is_not_read_whole() {
+async fn a_small_table_is_read_by_its_index() {
     let server = server!(
         "session_preload_libraries=auto_explain",
         "auto_explain.log_min_duration=0",

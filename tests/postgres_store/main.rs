@@ -68,14 +68,14 @@ async fn contract_store(parameters: &str) -> AnyStore {
 }
 
 #[test]
-fn a_blocked_worker_holds_up_no_other() {
+fn a_blocked_worker_does_not_delay_others() {
     let server = server!();
-    workers::a_blocked_worker_holds_up_no_other(AnyStore::new(lazy_store(&server)));
+    workers::a_blocked_worker_does_not_delay_others(AnyStore::new(lazy_store(&server)));
 }
 
 /// `RUNS=6000` is the number of runs with which leases were once lost.
 #[tokio::test(flavor = "multi_thread")]
-async fn handlers_that_outlast_their_leases_keep_them() {
+async fn handlers_that_run_longer_than_a_lease_keep_it() {
     let server = server!();
     let stores = [store(&server).await, store(&server).await].map(AnyStore::new);
     let runs = std::env::var("RUNS").map_or(200, |runs| runs.parse().unwrap());
@@ -83,7 +83,7 @@ async fn handlers_that_outlast_their_leases_keep_them() {
 }
 
 #[tokio::test]
-async fn a_receiver_of_its_own() {
+async fn receiver_process_for_other_tests() {
     process::serve_if_told().await;
 }
 
@@ -118,7 +118,7 @@ async fn try_claim(store: &PostgresStore, key: Key, owner: Owner) -> Result<Clai
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn durations_without_end_do_not_overflow() {
+async fn unlimited_durations_do_not_overflow() {
     let server = server!();
     let (store, key, owner) = (store(&server).await, random_key(), Owner::random());
     let forever = Duration::MAX;
@@ -133,7 +133,7 @@ async fn durations_without_end_do_not_overflow() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_holder_is_told_so_again_when_it_repeats_its_completion() {
+async fn a_repeated_completion_by_the_holder_is_done_again() {
     let server = server!();
     let (store, key, absent) = (store(&server).await, random_key(), random_key());
     let (owner, fence) = acquire(&store, key).await;
@@ -144,7 +144,7 @@ async fn the_holder_is_told_so_again_when_it_repeats_its_completion() {
 }
 
 #[test]
-fn a_url_of_something_else_is_refused_and_no_password_is_shown() {
+fn an_invalid_url_is_refused_without_showing_its_password() {
     for url in [
         "",
         "localhost",
@@ -167,7 +167,7 @@ fn a_url_of_something_else_is_refused_and_no_password_is_shown() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wrong_password_is_said_and_not_shown() {
+async fn a_wrong_password_is_reported_and_not_shown() {
     let server = server!();
     let store = PostgresStore::new(&server.url().replace(PASSWORD, "canary_wrong")).unwrap();
     wrong(&store).await;

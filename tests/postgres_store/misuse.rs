@@ -43,7 +43,7 @@ async fn execute(server: &Postgres, statements: String) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wrong_password_and_a_missing_database_are_said() {
+async fn a_wrong_password_and_a_missing_database_are_reported() {
     let server = server!();
     let url = server.url().replace(PASSWORD, "canary_wrong");
     is_said(&url, "refuses the user or the password").await;
@@ -51,13 +51,13 @@ async fn a_wrong_password_and_a_missing_database_are_said() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_only_reads_is_said() {
+async fn a_read_only_server_is_reported() {
     let server = server!("default_transaction_read_only=on");
     is_said(&server.url(), "is it a standby?").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_right_that_is_missing_is_said_before_it_is_needed() {
+async fn a_missing_privilege_is_reported_before_it_is_needed() {
     let server = server!();
     store(&server).await;
     let role = format!("CREATE ROLE guest LOGIN PASSWORD '{PASSWORD}'");
@@ -86,7 +86,7 @@ async fn a_right_that_is_missing_is_said_before_it_is_needed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_is_too_old_is_said() {
+async fn an_outdated_server_version_is_reported() {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move {
@@ -110,7 +110,7 @@ async fn a_server_that_is_too_old_is_said() {
 }
 
 #[test]
-fn an_unknown_parameter_is_refused_with_those_that_are_known() {
+fn an_unknown_parameter_is_refused_and_the_known_ones_are_listed() {
     let url = "postgres://app@localhost/app?sslmod=require";
     let error = PostgresStore::new(url).unwrap_err().to_string();
     assert!(error.contains("unknown parameter"), "{error}");

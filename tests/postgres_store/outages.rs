@@ -20,7 +20,7 @@ async fn a_server_that_is_killed_before_the_claim_is_an_error_until_it_is_back()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_is_killed_between_claim_and_complete_forgets_neither() {
+async fn a_server_killed_between_claim_and_complete_keeps_both() {
     let mut server = server!();
     let (store, done, held) = (store(&server).await, random_key(), random_key());
     let (owner, fence) = acquire(&store, done).await;
@@ -37,7 +37,7 @@ async fn a_server_that_is_killed_between_claim_and_complete_forgets_neither() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_is_killed_in_the_midst_of_completions_loses_none_that_it_answered() {
+async fn a_server_killed_during_completions_loses_none_it_confirmed() {
     // The worst settings: without the store's own, an answered commit may not be written for 10 s.
     let mut server = server!("synchronous_commit=off", "wal_writer_delay=10s");
     let store = store(&server).await;
@@ -71,7 +71,7 @@ async fn claim_soon(store: &PostgresStore, key: Key) -> Claim {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_answered_outlives_a_crash_whatever_synchronous_commit_says() {
+async fn confirmed_records_survive_a_crash_with_any_synchronous_commit() {
     let mut server = server!("synchronous_commit=off", "wal_writer_delay=10s");
     let pool = PgPool::connect(&server.url()).await.unwrap();
     for store in [store(&server).await, PostgresStore::from_pool(pool)] {
@@ -101,7 +101,7 @@ async fn what_was_answered_outlives_a_crash_whatever_synchronous_commit_says() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_is_down_at_the_start_is_logged_once_and_used_once_it_is_there() {
+async fn a_server_down_at_the_start_is_logged_once_and_used_later() {
     let log = log();
     let Some(mut server) = Postgres::stopped(&[]) else { return };
     let store = lazy_store(&server);
@@ -123,7 +123,7 @@ async fn a_server_that_is_down_at_the_start_is_logged_once_and_used_once_it_is_t
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_is_frozen_is_given_up_and_nothing_runs_twice() {
+async fn calls_to_a_frozen_server_time_out_and_nothing_runs_twice() {
     let server = server!();
     let (store, key, owner) = (store(&server).await, random_key(), Owner::random());
     claim(&store, random_key()).await;

@@ -3,19 +3,19 @@
 use super::*;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_receiver_whose_server_is_down_at_the_start_answers_503_until_it_is_there() {
+async fn a_receiver_answers_503_until_its_server_is_up() {
     let Some(mut server) = Postgres::stopped(&[]) else { return };
     process::starts_before_its_store(&server.url(), || server.run()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn two_processes_on_one_server_are_one_receiver() {
+async fn two_processes_on_one_server_act_as_one_receiver() {
     let server = server!();
     process::two_are_one(&server.url()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn kill_9_of_receivers_and_of_the_server_in_mid_run_loses_nothing() {
+async fn killing_receivers_and_the_server_during_runs_loses_nothing() {
     let (mut server, folder) = (server!(), Folder::new());
     let (url, effects) = (server.url(), folder.file("effects"));
     let runs_for = Duration::from_millis(50);

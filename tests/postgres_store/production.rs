@@ -37,7 +37,7 @@ mod through_a_pooler {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pooler_in_statement_mode_works_as_well() {
+async fn a_pooler_in_statement_mode_also_works() {
     let server = server!();
     let Some(pooler) = PgBouncer::start(server.port(), "statement", 2) else { return };
     let store = PostgresStore::new(&server.url_through(pooler.port)).unwrap();
@@ -50,7 +50,7 @@ async fn a_pooler_in_statement_mode_works_as_well() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_address_that_leads_to_a_standby_works_once_it_leads_to_the_primary() {
+async fn an_address_of_a_standby_works_once_it_points_to_the_primary() {
     let server = server!();
     store(&server).await;
     let standby = server.standby(&[]);
@@ -123,7 +123,7 @@ async fn ask_in_vain(store: &PostgresStore, other: &mut PgConnection) -> i64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_table_that_is_locked_takes_no_more_connections() {
+async fn a_locked_table_does_not_use_up_the_connections() {
     let server = server!();
     let (store, mut other) = (store(&server).await, connection(&server).await);
     let mut locker = connection(&server).await;
@@ -139,7 +139,7 @@ async fn a_table_that_is_locked_takes_no_more_connections() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn commits_that_wait_for_a_lost_standby_take_no_more_connections() {
+async fn commits_waiting_for_a_lost_standby_do_not_use_up_the_connections() {
     let server = server!();
     let (store, mut other) = (store(&server).await, connection(&server).await);
     // No limit of the server ends such a wait.
@@ -169,7 +169,7 @@ async fn commits_that_wait_for_a_lost_standby_take_no_more_connections() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_record_that_another_transaction_holds_is_in_progress_and_holds_up_nothing() {
+async fn a_record_locked_by_another_transaction_is_in_progress_and_delays_nothing() {
     let server = server!();
     let (store, held) = (store(&server).await, random_key());
     let (owner, fence) = acquire(&store, held).await;
@@ -208,7 +208,7 @@ async fn a_record_that_another_transaction_holds_is_in_progress_and_holds_up_not
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_renewal_that_meets_a_handlers_transaction_is_not_taken_for_an_outage() {
+async fn a_renewal_blocked_by_a_handlers_transaction_is_not_an_outage() {
     let server = server!();
     let (log, store, key) = (log(), AnyStore::new(store(&server).await), random_key());
     let (owner, fence) = acquire(&store, key).await;
@@ -228,7 +228,7 @@ async fn a_renewal_that_meets_a_handlers_transaction_is_not_taken_for_an_outage(
 
 /// The log line is the only sign of a transaction that was left open: the store itself works.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_success_whose_record_is_locked_is_said_and_recorded_once_it_is_free() {
+async fn a_success_with_a_locked_record_is_logged_and_recorded_later() {
     let server = server!();
     let (log, url) = (log(), server.url());
     let left_open = Arc::new(Mutex::new(None));

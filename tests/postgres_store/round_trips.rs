@@ -19,7 +19,7 @@ fn messages(server: &Postgres) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_delivery_is_one_question_to_claim_and_one_to_complete_or_release() {
+async fn a_delivery_takes_one_query_to_claim_and_one_to_complete_or_release() {
     let server = server!("log_statement=all", "log_line_prefix=%a ");
     let handler = Handler::new(|_, before| async move { if before % 2 == 0 { 200 } else { 500 } });
     let receiver = Axum::serve(layer().with_store(store(&server).await), handler.clone()).await;

@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn answers_that_take_600_ms_are_slow_and_nothing_else() {
+async fn answers_that_take_600_ms_only_cause_a_delay() {
     let server = server!();
     let proxy = Proxy::start(server.port()).await;
     proxy.delay_replies(Duration::from_millis(600));
@@ -24,7 +24,7 @@ async fn answers_that_take_600_ms_are_slow_and_nothing_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn connections_that_are_reset_are_replaced() {
+async fn reset_connections_are_replaced() {
     let server = server!();
     let proxy = Proxy::start(server.port()).await;
     let store = PostgresStore::new(&server.url_through(proxy.port)).unwrap();
@@ -40,7 +40,7 @@ async fn connections_that_are_reset_are_replaced() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn answers_that_never_come_do_not_use_up_the_connections() {
+async fn missing_answers_do_not_use_up_the_connections() {
     let server = server!();
     let proxy = Proxy::start(server.port()).await;
     let store = PostgresStore::new(&server.url_through(proxy.port)).unwrap();
@@ -62,7 +62,7 @@ async fn answers_that_never_come_do_not_use_up_the_connections() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_whose_connections_are_all_taken_is_named_and_waited_for() {
+async fn a_server_without_free_connections_is_reported_and_waited_for() {
     let server = server!("max_connections=6", "max_wal_senders=0");
     let store = lazy_store(&server);
     let mut others = Vec::new();
@@ -79,7 +79,7 @@ async fn a_server_whose_connections_are_all_taken_is_named_and_waited_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pool_whose_connections_are_all_taken_does_not_hold_up_the_store() {
+async fn an_exhausted_application_pool_does_not_delay_the_store() {
     let server = server!();
     let pool = PgPoolOptions::new().max_connections(1).connect(&server.url()).await.unwrap();
     let store = PostgresStore::from_pool(pool.clone());
@@ -91,7 +91,7 @@ async fn a_pool_whose_connections_are_all_taken_does_not_hold_up_the_store() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_row_that_stays_locked_is_an_error_in_time() {
+async fn a_row_that_stays_locked_is_an_error_in_bounded_time() {
     let server = server!();
     let (store, key) = (store(&server).await, random_key());
     let (owner, fence) = acquire(&store, key).await;

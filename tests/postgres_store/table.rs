@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn the_migration_is_safe_at_once_and_twice() {
+async fn the_migration_can_run_concurrently_and_twice() {
     let server = server!();
     for _ in 0..5 {
         connection(&server)
@@ -28,7 +28,7 @@ async fn the_migration_is_safe_at_once_and_twice() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_table_that_was_dropped_is_made_again() {
+async fn a_dropped_table_is_created_again() {
     let server = server!();
     let store = store(&server).await;
     let (owner, fence) = acquire(&store, random_key()).await;
@@ -41,7 +41,7 @@ async fn a_table_that_was_dropped_is_made_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_may_not_create_tables_may_use_one_that_is_there() {
+async fn a_role_that_cannot_create_tables_can_use_an_existing_one() {
     let server = server!();
     let mut other = connection(&server).await;
     let role = format!(
@@ -62,7 +62,7 @@ async fn who_may_not_create_tables_may_use_one_that_is_there() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_record_of_an_unknown_version_is_in_progress_and_never_written_over() {
+async fn a_record_of_an_unknown_version_is_in_progress_and_not_overwritten() {
     let server = server!();
     let (store, mut other) = (store(&server).await, connection(&server).await);
     for values in [
@@ -99,7 +99,7 @@ async fn a_record_of_an_unknown_version_is_in_progress_and_never_written_over() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_table_of_somebody_else_is_an_error_and_stays_as_it_is() {
+async fn a_foreign_table_is_an_error_and_is_left_unchanged() {
     let server = server!();
     let mut other = connection(&server).await;
     other.execute("CREATE TABLE scrapest_webhook_deliveries (id int, name text)").await.unwrap();

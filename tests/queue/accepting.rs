@@ -2,7 +2,7 @@
 
 use super::*;
 
-pub(crate) async fn a_202_means_that_another_process_finds_the_job(place: Place) {
+pub(crate) async fn a_202_means_that_the_job_is_visible_to_other_processes(place: Place) {
     let queue = place.queue().await;
     push(&queue, "one").await;
     // Like another process, it shares only the database.
@@ -16,7 +16,7 @@ pub(crate) async fn a_202_means_that_another_process_finds_the_job(place: Place)
     assert_eq!(other.list(None, 0, 10).await.unwrap(), jobs);
 }
 
-pub(crate) async fn a_delivery_is_one_job_however_often_it_comes(place: Place) {
+pub(crate) async fn repeated_deliveries_are_one_job(place: Place) {
     let queue = place.queue().await;
     let request = tweet("again");
     let (go_on, may_end) = tokio::sync::watch::channel(false);
@@ -52,7 +52,7 @@ async fn fails(_: Job) -> Result<(), scrapest_webhook::queue::JobError> {
     Err(scrapest_webhook::queue::JobError::new("no"))
 }
 
-pub(crate) async fn many_duplicates_at_once_are_one_job(place: Place) {
+pub(crate) async fn many_concurrent_duplicates_are_one_job(place: Place) {
     let queues = [place.queue().await, place.queue().await];
     let request = tweet("crowd");
     let sending = (0..40).map(|number| {
@@ -65,7 +65,7 @@ pub(crate) async fn many_duplicates_at_once_are_one_job(place: Place) {
     assert_eq!(queues[0].list(None, 0, 10).await.unwrap().len(), 1);
 }
 
-pub(crate) async fn a_job_has_what_the_delivery_had(place: Place) {
+pub(crate) async fn a_job_has_the_fields_of_its_delivery(place: Place) {
     let queue = place.queue().await;
     let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     let signed = tweet("all of it");
@@ -98,7 +98,7 @@ pub(crate) async fn a_job_has_what_the_delivery_had(place: Place) {
     working.stop().await;
 }
 
-pub(crate) async fn a_body_of_1_mib_arrives_as_it_was_signed(place: Place) {
+pub(crate) async fn a_body_of_1_mib_arrives_unchanged(place: Place) {
     let queue = place.queue().await;
     let begin = format!(
         r#"{{"event": "tweet.created", "timestamp": {}, "data": {{"id": "1", "text": ""#,
@@ -122,7 +122,7 @@ pub(crate) async fn a_body_of_1_mib_arrives_as_it_was_signed(place: Place) {
     working.stop().await;
 }
 
-pub(crate) async fn a_kind_with_a_nul_in_it_is_stored(place: Place) {
+pub(crate) async fn a_kind_that_contains_nul_is_stored(place: Place) {
     let queue = place.queue().await;
     let body = format!(r#"{{"event": "odd\u0000kind", "timestamp": {}, "data": {{}}}}"#, now());
     assert_eq!(send(&queue, &request(&body)).await, 202);
@@ -131,7 +131,7 @@ pub(crate) async fn a_kind_with_a_nul_in_it_is_stored(place: Place) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_url_of_another_scheme_is_told_what_would_do_and_never_repeated() {
+async fn the_error_for_another_url_scheme_says_what_is_valid() {
     for url in ["hunter2", "redis://:hunter2@localhost", "", "sqlite::memory:", "sqlite:"] {
         let error = Queue::open(url).await.unwrap_err().to_string();
         assert!(error.starts_with("queue: ") && error.contains("expected"), "{error}");
@@ -141,7 +141,7 @@ async fn a_url_of_another_scheme_is_told_what_would_do_and_never_repeated() {
 
 /// The same handler in actix-web.
 #[actix_web::test]
-async fn actix_web_answers_202_as_well() {
+async fn actix_web_also_answers_202() {
     use actix_web::{App, test, web};
 
     let place = Place::sqlite();

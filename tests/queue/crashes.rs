@@ -29,7 +29,7 @@ struct Process(Child);
 impl Process {
     fn start(url: &str) -> Self {
         let process = Command::new(std::env::current_exe().unwrap())
-            .args(["a_worker_of_its_own", "--exact", "--nocapture"])
+            .args(["worker_process_for_other_tests", "--exact", "--nocapture"])
             .env("WORKER_QUEUE", url)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -49,13 +49,13 @@ impl Drop for Process {
     }
 }
 
-pub(crate) async fn a_job_that_aborts_its_process_is_dead_and_four_beside_it_are_done_with_one_worker(
+pub(crate) async fn an_aborting_job_becomes_dead_and_four_others_succeed_with_one_worker(
     place: Place,
 ) {
     abort_beside_four(&place, 1).await;
 }
 
-pub(crate) async fn a_job_that_aborts_its_process_is_dead_and_four_beside_it_are_done_with_three_workers(
+pub(crate) async fn an_aborting_job_becomes_dead_and_four_others_succeed_with_three_workers(
     place: Place,
 ) {
     abort_beside_four(&place, 3).await;

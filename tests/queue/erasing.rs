@@ -22,7 +22,7 @@ fn long_tweet() -> SignedRequest {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sqlite_files_have_nothing_of_a_body_once_its_job_has_succeeded() {
+async fn sqlite_files_contain_no_body_of_a_job_that_succeeded() {
     let place = Place::sqlite();
     let queue = place.queue().await;
     assert_eq!(send(&queue, &long_tweet()).await, 202);
@@ -40,7 +40,7 @@ async fn sqlite_files_have_nothing_of_a_body_once_its_job_has_succeeded() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sqlite_files_have_nothing_of_a_body_once_its_job_was_dropped() {
+async fn sqlite_files_contain_no_body_of_a_dropped_job() {
     let place = Place::sqlite();
     let queue = place.queue().await;
     assert_eq!(send(&queue, &long_tweet()).await, 202);
@@ -50,7 +50,7 @@ async fn sqlite_files_have_nothing_of_a_body_once_its_job_was_dropped() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn postgres_has_nothing_of_a_body_once_its_job_has_succeeded() {
+async fn postgres_contains_no_body_of_a_job_that_succeeded() {
     let Some(place) = Place::postgres().await else { return };
     let queue = place.queue().await;
     assert_eq!(send(&queue, &long_tweet()).await, 202);
@@ -69,7 +69,7 @@ async fn postgres_has_nothing_of_a_body_once_its_job_has_succeeded() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_body_that_is_kept_is_kept_for_its_time() {
+async fn a_retained_body_is_kept_for_its_retention() {
     let place = Place::sqlite();
     let queue = place.queue().await;
     push(&queue, "kept").await;

@@ -33,7 +33,7 @@ pub(crate) async fn a_backoff_outlives_the_worker(place: Place) {
     assert!(working.stop().await);
 }
 
-pub(crate) async fn after_its_last_attempt_a_job_is_dead_and_can_be_retried_by_hand(place: Place) {
+pub(crate) async fn a_job_is_dead_after_its_last_attempt_and_can_be_retried_by_hand(place: Place) {
     let queue = place.queue().await;
     push(&queue, "hopeless").await;
     let attempts = Arc::new(AtomicUsize::new(0));

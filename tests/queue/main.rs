@@ -47,36 +47,36 @@ macro_rules! on_each_engine {
 }
 
 on_each_engine! {
-    accepting::a_202_means_that_another_process_finds_the_job
-    accepting::a_delivery_is_one_job_however_often_it_comes
-    accepting::many_duplicates_at_once_are_one_job
-    accepting::a_job_has_what_the_delivery_had
-    accepting::a_body_of_1_mib_arrives_as_it_was_signed
-    accepting::a_kind_with_a_nul_in_it_is_stored
+    accepting::a_202_means_that_the_job_is_visible_to_other_processes
+    accepting::repeated_deliveries_are_one_job
+    accepting::many_concurrent_duplicates_are_one_job
+    accepting::a_job_has_the_fields_of_its_delivery
+    accepting::a_body_of_1_mib_arrives_unchanged
+    accepting::a_kind_that_contains_nul_is_stored
     working::a_push_wakes_an_idle_worker_of_the_same_queue
     working::a_worker_of_another_process_finds_the_job
-    working::what_is_due_longest_runs_first_within_the_concurrency
+    working::the_longest_due_jobs_run_first_within_the_concurrency
     working::workers_share_jobs_without_running_any_twice
     working::a_long_run_keeps_its_lease
-    working::a_clock_that_jumps_ahead_may_double_a_run_and_loses_none
+    working::a_clock_jump_may_repeat_a_run_but_loses_none
     working::an_outage_of_the_service_drains_within_the_concurrency
-    working::depth_and_list_say_what_is_there
+    working::depth_and_list_report_the_stored_jobs
     failing::a_backoff_outlives_the_worker
-    failing::after_its_last_attempt_a_job_is_dead_and_can_be_retried_by_hand
+    failing::a_job_is_dead_after_its_last_attempt_and_can_be_retried_by_hand
     failing::a_known_kind_with_a_broken_payload_is_dead_at_once
     failing::a_job_of_another_sender_is_dead_and_kept
     failing::a_panic_is_a_failure
     failing::a_run_that_hangs_is_ended_at_its_limit
     failing::a_dropped_job_does_not_come_back
     erasing::a_key_is_forgotten_after_the_retention
-    stopping::a_stop_waits_for_what_runs_and_begins_nothing
-    stopping::what_outlasts_the_grace_is_given_back_uncounted
-    stopping::a_stop_ends_an_idle_worker_and_one_that_waits_for_a_backoff
-    stopping::a_worker_that_is_dropped_leaves_its_jobs_to_the_next
-    versions::a_row_of_a_newer_version_is_left_as_it_is
-    versions::a_table_of_another_shape_is_an_error_that_says_so
-    crashes::a_job_that_aborts_its_process_is_dead_and_four_beside_it_are_done_with_one_worker
-    crashes::a_job_that_aborts_its_process_is_dead_and_four_beside_it_are_done_with_three_workers
+    stopping::a_stop_waits_for_running_jobs_and_starts_none
+    stopping::jobs_that_outlast_the_grace_are_released_and_not_counted
+    stopping::a_stop_ends_an_idle_worker_and_one_in_backoff
+    stopping::the_next_worker_takes_over_jobs_of_a_dropped_one
+    versions::a_row_of_a_newer_version_is_left_unchanged
+    versions::a_table_with_another_schema_is_reported
+    crashes::an_aborting_job_becomes_dead_and_four_others_succeed_with_one_worker
+    crashes::an_aborting_job_becomes_dead_and_four_others_succeed_with_three_workers
 }
 
 /// Longer than anything takes on a busy machine.
@@ -197,6 +197,6 @@ async fn until_all_are(queue: &Queue, state: JobState) -> Vec<JobRecord> {
 
 /// The process of a worker, if the environment says so.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_worker_of_its_own() {
+async fn worker_process_for_other_tests() {
     crashes::work_if_told().await;
 }

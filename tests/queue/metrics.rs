@@ -18,7 +18,7 @@ fn table() -> BTreeSet<[String; 3]> {
 }
 
 #[test]
-fn the_documented_metrics_are_emitted_and_say_what_happened() {
+fn the_documented_metrics_are_emitted_with_the_right_values() {
     let recorder = DebuggingRecorder::new();
     let snapshotter = recorder.snapshotter();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

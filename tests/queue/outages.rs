@@ -8,7 +8,7 @@ use support::{Folder, SmallDisk};
 use super::*;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_locked_file_is_a_503_and_a_pause_and_nothing_else() {
+async fn a_locked_file_only_causes_503s_and_a_pause() {
     let place = Place::sqlite();
     let queue = place.queue().await;
     push(&queue, "before").await;
@@ -40,7 +40,7 @@ async fn a_locked_file_is_a_503_and_a_pause_and_nothing_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_full_disk_is_a_503_that_is_logged_once_and_loses_nothing() {
+async fn a_full_disk_causes_503s_is_logged_once_and_loses_nothing() {
     let Some(disk) = SmallDisk::mount("900k") else { return };
     let (log, file) = (log(), disk.file("queue.db"));
     let queue = Queue::open(&format!("sqlite:{file}")).await.unwrap();
@@ -64,7 +64,7 @@ async fn a_full_disk_is_a_503_that_is_logged_once_and_loses_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_is_killed_is_a_503_and_a_pause_and_nothing_else() {
+async fn a_killed_server_only_causes_503s_and_a_pause() {
     let Some(mut server) = tokio::task::block_in_place(|| Postgres::start(&[])) else { return };
     let queue = Queue::open(&server.url()).await.unwrap();
     push(&queue, "before").await;
@@ -110,7 +110,7 @@ async fn a_queue_opens_while_its_database_is_down() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_is_down_at_the_start_is_found_later() {
+async fn a_server_that_is_down_at_the_start_is_used_once_it_is_up() {
     let Some(mut server) = tokio::task::block_in_place(|| Postgres::stopped(&[])) else { return };
     let queue = Queue::open(&server.url()).await.unwrap();
     assert_eq!(send(&queue, &tweet("one")).await, 503);

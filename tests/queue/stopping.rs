@@ -2,7 +2,7 @@
 
 use super::*;
 
-pub(crate) async fn a_stop_waits_for_what_runs_and_begins_nothing(place: Place) {
+pub(crate) async fn a_stop_waits_for_running_jobs_and_starts_none(place: Place) {
     let queue = place.queue().await;
     push(&queue, "first").await;
     push(&queue, "second").await;
@@ -27,7 +27,7 @@ pub(crate) async fn a_stop_waits_for_what_runs_and_begins_nothing(place: Place) 
     assert_eq!(found, [(JobState::Done, 0, 0), (JobState::Waiting, 0, 0)]);
 }
 
-pub(crate) async fn what_outlasts_the_grace_is_given_back_uncounted(place: Place) {
+pub(crate) async fn jobs_that_outlast_the_grace_are_released_and_not_counted(place: Place) {
     let queue = place.queue().await;
     push(&queue, "slow").await;
     let set = |worker: Worker| worker.with_grace(Duration::from_millis(50));
@@ -52,7 +52,7 @@ pub(crate) async fn what_outlasts_the_grace_is_given_back_uncounted(place: Place
     assert!(working.stop().await);
 }
 
-pub(crate) async fn a_stop_ends_an_idle_worker_and_one_that_waits_for_a_backoff(place: Place) {
+pub(crate) async fn a_stop_ends_an_idle_worker_and_one_in_backoff(place: Place) {
     let queue = place.queue().await;
     let hour = Duration::from_secs(3_600);
     let idle =
@@ -67,7 +67,7 @@ pub(crate) async fn a_stop_ends_an_idle_worker_and_one_that_waits_for_a_backoff(
     assert!(waiting.stop().await);
 }
 
-pub(crate) async fn a_worker_that_is_dropped_leaves_its_jobs_to_the_next(place: Place) {
+pub(crate) async fn the_next_worker_takes_over_jobs_of_a_dropped_one(place: Place) {
     let queue = place.queue().await;
     push(&queue, "orphan").await;
     let set = |worker: Worker| worker.with_lease(Duration::from_millis(500));

@@ -2,7 +2,7 @@
 
 use super::*;
 
-pub(crate) async fn a_row_of_a_newer_version_is_left_as_it_is(place: Place) {
+pub(crate) async fn a_row_of_a_newer_version_is_left_unchanged(place: Place) {
     let queue = place.queue().await;
     let newer = tweet("newer");
     assert_eq!(send(&queue, &newer).await, 202);
@@ -24,7 +24,7 @@ pub(crate) async fn a_row_of_a_newer_version_is_left_as_it_is(place: Place) {
     assert!(working.stop().await);
 }
 
-pub(crate) async fn a_table_of_another_shape_is_an_error_that_says_so(place: Place) {
+pub(crate) async fn a_table_with_another_schema_is_reported(place: Place) {
     place.queue().await;
     place.sql("ALTER TABLE scrapest_webhook_jobs RENAME COLUMN body TO payload").await;
     let queue = place.queue().await;

@@ -27,7 +27,7 @@ pub(crate) async fn a_worker_of_another_process_finds_the_job(place: Place) {
     assert!(working.stop().await);
 }
 
-pub(crate) async fn what_is_due_longest_runs_first_within_the_concurrency(place: Place) {
+pub(crate) async fn the_longest_due_jobs_run_first_within_the_concurrency(place: Place) {
     let queue = place.queue().await;
     let texts: Vec<_> = (0..30).map(|number| format!("{number:02}")).collect();
     for text in &texts {
@@ -112,7 +112,7 @@ pub(crate) async fn a_long_run_keeps_its_lease(place: Place) {
     assert!(working.stop().await && second.stop().await);
 }
 
-pub(crate) async fn depth_and_list_say_what_is_there(place: Place) {
+pub(crate) async fn depth_and_list_report_the_stored_jobs(place: Place) {
     let queue = place.queue().await;
     assert_eq!(queue.depth().await.unwrap(), Depth::default());
     for text in ["dies", "runs", "waits"] {
@@ -143,7 +143,7 @@ pub(crate) async fn depth_and_list_say_what_is_there(place: Place) {
     working.task.abort();
 }
 
-pub(crate) async fn a_clock_that_jumps_ahead_may_double_a_run_and_loses_none(place: Place) {
+pub(crate) async fn a_clock_jump_may_repeat_a_run_but_loses_none(place: Place) {
     let queue = place.queue().await;
     push(&queue, "running").await;
     let (go_on, may_end) = tokio::sync::watch::channel(false);

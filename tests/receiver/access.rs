@@ -17,7 +17,7 @@ fn allowing<const N: usize>(networks: [&str; N]) -> ScrapestWebhookLayer {
     layer().with_allowed_ips(networks).unwrap()
 }
 
-async fn who_is_on_the_list_may_send_and_nobody_else<F: Framework>() {
+async fn only_clients_on_the_allow_list_may_send<F: Framework>() {
     for (networks, expected) in [
         (["127.0.0.0/8"], 200),
         (["127.0.0.1"], 200),
@@ -35,7 +35,7 @@ async fn who_is_on_the_list_may_send_and_nobody_else<F: Framework>() {
     }
 }
 
-async fn whoever_is_not_on_the_list_gets_one_answer_to_whatever_he_sends<F: Framework>() {
+async fn clients_not_on_the_allow_list_get_one_answer_to_any_request<F: Framework>() {
     let server = F::serve(allowing(["192.0.2.0/24"]), Handler::ok()).await;
     let expected = server.send(&genuine().sign()).await.without_date();
     assert_eq!((expected.status, expected.text().as_str()), (403, "forbidden"));
@@ -128,7 +128,7 @@ fn behind_a_proxy() -> ScrapestWebhookLayer {
     layer.with_trusted_proxies(["127.0.0.0/8", "198.51.100.7"]).unwrap()
 }
 
-async fn a_trusted_proxy_is_believed_whom_it_speaks_for<F: Framework>() {
+async fn the_address_forwarded_by_a_trusted_proxy_is_used<F: Framework>() {
     let server = F::serve(behind_a_proxy(), Handler::ok()).await;
     for (headers, expected) in FORWARDED {
         let raw = headers
@@ -138,7 +138,7 @@ async fn a_trusted_proxy_is_believed_whom_it_speaks_for<F: Framework>() {
     }
 }
 
-async fn one_that_is_not_trusted_speaks_for_itself<F: Framework>() {
+async fn an_untrusted_proxy_counts_as_the_client<F: Framework>() {
     let layer = allowing(["203.0.113.0/24"]).with_trusted_proxies(["127.0.0.2"]).unwrap();
     let server = F::serve(layer, Handler::ok()).await;
     let itself = F::serve(allowing(["127.0.0.1"]), Handler::ok()).await;
@@ -150,14 +150,14 @@ async fn one_that_is_not_trusted_speaks_for_itself<F: Framework>() {
 }
 
 support::for_each_framework! {
-    who_is_on_the_list_may_send_and_nobody_else,
-    whoever_is_not_on_the_list_gets_one_answer_to_whatever_he_sends,
-    a_trusted_proxy_is_believed_whom_it_speaks_for,
-    one_that_is_not_trusted_speaks_for_itself,
+    only_clients_on_the_allow_list_may_send,
+    clients_not_on_the_allow_list_get_one_answer_to_any_request,
+    the_address_forwarded_by_a_trusted_proxy_is_used,
+    an_untrusted_proxy_counts_as_the_client,
 }
 
 #[tokio::test]
-async fn a_list_without_a_peer_address_is_an_error_of_the_server_said_once() {
+async fn an_allow_list_without_a_peer_address_is_logged_once() {
     let (logged, _guard) = Logged::begin();
     let handler = Handler::ok();
     let app = app(allowing(["192.0.2.1"]), &handler);
@@ -174,7 +174,7 @@ async fn a_list_without_a_peer_address_is_an_error_of_the_server_said_once() {
 }
 
 #[tokio::test]
-async fn a_trusted_proxy_that_speaks_for_nobody_is_an_error_said_once() {
+async fn a_trusted_proxy_without_a_forwarded_header_is_logged_once() {
     let (logged, _guard) = Logged::begin();
     let app = app(behind_a_proxy(), &Handler::ok());
     for _ in 0..3 {
@@ -186,13 +186,13 @@ async fn a_trusted_proxy_that_speaks_for_nobody_is_an_error_said_once() {
 }
 
 #[tokio::test]
-async fn without_a_list_no_address_is_needed() {
+async fn no_peer_address_is_needed_without_an_allow_list() {
     let layer = layer().with_trusted_proxies(["127.0.0.1"]).unwrap();
     assert_eq!(status(&app(layer, &Handler::ok()), &genuine().sign()).await, 200);
 }
 
 #[tokio::test]
-async fn the_address_is_that_of_connect_info_or_of_its_mock_unless_peer_addr_says_otherwise() {
+async fn the_address_is_peer_addr_or_else_connect_info_or_its_mock() {
     let address = |text: &str| text.parse::<std::net::SocketAddr>().unwrap();
     let app = app(allowing(["192.0.2.1"]), &Handler::ok());
     let with_info = |text: &str, request: &SignedRequest| {
@@ -216,7 +216,7 @@ async fn the_address_is_that_of_connect_info_or_of_its_mock_unless_peer_addr_say
 }
 
 #[test]
-fn a_network_that_is_none_is_refused_and_so_are_no_networks_and_all_of_them() {
+fn invalid_empty_and_unlimited_networks_are_refused() {
     for (network, text) in [
         (
             "192.0.2.0/33",

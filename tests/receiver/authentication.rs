@@ -184,9 +184,7 @@ async fn every_authentication_failure_is_answered_with_the_same_bytes<F: Framewo
     assert_eq!(badger.server.send(&testing::scrapebadger(SECRET).sign()).await.status, 200);
 }
 
-async fn an_unsigned_request_is_the_same_failure_where_challenges_need_no_signature<
-    F: Framework,
->() {
+async fn unsigned_requests_fail_alike_if_unsigned_challenges_are_allowed<F: Framework>() {
     let provider = Scrapest::default().with_insecure_unsigned_challenge(true);
     let open = Guarded::serve::<F, _>(layer().with_provider(provider)).await;
     let closed = Guarded::serve::<F, _>(layer()).await;
@@ -197,7 +195,7 @@ async fn an_unsigned_request_is_the_same_failure_where_challenges_need_no_signat
     }
 }
 
-async fn a_body_is_not_waited_for_where_the_headers_refuse<F: Framework>() {
+async fn a_body_is_not_awaited_if_the_headers_are_refused<F: Framework>() {
     const ANNOUNCED: usize = 1_000_000;
     let deadline = Duration::from_millis(300);
     let scrapest = Guarded::serve::<F, _>(layer().with_body_deadline(deadline)).await;
@@ -226,7 +224,7 @@ async fn a_body_is_not_waited_for_where_the_headers_refuse<F: Framework>() {
     assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
 }
 
-async fn hex_has_no_case<F: Framework>() {
+async fn hex_is_case_insensitive<F: Framework>() {
     let mixed = |text: &str| -> String {
         let turned = text.chars().enumerate();
         turned.map(|(place, c)| if place % 2 == 0 { c.to_ascii_uppercase() } else { c }).collect()
@@ -253,7 +251,7 @@ async fn hex_has_no_case<F: Framework>() {
 
 support::for_each_framework! {
     every_authentication_failure_is_answered_with_the_same_bytes,
-    an_unsigned_request_is_the_same_failure_where_challenges_need_no_signature,
-    a_body_is_not_waited_for_where_the_headers_refuse,
-    hex_has_no_case,
+    unsigned_requests_fail_alike_if_unsigned_challenges_are_allowed,
+    a_body_is_not_awaited_if_the_headers_are_refused,
+    hex_is_case_insensitive,
 }

@@ -39,7 +39,7 @@ async fn a_body_of_exactly_the_limit_passes_and_one_byte_more_is_413<F: Framewor
     }
 }
 
-async fn a_length_beyond_the_limit_is_413_at_once_and_its_body_is_not_asked_for<F: Framework>() {
+async fn a_length_beyond_the_limit_is_413_without_reading_the_body<F: Framework>() {
     let handler = Handler::ok();
     let server = F::serve(layer(), handler.clone()).await;
     for length in ["1048577", "10737418240", "9223372036854775807"] {
@@ -63,7 +63,7 @@ async fn a_length_beyond_the_limit_is_413_at_once_and_its_body_is_not_asked_for<
     assert_eq!(handler.runs(), 0);
 }
 
-async fn a_length_that_makes_no_sense_is_refused_and_nothing_runs<F: Framework>() {
+async fn an_invalid_length_is_refused_and_nothing_runs<F: Framework>() {
     let handler = Handler::ok();
     let server = F::serve(layer(), handler.clone()).await;
     let request = genuine().sign();
@@ -90,7 +90,7 @@ async fn a_length_that_makes_no_sense_is_refused_and_nothing_runs<F: Framework>(
     assert_eq!(handler.runs(), 0);
 }
 
-async fn a_body_that_breaks_off_is_400_or_closed_and_its_retry_runs<F: Framework>() {
+async fn a_truncated_body_is_400_or_closed_and_its_retry_runs<F: Framework>() {
     let handler = Handler::ok();
     let layer = layer();
     let server = F::serve(layer.clone(), handler.clone()).await;
@@ -120,7 +120,7 @@ async fn a_body_that_breaks_off_is_400_or_closed_and_its_retry_runs<F: Framework
 /// The time of the body counts towards the answer deadline, both for a slow handler and for a duplicate that
 /// waits for it.
 #[tokio::test(start_paused = true)]
-async fn the_answer_is_due_from_the_arrival_and_not_from_the_end_of_the_body() {
+async fn the_time_of_the_body_counts_towards_the_answer_deadline() {
     let handler = Handler::new(|_, _| std::future::pending());
     let app = app(layer().with_answer_deadline(Duration::from_secs(3)), &handler);
     let request = genuine().sign();
@@ -259,9 +259,9 @@ async fn an_empty_body_is_a_body_like_any_other<F: Framework>() {
 
 support::for_each_framework! {
     a_body_of_exactly_the_limit_passes_and_one_byte_more_is_413,
-    a_length_beyond_the_limit_is_413_at_once_and_its_body_is_not_asked_for,
-    a_length_that_makes_no_sense_is_refused_and_nothing_runs,
-    a_body_that_breaks_off_is_400_or_closed_and_its_retry_runs,
+    a_length_beyond_the_limit_is_413_without_reading_the_body,
+    an_invalid_length_is_refused_and_nothing_runs,
+    a_truncated_body_is_400_or_closed_and_its_retry_runs,
     a_body_in_200_000_chunks_of_one_byte_passes_in_bounded_time,
     each_of_200_slow_bodies_is_cut_at_the_deadline_with_408,
     an_encoded_body_is_415_and_never_inflated,

@@ -248,6 +248,6 @@ async fn a_captured_request_never_runs_again_and_no_genuine_one_is_refused() {
 
 /// Each clock may be wrong by a minute, and the sender's may be ahead by the whole tolerance.
 #[tokio::test(start_paused = true)]
-async fn nor_by_a_clock_that_was_fast_and_is_slow() {
+async fn a_clock_that_was_fast_and_is_slow_lets_no_captured_request_run() {
     capture_and_replay(60, -60).await;
 }

@@ -23,7 +23,7 @@ fn runs_of(deliveries: &[Delivery], request: &SignedRequest) -> usize {
     deliveries.iter().filter(|delivery| delivery.body() == request.body()).count()
 }
 
-async fn a_failed_delivery_is_not_pushed_out_under_the_id_of_a_completed_one<F: Framework>() {
+async fn a_failed_delivery_is_not_replaced_under_the_id_of_a_completed_one<F: Framework>() {
     let (handler, store) = (failing_once(), MemoryStore::new());
     let server = F::serve(layer().with_store(store.clone()), handler.clone()).await;
     let (failed, completed) = (genuine().sign(), genuine().sign());
@@ -40,7 +40,7 @@ async fn a_failed_delivery_is_not_pushed_out_under_the_id_of_a_completed_one<F: 
     assert_eq!(handler.deliveries().pop().unwrap().attempt(), 2);
 }
 
-async fn a_failed_delivery_that_ran_under_another_id_is_done<F: Framework>() {
+async fn a_failed_delivery_that_succeeds_under_another_id_is_completed<F: Framework>() {
     let handler = failing_once();
     let server = F::serve(layer(), handler.clone()).await;
     let failed = genuine().sign();
@@ -69,7 +69,7 @@ async fn runs_once<F: Framework>(
     assert_eq!(handler.runs(), 2, "the captured attempt is useless once the retry has succeeded");
 }
 
-async fn a_failed_attempt_is_useless_after_a_retry_with_another_secret<F: Framework>() {
+async fn a_failed_attempt_cannot_run_after_a_retry_with_another_secret<F: Framework>() {
     let old = "whsec_old_0d8c61f2a9b7c35e";
     let body = genuine().sign().body().clone();
     let attempt = |secret: &str| {
@@ -82,7 +82,7 @@ async fn a_failed_attempt_is_useless_after_a_retry_with_another_secret<F: Framew
 /// The limitation that the README documents: if each attempt has other signed bytes (a new body, or a signed
 /// timestamp) and no signed id, nothing connects two attempts. Deduplicating by the body alone would lose
 /// deliveries with equal content.
-async fn an_attempt_that_was_not_the_one_to_succeed_runs_once_more_under_a_new_id<F: Framework>() {
+async fn another_attempt_of_a_success_runs_once_more_under_a_new_id<F: Framework>() {
     for (first_status, signed_time) in [(500, false), (200, false), (500, true), (200, true)] {
         let handler =
             Handler::new(
@@ -105,7 +105,7 @@ async fn an_attempt_that_was_not_the_one_to_succeed_runs_once_more_under_a_new_i
     }
 }
 
-async fn deliveries_that_say_the_same_at_different_signed_times_all_run<F: Framework>() {
+async fn equal_deliveries_with_different_signed_times_all_run<F: Framework>() {
     let handler = Handler::ok();
     let server = F::serve(layer(), handler.clone()).await;
     let body = r#"{"event":"webhook.verified"}"#;
@@ -117,9 +117,9 @@ async fn deliveries_that_say_the_same_at_different_signed_times_all_run<F: Frame
 }
 
 support::for_each_framework! {
-    a_failed_delivery_is_not_pushed_out_under_the_id_of_a_completed_one,
-    a_failed_delivery_that_ran_under_another_id_is_done,
-    a_failed_attempt_is_useless_after_a_retry_with_another_secret,
-    an_attempt_that_was_not_the_one_to_succeed_runs_once_more_under_a_new_id,
-    deliveries_that_say_the_same_at_different_signed_times_all_run,
+    a_failed_delivery_is_not_replaced_under_the_id_of_a_completed_one,
+    a_failed_delivery_that_succeeds_under_another_id_is_completed,
+    a_failed_attempt_cannot_run_after_a_retry_with_another_secret,
+    another_attempt_of_a_success_runs_once_more_under_a_new_id,
+    equal_deliveries_with_different_signed_times_all_run,
 }

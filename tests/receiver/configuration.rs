@@ -92,7 +92,7 @@ fn table() -> Vec<(ScrapestWebhookLayer, &'static str, &'static str)> {
 }
 
 #[test]
-fn each_error_says_which_setting_what_it_was_and_what_would_do() {
+fn each_error_names_the_setting_its_value_and_valid_values() {
     for (layer, setting, text) in table() {
         let error = layer.check().expect_err(setting);
         assert_eq!((error.setting(), &*error.to_string()), (setting, text));
@@ -100,7 +100,7 @@ fn each_error_says_which_setting_what_it_was_and_what_would_do() {
 }
 
 #[test]
-fn putting_such_a_layer_on_a_service_panics_with_that_text() {
+fn applying_an_invalid_layer_panics_with_the_error_text() {
     for (layer, _, text) in table() {
         let put = std::panic::AssertUnwindSafe(|| {
             let routes = Router::new().route("/", post(|| async {}).route_layer(layer));
@@ -113,7 +113,7 @@ fn putting_such_a_layer_on_a_service_panics_with_that_text() {
 }
 
 #[test]
-fn the_edge_of_each_setting_will_do() {
+fn the_boundary_value_of_each_setting_is_valid() {
     for layer in [
         layer().with_answer_deadline(Duration::from_nanos(1)),
         layer().with_body_deadline(Duration::from_nanos(1)),
@@ -131,7 +131,7 @@ fn the_edge_of_each_setting_will_do() {
 }
 
 #[test]
-fn a_secret_that_is_none_is_refused_wherever_it_comes_in() {
+fn an_unusable_secret_is_refused_everywhere() {
     let refused = |secret: &str, text: &str| {
         let errors = [
             ScrapestWebhookLayer::try_new(secret).unwrap_err(),
@@ -161,7 +161,7 @@ fn a_secret_that_is_none_is_refused_wherever_it_comes_in() {
 }
 
 #[test]
-fn nothing_that_is_printed_of_a_layer_has_its_secret_in_it() {
+fn the_debug_output_of_a_layer_never_contains_its_secret() {
     let secrets = Secrets::new(["whsec_canary_of_this_month", "whsec_canary_of_last_month"]);
     let layer = ScrapestWebhookLayer::from_secrets(secrets.unwrap());
     let service = tower::Layer::layer(&layer, ());
@@ -181,7 +181,7 @@ fn nothing_that_is_printed_of_a_layer_has_its_secret_in_it() {
 
 /// A span that users set to disable a limit.
 #[tokio::test(start_paused = true)]
-async fn a_span_of_for_ever_overflows_no_clock_in_a_request() {
+async fn an_unlimited_duration_overflows_no_clock_in_a_request() {
     let ever = Duration::MAX;
     for (setting, layer) in [
         ("answer_deadline", layer().with_answer_deadline(ever)),

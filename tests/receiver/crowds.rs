@@ -7,7 +7,7 @@ use scrapest_webhook::MemoryStore;
 use support::{Framework, Handler, Raw, eventually, genuine, layer, nonce};
 use tokio::sync::Semaphore;
 
-async fn a_thousand_duplicates_at_once_run_once<F: Framework>() {
+async fn a_thousand_concurrent_duplicates_run_once<F: Framework>() {
     let gate = Arc::new(Semaphore::new(0));
     let held = Arc::clone(&gate);
     let handler = Handler::new(move |_, _| {
@@ -49,7 +49,7 @@ async fn a_thousand_duplicates_at_once_run_once<F: Framework>() {
 
 /// Each has another id, but they are duplicates of one delivery, so the limit of waiting duplicates applies to
 /// all of them together.
-async fn replays_under_many_ids_have_no_more_places_to_wait_than_one<F: Framework>() {
+async fn replays_under_many_ids_have_as_many_waiters_as_one_id<F: Framework>() {
     let gate = Arc::new(Semaphore::new(0));
     let held = Arc::clone(&gate);
     let handler = Handler::new(move |_, before| {
@@ -86,6 +86,6 @@ async fn replays_under_many_ids_have_no_more_places_to_wait_than_one<F: Framewor
 }
 
 support::for_each_framework! {
-    a_thousand_duplicates_at_once_run_once,
-    replays_under_many_ids_have_no_more_places_to_wait_than_one,
+    a_thousand_concurrent_duplicates_run_once,
+    replays_under_many_ids_have_as_many_waiters_as_one_id,
 }

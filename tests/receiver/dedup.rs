@@ -37,7 +37,7 @@ async fn one_id_in_two_namespaces_is_two_deliveries<F: Framework>() {
     assert_eq!(keys.len(), 4);
 }
 
-async fn a_noisy_namespace_cannot_push_out_what_runs_in_another<F: Framework>() {
+async fn a_noisy_namespace_cannot_evict_a_running_delivery_of_another<F: Framework>() {
     let gate = Arc::new(Semaphore::new(0));
     let held = Arc::clone(&gate);
     let slow = Handler::new(move |_, _| {
@@ -104,7 +104,7 @@ async fn the_settings_decide_what_is_one_delivery<F: Framework>() {
     }
 }
 
-async fn a_test_button_pressed_twice_is_two_deliveries<F: Framework>() {
+async fn pressing_the_test_button_twice_sends_two_deliveries<F: Framework>() {
     for dedup_by in [DedupBy::DeliveryIdAndTag, DedupBy::DeliveryId] {
         for body in [r#"{"type":"test"}"#, r#"{"event":"test","message":"hello"}"#] {
             let handler = Handler::ok();
@@ -125,7 +125,7 @@ async fn a_test_button_pressed_twice_is_two_deliveries<F: Framework>() {
     }
 }
 
-async fn a_test_event_counts_by_its_id_also_where_the_bytes_count<F: Framework>() {
+async fn a_test_event_is_identified_by_its_id_even_with_dedup_by_tag<F: Framework>() {
     let handler = Handler::ok();
     let server = F::serve(badger_layer().with_dedup_by(DedupBy::Tag), handler.clone()).await;
     for (id, runs) in [("a", 1), ("b", 2), ("a", 2), ("b", 2)] {
@@ -137,8 +137,8 @@ async fn a_test_event_counts_by_its_id_also_where_the_bytes_count<F: Framework>(
 
 support::for_each_framework! {
     one_id_in_two_namespaces_is_two_deliveries,
-    a_noisy_namespace_cannot_push_out_what_runs_in_another,
+    a_noisy_namespace_cannot_evict_a_running_delivery_of_another,
     the_settings_decide_what_is_one_delivery,
-    a_test_button_pressed_twice_is_two_deliveries,
-    a_test_event_counts_by_its_id_also_where_the_bytes_count,
+    pressing_the_test_button_twice_sends_two_deliveries,
+    a_test_event_is_identified_by_its_id_even_with_dedup_by_tag,
 }

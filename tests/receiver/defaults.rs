@@ -34,7 +34,7 @@ async fn the_answer_is_due_after_4_s_for_scrapest_and_8_s_for_scrapebadger() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_may_take_5_s_in_all() {
+async fn a_body_may_take_5_s_in_total() {
     let endless = futures_util::stream::unfold((), async |()| {
         tokio::time::sleep(Duration::from_millis(100)).await;
         Some((Ok::<_, std::io::Error>(bytes::Bytes::from_static(&[b' '; 103])), ()))
@@ -47,7 +47,7 @@ async fn a_body_may_take_5_s_in_all() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_of_less_than_1_kib_a_second_is_cut_after_2_s() {
+async fn a_body_below_1_kib_per_second_is_cut_after_2_s() {
     for (piece, at) in [(101, 2_000..=2_005), (103, 5_000..=5_005)] {
         let slow = futures_util::stream::unfold((), move |()| async move {
             tokio::time::sleep(Duration::from_millis(100)).await;
@@ -62,7 +62,7 @@ async fn a_body_of_less_than_1_kib_a_second_is_cut_after_2_s() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lease_is_15_s_renewed_each_5_s_until_the_run_limit_of_60_s_releases_it() {
+async fn a_lease_lasts_15_s_renewed_every_5_s_up_to_the_run_limit_of_60_s() {
     let store = Watched::default();
     let handler = Handler::new(|_, _| pending());
     let app = app(layer().with_store(store.clone()), &handler);
@@ -100,7 +100,7 @@ async fn a_memory_store_remembers_for_4_200_s() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn any_other_store_remembers_for_24_h_and_for_longer_if_the_tolerances_ask_for_it() {
+async fn other_stores_remember_for_24_h_or_as_long_as_the_tolerances_need() {
     for (past, keep) in [(None, DAY), (Some(DAY - 420), DAY), (Some(3 * DAY), 3 * DAY + 420)] {
         let store = Watched::default();
         let layer = layer().with_store(store.clone());
@@ -115,7 +115,7 @@ async fn any_other_store_remembers_for_24_h_and_for_longer_if_the_tolerances_ask
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_window_is_3_600_s_back_or_300_for_a_signed_attempt_and_300_s_ahead() {
+async fn the_window_is_3_600_s_back_or_300_s_if_signed_and_300_s_ahead() {
     let now = SystemTime::UNIX_EPOCH + SECONDS(1_772_625_600);
     let scrapest = app(layer().with_clock(move || now), &Handler::ok());
     let scrapebadger = app(badger_layer().with_clock(move || now), &Handler::ok());
@@ -150,7 +150,7 @@ fn a_memory_store_has_room_for_250_000_deliveries_of_two_records() {
 }
 
 #[test]
-fn bodies_of_64_mib_in_all_may_be_in_flight() {
+fn bodies_of_64_mib_in_total_may_be_in_flight() {
     let cap = 64 * 1_024 * 1_024;
     assert!(layer().with_body_limit(cap).check().is_ok());
     assert!(layer().with_body_limit(cap + 1).check().is_err());

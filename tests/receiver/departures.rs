@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::handler_faults::{AT_ONCE, millis};
 
-async fn a_client_that_leaves_before_its_body_is_whole_leaves_nothing<F: Framework>() {
+async fn a_client_that_leaves_during_its_body_leaves_no_state<F: Framework>() {
     let handler = Handler::ok();
     let server = F::serve(layer(), handler.clone()).await;
     for leave in Leave::ALL {
@@ -32,7 +32,7 @@ async fn a_client_that_leaves_before_its_body_is_whole_leaves_nothing<F: Framewo
     }
 }
 
-async fn a_run_whose_client_leaves_goes_on_and_is_settled<F: Framework>() {
+async fn a_run_whose_client_leaves_continues_and_is_settled<F: Framework>() {
     for leave in Leave::ALL {
         for first in [200, 500] {
             let handler = Handler::new(move |_, before| async move {
@@ -55,7 +55,7 @@ async fn a_run_whose_client_leaves_goes_on_and_is_settled<F: Framework>() {
     }
 }
 
-async fn a_duplicate_whose_client_leaves_while_it_waits_leaves_nothing<F: Framework>() {
+async fn a_duplicate_whose_client_leaves_while_waiting_leaves_no_state<F: Framework>() {
     for leave in Leave::ALL {
         let handler = Handler::new(|_, before| async move {
             sleep(millis(if before == 0 { 600 } else { 0 })).await;
@@ -79,7 +79,7 @@ async fn a_duplicate_whose_client_leaves_while_it_waits_leaves_nothing<F: Framew
     }
 }
 
-async fn a_client_that_leaves_while_the_store_is_asked_changes_nothing<F: Framework>() {
+async fn a_client_that_leaves_during_the_claim_changes_nothing<F: Framework>() {
     for verb in [Verb::Claim, Verb::Complete, Verb::Release] {
         for leave in Leave::ALL {
             let store = ScriptedStore::new(move |call| match call.nth {
@@ -172,7 +172,7 @@ async fn a_waiting_client_may_leave_at_any_moment() {
     }
 }
 
-async fn drain_waits_for_a_run_whose_client_is_gone<F: Framework>() {
+async fn drain_waits_for_a_run_whose_client_has_left<F: Framework>() {
     let handler = Handler::new(|_, _| async {
         sleep(millis(600)).await;
         200
@@ -189,7 +189,7 @@ async fn drain_waits_for_a_run_whose_client_is_gone<F: Framework>() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn drain_waits_for_a_claim_whose_client_is_gone() {
+async fn drain_waits_for_a_claim_whose_client_has_left() {
     let store = ScriptedStore::new(|_| Fault::Slow(millis(500)));
     let handler = Handler::ok();
     let layer = layer().with_store(store.clone());
@@ -201,9 +201,9 @@ async fn drain_waits_for_a_claim_whose_client_is_gone() {
 }
 
 support::for_each_framework! {
-    a_client_that_leaves_before_its_body_is_whole_leaves_nothing,
-    a_run_whose_client_leaves_goes_on_and_is_settled,
-    a_duplicate_whose_client_leaves_while_it_waits_leaves_nothing,
-    a_client_that_leaves_while_the_store_is_asked_changes_nothing,
-    drain_waits_for_a_run_whose_client_is_gone,
+    a_client_that_leaves_during_its_body_leaves_no_state,
+    a_run_whose_client_leaves_continues_and_is_settled,
+    a_duplicate_whose_client_leaves_while_waiting_leaves_no_state,
+    a_client_that_leaves_during_the_claim_changes_nothing,
+    drain_waits_for_a_run_whose_client_has_left,
 }

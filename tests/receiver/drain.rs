@@ -19,7 +19,7 @@ fn handler_of(span: Duration) -> Handler {
 }
 
 #[tokio::test(start_paused = true)]
-async fn drain_waits_for_the_runs_that_go_on_and_no_longer_than_its_grace() {
+async fn drain_waits_for_detached_runs_within_its_grace_period() {
     let (handler, layer) = (handler_of(SECONDS(20)), badger_layer());
     assert!(layer.drain(SECONDS(0)).await, "nothing has begun");
     let app = app(layer.clone(), &handler);
@@ -35,7 +35,7 @@ async fn drain_waits_for_the_runs_that_go_on_and_no_longer_than_its_grace() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn drain_waits_for_a_claim_whose_client_is_gone_and_for_its_run() {
+async fn drain_waits_for_a_claim_whose_client_has_left_and_for_its_run() {
     let (handler, store) = (handler_of(SECONDS(2)), Watched::slow(SECONDS(1)));
     let layer = layer().with_store(store.clone());
     let app = app(layer.clone(), &handler);
@@ -50,7 +50,7 @@ async fn drain_waits_for_a_claim_whose_client_is_gone_and_for_its_run() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn drain_waits_for_the_record_of_a_success_that_the_store_does_not_take_yet() {
+async fn drain_waits_until_an_unrecorded_success_is_recorded() {
     let store = Watched::default();
     let layer = layer().with_store(store.clone());
     let down = store.clone();

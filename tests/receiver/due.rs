@@ -79,7 +79,7 @@ fn are_in_time(due: Due, seen: &Seen) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_comes_in_time_in_every_order_and_at_once() {
+async fn each_event_happens_in_time_in_every_order_and_at_once() {
     for due in every_order() {
         let seen = see(due, Fault::None).await;
         are_in_time(due, &seen);
@@ -91,7 +91,7 @@ async fn each_comes_in_time_in_every_order_and_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_does_not_answer_a_renewal_holds_up_nothing() {
+async fn an_unanswered_renewal_delays_nothing() {
     for fault in [Fault::Hang, Fault::Error, Fault::Slow(Duration::from_secs(1))] {
         for due in every_order() {
             let seen = see(due, fault).await;
@@ -104,7 +104,7 @@ async fn a_store_that_does_not_answer_a_renewal_holds_up_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_renewal_whose_answer_was_lost_is_asked_again_before_the_shortest_lease_ends() {
+async fn a_renewal_with_a_lost_answer_is_repeated_before_the_lease_ends() {
     let store = ScriptedStore::new(|call| match (call.verb, call.nth) {
         (Verb::Renew, 0) => Fault::Hang,
         (Verb::Renew, _) => Fault::Slow(Duration::from_millis(100)),

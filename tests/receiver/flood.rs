@@ -24,7 +24,7 @@ async fn unfinished(server: &Server) -> Connection {
     connection
 }
 
-async fn the_body_that_has_waited_longest_gives_way_to_a_newcomer<F: Framework>() {
+async fn the_longest_waiting_body_is_dropped_for_a_new_one<F: Framework>() {
     let handler = Handler::ok();
     let layer = layer().with_bytes_in_flight(CAP).with_body_deadline(Duration::from_secs(30));
     let server = F::serve(layer.with_minimum_body_rate(0), handler.clone()).await;
@@ -42,7 +42,7 @@ async fn the_body_that_has_waited_longest_gives_way_to_a_newcomer<F: Framework>(
     assert_eq!((both.0.status, both.1.status), (200, 200));
 }
 
-async fn a_length_that_is_only_promised_takes_nothing_of_the_cap<F: Framework>() {
+async fn a_declared_length_alone_reserves_no_bytes_of_the_cap<F: Framework>() {
     let handler = Handler::ok();
     let layer = layer().with_bytes_in_flight(CAP).with_body_deadline(Duration::from_secs(30));
     let server = F::serve(layer, handler.clone()).await;
@@ -59,7 +59,7 @@ async fn a_length_that_is_only_promised_takes_nothing_of_the_cap<F: Framework>()
     }
 }
 
-async fn in_a_flood_of_forged_bodies_of_1_mb_genuine_ones_still_pass<F: Framework>() {
+async fn genuine_bodies_pass_in_a_flood_of_forged_1_mb_bodies<F: Framework>() {
     let handler = Handler::ok();
     // Only bytes are tested here; a busy machine may take long for so many.
     let layer = layer().with_bytes_in_flight(8 * CAP).with_minimum_body_rate(0);
@@ -95,7 +95,7 @@ async fn in_a_flood_of_forged_bodies_of_1_mb_genuine_ones_still_pass<F: Framewor
     assert_eq!(handler.runs(), 80);
 }
 
-async fn the_share_of_a_body_is_held_while_its_handler_runs_and_then_free<F: Framework>() {
+async fn the_bytes_of_a_body_are_held_while_its_handler_runs<F: Framework>() {
     let may_end = Arc::new(Semaphore::new(0));
     let told = Arc::clone(&may_end);
     let handler = Handler::new(move |_, before| {
@@ -192,7 +192,7 @@ async fn small_deliveries_pass_beside_70_bodies_of_1_mib_that_never_end<F: Frame
     all_pass_beside_those_that_hold::<F>(layer(), 70, 1_048_576, 300, 0).await;
 }
 
-async fn large_deliveries_pass_beside_them_too<F: Framework>() {
+async fn large_deliveries_pass_beside_70_bodies_of_1_mib_that_never_end<F: Framework>() {
     all_pass_beside_those_that_hold::<F>(layer(), 70, 1_048_576, 50, 500_000).await;
 }
 
@@ -202,11 +202,11 @@ async fn small_deliveries_pass_beside_small_bodies_that_never_end<F: Framework>(
 }
 
 support::for_each_framework! {
-    the_body_that_has_waited_longest_gives_way_to_a_newcomer,
-    a_length_that_is_only_promised_takes_nothing_of_the_cap,
-    in_a_flood_of_forged_bodies_of_1_mb_genuine_ones_still_pass,
-    the_share_of_a_body_is_held_while_its_handler_runs_and_then_free,
+    the_longest_waiting_body_is_dropped_for_a_new_one,
+    a_declared_length_alone_reserves_no_bytes_of_the_cap,
+    genuine_bodies_pass_in_a_flood_of_forged_1_mb_bodies,
+    the_bytes_of_a_body_are_held_while_its_handler_runs,
     small_deliveries_pass_beside_70_bodies_of_1_mib_that_never_end,
-    large_deliveries_pass_beside_them_too,
+    large_deliveries_pass_beside_70_bodies_of_1_mib_that_never_end,
     small_deliveries_pass_beside_small_bodies_that_never_end,
 }

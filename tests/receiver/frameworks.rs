@@ -10,7 +10,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 #[tokio::test]
-async fn one_value_serves_both_frameworks_and_is_one_receiver() {
+async fn one_layer_serves_both_frameworks_as_one_receiver() {
     let (layer, handler) = (layer(), Handler::ok());
     let axum = Axum::serve(layer.clone(), handler.clone()).await;
     let actix = Actix::serve(layer, handler.clone()).await;
@@ -116,7 +116,7 @@ async fn bare_actix_does_not_drop_a_handler_whose_client_has_left() {
     handle.stop(false).await;
 }
 
-async fn a_graceful_shutdown_lets_a_run_finish_and_answers_it<F: Framework>() {
+async fn a_graceful_shutdown_lets_a_run_finish_and_answer<F: Framework>() {
     let handler = Handler::new(|_, _| async {
         tokio::time::sleep(Duration::from_millis(300)).await;
         200
@@ -133,5 +133,5 @@ async fn a_graceful_shutdown_lets_a_run_finish_and_answers_it<F: Framework>() {
 
 support::for_each_framework! {
     a_run_whose_client_has_left_reaches_its_end,
-    a_graceful_shutdown_lets_a_run_finish_and_answers_it,
+    a_graceful_shutdown_lets_a_run_finish_and_answer,
 }

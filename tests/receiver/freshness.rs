@@ -137,7 +137,7 @@ const KINDS: [Kind; 16] = [
     ("unknown event", |t| Raw::badger(detected("other", &quoted(t))), 3_600, 300, NANOSECOND),
 ];
 
-async fn a_timestamp_is_fresh_to_the_edge_and_including_it<F: Framework>() {
+async fn a_timestamp_is_fresh_up_to_and_including_the_limit<F: Framework>() {
     let noon = Noon::serve::<F>().await;
     for (kind, request, past, future, step) in KINDS {
         let (oldest, latest) = (NOON - seconds_of(past), NOON + seconds_of(future));
@@ -195,7 +195,7 @@ async fn the_tolerances_are_settings<F: Framework>() {
     }
 }
 
-async fn the_clock_may_stand_anywhere<F: Framework>() {
+async fn any_clock_time_is_supported<F: Framework>() {
     let handler = Handler::ok();
     for (clock, time) in [
         (SystemTime::UNIX_EPOCH, "0"),
@@ -216,7 +216,7 @@ async fn the_clock_may_stand_anywhere<F: Framework>() {
     }
 }
 
-async fn every_timestamp_must_be_fresh_and_the_latest_signed_one_is_told<F: Framework>() {
+async fn every_timestamp_must_be_fresh_and_the_latest_signed_is_reported<F: Framework>() {
     let noon = Noon::serve::<F>().await;
     let minute = |minutes: i64| NOON + time::Duration::minutes(minutes);
     for (header, in_body, told) in [(-1, -2, -1), (-2, -1, -1), (4, -59, 4), (-4, 4, 4)] {
@@ -236,8 +236,8 @@ async fn every_timestamp_must_be_fresh_and_the_latest_signed_one_is_told<F: Fram
 }
 
 support::for_each_framework! {
-    a_timestamp_is_fresh_to_the_edge_and_including_it,
+    a_timestamp_is_fresh_up_to_and_including_the_limit,
     the_tolerances_are_settings,
-    the_clock_may_stand_anywhere,
-    every_timestamp_must_be_fresh_and_the_latest_signed_one_is_told,
+    any_clock_time_is_supported,
+    every_timestamp_must_be_fresh_and_the_latest_signed_is_reported,
 }

@@ -122,7 +122,7 @@ async fn a_panic_is_a_500_and_the_retry_runs<F: Framework>() {
 
 // The handler hangs.
 
-async fn a_slow_handler_is_a_503_and_the_run_goes_on<F: Framework>() {
+async fn a_slow_handler_is_a_503_and_the_run_continues<F: Framework>() {
     let may_end = Arc::new(Semaphore::new(0));
     let told = Arc::clone(&may_end);
     let handler = Handler::new(move |_, _| {
@@ -150,7 +150,7 @@ async fn a_slow_handler_is_a_503_and_the_run_goes_on<F: Framework>() {
     assert_eq!((handler.runs(), handler.ended()), (1, 1));
 }
 
-async fn a_slow_handler_that_fails_in_the_end_lets_the_retry_run<F: Framework>() {
+async fn a_slow_handler_that_finally_fails_lets_the_retry_run<F: Framework>() {
     let may_end = Arc::new(Semaphore::new(0));
     let told = Arc::clone(&may_end);
     let handler = Handler::new(move |_, before| {
@@ -219,7 +219,7 @@ async fn a_handler_at_its_run_limit_is_ended_and_the_retry_runs<F: Framework>() 
 
 /// A runtime stands in for a process: its tasks end during a run when it is dropped.
 #[test]
-fn a_process_that_ends_in_mid_run_leaves_the_delivery_to_the_end_of_the_lease() {
+fn a_delivery_of_a_dead_process_is_retried_after_its_lease() {
     let store = MemoryStore::new();
     let request = genuine().sign();
     let layer = layer().with_store(store).with_lease(millis(600));
@@ -268,7 +268,7 @@ fn a_time_that_would_overflow_a_clock_is_refused_before_the_first_request() {
 support::for_each_framework! {
     a_failed_handler_does_not_swallow_the_retry,
     a_panic_is_a_500_and_the_retry_runs,
-    a_slow_handler_is_a_503_and_the_run_goes_on,
-    a_slow_handler_that_fails_in_the_end_lets_the_retry_run,
+    a_slow_handler_is_a_503_and_the_run_continues,
+    a_slow_handler_that_finally_fails_lets_the_retry_run,
     a_handler_at_its_run_limit_is_ended_and_the_retry_runs,
 }

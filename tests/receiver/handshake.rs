@@ -44,7 +44,7 @@ pub fn body(rest: &str) -> String {
     format!(r#"{{"n":{},"timestamp":{},{rest}}}"#, nonce(), now())
 }
 
-async fn a_challenge_is_answered_in_the_field_that_it_came_in<F: Framework>() {
+async fn a_challenge_is_answered_in_the_field_it_came_in<F: Framework>() {
     let json = Challenged::serve::<F>(Scrapest::default()).await;
     let plain = Challenged::serve::<F>(Scrapest::default().with_plain_challenge(true)).await;
     for value in
@@ -80,7 +80,7 @@ async fn a_challenge_is_answered_in_the_field_that_it_came_in<F: Framework>() {
     }
 }
 
-async fn a_challenge_needs_no_more_than_a_signature_and_nothing_stale<F: Framework>() {
+async fn a_challenge_needs_only_a_signature_and_must_not_be_stale<F: Framework>() {
     let server = Challenged::serve::<F>(Scrapest::default()).await;
     let undated = r#"{"challenge":"c"}"#;
     server.is_answered(&Raw::scrapest(undated)).await;
@@ -114,7 +114,7 @@ async fn a_challenge_needs_no_more_than_a_signature_and_nothing_stale<F: Framewo
     assert!(server.handler.runs() == 0 && server.store.is_empty());
 }
 
-async fn the_header_may_say_the_kind_of_a_challenge_whose_body_does_not<F: Framework>() {
+async fn the_header_may_name_the_kind_of_a_challenge_without_one<F: Framework>() {
     let server = Challenged::serve::<F>(Scrapest::default()).await;
     for kind in KINDS {
         let request = Raw::scrapest(body(r#""challenge":"c""#)).with("x-scrapest-event", kind);
@@ -124,7 +124,7 @@ async fn the_header_may_say_the_kind_of_a_challenge_whose_body_does_not<F: Frame
     }
 }
 
-async fn a_challenge_inside_an_event_is_the_event<F: Framework>() {
+async fn an_event_that_contains_a_challenge_is_an_event<F: Framework>() {
     let kinds = [
         "tweet.created",
         "webhook.verified",
@@ -161,7 +161,7 @@ async fn a_challenge_inside_an_event_is_the_event<F: Framework>() {
     assert_eq!((answer.status, answer.text(), handler.runs()), (200, String::new(), 1));
 }
 
-async fn an_event_whose_kind_is_no_text_is_no_challenge<F: Framework>() {
+async fn an_event_whose_kind_is_not_text_is_not_a_challenge<F: Framework>() {
     let server = Challenged::serve::<F>(Scrapest::default()).await;
     for (runs, kind) in [
         r#""event":{"name":"tweet.created"}"#,
@@ -184,9 +184,9 @@ async fn an_event_whose_kind_is_no_text_is_no_challenge<F: Framework>() {
 }
 
 support::for_each_framework! {
-    a_challenge_is_answered_in_the_field_that_it_came_in,
-    a_challenge_needs_no_more_than_a_signature_and_nothing_stale,
-    the_header_may_say_the_kind_of_a_challenge_whose_body_does_not,
-    a_challenge_inside_an_event_is_the_event,
-    an_event_whose_kind_is_no_text_is_no_challenge,
+    a_challenge_is_answered_in_the_field_it_came_in,
+    a_challenge_needs_only_a_signature_and_must_not_be_stale,
+    the_header_may_name_the_kind_of_a_challenge_without_one,
+    an_event_that_contains_a_challenge_is_an_event,
+    an_event_whose_kind_is_not_text_is_not_a_challenge,
 }

@@ -116,7 +116,7 @@ async fn a_delivery_over_http_2_is_like_any_other() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_stream_reset_while_its_body_is_sent_leaves_nothing_behind() {
+async fn a_stream_reset_during_its_body_leaves_nothing_behind() {
     let (handler, layer) = (Handler::ok(), layer().with_bytes_in_flight(1_048_576));
     let server = Axum::serve(layer.clone(), handler.clone()).await;
     let client = Client::to(&server).await;
@@ -147,7 +147,7 @@ async fn eventually_ok(client: &Client, request: &SignedRequest) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_stream_reset_while_it_waits_for_another_leaves_nothing_behind() {
+async fn a_stream_reset_while_waiting_for_another_leaves_nothing_behind() {
     let (handler, layer) = (handler_of(600), layer());
     let server = Axum::serve(layer.clone(), handler.clone()).await;
     let client = Client::to(&server).await;
@@ -169,7 +169,7 @@ async fn a_stream_reset_while_it_waits_for_another_leaves_nothing_behind() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_stream_reset_while_its_handler_runs_leaves_nothing_behind() {
+async fn a_stream_reset_during_its_handler_leaves_nothing_behind() {
     let (handler, layer) = (handler_of(300), layer());
     let server = Axum::serve(layer.clone(), handler.clone()).await;
     let client = Client::to(&server).await;
@@ -186,7 +186,7 @@ async fn a_stream_reset_while_its_handler_runs_leaves_nothing_behind() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_failure_after_a_reset_leaves_the_delivery_to_its_retry() {
+async fn a_failure_after_a_reset_lets_the_retry_run() {
     let handler = Handler::new(|_, before| async move {
         tokio::time::sleep(Duration::from_millis(200)).await;
         if before == 0 { 500 } else { 200 }
@@ -204,7 +204,7 @@ async fn a_failure_after_a_reset_leaves_the_delivery_to_its_retry() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_stream_reset_while_the_store_is_asked_leaves_nothing_behind() {
+async fn a_stream_reset_during_the_claim_leaves_nothing_behind() {
     let store = Watched::slow(Duration::from_millis(50));
     let (handler, layer) = (Handler::ok(), layer().with_store(store.clone()));
     let server = Axum::serve(layer.clone(), handler.clone()).await;
@@ -228,7 +228,7 @@ async fn a_stream_reset_while_the_store_is_asked_leaves_nothing_behind() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_connection_lost_with_many_streams_in_all_phases_leaves_nothing_behind() {
+async fn a_lost_connection_with_streams_in_all_phases_leaves_nothing_behind() {
     let (handler, layer) = (handler_of(300), layer());
     let server = Axum::serve(layer.clone(), handler.clone()).await;
     let before = tasks();
@@ -255,7 +255,7 @@ async fn a_connection_lost_with_many_streams_in_all_phases_leaves_nothing_behind
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_storm_of_streams_reset_at_once_loses_and_doubles_nothing() {
+async fn a_storm_of_reset_streams_loses_and_duplicates_nothing() {
     let (handler, layer) = (handler_of(5), layer());
     let server = Axum::serve(layer.clone(), handler.clone()).await;
     let requests: Vec<_> = (0..100).map(|_| genuine().sign()).collect();

@@ -80,7 +80,7 @@ async fn refreshed_bytes_wait_for_the_attempt_that_runs<F: Framework>() {
     assert_eq!((first.status, second.status, handler.runs()), (200, 200, 1));
 }
 
-async fn an_id_may_be_anything_and_is_only_itself<F: Framework>() {
+async fn any_id_is_accepted_and_equals_only_itself<F: Framework>() {
     let long = "x".repeat(10_240);
     let longer = format!("{long}y");
     let in_headers: [&[u8]; 16] = [
@@ -147,7 +147,7 @@ async fn an_id_may_be_anything_and_is_only_itself<F: Framework>() {
     assert_eq!(keys.len(), handler.runs(), "no two of them are the same");
 }
 
-async fn an_empty_id_is_none<F: Framework>() {
+async fn an_empty_id_counts_as_missing<F: Framework>() {
     let handler = Handler::ok();
     let scrapest = F::serve(layer(), handler.clone()).await;
     let badger = F::serve(badger_layer(), handler.clone()).await;
@@ -184,7 +184,7 @@ async fn an_empty_id_is_none<F: Framework>() {
     }
 }
 
-async fn an_empty_id_does_not_hide_the_one_beside_it<F: Framework>() {
+async fn an_empty_id_does_not_hide_another_id<F: Framework>() {
     let handler = Handler::ok();
     let scrapest = F::serve(layer(), handler.clone()).await;
     let badger = F::serve(badger_layer(), handler.clone()).await;
@@ -204,7 +204,7 @@ async fn an_empty_id_does_not_hide_the_one_beside_it<F: Framework>() {
     assert_eq!(handler.runs(), 2, "one delivery with refreshed bytes");
 }
 
-async fn the_debug_of_a_delivery_is_short_however_long_its_id_is<F: Framework>() {
+async fn debug_of_a_delivery_is_short_for_any_id_length<F: Framework>() {
     let handler = Handler::ok();
     let server = F::serve(layer(), handler.clone()).await;
     let long = "k".repeat(500_000);
@@ -224,8 +224,8 @@ async fn the_debug_of_a_delivery_is_short_however_long_its_id_is<F: Framework>()
 support::for_each_framework! {
     one_id_with_refreshed_bytes_is_one_delivery,
     refreshed_bytes_wait_for_the_attempt_that_runs,
-    an_id_may_be_anything_and_is_only_itself,
-    an_empty_id_is_none,
-    an_empty_id_does_not_hide_the_one_beside_it,
-    the_debug_of_a_delivery_is_short_however_long_its_id_is,
+    any_id_is_accepted_and_equals_only_itself,
+    an_empty_id_counts_as_missing,
+    an_empty_id_does_not_hide_another_id,
+    debug_of_a_delivery_is_short_for_any_id_length,
 }

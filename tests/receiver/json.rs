@@ -132,7 +132,7 @@ fn no_json() -> Vec<(&'static str, Vec<u8>)> {
     bodies
 }
 
-async fn a_body_that_is_no_json_is_refused_in_good_order<F: Framework>() {
+async fn a_body_that_is_not_json_is_refused_with_a_proper_answer<F: Framework>() {
     let typed = Typed::serve::<F>().await;
     for (what, body) in no_json() {
         // It contains no readable timestamp.
@@ -147,7 +147,7 @@ async fn a_body_that_is_no_json_is_refused_in_good_order<F: Framework>() {
     }
 }
 
-async fn json_that_is_no_object_is_an_event_of_no_kind<F: Framework>() {
+async fn json_that_is_not_an_object_is_an_event_without_a_kind<F: Framework>() {
     let typed = Typed::serve::<F>().await;
     for body in
         ["null", "true", "0", "-1.5e3", "\"x\"", "[]", "[{\"event\":\"tweet.created\"}]", "1e400"]
@@ -237,7 +237,7 @@ async fn a_lone_surrogate_is_read_as_the_replacement_character<F: Framework>() {
 }
 
 /// Once kind, time and id are known, the layer stops reading, and the event type refuses the rest.
-async fn the_rest_of_a_body_is_for_the_event_type_to_refuse<F: Framework>() {
+async fn the_event_type_refuses_an_invalid_rest_of_a_body<F: Framework>() {
     let typed = Typed::serve::<F>().await;
     let bytes = Handler::ok();
     let [scrapest, badger] =
@@ -261,7 +261,7 @@ async fn the_rest_of_a_body_is_for_the_event_type_to_refuse<F: Framework>() {
     }
 }
 
-async fn what_may_do_without_a_time_or_has_no_id_yet_is_read_to_its_end<F: Framework>() {
+async fn a_body_without_a_time_or_an_id_is_read_to_its_end<F: Framework>() {
     let handler = Handler::ok();
     let [scrapest, badger] =
         [F::serve(layer(), handler.clone()).await, F::serve(badger_layer(), handler.clone()).await];
@@ -288,9 +288,9 @@ async fn what_may_do_without_a_time_or_has_no_id_yet_is_read_to_its_end<F: Frame
 
 support::for_each_framework! {
     a_lone_surrogate_is_read_as_the_replacement_character,
-    the_rest_of_a_body_is_for_the_event_type_to_refuse,
-    what_may_do_without_a_time_or_has_no_id_yet_is_read_to_its_end,
-    a_body_that_is_no_json_is_refused_in_good_order,
-    json_that_is_no_object_is_an_event_of_no_kind,
+    the_event_type_refuses_an_invalid_rest_of_a_body,
+    a_body_without_a_time_or_an_id_is_read_to_its_end,
+    a_body_that_is_not_json_is_refused_with_a_proper_answer,
+    json_that_is_not_an_object_is_an_event_without_a_kind,
     an_object_with_a_field_that_cannot_be_read_is_refused,
 }

@@ -47,7 +47,7 @@ fn leaving_behind(end: impl Fn() -> Run + Send + Sync + 'static) -> (Handler, Le
     (handler, LeftBehind { may_look, is_lost })
 }
 
-async fn work_left_on_another_thread_is_told_that_a_retry_may_run<F: Framework>() {
+async fn work_on_another_thread_sees_that_a_retry_may_run<F: Framework>() {
     let ends: [(u16, fn() -> Run); 3] = [
         (503, || Box::pin(std::future::pending())),
         (500, || Box::pin(async { 500 })),
@@ -63,7 +63,7 @@ async fn work_left_on_another_thread_is_told_that_a_retry_may_run<F: Framework>(
     }
 }
 
-async fn work_left_on_another_thread_is_told_of_a_shutdown<F: Framework>() {
+async fn work_on_another_thread_sees_a_shutdown<F: Framework>() {
     let (handler, left_behind) = leaving_behind(|| Box::pin(std::future::pending()));
     let store = MemoryStore::new();
     let layer = layer().with_store(store.clone()).with_answer_deadline(millis(300));
@@ -78,7 +78,7 @@ async fn work_left_on_another_thread_is_told_of_a_shutdown<F: Framework>() {
     assert!(left_behind.look().await);
 }
 
-async fn work_left_on_another_thread_holds_its_lease_while_its_run_goes_on<F: Framework>() {
+async fn work_on_another_thread_holds_its_lease_during_its_run<F: Framework>() {
     let (handler, left_behind) = leaving_behind(|| Box::pin(std::future::pending()));
     let server = F::serve(layer().with_answer_deadline(millis(300)), handler).await;
     assert_eq!(server.send(&genuine().sign()).await.status, 503);
@@ -86,7 +86,7 @@ async fn work_left_on_another_thread_holds_its_lease_while_its_run_goes_on<F: Fr
 }
 
 /// Another process takes the delivery over while the thread is blocked and nothing is polled.
-async fn a_handler_that_blocked_its_thread_beyond_its_lease_is_told_so<F: Framework>() {
+async fn a_handler_that_blocked_beyond_its_lease_sees_the_loss<F: Framework>() {
     let (store, heir) = (MemoryStore::new(), Owner::random());
     let shared = store.clone();
     let handler = Handler::new(move |delivery, _| {
@@ -109,7 +109,7 @@ async fn a_handler_that_blocked_its_thread_beyond_its_lease_is_told_so<F: Framew
 }
 
 /// No other process can take over at that moment: the overdue renewal keeps the lease.
-async fn a_handler_that_computes_before_it_first_waits_keeps_its_lease<F: Framework>() {
+async fn a_handler_that_computes_before_its_first_await_keeps_its_lease<F: Framework>() {
     let store = MemoryStore::new();
     let shared = store.clone();
     let handler = Handler::new(move |delivery, _| {
@@ -132,9 +132,9 @@ async fn a_handler_that_computes_before_it_first_waits_keeps_its_lease<F: Framew
 }
 
 support::for_each_framework! {
-    work_left_on_another_thread_is_told_that_a_retry_may_run,
-    work_left_on_another_thread_is_told_of_a_shutdown,
-    work_left_on_another_thread_holds_its_lease_while_its_run_goes_on,
-    a_handler_that_blocked_its_thread_beyond_its_lease_is_told_so,
-    a_handler_that_computes_before_it_first_waits_keeps_its_lease,
+    work_on_another_thread_sees_that_a_retry_may_run,
+    work_on_another_thread_sees_a_shutdown,
+    work_on_another_thread_holds_its_lease_during_its_run,
+    a_handler_that_blocked_beyond_its_lease_sees_the_loss,
+    a_handler_that_computes_before_its_first_await_keeps_its_lease,
 }

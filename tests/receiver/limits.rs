@@ -13,7 +13,7 @@ use support::{
 use tokio::sync::Semaphore;
 use tokio::time::sleep;
 
-async fn above_the_cap_of_runs_a_delivery_is_told_to_come_later_and_is_not_claimed<F: Framework>() {
+async fn deliveries_above_the_cap_of_runs_get_retry_after_and_are_not_claimed<F: Framework>() {
     let may_end = Arc::new(Semaphore::new(0));
     let waits = Arc::clone(&may_end);
     let handler = Handler::new(move |_, _| {
@@ -53,7 +53,7 @@ async fn above_the_cap_of_runs_a_delivery_is_told_to_come_later_and_is_not_claim
 }
 
 support::for_each_framework! {
-    above_the_cap_of_runs_a_delivery_is_told_to_come_later_and_is_not_claimed,
+    deliveries_above_the_cap_of_runs_get_retry_after_and_are_not_claimed,
 }
 
 fn slow() -> Handler {
@@ -64,7 +64,7 @@ fn slow() -> Handler {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_run_whose_sender_was_answered_counts_until_its_end() {
+async fn an_answered_run_counts_until_its_end() {
     let app = InProcess::new(&badger_layer().with_max_concurrent_runs(1), slow());
     let request = || testing::scrapebadger(SECRET).sign();
     assert_eq!(app.ask(&request()).await.1, Some(RejectionKind::AnswerDeadline));
@@ -74,7 +74,7 @@ async fn a_run_whose_sender_was_answered_counts_until_its_end() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_waits_for_a_run_takes_no_place_among_the_runs() {
+async fn waiters_do_not_count_as_runs() {
     let handler = Handler::new(|_, _| async {
         sleep(Duration::from_secs(2)).await;
         200
@@ -92,7 +92,7 @@ async fn who_waits_for_a_run_takes_no_place_among_the_runs() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn so_many_wait_as_may_for_each_delivery_and_in_all() {
+async fn waiters_are_limited_per_delivery_and_in_total() {
     let app = InProcess::new(&layer().with_max_waiters(2, 3), slow());
     let (one, two) = (genuine().sign(), genuine().sign());
     let asked =
@@ -110,7 +110,7 @@ async fn so_many_wait_as_may_for_each_delivery_and_in_all() {
 }
 
 #[test]
-fn no_runs_at_all_are_no_setting() {
+fn a_cap_of_zero_runs_is_a_configuration_error() {
     let error = layer().with_max_concurrent_runs(0).check().unwrap_err();
     assert_eq!(error.to_string(), "max_concurrent_runs: is 0, expected more than 0");
 }

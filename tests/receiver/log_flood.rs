@@ -71,7 +71,7 @@ const SETTINGS: [Settings; 4] = [
 ];
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_has_proved_nothing_causes_one_line_per_minute_and_kind() {
+async fn an_unauthenticated_client_causes_one_line_per_minute_and_kind() {
     for (settings, layer, expected) in SETTINGS {
         for here in Here::BOTH {
             let (logged, _guard) = Logged::begin();

@@ -39,7 +39,7 @@ async fn a_file_that_is_clearly_not_a_secret_is_refused_and_the_error_says_what_
 }
 
 #[tokio::test]
-async fn a_file_that_may_be_a_secret_is_one() {
+async fn a_file_with_a_plausible_secret_is_accepted() {
     let folder = Folder::new();
     let file = folder.file("secret");
     // In base64 that ends with `=`; with a comment sign; random bytes with a zero.
@@ -56,7 +56,7 @@ async fn a_file_that_may_be_a_secret_is_one() {
 }
 
 #[test]
-fn an_unusual_secret_is_said_once_and_works() {
+fn an_unusual_secret_is_logged_once_and_works() {
     for (secret, what) in [
         (format!("\"{GOOD}\""), "is in quotes"),
         (format!("'{GOOD}'"), "is in quotes"),

@@ -18,7 +18,7 @@ fn said(layers: &[ScrapestWebhookLayer]) -> Vec<String> {
 }
 
 #[test]
-fn one_webhook_with_a_memory_store_in_each_worker_is_said_once() {
+fn a_memory_store_per_worker_is_logged_once() {
     let built_in_the_factory = || layer().with_namespace("split");
     let lines = said(&[built_in_the_factory(), built_in_the_factory(), built_in_the_factory()]);
     let [line] = &lines[..] else { panic!("{lines:?}") };
@@ -35,7 +35,7 @@ fn one_webhook_with_a_memory_store_in_each_worker_is_said_once() {
 }
 
 #[test]
-fn two_webhooks_on_one_store_and_one_namespace_are_said() {
+fn two_webhooks_with_one_store_and_namespace_are_logged() {
     let store = MemoryStore::new();
     let one = layer().with_namespace("confused").with_store(store.clone());
     let other = ScrapestWebhookLayer::new(ANOTHER).with_store(store.clone());
@@ -50,7 +50,7 @@ fn two_webhooks_on_one_store_and_one_namespace_are_said() {
 }
 
 #[tokio::test]
-async fn a_lasting_store_is_known_by_its_place_and_one_of_the_applications_own_by_its_pointer() {
+async fn persistent_stores_are_compared_by_location_and_others_by_pointer() {
     let confused = |stores: [AnyStore; 2]| {
         let [store, other] = stores;
         let one = layer().with_namespace("lasting").with_store(store);
@@ -68,7 +68,7 @@ async fn a_lasting_store_is_known_by_its_place_and_one_of_the_applications_own_b
 }
 
 #[test]
-fn secrets_that_are_looked_up_for_each_request_confuse_nothing() {
+fn secrets_that_are_looked_up_per_request_log_no_conflict() {
     let store = MemoryStore::new();
     let of_each = ScrapestWebhookLayer::for_webhooks(|_| None::<Webhook>);
     let of_each = of_each.with_namespace("looked up").with_store(store.clone());

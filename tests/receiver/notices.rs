@@ -31,7 +31,7 @@ fn warnings(logged: &Logged, part: &str) -> Vec<Line> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_that_is_not_2xx_is_said_with_its_status_and_its_attempt() {
+async fn an_answer_that_is_not_2xx_is_logged_with_status_and_attempt() {
     for here in Here::BOTH {
         let (logged, _guard) = Logged::begin();
         let handler = Handler::new(|_, before| async move { [500, 404, 204][before] });
@@ -51,7 +51,7 @@ async fn an_answer_that_is_not_2xx_is_said_with_its_status_and_its_attempt() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_extractor_that_refuses_is_said_too() {
+async fn refusals_by_an_extractor_are_also_logged() {
     let (logged, _guard) = Logged::begin();
     let route = post(async |_: scrapest::Event, _: Json<Vec<u8>>| ()).route_layer(layer());
     let app = Router::new().route("/", route);
@@ -61,7 +61,7 @@ async fn an_extractor_that_refuses_is_said_too() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn handlers_that_fail_are_said_ten_times_a_minute() {
+async fn failing_handlers_are_logged_ten_times_per_minute() {
     for here in Here::BOTH {
         let (logged, _guard) = Logged::begin();
         let receiver = here.serve(layer(), &Handler::new(|_, _| async { 500 })).await;
@@ -76,7 +76,7 @@ async fn handlers_that_fail_are_said_ten_times_a_minute() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_secret_that_has_never_fitted_is_said_once_a_minute_until_it_fits() {
+async fn a_secret_that_never_matched_is_logged_once_per_minute() {
     const WRONG: &str = "a secret that the sender does not have";
     for here in Here::BOTH {
         let (logged, _guard) = Logged::begin();
@@ -107,7 +107,7 @@ async fn a_secret_that_has_never_fitted_is_said_once_a_minute_until_it_fits() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_webhook_that_is_not_found_is_said_until_one_is() {
+async fn unknown_webhooks_are_logged_until_one_is_found() {
     for here in Here::BOTH {
         let (logged, _guard) = Logged::begin();
         let known = Webhook::new("known", Secrets::new([SECRET]).unwrap());
@@ -132,7 +132,7 @@ async fn a_webhook_that_is_not_found_is_said_until_one_is() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_that_something_in_front_has_read_is_said() {
+async fn a_body_read_by_a_middleware_in_front_is_logged() {
     let (logged, _guard) = Logged::begin();
     let reads = async |request: Request, next: Next| {
         let (parts, body) = request.into_parts();
@@ -154,7 +154,7 @@ async fn a_body_that_something_in_front_has_read_is_said() {
 }
 
 #[tokio::test]
-async fn a_stale_request_is_said_with_the_field_and_the_value_that_was_read() {
+async fn a_stale_request_is_logged_with_its_field_and_value() {
     for here in Here::BOTH {
         let (logged, _guard) = Logged::begin();
         let receiver = here.serve(layer(), &Handler::ok()).await;
@@ -170,7 +170,7 @@ async fn a_stale_request_is_said_with_the_field_and_the_value_that_was_read() {
 }
 
 #[tokio::test]
-async fn an_id_that_comes_again_with_other_bytes_is_said_once() {
+async fn a_repeated_id_with_other_bytes_is_logged_once() {
     for here in Here::BOTH {
         let (logged, _guard) = Logged::begin();
         let handler = Handler::ok();
@@ -191,7 +191,7 @@ async fn an_id_that_comes_again_with_other_bytes_is_said_once() {
 }
 
 #[test]
-fn a_setting_that_does_not_do_what_it_seems_to_is_said_by_check() {
+fn check_logs_misleading_settings() {
     let proxies = ["10.0.0.0/8"];
     let seconds = Duration::from_secs;
     for (layer, what) in [

@@ -23,7 +23,7 @@ fn observing() -> ScrapestWebhookLayer {
     layer().with_insecure_observe_only()
 }
 
-async fn whatever_is_wrong_with_a_request_it_reaches_the_handler_as_it_came<F: Framework>() {
+async fn an_invalid_request_reaches_the_handler_unchanged<F: Framework>() {
     let handler = Plain::new(|before| async move { [201, 418][before % 2] });
     let server = F::serve_plain(observing(), handler.clone()).await;
     let once = genuine().sign();
@@ -72,7 +72,7 @@ async fn a_body_that_is_too_long_or_too_slow_arrives_whole<F: Framework>() {
     assert!(given == [request.body(), slow.body()], "byte for byte");
 }
 
-async fn duplicates_wait_for_nobody_and_a_handler_may_take_its_time<F: Framework>() {
+async fn duplicates_do_not_wait_and_a_handler_may_be_slow<F: Framework>() {
     let handler = Plain::new(|_| async {
         sleep(Duration::from_secs(3)).await;
         202
@@ -88,7 +88,7 @@ async fn duplicates_wait_for_nobody_and_a_handler_may_take_its_time<F: Framework
     assert!(asked.elapsed() < Duration::from_secs(9), "one after the other: {:?}", asked.elapsed());
 }
 
-async fn what_the_handler_says_is_recorded_as_it_would_be<F: Framework>() {
+async fn the_outcome_of_the_handler_is_recorded_as_usual<F: Framework>() {
     let store = Watched::default();
     let handler = Plain::new(|before| async move { [500, 200][before] });
     let server = F::serve_plain(observing().with_store(store.clone()), handler).await;
@@ -113,7 +113,7 @@ async fn what_the_handler_says_is_recorded_as_it_would_be<F: Framework>() {
     assert_eq!(handler.runs(), 0);
 }
 
-async fn a_store_that_is_down_or_slow_keeps_nobody_waiting<F: Framework>() {
+async fn a_store_that_is_down_or_slow_delays_no_request<F: Framework>() {
     let handler = Plain::new(|_| async { 200 });
     let down = Watched::default();
     down.set_down(true);
@@ -126,11 +126,11 @@ async fn a_store_that_is_down_or_slow_keeps_nobody_waiting<F: Framework>() {
 }
 
 support::for_each_framework! {
-    whatever_is_wrong_with_a_request_it_reaches_the_handler_as_it_came,
+    an_invalid_request_reaches_the_handler_unchanged,
     a_body_that_is_too_long_or_too_slow_arrives_whole,
-    duplicates_wait_for_nobody_and_a_handler_may_take_its_time,
-    what_the_handler_says_is_recorded_as_it_would_be,
-    a_store_that_is_down_or_slow_keeps_nobody_waiting,
+    duplicates_do_not_wait_and_a_handler_may_be_slow,
+    the_outcome_of_the_handler_is_recorded_as_usual,
+    a_store_that_is_down_or_slow_delays_no_request,
 }
 
 /// A handler that reads the body itself, and answers 422 if that fails.
@@ -143,7 +143,7 @@ fn reader(layer: ScrapestWebhookLayer) -> Router {
 }
 
 #[tokio::test]
-async fn a_body_that_breaks_off_breaks_off_for_the_handler_too() {
+async fn a_truncated_body_is_also_truncated_for_the_handler() {
     let pieces = [Ok(Frame::data(Bytes::from_static(b"{"))), Err("broken")];
     let body = Body::new(StreamBody::new(futures_util::stream::iter(pieces)));
     let request = http(&genuine().sign()).map(|_| body);

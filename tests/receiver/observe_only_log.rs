@@ -9,7 +9,7 @@ use tower::ServiceExt;
 use tracing::Level;
 
 #[tokio::test(flavor = "current_thread")]
-async fn it_says_at_the_start_that_it_refuses_nothing_and_each_time_what_it_would_have() {
+async fn observe_only_mode_is_logged_at_the_start_and_for_each_refusal() {
     let (logged, _guard) = Logged::begin();
     let layer = ScrapestWebhookLayer::new(SECRET).with_insecure_observe_only();
     let app = axum::Router::new().route("/", post(|| async {}).route_layer(layer.clone()));

@@ -47,7 +47,7 @@ fn disguises() -> [String; 7] {
 }
 
 #[test]
-fn the_secret_appears_in_no_output_of_all_these_tests_at_trace() {
+fn the_secret_never_appears_in_the_trace_output_of_these_tests() {
     if std::env::var_os(logged::TRACE).is_some() {
         return;
     }
@@ -94,7 +94,7 @@ fn the_secret_appears_in_no_output_of_all_these_tests_at_trace() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_signature_that_would_have_been_right_appears_in_no_output() {
+async fn the_expected_signature_never_appears_in_output() {
     let right = genuine().with_body("{}").sign();
     let (_, tag) = right.headers().find(|(name, _)| *name == "x-scrapest-signature").unwrap();
     let tag = tag.trim_start_matches("sha256=").to_owned();
@@ -159,7 +159,7 @@ fn each_refusal_is_one_event_at_debug_before_authentication_and_at_warn_after_it
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_that_is_not_authentic_is_said_above_debug() {
+async fn unauthenticated_requests_are_not_logged_above_debug() {
     let marker = "m4rk3r";
     let app = app(layer(), &Handler::ok());
     let (logged, _guard) = Logged::begin();
@@ -228,7 +228,7 @@ async fn an_id_or_a_kind_is_written_escaped_and_cut_at_128_bytes() {
 
 /// Also when its client has left, and when it is dropped.
 #[tokio::test(start_paused = true)]
-async fn a_handler_is_in_the_span_of_its_delivery_all_the_time() {
+async fn a_handler_always_runs_in_the_span_of_its_delivery() {
     type Said = Arc<Mutex<Vec<Option<&'static str>>>>;
     struct Dropped(Said);
     let say = |said: &Said| {

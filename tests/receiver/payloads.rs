@@ -30,7 +30,7 @@ fn odd() -> Vec<(&'static str, String)> {
     ]
 }
 
-async fn what_nobody_reads_may_be_anything<F: Framework>() {
+async fn unread_fields_may_have_any_value<F: Framework>() {
     let typed = Typed::serve::<F>().await;
     for (what, value) in odd() {
         let kept = format!(r#","unread":{value}"#);
@@ -54,7 +54,7 @@ async fn what_nobody_reads_may_be_anything<F: Framework>() {
     }
 }
 
-async fn an_odd_value_in_a_field_is_the_right_value_or_a_refusal<F: Framework>() {
+async fn an_odd_field_value_is_read_correctly_or_refused<F: Framework>() {
     let typed = Typed::serve::<F>().await;
     for (what, value) in odd() {
         let is_text = value.starts_with('"');
@@ -97,7 +97,7 @@ async fn an_odd_value_in_a_field_is_the_right_value_or_a_refusal<F: Framework>()
     }
 }
 
-async fn a_known_kind_with_a_broken_payload_is_refused_and_may_be_sent_again<F: Framework>() {
+async fn a_known_kind_with_a_broken_payload_is_refused_and_may_be_retried<F: Framework>() {
     let typed = Typed::serve::<F>().await;
     let tweet = ["tweet.created", "tweet.updated"];
     let mut bodies = Vec::new();
@@ -160,7 +160,7 @@ async fn a_known_kind_with_a_broken_payload_is_refused_and_may_be_sent_again<F: 
     }
 }
 
-async fn an_unknown_kind_is_handed_on_as_it_came<F: Framework>() {
+async fn an_unknown_kind_is_passed_on_as_received<F: Framework>() {
     let typed = Typed::serve::<F>().await;
     for kind in [
         "mention.created",
@@ -210,8 +210,8 @@ async fn an_unknown_kind_is_handed_on_as_it_came<F: Framework>() {
 }
 
 support::for_each_framework! {
-    what_nobody_reads_may_be_anything,
-    an_odd_value_in_a_field_is_the_right_value_or_a_refusal,
-    a_known_kind_with_a_broken_payload_is_refused_and_may_be_sent_again,
-    an_unknown_kind_is_handed_on_as_it_came,
+    unread_fields_may_have_any_value,
+    an_odd_field_value_is_read_correctly_or_refused,
+    a_known_kind_with_a_broken_payload_is_refused_and_may_be_retried,
+    an_unknown_kind_is_passed_on_as_received,
 }

@@ -57,7 +57,7 @@ async fn gains_nothing<F: Framework, P: Provider>(
     assert!((5..=7).contains(&unauthorized), "{unauthorized}");
 }
 
-async fn a_replay_a_test_event_and_a_challenge_exempt_no_address<F: Framework>() {
+async fn replays_test_events_and_challenges_never_exempt_an_address<F: Framework>() {
     gains_nothing::<F, _>(layer(), &genuine().sign(), true).await;
     let test = testing::scrapebadger(SECRET).with_body(r#"{"type":"test"}"#).sign();
     gains_nothing::<F, _>(badger_layer(), &test, false).await;
@@ -66,9 +66,7 @@ async fn a_replay_a_test_event_and_a_challenge_exempt_no_address<F: Framework>()
     gains_nothing::<F, _>(layer(), &challenge, false).await;
 }
 
-async fn a_delivery_that_was_handled_exempts_its_address_and_one_that_failed_does_not<
-    F: Framework,
->() {
+async fn only_a_successful_delivery_exempts_its_address<F: Framework>() {
     let handler = Handler::new(|_, before| async move { if before == 0 { 500 } else { 200 } });
     let server = F::serve(limited(), handler).await;
     let request = genuine().sign();
@@ -80,9 +78,7 @@ async fn a_delivery_that_was_handled_exempts_its_address_and_one_that_failed_doe
     }
 }
 
-async fn a_crowd_of_forgeries_whose_bodies_come_late_gets_no_further_than_the_limit<
-    F: Framework,
->() {
+async fn many_forgeries_with_late_bodies_stay_within_the_limit<F: Framework>() {
     let server = F::serve(limited(), Handler::ok()).await;
     let text = open_text(&genuine_of(2_000));
     let crowd = join_all((0..200).map(|_| async {
@@ -100,7 +96,7 @@ async fn a_crowd_of_forgeries_whose_bodies_come_late_gets_no_further_than_the_li
     assert!(count(401) <= 7 && count(401) + count(429) == 200, "{answers:?}");
 }
 
-async fn a_crowd_of_first_deliveries_passes_one_after_the_other<F: Framework>() {
+async fn many_concurrent_first_deliveries_all_pass<F: Framework>() {
     let server = F::serve(limited(), Handler::ok()).await;
     let crowd = join_all((0..100).map(|number| {
         let server = &server;
@@ -116,7 +112,7 @@ async fn a_crowd_of_first_deliveries_passes_one_after_the_other<F: Framework>() 
     assert_eq!(crowd.await, [200; 100]);
 }
 
-async fn bodies_that_are_slow_broken_off_or_too_large_count_as_failures<F: Framework>() {
+async fn slow_truncated_and_too_large_bodies_count_as_failures<F: Framework>() {
     let short = || limited().with_body_deadline(Duration::from_millis(300)).with_body_limit(10_000);
     let begun = open_text(&genuine_of(9_000));
     let begun = &begun[..begun.len() - 100];
@@ -157,7 +153,7 @@ async fn bodies_that_are_slow_broken_off_or_too_large_count_as_failures<F: Frame
     panic!("connections that broke off are not counted");
 }
 
-async fn replays_from_many_addresses_do_not_push_the_sender_out<F: Framework>() {
+async fn replays_from_many_addresses_do_not_evict_the_sender<F: Framework>() {
     let server = F::serve(limited(), Handler::ok()).await;
     let captured = genuine().sign();
     assert_eq!(status(SENDER, &server, &captured).await, 200);
@@ -172,7 +168,7 @@ async fn replays_from_many_addresses_do_not_push_the_sender_out<F: Framework>() 
 }
 
 /// Behind a trusted proxy, a header that the client adds must not lift the limit.
-async fn a_second_header_lifts_no_limit<F: Framework>() {
+async fn a_second_forwarding_header_does_not_lift_the_limit<F: Framework>() {
     let behind = || limited().with_trusted_proxies(["127.0.0.7"]).unwrap();
     for added in ["x", "for=192.0.2.9", "for=\""] {
         let either = F::serve(behind(), Handler::ok()).await;
@@ -194,23 +190,23 @@ async fn a_second_header_lifts_no_limit<F: Framework>() {
 }
 
 #[test]
-fn the_header_of_a_proxy_must_be_a_name() {
+fn the_forwarded_header_must_be_a_valid_header_name() {
     assert!(layer().with_forwarded_header("not a name").is_err());
     assert!(layer().with_forwarded_header("").is_err());
 }
 
 support::for_each_framework! {
-    a_replay_a_test_event_and_a_challenge_exempt_no_address,
-    a_delivery_that_was_handled_exempts_its_address_and_one_that_failed_does_not,
-    a_crowd_of_forgeries_whose_bodies_come_late_gets_no_further_than_the_limit,
-    a_crowd_of_first_deliveries_passes_one_after_the_other,
-    bodies_that_are_slow_broken_off_or_too_large_count_as_failures,
-    replays_from_many_addresses_do_not_push_the_sender_out,
-    a_second_header_lifts_no_limit,
+    replays_test_events_and_challenges_never_exempt_an_address,
+    only_a_successful_delivery_exempts_its_address,
+    many_forgeries_with_late_bodies_stay_within_the_limit,
+    many_concurrent_first_deliveries_all_pass,
+    slow_truncated_and_too_large_bodies_count_as_failures,
+    replays_from_many_addresses_do_not_evict_the_sender,
+    a_second_forwarding_header_does_not_lift_the_limit,
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_authentic_but_late_is_no_failure_and_no_proof() {
+async fn a_stale_authentic_request_is_neither_a_failure_nor_a_proof() {
     let app = app(limited(), &Handler::ok());
     let stale = genuine().with_time(seconds_ago(9_999)).sign();
     for _ in 0..20 {
@@ -224,7 +220,7 @@ async fn what_is_authentic_but_late_is_no_failure_and_no_proof() {
 
 /// Waiting requests do not wait forever, and proceed when those before them are done.
 #[tokio::test(start_paused = true)]
-async fn those_that_wait_for_their_turn_are_answered_by_the_body_deadline() {
+async fn queued_requests_are_answered_by_the_body_deadline() {
     let app = app(limited().with_minimum_body_rate(0), &Handler::ok());
     let crowd: Vec<_> = (0..8)
         .map(|_| {

@@ -41,7 +41,7 @@ fn unspeakable() -> Vec<String> {
     values
 }
 
-async fn what_is_no_challenge_is_never_said_back<F: Framework>() {
+async fn a_value_that_is_not_a_challenge_is_never_echoed<F: Framework>() {
     for provider in [Scrapest::default(), Scrapest::default().with_plain_challenge(true)] {
         let server = Challenged::serve::<F>(provider).await;
         let mut runs = 0;
@@ -73,7 +73,7 @@ async fn what_is_no_challenge_is_never_said_back<F: Framework>() {
     }
 }
 
-async fn html_in_a_challenge_is_never_html<F: Framework>() {
+async fn a_challenge_is_never_answered_as_html<F: Framework>() {
     for value in [
         "<script>alert(1)</script>",
         "<html><body onload=alert(1)>",
@@ -95,7 +95,7 @@ async fn html_in_a_challenge_is_never_html<F: Framework>() {
     }
 }
 
-async fn an_unsigned_challenge_is_answered_only_where_the_settings_say_so<F: Framework>() {
+async fn an_unsigned_challenge_is_answered_only_if_configured<F: Framework>() {
     let closed = Challenged::serve::<F>(Scrapest::default()).await;
     let open =
         Challenged::serve::<F>(Scrapest::default().with_insecure_unsigned_challenge(true)).await;
@@ -140,7 +140,7 @@ async fn an_unsigned_challenge_is_answered_only_where_the_settings_say_so<F: Fra
 }
 
 support::for_each_framework! {
-    what_is_no_challenge_is_never_said_back,
-    html_in_a_challenge_is_never_html,
-    an_unsigned_challenge_is_answered_only_where_the_settings_say_so,
+    a_value_that_is_not_a_challenge_is_never_echoed,
+    a_challenge_is_never_answered_as_html,
+    an_unsigned_challenge_is_answered_only_if_configured,
 }

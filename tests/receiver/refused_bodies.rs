@@ -21,7 +21,7 @@ fn of_length(bytes: usize) -> SignedRequest {
     genuine().sign().with_body(vec![b' '; bytes])
 }
 
-async fn a_refusal_is_heard_by_a_client_that_writes_first_and_reads_then<F: Framework>() {
+async fn a_client_that_writes_everything_first_receives_the_refusal<F: Framework>() {
     let handler = Handler::ok();
     let server = F::serve(layer(), handler.clone()).await;
     for length in [20_000, 1_000_000, 1_200_000, 2_500_000, 5_000_000] {
@@ -42,5 +42,5 @@ async fn a_refusal_is_heard_by_a_client_that_writes_first_and_reads_then<F: Fram
 }
 
 support::for_each_framework! {
-    a_refusal_is_heard_by_a_client_that_writes_first_and_reads_then,
+    a_client_that_writes_everything_first_receives_the_refusal,
 }

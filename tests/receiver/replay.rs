@@ -21,7 +21,7 @@ fn id() -> String {
     format!("id-{}", nonce())
 }
 
-async fn the_same_bytes_are_one_delivery_however_scrapest_labels_them<F: Framework>() {
+async fn the_same_bytes_are_one_delivery_under_any_scrapest_label<F: Framework>() {
     let signed_time = || genuine().with_signed_timestamp().sign();
     for (run, captured) in [Raw::from(genuine().sign()), signed_time().into()].iter().enumerate() {
         let handler = Handler::ok();
@@ -113,7 +113,7 @@ fn title_case(name: &str) -> String {
     name.chars().map(spell).collect()
 }
 
-async fn the_same_bytes_are_one_delivery_by_either_contract_of_scrapebadger<F: Framework>() {
+async fn the_same_bytes_are_one_delivery_with_either_scrapebadger_contract<F: Framework>() {
     let headers = [
         ("x-scrapebadger-signature", "x-scrapebadger-delivery-id"),
         ("x-signature-256", "x-delivery-id"),
@@ -171,7 +171,7 @@ async fn serve_sender_of<F: Framework>(request: &SignedRequest, handler: &Handle
     }
 }
 
-async fn a_captured_body_cannot_take_the_id_of_a_delivery_to_come<F: Framework>() {
+async fn a_captured_body_cannot_use_up_the_id_of_a_later_delivery<F: Framework>() {
     for (captured, to_come) in pairs() {
         let handler = Handler::ok();
         let server = serve_sender_of::<F>(&to_come, &handler).await;
@@ -187,7 +187,7 @@ async fn a_captured_body_cannot_take_the_id_of_a_delivery_to_come<F: Framework>(
     }
 }
 
-async fn a_captured_body_cannot_take_an_id_while_it_runs_either<F: Framework>() {
+async fn a_captured_body_cannot_use_up_an_id_while_it_runs<F: Framework>() {
     for (captured, to_come) in pairs() {
         let gate = Arc::new(Semaphore::new(0));
         let held = Arc::clone(&gate);
@@ -218,7 +218,7 @@ async fn a_captured_body_cannot_take_an_id_while_it_runs_either<F: Framework>() 
     }
 }
 
-async fn a_captured_test_event_cannot_take_the_id_of_a_delivery_to_come<F: Framework>() {
+async fn a_captured_test_event_cannot_use_up_the_id_of_a_later_delivery<F: Framework>() {
     let badger = || testing::scrapebadger(SECRET);
     for test in [badger().with_kind("test").sign(), badger().with_body(r#"{"type":"test"}"#).sign()]
     {
@@ -236,7 +236,7 @@ async fn a_captured_test_event_cannot_take_the_id_of_a_delivery_to_come<F: Frame
     }
 }
 
-async fn the_kind_is_what_the_signed_body_says<F: Framework>() {
+async fn the_kind_is_read_from_the_signed_body<F: Framework>() {
     let handler = Handler::ok();
     let badger = F::serve(badger_layer(), handler.clone()).await;
     let tweet: Raw = testing::scrapebadger(SECRET).sign().into();
@@ -268,10 +268,10 @@ async fn the_kind_is_what_the_signed_body_says<F: Framework>() {
 }
 
 support::for_each_framework! {
-    the_same_bytes_are_one_delivery_however_scrapest_labels_them,
-    the_same_bytes_are_one_delivery_by_either_contract_of_scrapebadger,
-    a_captured_body_cannot_take_the_id_of_a_delivery_to_come,
-    a_captured_body_cannot_take_an_id_while_it_runs_either,
-    a_captured_test_event_cannot_take_the_id_of_a_delivery_to_come,
-    the_kind_is_what_the_signed_body_says,
+    the_same_bytes_are_one_delivery_under_any_scrapest_label,
+    the_same_bytes_are_one_delivery_with_either_scrapebadger_contract,
+    a_captured_body_cannot_use_up_the_id_of_a_later_delivery,
+    a_captured_body_cannot_use_up_an_id_while_it_runs,
+    a_captured_test_event_cannot_use_up_the_id_of_a_later_delivery,
+    the_kind_is_read_from_the_signed_body,
 }

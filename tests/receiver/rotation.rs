@@ -26,7 +26,7 @@ fn signed(secret: &str) -> SignedRequest {
     testing::scrapest(secret).sign()
 }
 
-async fn secrets_are_exchanged_while_the_receiver_runs<F: Framework>() {
+async fn secrets_can_be_replaced_while_the_receiver_runs<F: Framework>() {
     let (secrets, layer) = begin_with(&[OLD]);
     let handler = Handler::ok();
     // Clones, and other layers that use the same handle.
@@ -49,7 +49,7 @@ async fn secrets_are_exchanged_while_the_receiver_runs<F: Framework>() {
     assert_eq!(handler.runs(), 12);
 }
 
-async fn a_new_set_that_is_no_good_leaves_the_old_one_as_it_was<F: Framework>() {
+async fn an_invalid_new_set_of_secrets_keeps_the_old_one<F: Framework>() {
     let (secrets, layer) = begin_with(&[OLD, NEW]);
     let server = F::serve(layer, Handler::ok()).await;
     let before = format!("{secrets:?}");
@@ -76,7 +76,7 @@ async fn a_new_set_that_is_no_good_leaves_the_old_one_as_it_was<F: Framework>() 
     assert_eq!(format!("{secrets:?}"), before);
 }
 
-async fn a_rotation_in_the_middle_of_retries_neither_loses_nor_doubles<F: Framework>() {
+async fn a_rotation_between_retries_neither_loses_nor_duplicates<F: Framework>() {
     for has_id in [true, false] {
         let (secrets, layer) = begin_with(&[OLD]);
         let handler = Handler::new(|_, before| async move { if before < 3 { 500 } else { 200 } });
@@ -108,7 +108,7 @@ async fn a_rotation_in_the_middle_of_retries_neither_loses_nor_doubles<F: Framew
     }
 }
 
-async fn a_request_is_settled_under_the_set_that_it_was_verified_with<F: Framework>() {
+async fn a_request_is_settled_with_the_secrets_that_verified_it<F: Framework>() {
     let gate = Arc::new(Semaphore::new(0));
     let handler = {
         let gate = Arc::clone(&gate);
@@ -146,7 +146,7 @@ impl Drop for Over {
     }
 }
 
-async fn exchanges_under_load_lose_nothing_and_double_nothing<F: Framework>() {
+async fn replacements_under_load_lose_and_duplicate_nothing<F: Framework>() {
     const SENDERS: usize = 4;
     const EACH: usize = 60;
     let (secrets, layer) = begin_with(&[OLD, NEW]);
@@ -194,7 +194,7 @@ async fn exchanges_under_load_lose_nothing_and_double_nothing<F: Framework>() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_span_says_by_its_label_which_secret_fitted() {
+async fn the_span_has_the_label_of_the_matching_secret() {
     let labelled = |secret: &str, label: &str| Secret::from(secret).with_label(label);
     let (secrets, layer) = begin_with(&[OLD]);
     let app = app(layer, &Handler::ok());
@@ -224,7 +224,7 @@ async fn the_span_says_by_its_label_which_secret_fitted() {
 }
 
 #[test]
-fn secrets_show_their_labels_and_nothing_else() {
+fn debug_of_secrets_shows_only_their_labels() {
     let labelled = Secret::from(OLD).with_label("2026-11");
     assert_eq!(format!("{labelled:?}"), "Secret(<redacted>)");
     let (secrets, layer) = begin_with(&[OLD]);
@@ -238,7 +238,7 @@ fn secrets_show_their_labels_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_delivery_of_a_layer_for_one_webhook_names_none() {
+async fn a_layer_for_one_webhook_sets_no_webhook_id() {
     let handler = Handler::ok();
     let (_, layer) = begin_with(&[OLD]);
     assert_eq!(status(&app(layer, &handler), &signed(OLD)).await, 200);
@@ -247,9 +247,9 @@ async fn a_delivery_of_a_layer_for_one_webhook_names_none() {
 }
 
 support::for_each_framework! {
-    secrets_are_exchanged_while_the_receiver_runs,
-    a_new_set_that_is_no_good_leaves_the_old_one_as_it_was,
-    a_rotation_in_the_middle_of_retries_neither_loses_nor_doubles,
-    a_request_is_settled_under_the_set_that_it_was_verified_with,
-    exchanges_under_load_lose_nothing_and_double_nothing,
+    secrets_can_be_replaced_while_the_receiver_runs,
+    an_invalid_new_set_of_secrets_keeps_the_old_one,
+    a_rotation_between_retries_neither_loses_nor_duplicates,
+    a_request_is_settled_with_the_secrets_that_verified_it,
+    replacements_under_load_lose_and_duplicate_nothing,
 }

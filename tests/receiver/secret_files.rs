@@ -75,7 +75,7 @@ async fn eventually(server: &Server, expected: [u16; 2]) {
     panic!("{expected:?} in 10 s, not {:?}", statuses(server).await);
 }
 
-async fn a_file_that_changes_changes_the_secrets<F: Framework>() {
+async fn a_changed_file_changes_the_secrets<F: Framework>() {
     let folder = Folder::new();
     let file = folder.join("secret");
     fs::write(&file, format!("{ONE}\n")).unwrap();
@@ -89,7 +89,7 @@ async fn a_file_that_changes_changes_the_secrets<F: Framework>() {
     eventually(&server, [401, 200]).await;
 }
 
-async fn a_link_that_is_changed_as_kubernetes_does_it_changes_the_secrets<F: Framework>() {
+async fn a_kubernetes_style_link_swap_changes_the_secrets<F: Framework>() {
     let folder = Folder::new();
     folder.publish("..2026_05", ONE);
     let (_secrets, server) = serve::<F>(&folder.join("key")).await;
@@ -101,7 +101,7 @@ async fn a_link_that_is_changed_as_kubernetes_does_it_changes_the_secrets<F: Fra
     eventually(&server, [401, 200]).await;
 }
 
-async fn a_file_that_is_no_good_leaves_the_secrets_as_they_were<F: Framework>() {
+async fn an_unusable_file_keeps_the_secrets<F: Framework>() {
     let folder = Folder::new();
     let file = folder.join("secret");
     fs::write(&file, ONE).unwrap();
@@ -136,7 +136,7 @@ fn no_good() -> [fn(&Path); 8] {
     ]
 }
 
-async fn a_file_that_is_written_in_pieces_counts_once_it_is_whole<F: Framework>() {
+async fn a_file_written_in_pieces_takes_effect_once_complete<F: Framework>() {
     let folder = Folder::new();
     let file = folder.join("secret");
     fs::write(&file, ONE).unwrap();
@@ -154,7 +154,7 @@ async fn a_file_that_is_written_in_pieces_counts_once_it_is_whole<F: Framework>(
 }
 
 #[test]
-fn a_file_that_cannot_be_begun_with_is_an_error() {
+fn an_unusable_file_at_the_start_is_an_error() {
     let folder = Folder::new();
     let file = folder.join("secret");
     let error = || Secrets::from_watched_file(&file, EVERY).map(drop).unwrap_err().to_string();
@@ -175,7 +175,7 @@ fn a_file_that_cannot_be_begun_with_is_an_error() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_no_good_is_said_once_and_so_is_its_end() {
+async fn an_unusable_file_is_logged_once_and_its_recovery_once() {
     let folder = Folder::new();
     let file = folder.join("secret");
     fs::write(&file, ONE).unwrap();
@@ -220,15 +220,15 @@ async fn a_file_that_is_no_good_is_said_once_and_so_is_its_end() {
 }
 
 support::for_each_framework! {
-    a_file_that_changes_changes_the_secrets,
-    a_link_that_is_changed_as_kubernetes_does_it_changes_the_secrets,
-    a_file_that_is_no_good_leaves_the_secrets_as_they_were,
-    a_file_that_is_written_in_pieces_counts_once_it_is_whole,
+    a_changed_file_changes_the_secrets,
+    a_kubernetes_style_link_swap_changes_the_secrets,
+    an_unusable_file_keeps_the_secrets,
+    a_file_written_in_pieces_takes_effect_once_complete,
 }
 
 /// Opening it would block the reader until there is a writer, and also the end of the runtime.
 #[test]
-fn a_named_pipe_in_the_place_of_the_file_is_not_opened_and_said_once() {
+fn a_named_pipe_instead_of_the_file_is_not_opened_and_logged_once() {
     let (done, over) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         let (logged, _guard) = Logged::begin();

@@ -20,7 +20,7 @@ fn failing_until(before: usize) -> Handler {
     Handler::new(move |_, runs| async move { if runs < before { 500 } else { 200 } })
 }
 
-async fn every_active_secret_will_do_and_no_answer_tells_which<F: Framework>() {
+async fn every_active_secret_works_and_no_answer_reveals_which<F: Framework>() {
     let layer = with_secrets([NEW, OLD, SECRET]);
     let handler = Handler::ok();
     let server = F::serve(layer, handler.clone()).await;
@@ -35,7 +35,7 @@ async fn every_active_secret_will_do_and_no_answer_tells_which<F: Framework>() {
     assert_eq!((forged.status, handler.runs()), (401, 5));
 }
 
-async fn a_change_of_secret_between_retries_neither_loses_nor_doubles<F: Framework>() {
+async fn a_changed_secret_between_retries_neither_loses_nor_duplicates<F: Framework>() {
     for (before, after) in [(OLD, NEW), (NEW, OLD)] {
         let (handler, store) = (failing_until(2), MemoryStore::new());
         let one = ScrapestWebhookLayer::new(before).with_store(store.clone());
@@ -85,7 +85,7 @@ async fn a_capture_from_before_a_rotation_is_a_duplicate_after_it<F: Framework>(
     assert_eq!(handler.runs(), 1);
 }
 
-async fn the_signature_is_of_the_bytes_and_not_of_what_they_mean<F: Framework>() {
+async fn the_signature_covers_the_bytes_and_not_their_meaning<F: Framework>() {
     let time = testing::scrapest(SECRET).sign();
     let time: serde_json::Value = serde_json::from_slice(time.body()).unwrap();
     let time = time["timestamp"].as_str().unwrap();
@@ -152,7 +152,7 @@ async fn the_signature_is_of_the_bytes_and_not_of_what_they_mean<F: Framework>()
     }
 }
 
-async fn a_secret_of_the_environment_or_of_a_file_is_its_bytes<F: Framework>() {
+async fn a_secret_from_the_environment_or_a_file_is_used_as_raw_bytes<F: Framework>() {
     // A variable that every process has, so that the test need not set one.
     let path = std::env::var("PATH").unwrap();
     let mut cases = vec![(Secret::from_env("PATH").unwrap(), path)];
@@ -186,7 +186,7 @@ fn from_file(content: impl AsRef<[u8]>) -> Result<Secret, ConfigError> {
 }
 
 #[test]
-fn a_secret_that_checks_nothing_is_a_configuration_error_wherever_it_comes_from() {
+fn a_secret_that_verifies_nothing_is_always_a_configuration_error() {
     for (secret, text) in [
         ("", "secret: secret is empty, expected the one the webhook was created with"),
         (" ", "secret: secret is blank, expected the one the webhook was created with"),
@@ -228,7 +228,7 @@ fn a_secret_that_checks_nothing_is_a_configuration_error_wherever_it_comes_from(
 }
 
 #[test]
-fn a_secret_that_is_not_there_is_named() {
+fn a_missing_secret_is_named() {
     let error = Secret::from_env("NO_SUCH_VARIABLE_HERE").unwrap_err().to_string();
     assert!(error.contains("\"NO_SUCH_VARIABLE_HERE\" is not set"), "{error}");
     let error = Secret::from_file("/no/such/file").unwrap_err().to_string();
@@ -236,7 +236,7 @@ fn a_secret_that_is_not_there_is_named() {
 }
 
 #[test]
-fn a_secret_that_hmac_cannot_tell_from_none_is_a_configuration_error() {
+fn a_secret_equal_to_an_empty_hmac_key_is_a_configuration_error() {
     // HMAC pads a key with zero bytes, so these sign like the key without them.
     for secret in ["\0\0\0\0\0\0\0\0", "a\0\0\0\0\0\0\0\0\0\0\0\0\0\0"] {
         let shorter = secret.trim_end_matches('\0');
@@ -254,9 +254,9 @@ fn a_secret_that_hmac_cannot_tell_from_none_is_a_configuration_error() {
 }
 
 support::for_each_framework! {
-    every_active_secret_will_do_and_no_answer_tells_which,
-    a_change_of_secret_between_retries_neither_loses_nor_doubles,
+    every_active_secret_works_and_no_answer_reveals_which,
+    a_changed_secret_between_retries_neither_loses_nor_duplicates,
     a_capture_from_before_a_rotation_is_a_duplicate_after_it,
-    the_signature_is_of_the_bytes_and_not_of_what_they_mean,
-    a_secret_of_the_environment_or_of_a_file_is_its_bytes,
+    the_signature_covers_the_bytes_and_not_their_meaning,
+    a_secret_from_the_environment_or_a_file_is_used_as_raw_bytes,
 }

@@ -144,7 +144,7 @@ async fn scrapests_challenge_is_answered<F: Framework>() {
     assert_eq!(answer.text(), r#"{"challenge":"c7c1e0a2f5d94b3a8e6d"}"#);
 }
 
-async fn scrapebadgers_tweets_arrive_by_either_contract<F: Framework>() {
+async fn scrapebadgers_tweets_arrive_with_either_contract<F: Framework>() {
     for delivery in from_badger::<F>(BADGER_TWEET, NOON).await {
         assert_eq!(delivery.kind(), Some("tweet"));
         assert_eq!(delivery.timestamp(), Some(datetime!(2026-03-04 12:00:00.85 UTC)));
@@ -189,7 +189,7 @@ async fn scrapebadgers_tweets_arrive_by_either_contract<F: Framework>() {
     }
 }
 
-async fn what_the_sender_itself_verifies_is_accepted<F: Framework>() {
+async fn requests_that_the_senders_sdk_verifies_are_accepted<F: Framework>() {
     // The sender's own Python SDK accepts this signature with this secret.
     let signature = "sha256=2ce13bdc2be5fac3a6e0993bd16834d2cd1df3cf32facd66e7d56e905d7f6f3a";
     let layer = scrapest_webhook::ScrapeBadgerWebhookLayer::new("whsec-test-secret-0001");
@@ -203,7 +203,7 @@ async fn what_the_sender_itself_verifies_is_accepted<F: Framework>() {
     assert_eq!(handler.runs(), 1);
 }
 
-async fn every_documented_kind_can_be_made_for_a_test<F: Framework>() {
+async fn every_documented_kind_can_be_created_for_a_test<F: Framework>() {
     let handler = Handler::ok();
     let scrapest = F::serve(layer(), handler.clone()).await;
     let badger = F::serve(badger_layer(), handler.clone()).await;
@@ -250,7 +250,7 @@ support::for_each_framework! {
     scrapests_tweets_arrive,
     scrapests_other_events_arrive,
     scrapests_challenge_is_answered,
-    scrapebadgers_tweets_arrive_by_either_contract,
-    what_the_sender_itself_verifies_is_accepted,
-    every_documented_kind_can_be_made_for_a_test,
+    scrapebadgers_tweets_arrive_with_either_contract,
+    requests_that_the_senders_sdk_verifies_are_accepted,
+    every_documented_kind_can_be_created_for_a_test,
 }

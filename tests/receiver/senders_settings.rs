@@ -113,7 +113,7 @@ async fn the_timestamp_field_is_a_setting<F: Framework>() {
     assert!(handler.deliveries()[0].timestamp().is_some());
 }
 
-async fn the_places_of_the_id_are_settings<F: Framework>() {
+async fn the_header_and_fields_of_the_id_are_settings<F: Framework>() {
     let all = r#","delivery_id":"d","id":"i","uuid":"u","n_o":7"#;
     for (provider, in_header, expected) in [
         (Scrapest::default(), Some("x-scrapest-delivery-id"), "h"),
@@ -162,7 +162,7 @@ fn request_again(request: &Raw) -> Raw {
     request.clone().over(refreshed).replacing("x-scrapest-signature", signature)
 }
 
-async fn the_places_of_the_kind_are_settings<F: Framework>() {
+async fn the_header_and_fields_of_the_kind_are_settings<F: Framework>() {
     let all = r#","event":"e","type":"t","topic":"o""#;
     for (provider, rest, header, expected) in [
         (Scrapest::default(), all, "x-scrapest-event", Some("e")),
@@ -212,7 +212,7 @@ async fn the_challenge_fields_are_settings<F: Framework>() {
 }
 
 #[test]
-fn a_header_that_cannot_be_is_a_configuration_error() {
+fn an_invalid_header_name_is_a_configuration_error() {
     type Setter = fn(String) -> Scrapest;
     let headers: [(&str, Setter); 4] = [
         ("signature_header", |name| Scrapest::default().with_signature_header(name)),
@@ -236,7 +236,7 @@ support::for_each_framework! {
     the_timestamp_header_is_a_setting,
     the_signed_content_is_a_setting,
     the_timestamp_field_is_a_setting,
-    the_places_of_the_id_are_settings,
-    the_places_of_the_kind_are_settings,
+    the_header_and_fields_of_the_id_are_settings,
+    the_header_and_fields_of_the_kind_are_settings,
     the_challenge_fields_are_settings,
 }

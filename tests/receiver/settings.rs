@@ -30,7 +30,7 @@ async fn timed(app: &axum::Router, request: &SignedRequest) -> (u128, u16) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn from_secrets_lets_the_old_and_the_new_one_in() {
+async fn from_secrets_accepts_the_old_and_the_new_secret() {
     let (old, older) = ("whsec_of_last_month_0123456789", "whsec_of_the_year_before_012345");
     let secrets = Secrets::new([SECRET, old, older]).unwrap();
     let layer = ScrapestWebhookLayer::from_secrets(secrets);
@@ -42,7 +42,7 @@ async fn from_secrets_lets_the_old_and_the_new_one_in() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn with_provider_renames_what_the_sender_calls_otherwise() {
+async fn with_provider_renames_headers_and_fields() {
     let provider = Scrapest::default().with_signature_header("X-Hook-Signature");
     let app = app(layer().with_provider(provider), &Handler::ok());
     let request = genuine().sign();
@@ -54,7 +54,7 @@ async fn with_provider_renames_what_the_sender_calls_otherwise() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn with_store_is_where_deliveries_are_remembered_and_with_namespace_keeps_them_apart() {
+async fn with_store_keeps_the_deliveries_and_with_namespace_separates_them() {
     let store = MemoryStore::new();
     let on = |namespace: &str| layer().with_store(store.clone()).with_namespace(namespace);
     let handler = Handler::ok();
@@ -69,7 +69,7 @@ async fn with_store_is_where_deliveries_are_remembered_and_with_namespace_keeps_
 }
 
 #[tokio::test(start_paused = true)]
-async fn with_dedup_by_says_what_makes_two_requests_the_same() {
+async fn with_dedup_by_decides_which_requests_are_duplicates() {
     for (choice, same_bytes, same_id) in [
         (None, 1, 1),
         (Some(DedupBy::DeliveryIdAndTag), 1, 1),
@@ -95,7 +95,7 @@ async fn with_dedup_by_says_what_makes_two_requests_the_same() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn with_past_and_future_tolerance_move_the_edges_and_with_clock_what_they_count_from() {
+async fn with_tolerances_and_with_clock_move_the_window_of_freshness() {
     let now = SystemTime::UNIX_EPOCH + SECONDS(1_000_000_000);
     let layer = layer()
         .with_clock(move || now)
@@ -118,7 +118,7 @@ async fn with_past_and_future_tolerance_move_the_edges_and_with_clock_what_they_
 }
 
 #[tokio::test(start_paused = true)]
-async fn with_answer_deadline_answers_then_and_not_before() {
+async fn with_answer_deadline_answers_exactly_at_the_deadline() {
     let handler = never();
     let layer = layer().with_answer_deadline(Duration::from_millis(1_500));
     let app = app(layer, &handler);
@@ -130,7 +130,7 @@ async fn with_answer_deadline_answers_then_and_not_before() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn with_lease_is_what_is_claimed_and_a_third_of_it_when_it_is_renewed() {
+async fn with_lease_is_the_claimed_lease_and_is_renewed_after_a_third() {
     let store = Watched::default();
     let layer = layer().with_store(store.clone()).with_lease(SECONDS(9));
     assert_eq!(status(&app(layer, &never()), &genuine().sign()).await, 503);
@@ -148,7 +148,7 @@ async fn with_lease_is_what_is_claimed_and_a_third_of_it_when_it_is_renewed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn with_retention_is_how_long_a_delivery_is_remembered() {
+async fn with_retention_limits_how_long_a_delivery_is_remembered() {
     let now = SystemTime::now();
     let layer = layer().with_clock(move || now).with_retention(SECONDS(5_000));
     let handler = Handler::ok();
@@ -162,7 +162,7 @@ async fn with_retention_is_how_long_a_delivery_is_remembered() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn with_body_limit_and_with_body_deadline_and_with_bytes_in_flight_bound_the_body() {
+async fn with_body_limit_body_deadline_and_bytes_in_flight_bound_the_body() {
     let request = genuine().sign();
     let length = request.body().len();
     let exact = app(layer().with_body_limit(length), &Handler::ok());
@@ -191,7 +191,7 @@ async fn with_body_limit_and_with_body_deadline_and_with_bytes_in_flight_bound_t
 }
 
 #[tokio::test(start_paused = true)]
-async fn with_run_limit_ends_a_handler_and_leaves_the_delivery_to_its_retry() {
+async fn with_run_limit_ends_a_handler_and_the_retry_runs() {
     let handler =
         Handler::new(|_, before| async move { if before == 0 { pending().await } else { 200 } });
     let layer = layer().with_run_limit(SECONDS(2));

@@ -50,7 +50,7 @@ async fn a_slow_store_gets_the_time_it_takes_to_record_a_success() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_duplicate_while_the_record_is_still_to_be_made_does_not_run() {
+async fn a_duplicate_does_not_run_while_the_record_is_pending() {
     let store = ScriptedStore::new(during(seconds(2.0), Verb::Complete, Fault::Error));
     let handler = Handler::ok();
     let (receiver, _) = receiver(&store, &handler);
@@ -87,7 +87,7 @@ async fn a_failure_that_cannot_be_recorded_is_answered_and_released_in_the_backg
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_belated_release_does_not_open_a_guard_that_was_claimed_again() {
+async fn a_late_release_does_not_free_a_tag_that_was_claimed_again() {
     // The delivery id is taken, so the tag is released. The release fails and continues in the background.
     // Meanwhile the delivery id becomes free, and both keys are claimed again.
     let store = ScriptedStore::new(first(1, Verb::Release, Fault::Error));
@@ -146,7 +146,7 @@ async fn the_tag_is_claimed_and_completed_first_and_released_last() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn where_the_delivery_id_is_taken_the_tag_is_given_back_and_not_completed() {
+async fn the_tag_is_released_and_not_completed_if_the_id_is_taken() {
     let store = ScriptedStore::recording();
     let handler = Handler::ok();
     let (receiver, _) = receiver(&store, &handler);
@@ -161,7 +161,7 @@ async fn where_the_delivery_id_is_taken_the_tag_is_given_back_and_not_completed(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_fails_at_half_of_all_questions_loses_and_doubles_nothing() {
+async fn a_store_that_fails_half_of_all_calls_loses_and_duplicates_nothing() {
     for fault in [Fault::Error, Fault::DoneThenError, Fault::Hang, Fault::DoneThenHang] {
         let mut dice = 0x9e37_79b9_u32;
         let dice = std::sync::Mutex::new(move || {

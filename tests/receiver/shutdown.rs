@@ -32,7 +32,7 @@ fn begin(
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_runs_reaches_its_end_and_its_sender_its_answer() {
+async fn running_handlers_finish_and_their_senders_are_answered() {
     let (layer, handler, store) = (layer(), handler_of(SECONDS(3)), MemoryStore::new());
     let layer = layer.with_store(store.clone());
     let (app_before, request) = (app(layer.clone(), &handler), genuine().sign());
@@ -47,7 +47,7 @@ async fn what_runs_reaches_its_end_and_its_sender_its_answer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_does_not_end_in_time_is_ended_and_the_retry_finds_it_released() {
+async fn runs_that_outlast_the_grace_are_ended_and_released() {
     let (logged, _guard) = Logged::begin();
     let (handler, store) = (handler_of(SECONDS(50)), MemoryStore::new());
     let layer = badger_layer().with_store(store.clone());
@@ -74,7 +74,7 @@ async fn what_does_not_end_in_time_is_ended_and_the_retry_finds_it_released() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_begins_any_more_and_nobody_waits_for_another() {
+async fn during_a_shutdown_no_run_starts_and_no_duplicate_waits() {
     let handler = handler_of(SECONDS(3));
     let layer = layer();
     let app = app(layer.clone(), &handler);
@@ -99,7 +99,7 @@ async fn nothing_begins_any_more_and_nobody_waits_for_another() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_claim_that_the_store_does_not_answer_is_given_back() {
+async fn an_unanswered_claim_is_released() {
     let store = Watched::default();
     store.set_down(true);
     let layer = layer().with_store(store.clone());
@@ -117,7 +117,7 @@ async fn a_claim_that_the_store_does_not_answer_is_given_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_does_not_answer_holds_up_the_end_for_2_s() {
+async fn an_unresponsive_store_delays_the_shutdown_by_2_s() {
     let store = ScriptedStore::new(|call| match call.verb {
         support::scripted::Verb::Release => Fault::Hang,
         _ => Fault::None,
@@ -132,7 +132,7 @@ async fn a_store_that_does_not_answer_holds_up_the_end_for_2_s() {
 }
 
 /// The run outlives its answer, so that no connection keeps the server running.
-async fn a_run_whose_answer_was_late_reaches_its_end_before_the_server_does<F: Framework>() {
+async fn a_run_past_its_answer_deadline_ends_before_the_server<F: Framework>() {
     let handler = handler_of(Duration::from_millis(900));
     let store = MemoryStore::new();
     let layer = layer().with_store(store.clone());
@@ -147,7 +147,7 @@ async fn a_run_whose_answer_was_late_reaches_its_end_before_the_server_does<F: F
     assert_eq!((next.send(&request).await.status, handler.runs()), (200, 1));
 }
 
-async fn a_run_that_does_not_end_is_ended_and_its_sender_told<F: Framework>() {
+async fn a_hanging_run_is_ended_and_its_sender_is_answered<F: Framework>() {
     let handler = handler_of(SECONDS(50));
     let store = MemoryStore::new();
     let layer = layer().with_store(store.clone());
@@ -164,12 +164,12 @@ async fn a_run_that_does_not_end_is_ended_and_its_sender_told<F: Framework>() {
 }
 
 support::for_each_framework! {
-    a_run_whose_answer_was_late_reaches_its_end_before_the_server_does,
-    a_run_that_does_not_end_is_ended_and_its_sender_told,
+    a_run_past_its_answer_deadline_ends_before_the_server,
+    a_hanging_run_is_ended_and_its_sender_is_answered,
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_is_ready_while_the_store_can_be_written_to() {
+async fn ready_succeeds_while_the_store_is_writable() {
     assert!(layer().is_ready().await, "memory always is");
     let store = Watched::default();
     let layer = layer().with_store(store.clone());
@@ -192,7 +192,7 @@ async fn a_store_that_hangs_is_not_ready_after_1_s() {
 }
 
 #[tokio::test]
-async fn a_file_that_cannot_be_opened_is_not_ready_and_one_that_can_is() {
+async fn ready_depends_on_whether_the_file_can_be_opened() {
     let folder = std::env::temp_dir().join(format!("webhook-ready-{}", std::process::id()));
     let url = format!("sqlite:{}/deliveries.db", folder.display());
     let ready = async || layer().with_store(store_from_url(&url).unwrap()).is_ready().await;

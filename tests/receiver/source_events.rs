@@ -45,7 +45,7 @@ async fn a_source_and_a_message_id_are_one_delivery<F: Framework>() {
     assert_eq!(handler.runs(), 8);
 }
 
-async fn one_feed_of_posts_can_be_left_out<F: Framework>() {
+async fn one_of_the_two_feeds_of_posts_can_be_filtered<F: Framework>() {
     for (deliver, expected) in [
         (Deliver::Both, &["x", "fast-x", "telegram", "tweet.created"][..]),
         (Deliver::FullOnly, &["x", "telegram", "tweet.created"]),
@@ -75,7 +75,7 @@ async fn one_feed_of_posts_can_be_left_out<F: Framework>() {
     }
 }
 
-async fn a_post_is_never_taken_for_a_challenge<F: Framework>() {
+async fn a_post_is_never_treated_as_a_challenge<F: Framework>() {
     let handler = Handler::ok();
     let server = F::serve(layer(), handler.clone()).await;
     let body = format!(
@@ -88,7 +88,7 @@ async fn a_post_is_never_taken_for_a_challenge<F: Framework>() {
     assert_eq!(event.post().unwrap().id, "1");
 }
 
-async fn the_samples_of_both_generations_are_what_they_say<F: Framework>() {
+async fn samples_of_both_generations_have_the_expected_fields<F: Framework>() {
     let handler = Handler::ok();
     let server = F::serve(layer(), handler.clone()).await;
     for kind in ["tweet.created", "user.updated", "x", "fast-x", "telegram", "discord"] {
@@ -139,7 +139,7 @@ async fn a_bare_id_in_a_body_counts_with_the_kind_and_the_signed_time<F: Framewo
     assert_eq!(handler.runs(), 5);
 }
 
-async fn a_bare_id_counts_alone_if_the_settings_say_so<F: Framework>() {
+async fn a_bare_id_counts_alone_if_configured<F: Framework>() {
     let handler = Handler::ok();
     let provider = Scrapest::default().with_body_id_alone(true);
     let server = F::serve(layer().with_provider(provider), handler.clone()).await;
@@ -166,10 +166,10 @@ async fn a_retry_of_a_bare_id_is_recognised_by_the_time_in_its_body<F: Framework
 
 support::for_each_framework! {
     a_source_and_a_message_id_are_one_delivery,
-    one_feed_of_posts_can_be_left_out,
-    a_post_is_never_taken_for_a_challenge,
-    the_samples_of_both_generations_are_what_they_say,
+    one_of_the_two_feeds_of_posts_can_be_filtered,
+    a_post_is_never_treated_as_a_challenge,
+    samples_of_both_generations_have_the_expected_fields,
     a_bare_id_in_a_body_counts_with_the_kind_and_the_signed_time,
-    a_bare_id_counts_alone_if_the_settings_say_so,
+    a_bare_id_counts_alone_if_configured,
     a_retry_of_a_bare_id_is_recognised_by_the_time_in_its_body,
 }

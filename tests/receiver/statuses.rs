@@ -106,7 +106,7 @@ async fn each_reason_has_its_status_its_headers_and_its_body() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn all_refusals_for_want_of_authenticity_are_one_and_the_same_answer() {
+async fn all_authentication_failures_get_the_same_answer() {
     let mut answers = Vec::new();
     for (kind, status, ..) in TABLE {
         if *status == 401 {
@@ -125,7 +125,7 @@ async fn all_refusals_for_want_of_authenticity_are_one_and_the_same_answer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_the_handler_answers_is_passed_on_as_it_is() {
+async fn the_answer_of_the_handler_is_passed_on_unchanged() {
     for code in [200, 201, 204, 301, 400, 401, 404, 422, 429, 500, 503] {
         let handler = Handler::new(move |_, _| async move { code });
         let response = send(&app(layer(), &handler), &genuine().sign()).await;
@@ -136,7 +136,7 @@ async fn what_the_handler_answers_is_passed_on_as_it_is() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn labels_are_short_fixed_and_all_different() {
+async fn labels_are_short_fixed_and_distinct() {
     let labels: std::collections::HashSet<_> =
         RejectionKind::ALL.iter().map(|kind| kind.as_str()).collect();
     assert_eq!(labels.len(), RejectionKind::ALL.len());

@@ -56,7 +56,7 @@ async fn statuses_with_a_replay_after(time: Duration, receiver: &InProcess) -> (
 // The claim.
 
 #[tokio::test(start_paused = true)]
-async fn a_claim_that_fails_is_asked_again_by_the_same_owner() {
+async fn a_failed_claim_is_repeated_by_the_same_owner() {
     let store = ScriptedStore::new(first(3, Verb::Claim, Fault::Error));
     let handler = Handler::ok();
     let (receiver, _) = receiver(&store, &handler);
@@ -87,7 +87,7 @@ async fn a_store_that_is_down_is_a_503_at_the_answer_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_comes_back_before_the_answer_deadline_runs_the_delivery() {
+async fn a_delivery_runs_if_the_store_recovers_before_the_answer_deadline() {
     for fault in [Fault::Error, Fault::Hang] {
         let store = ScriptedStore::new(during(seconds(1.5), Verb::Claim, fault));
         let handler = Handler::ok();
@@ -100,7 +100,7 @@ async fn a_store_that_comes_back_before_the_answer_deadline_runs_the_delivery() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_takes_a_second_and_a_half_for_each_claim_is_waited_for() {
+async fn a_store_that_takes_1_5_s_per_claim_is_waited_for() {
     let slow = Fault::Slow(seconds(1.5));
     let store = ScriptedStore::new(first(usize::MAX, Verb::Claim, slow));
     let handler = Handler::ok();
@@ -110,7 +110,7 @@ async fn a_store_that_takes_a_second_and_a_half_for_each_claim_is_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_claim_whose_answer_was_lost_is_repeated_and_is_the_first_attempt() {
+async fn a_repeated_claim_after_a_lost_answer_is_the_first_attempt() {
     for fault in [Fault::DoneThenError, Fault::DoneThenHang] {
         for lost in [0, 1] {
             let store = ScriptedStore::new(move |call| match (call.verb, call.nth) {
@@ -127,7 +127,7 @@ async fn a_claim_whose_answer_was_lost_is_repeated_and_is_the_first_attempt() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn after_a_claim_of_unknown_fate_the_retry_does_not_wait_for_a_lease() {
+async fn a_retry_after_an_unanswered_claim_does_not_wait_for_a_lease() {
     // The first key is claimed, with or without an answer, and the second is either not claimed or claimed without an
     // answer. The sender gets a 503. Then the store recovers.
     for fault in [Fault::Error, Fault::Hang, Fault::DoneThenError, Fault::DoneThenHang] {
@@ -152,7 +152,7 @@ async fn after_a_claim_of_unknown_fate_the_retry_does_not_wait_for_a_lease() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_claim_that_took_longer_than_its_lease_is_asked_again_before_the_handler_runs() {
+async fn a_claim_slower_than_its_lease_is_repeated_before_the_handler_runs() {
     // When the second key is answered, the first key's lease has ended and another attempt has claimed that key.
     let store = ScriptedStore::new(|call| match call.nth {
         1 if call.verb == Verb::Claim => Fault::Slow(seconds(1.5)),
@@ -169,7 +169,7 @@ async fn a_claim_that_took_longer_than_its_lease_is_asked_again_before_the_handl
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_claim_that_lost_its_tag_gives_back_the_id_that_it_may_hold() {
+async fn an_attempt_that_loses_its_tag_releases_its_id() {
     // The id is claimed without an answer. The claim of the tag then hangs until the lease of the id has ended.
     let store = ScriptedStore::new(|call| match (call.verb, call.nth) {
         (Verb::Claim, 1) => Fault::DoneThenHang,
@@ -246,7 +246,7 @@ fn careful() -> Handler {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_handler_is_told_when_its_lease_is_surely_lost_and_not_before() {
+async fn a_handler_learns_of_a_lost_lease_only_when_it_is_certain() {
     for fault in [Fault::Error, Fault::Hang] {
         let store = ScriptedStore::new(first(usize::MAX, Verb::Renew, fault));
         let handler = careful();
@@ -260,7 +260,7 @@ async fn a_handler_is_told_when_its_lease_is_surely_lost_and_not_before() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_few_renewals_that_fail_cost_nothing() {
+async fn a_few_failed_renewals_are_harmless() {
     for (count, fault) in
         [(4, Fault::Error), (1, Fault::Hang), (1, Fault::DoneThenError), (1, Fault::DoneThenHang)]
     {

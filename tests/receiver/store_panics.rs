@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep};
 use crate::store_faults::{ANSWER_DEADLINE, LEASE, during, first, receiver, seconds};
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_panics_at_a_claim_is_asked_again() {
+async fn a_claim_is_repeated_after_a_panic_of_the_store() {
     let store = ScriptedStore::new(first(2, Verb::Claim, Fault::Panic));
     let handler = Handler::ok();
     let (receiver, _) = receiver(&store, &handler);
@@ -18,7 +18,7 @@ async fn a_store_that_panics_at_a_claim_is_asked_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_panics_at_every_claim_is_a_503() {
+async fn a_store_that_panics_on_every_claim_causes_a_503() {
     let store = ScriptedStore::new(first(usize::MAX, Verb::Claim, Fault::Panic));
     let (receiver, _) = receiver(&store, &Handler::ok());
     let (answer, reason) = receiver.ask(&genuine().sign()).await;
@@ -26,7 +26,7 @@ async fn a_store_that_panics_at_every_claim_is_a_503() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_panics_at_a_renewal_does_not_end_the_handler() {
+async fn a_store_that_panics_on_a_renewal_does_not_end_the_handler() {
     let store = ScriptedStore::new(first(2, Verb::Renew, Fault::Panic));
     let handler = Handler::new(|delivery, _| async move {
         sleep(LEASE + seconds(5.0)).await;
@@ -43,7 +43,7 @@ async fn a_store_that_panics_at_a_renewal_does_not_end_the_handler() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_panics_at_a_settlement_is_told_again_in_the_background() {
+async fn a_settlement_is_repeated_in_the_background_after_a_panic() {
     for (verb, status) in [(Verb::Complete, 200), (Verb::Release, 500)] {
         let store = ScriptedStore::new(first(3, verb, Fault::Panic));
         let handler = Handler::new(move |_, _| async move { status });
@@ -57,7 +57,7 @@ async fn a_store_that_panics_at_a_settlement_is_told_again_in_the_background() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_success_that_waits_for_the_store_answers_duplicates_after_its_lease_has_ended() {
+async fn a_pending_success_answers_duplicates_even_after_its_lease() {
     // The store is unavailable until long after the lease, and forgets that the key was claimed.
     let down = LEASE * 4;
     let of_renewals = during(down, Verb::Renew, Fault::Error);

@@ -51,7 +51,7 @@ support::for_each_framework! {
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_runs_five_times_a_minute_and_twenty_times_in_all_until_the_store_forgets() {
+async fn undated_tests_run_five_times_per_minute_and_twenty_in_total() {
     for dedup_by in [DedupBy::DeliveryIdAndTag, DedupBy::DeliveryId, DedupBy::Tag] {
         let handler = Handler::ok();
         let app = app(badger_layer().with_dedup_by(dedup_by), &handler);
@@ -71,7 +71,7 @@ async fn it_runs_five_times_a_minute_and_twenty_times_in_all_until_the_store_for
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_retry_and_a_duplicate_count_as_the_test_that_they_belong_to() {
+async fn retries_and_duplicates_do_not_count_as_further_test_events() {
     let handler = Handler::new(|_, before| async move { if before == 0 { 500 } else { 200 } });
     let app = app(badger_layer().with_max_undated_tests(100, 2), &handler);
     let (first, second) = (pressed(), pressed());
@@ -84,7 +84,7 @@ async fn a_retry_and_a_duplicate_count_as_the_test_that_they_belong_to() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn runs_that_go_on_at_one_time_count_too() {
+async fn concurrent_runs_also_count() {
     let handler = Handler::new(|_, before| async move {
         sleep(Duration::from_secs(1)).await;
         if before == 0 { 500 } else { 200 }
@@ -106,7 +106,7 @@ async fn runs_that_go_on_at_one_time_count_too() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn with_no_runs_at_all_it_is_answered_and_does_not_run() {
+async fn with_a_limit_of_zero_a_test_event_is_answered_and_does_not_run() {
     for layer in
         [badger_layer().with_max_undated_tests(0, 20), badger_layer().with_max_undated_tests(5, 0)]
     {

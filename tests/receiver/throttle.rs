@@ -64,7 +64,7 @@ async fn an_address_that_keeps_failing_gets_429_and_its_body_is_not_read<F: Fram
     assert_eq!(server.raw(&from(B, genuine().sign())).await.status, 200);
 }
 
-async fn the_peer_itself_is_held_up_where_there_is_no_proxy<F: Framework>() {
+async fn the_peer_itself_is_throttled_without_a_proxy<F: Framework>() {
     let server = F::serve(three(), Handler::ok()).await;
     for expected in [401, 401, 401, 429, 429] {
         assert_eq!(server.send(&forged()).await.status, expected);
@@ -74,11 +74,11 @@ async fn the_peer_itself_is_held_up_where_there_is_no_proxy<F: Framework>() {
 
 support::for_each_framework! {
     an_address_that_keeps_failing_gets_429_and_its_body_is_not_read,
-    the_peer_itself_is_held_up_where_there_is_no_proxy,
+    the_peer_itself_is_throttled_without_a_proxy,
 }
 
 #[tokio::test(start_paused = true)]
-async fn after_the_wait_that_it_was_told_it_is_heard_once() {
+async fn after_the_announced_wait_one_request_is_processed() {
     let app = app(three(), &Handler::ok());
     exhaust(A, &app).await;
     for _ in 0..3 {
@@ -97,7 +97,7 @@ async fn after_the_wait_that_it_was_told_it_is_heard_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_sender_that_was_heard_once_is_never_held_up_whoever_shares_its_address() {
+async fn a_proven_sender_is_never_throttled_on_a_shared_address() {
     let handler = Handler::ok();
     let app = app(three(), &handler);
     exhaust(A, &app).await;
@@ -111,7 +111,7 @@ async fn a_sender_that_was_heard_once_is_never_held_up_whoever_shares_its_addres
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_crowd_of_first_deliveries_is_not_held_up() {
+async fn many_first_deliveries_are_not_throttled() {
     let handler = Handler::new(|_, _| async {
         tokio::time::sleep(Duration::from_secs(1)).await;
         200
@@ -173,7 +173,7 @@ async fn each_way_of_failing_authentication_counts() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_network_of_64_bits_is_one_address() {
+async fn a_64_bit_network_counts_as_one_address() {
     let app = app(three(), &Handler::ok());
     for host in ["::1", "::2", ":ffff:ffff:ffff:ffff"] {
         assert_eq!(answer(&format!("2001:db8:0:7{host}"), &app, &forged()).await, 401);
@@ -186,7 +186,7 @@ async fn a_network_of_64_bits_is_one_address() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nobody_is_held_up_where_the_address_is_not_known() {
+async fn clients_with_an_unknown_address_are_not_throttled() {
     let (logged, _guard) = Logged::begin();
     let layer = three().with_trusted_proxies(["198.51.100.0/24"]).unwrap();
     let app = app(layer, &Handler::ok());
@@ -200,7 +200,7 @@ async fn nobody_is_held_up_where_the_address_is_not_known() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nobody_is_held_up_behind_a_proxy_nearby_that_the_settings_forgot() {
+async fn clients_behind_an_unconfigured_private_proxy_are_not_throttled() {
     let (logged, _guard) = Logged::begin();
     let app = app(three(), &Handler::ok());
     for proxy in
@@ -224,7 +224,7 @@ async fn nobody_is_held_up_behind_a_proxy_nearby_that_the_settings_forgot() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn clones_count_together_and_without_a_limit_nobody_is_held_up() {
+async fn clones_count_together_and_without_a_limit_nothing_is_throttled() {
     let layer = three();
     let (one, other) = (app(layer.clone(), &Handler::ok()), app(layer, &Handler::ok()));
     exhaust(A, &one).await;

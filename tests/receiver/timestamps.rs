@@ -26,7 +26,7 @@ fn body(value: &str) -> String {
     format!(r#"{{"type":"e","n":{},"timestamp":{value},"detected_at":{value}}}"#, nonce())
 }
 
-async fn a_header_that_is_no_time_is_refused_signed_or_not<F: Framework>() {
+async fn a_header_that_is_not_a_time_is_refused_signed_or_not<F: Framework>() {
     let (handler, store) = (Handler::ok(), MemoryStore::new());
     let server = serve::<F, _>(layer(), &store, &handler).await;
     let mut values: Vec<Vec<u8>> = hostile_texts()
@@ -58,7 +58,7 @@ async fn a_header_that_is_no_time_is_refused_signed_or_not<F: Framework>() {
     assert!(handler.runs() == 0 && store.is_empty());
 }
 
-async fn a_field_that_is_no_time_is_refused<F: Framework>() {
+async fn a_field_that_is_not_a_time_is_refused<F: Framework>() {
     let (handler, store) = (Handler::ok(), MemoryStore::new());
     let scrapest = serve::<F, _>(layer(), &store, &handler).await;
     let badger = serve::<F, _>(badger_layer(), &store, &handler).await;
@@ -118,7 +118,7 @@ fn is_json(body: &[u8]) -> bool {
     serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok()
 }
 
-async fn a_timestamp_that_is_missing_or_null_is_none<F: Framework>() {
+async fn a_missing_or_null_timestamp_counts_as_missing<F: Framework>() {
     let (handler, store) = (Handler::ok(), MemoryStore::new());
     let scrapest = serve::<F, _>(layer(), &store, &handler).await;
     let badger = serve::<F, _>(badger_layer(), &store, &handler).await;
@@ -195,8 +195,8 @@ async fn the_same_moment_may_be_written_in_many_ways<F: Framework>() {
 }
 
 support::for_each_framework! {
-    a_header_that_is_no_time_is_refused_signed_or_not,
-    a_field_that_is_no_time_is_refused,
-    a_timestamp_that_is_missing_or_null_is_none,
+    a_header_that_is_not_a_time_is_refused_signed_or_not,
+    a_field_that_is_not_a_time_is_refused,
+    a_missing_or_null_timestamp_counts_as_missing,
     the_same_moment_may_be_written_in_many_ways,
 }

@@ -28,7 +28,7 @@ async fn ask(server: &Server, query: &str, headers: &str, body: &str) -> Answer 
     server.send_raw(text.as_bytes()).await.without_date()
 }
 
-async fn the_right_token_and_nothing_else_is_accepted<F: Framework>() {
+async fn only_the_right_token_is_accepted<F: Framework>() {
     let handler = Handler::ok();
     let header = F::serve(in_header(), handler.clone()).await;
     let query = F::serve(in_query(), handler.clone()).await;
@@ -78,7 +78,7 @@ async fn the_right_token_and_nothing_else_is_accepted<F: Framework>() {
     assert_eq!(header.raw(&signed).await.without_date(), refused);
 }
 
-async fn a_delivery_is_fresh_and_runs_once_as_far_as_its_body_tells<F: Framework>() {
+async fn freshness_and_deduplication_use_only_the_body<F: Framework>() {
     let handler = Handler::ok();
     let server = F::serve(in_header(), handler.clone()).await;
     let token = format!("x-token: {TOKEN}\r\n");
@@ -112,13 +112,13 @@ async fn every_active_token_is_accepted<F: Framework>() {
 }
 
 support::for_each_framework! {
-    the_right_token_and_nothing_else_is_accepted,
-    a_delivery_is_fresh_and_runs_once_as_far_as_its_body_tells,
+    only_the_right_token_is_accepted,
+    freshness_and_deduplication_use_only_the_body,
     every_active_token_is_accepted,
 }
 
 #[test]
-fn a_token_is_in_no_output() {
+fn a_token_never_appears_in_output() {
     let (logged, _guard) = support::logged::Logged::begin();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
@@ -153,7 +153,7 @@ fn a_token_is_in_no_output() {
 }
 
 #[test]
-fn a_token_that_cannot_work_is_a_configuration_error() {
+fn an_unusable_token_is_a_configuration_error() {
     for (place, token, expected) in [
         (TokenIn::header("x-token"), "", "secret: secret is empty"),
         (TokenIn::header("x-token"), "short", "secret: secret has 5 bytes"),

@@ -15,7 +15,7 @@ fn expecting(request: &SignedRequest) -> (Vec<u8>, &[u8]) {
     (head, request.body())
 }
 
-async fn a_body_is_asked_for_only_once_its_headers_pass<F: Framework>() {
+async fn the_body_is_requested_only_after_its_headers_pass<F: Framework>() {
     let handler = Handler::ok();
     let server = F::serve(layer(), handler.clone()).await;
     let request = genuine().sign();
@@ -41,7 +41,7 @@ async fn a_body_is_asked_for_only_once_its_headers_pass<F: Framework>() {
     assert_eq!(handler.runs(), 1);
 }
 
-async fn any_method_but_post_is_405_and_says_what_is_allowed<F: Framework>() {
+async fn any_method_but_post_is_405_with_an_allow_header<F: Framework>() {
     let handler = Handler::ok();
     let server = F::serve(layer(), handler.clone()).await;
     let request = genuine().sign();
@@ -96,7 +96,7 @@ async fn a_request_with_two_framings_is_refused_or_read_as_chunked_and_never_as_
     assert!(handler.deliveries()[before..].iter().all(|one| one.body() == smuggled.body()));
 }
 
-async fn a_client_that_closes_by_half_has_its_delivery_run_and_settled<F: Framework>() {
+async fn a_delivery_of_a_half_closed_client_runs_and_is_settled<F: Framework>() {
     let handler = slow();
     let layer = layer();
     let server = F::serve(layer.clone(), handler.clone()).await;
@@ -111,9 +111,7 @@ async fn a_client_that_closes_by_half_has_its_delivery_run_and_settled<F: Framew
     assert!(layer.drain(Duration::from_secs(5)).await);
 }
 
-async fn a_client_that_closes_by_half_at_once_has_its_delivery_run_by_then_or_by_its_retry<
-    F: Framework,
->() {
+async fn an_early_half_close_runs_the_delivery_or_its_retry<F: Framework>() {
     let handler = slow();
     let server = F::serve(layer(), handler.clone()).await;
     for runs in 1..=10 {
@@ -129,7 +127,7 @@ async fn a_client_that_closes_by_half_at_once_has_its_delivery_run_by_then_or_by
     }
 }
 
-async fn a_client_that_goes_away_has_its_delivery_run_and_settled<F: Framework>() {
+async fn a_delivery_of_a_departed_client_runs_and_is_settled<F: Framework>() {
     let handler = slow();
     let layer = layer();
     let server = F::serve(layer.clone(), handler.clone()).await;
@@ -158,7 +156,7 @@ async fn settled(server: &Server, request: &SignedRequest, handler: &Handler) {
     assert_eq!((handler.runs(), handler.ended()), (1, 1));
 }
 
-async fn pipelined_deliveries_are_answered_in_their_order_each_on_its_own<F: Framework>() {
+async fn pipelined_deliveries_are_answered_separately_and_in_order<F: Framework>() {
     let handler = Handler::new(|_, before| async move { if before == 1 { 500 } else { 202 } });
     let server = F::serve(layer(), handler.clone()).await;
     let one = || genuine().sign();
@@ -176,7 +174,7 @@ async fn pipelined_deliveries_are_answered_in_their_order_each_on_its_own<F: Fra
     assert_eq!(handler.runs(), 4);
 }
 
-async fn a_connection_is_as_good_after_a_refusal_as_before_or_it_is_closed<F: Framework>() {
+async fn a_connection_works_after_a_refusal_or_is_closed<F: Framework>() {
     let handler = Handler::ok();
     let server = F::serve(layer().with_body_limit(100_000), handler.clone()).await;
     // The unread part of a refused body must not be parsed as the next request.
@@ -217,7 +215,7 @@ async fn a_connection_is_as_good_after_a_refusal_as_before_or_it_is_closed<F: Fr
     assert!(handler.deliveries().iter().all(|one| one.body() != smuggled.body()));
 }
 
-async fn what_is_no_http_at_all_does_no_harm<F: Framework>() {
+async fn bytes_that_are_not_http_are_harmless<F: Framework>() {
     let handler = Handler::ok();
     let server = F::serve(layer(), handler.clone()).await;
     let long = vec![b'a'; 200_000];
@@ -232,13 +230,13 @@ async fn what_is_no_http_at_all_does_no_harm<F: Framework>() {
 }
 
 support::for_each_framework! {
-    a_body_is_asked_for_only_once_its_headers_pass,
-    any_method_but_post_is_405_and_says_what_is_allowed,
+    the_body_is_requested_only_after_its_headers_pass,
+    any_method_but_post_is_405_with_an_allow_header,
     a_request_with_two_framings_is_refused_or_read_as_chunked_and_never_as_two,
-    a_client_that_closes_by_half_has_its_delivery_run_and_settled,
-    a_client_that_closes_by_half_at_once_has_its_delivery_run_by_then_or_by_its_retry,
-    a_client_that_goes_away_has_its_delivery_run_and_settled,
-    pipelined_deliveries_are_answered_in_their_order_each_on_its_own,
-    a_connection_is_as_good_after_a_refusal_as_before_or_it_is_closed,
-    what_is_no_http_at_all_does_no_harm,
+    a_delivery_of_a_half_closed_client_runs_and_is_settled,
+    an_early_half_close_runs_the_delivery_or_its_retry,
+    a_delivery_of_a_departed_client_runs_and_is_settled,
+    pipelined_deliveries_are_answered_separately_and_in_order,
+    a_connection_works_after_a_refusal_or_is_closed,
+    bytes_that_are_not_http_are_harmless,
 }

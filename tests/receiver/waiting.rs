@@ -46,7 +46,7 @@ async fn claimed_by_a_dead_process(request: &SignedRequest, lease: Duration) -> 
     shared
 }
 
-async fn duplicates_wait_and_get_the_first_ones_success<F: Framework>() {
+async fn duplicates_wait_and_get_the_success_of_the_first<F: Framework>() {
     let handler = handler(millis(700), 201);
     let server = F::serve(layer(), handler.clone()).await;
     let request = genuine().sign();
@@ -114,7 +114,7 @@ async fn one_more_than_sixteen_waiters_is_answered_at_once<F: Framework>() {
     assert_eq!(handler.runs(), 2);
 }
 
-async fn a_dead_processs_delivery_is_taken_over_at_the_end_of_its_lease<F: Framework>() {
+async fn a_delivery_of_a_dead_process_is_taken_over_when_its_lease_ends<F: Framework>() {
     let (request, handler) = (genuine().sign(), Handler::ok());
     let shared = claimed_by_a_dead_process(&request, millis(800)).await;
     let server = F::serve(layer().with_store(shared), handler.clone()).await;
@@ -154,7 +154,7 @@ async fn a_duplicate_of_a_run_that_does_not_end_is_a_503_at_the_answer_deadline(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_takeover_happens_at_the_end_of_the_lease_and_no_later() {
+async fn a_takeover_happens_exactly_at_the_end_of_the_lease() {
     for left in [1, 49, 50, 51, 700, 3_333, 3_999] {
         let request = genuine().sign();
         let shared = claimed_by_a_dead_process(&request, millis(left)).await;
@@ -167,7 +167,7 @@ async fn a_takeover_happens_at_the_end_of_the_lease_and_no_later() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_more_than_1_024_wait_in_all_and_each_who_leaves_makes_room() {
+async fn at_most_1_024_wait_in_total_and_each_departure_makes_room() {
     let handler = handler(millis(3_000), 200);
     let receiver = InProcess::new(&layer(), handler.clone());
     let requests: Vec<_> = (0..=IN_ALL / PER_KEY).map(|_| genuine().sign()).collect();
@@ -197,7 +197,7 @@ async fn no_more_than_1_024_wait_in_all_and_each_who_leaves_makes_room() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn replays_of_one_delivery_under_many_ids_take_no_more_places_than_its_duplicates() {
+async fn replays_under_many_ids_share_the_waiter_limit_of_one_delivery() {
     let handler = handler(millis(3_000), 200);
     let receiver = InProcess::new(&layer(), handler.clone());
     let request = genuine().sign();
@@ -216,7 +216,7 @@ async fn replays_of_one_delivery_under_many_ids_take_no_more_places_than_its_dup
 }
 
 #[tokio::test(start_paused = true)]
-async fn waiters_keep_one_body_between_them() {
+async fn waiters_share_one_body() {
     let handler = handler(millis(3_000), 200);
     // Room for the body of the run, the body that all waiters share, and one that is being read. An eighth is
     // reserved for small bodies.
@@ -244,7 +244,7 @@ async fn waiters_keep_one_body_between_them() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_waiter_asks_the_store_once_at_a_time_and_less_and_less_often() {
+async fn a_waiter_polls_the_store_once_at_a_time_with_growing_pauses() {
     let store = ScriptedStore::recording();
     let receiver = InProcess::new(&layer().with_store(store.clone()), handler(millis(3_000), 200));
     let request = genuine().sign();
@@ -269,7 +269,7 @@ async fn a_waiter_asks_the_store_once_at_a_time_and_less_and_less_often() {
 
 /// The full number: 200,000 requests, of which 4,000, all requests of four deliveries, are under way at once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_hundred_deliveries_a_thousand_times_at_once_run_once_each() {
+async fn two_hundred_deliveries_with_a_thousand_duplicates_run_once_each() {
     let handler = handler(millis(20), 200);
     let receiver = InProcess::new(&layer(), handler.clone());
     let requests: Vec<_> = (0..200).map(|_| genuine().sign()).collect();
@@ -292,9 +292,9 @@ async fn two_hundred_deliveries_a_thousand_times_at_once_run_once_each() {
 }
 
 support::for_each_framework! {
-    duplicates_wait_and_get_the_first_ones_success,
+    duplicates_wait_and_get_the_success_of_the_first,
     a_duplicate_takes_over_when_the_first_fails,
     one_more_than_sixteen_waiters_is_answered_at_once,
-    a_dead_processs_delivery_is_taken_over_at_the_end_of_its_lease,
+    a_delivery_of_a_dead_process_is_taken_over_when_its_lease_ends,
     many_duplicates_over_sockets_run_once_each,
 }

@@ -65,7 +65,7 @@ async fn send_to(server: &Server, path: &str, request: &Raw) -> u16 {
 
 /// A webhook with a valid secret floods the store that all webhooks share. The other webhooks lose no record, so none
 /// of their captured requests can run again.
-async fn a_flood_of_one_webhook_pushes_out_no_record_of_another<F: Framework>() {
+async fn a_flood_on_one_webhook_evicts_no_record_of_another<F: Framework>() {
     let (handler, store) = (Handler::ok(), MemoryStore::with_capacity(90.try_into().unwrap()));
     let all = webhooks(["quiet", "loud", "other"]);
     let server = F::serve(badger(&all).with_store(store.clone()), handler.clone()).await;
@@ -154,7 +154,7 @@ async fn an_unknown_webhook_gets_the_answer_of_a_wrong_signature<F: Framework>()
     assert_eq!(handler.runs(), 2);
 }
 
-async fn what_was_captured_of_one_webhook_is_of_no_use_under_another<F: Framework>() {
+async fn a_request_captured_from_one_webhook_is_refused_by_another<F: Framework>() {
     let all = webhooks(["wh_1", "wh_2"]);
     // The path names the webhook. The header is not signed, so anyone can change it.
     let handler = Handler::ok();
@@ -181,7 +181,7 @@ async fn what_was_captured_of_one_webhook_is_of_no_use_under_another<F: Framewor
     assert_eq!(handler.deliveries()[0].webhook_id(), Some("wh_1"));
 }
 
-async fn each_webhook_has_its_own_deliveries_however_they_are_told_apart<F: Framework>() {
+async fn each_webhook_has_its_own_deliveries_with_every_dedup_by<F: Framework>() {
     for dedup_by in [DedupBy::DeliveryIdAndTag, DedupBy::DeliveryId, DedupBy::Tag] {
         let handler = Handler::ok();
         let layer = badger(&webhooks(["wh_1", "wh_2"])).with_dedup_by(dedup_by);
@@ -200,7 +200,7 @@ async fn each_webhook_has_its_own_deliveries_however_they_are_told_apart<F: Fram
     }
 }
 
-async fn the_secrets_of_one_webhook_are_exchanged_and_no_others<F: Framework>() {
+async fn replacing_the_secrets_of_one_webhook_keeps_the_others<F: Framework>() {
     let all = webhooks(["wh_1", "wh_2"]);
     let handler = Handler::new(|_, before| async move { if before == 0 { 500 } else { 200 } });
     let server = F::serve(badger(&all), handler.clone()).await;
@@ -225,7 +225,7 @@ async fn the_secrets_of_one_webhook_are_exchanged_and_no_others<F: Framework>() 
     assert_eq!(handler.runs(), 5);
 }
 
-async fn a_webhook_id_in_the_body_finds_no_secret<F: Framework>() {
+async fn a_webhook_id_in_the_body_does_not_select_a_secret<F: Framework>() {
     let all = webhooks(["wh_1"]);
     let by_id = |all: &Webhooks| {
         let all = Arc::clone(all);
@@ -273,7 +273,7 @@ async fn a_challenge_is_answered_for_the_webhook_that_signs_it<F: Framework>() {
 }
 
 #[test]
-fn the_header_that_names_the_webhook_has_to_be_the_name_of_a_header() {
+fn the_webhook_header_must_be_a_valid_header_name() {
     let named = Scrapest::default().with_webhook_id_header("x hook");
     let error = by_path(&webhooks(["wh_1"])).with_provider(named).check().unwrap_err();
     assert_eq!(
@@ -283,12 +283,12 @@ fn the_header_that_names_the_webhook_has_to_be_the_name_of_a_header() {
 }
 
 support::for_each_framework! {
-    a_flood_of_one_webhook_pushes_out_no_record_of_another,
+    a_flood_on_one_webhook_evicts_no_record_of_another,
     fifty_webhooks_share_one_route,
     an_unknown_webhook_gets_the_answer_of_a_wrong_signature,
-    what_was_captured_of_one_webhook_is_of_no_use_under_another,
-    each_webhook_has_its_own_deliveries_however_they_are_told_apart,
-    the_secrets_of_one_webhook_are_exchanged_and_no_others,
-    a_webhook_id_in_the_body_finds_no_secret,
+    a_request_captured_from_one_webhook_is_refused_by_another,
+    each_webhook_has_its_own_deliveries_with_every_dedup_by,
+    replacing_the_secrets_of_one_webhook_keeps_the_others,
+    a_webhook_id_in_the_body_does_not_select_a_secret,
     a_challenge_is_answered_for_the_webhook_that_signs_it,
 }

@@ -50,7 +50,7 @@ async fn use_all(store: &RedisStore, servers: &[&RedisServer]) {
 }
 
 #[tokio::test]
-async fn the_documented_rights_are_enough() {
+async fn the_documented_privileges_are_enough() {
     let Some(redis) = RedisServer::start(FORGETFUL) else { return };
     set_user(&redis, "");
     use_all(&RedisStore::new(&url(&redis)).unwrap(), &[&redis]).await;
@@ -59,7 +59,7 @@ async fn the_documented_rights_are_enough() {
 }
 
 #[tokio::test]
-async fn a_right_that_is_missing_and_a_wrong_password_are_named() {
+async fn a_missing_privilege_and_a_wrong_password_are_reported() {
     let Some(redis) = RedisServer::start(FORGETFUL) else { return };
     set_user(&redis, "-set");
     let store = RedisStore::new(&url(&redis)).unwrap();
@@ -72,7 +72,7 @@ async fn a_right_that_is_missing_and_a_wrong_password_are_named() {
 }
 
 #[tokio::test]
-async fn the_documented_rights_are_enough_in_a_cluster() {
+async fn the_documented_privileges_are_enough_in_a_cluster() {
     let Some(nodes) = cluster(FORGETFUL).await else { return };
     for node in &nodes {
         set_user(node, "+cluster|slots +ping");
@@ -82,7 +82,7 @@ async fn the_documented_rights_are_enough_in_a_cluster() {
 }
 
 #[tokio::test]
-async fn a_password_is_used_where_it_is_wanted_of_sentinels_and_primary() {
+async fn a_password_is_sent_to_the_sentinels_and_primary_that_require_it() {
     for (of_sentinel, of_primary) in [(true, true), (false, true), (true, false)] {
         let Some(primary) = RedisServer::start(FORGETFUL) else { return };
         let mut sentinel = RedisServer::stopped(&["--sentinel"]).unwrap();
@@ -105,7 +105,7 @@ async fn a_password_is_used_where_it_is_wanted_of_sentinels_and_primary() {
 }
 
 #[tokio::test]
-async fn a_proxy_that_shards_and_says_that_it_stands_alone_is_taken_at_its_deeds() {
+async fn a_sharding_proxy_that_reports_standalone_mode_works() {
     let arguments = [FORGETFUL, &["--cluster-enabled", "yes"]].concat();
     let Some(redis) = RedisServer::start(&arguments) else { return };
     redis.ask(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]).unwrap();

@@ -37,7 +37,7 @@ pub async fn taken_soon(server: &Server, request: &SignedRequest) {
 }
 
 #[tokio::test]
-async fn a_server_that_is_down_at_the_start_is_a_503_until_it_is_there() {
+async fn a_server_down_at_the_start_causes_503s_until_it_is_up() {
     let Some(mut redis) = RedisServer::stopped(FORGETFUL) else { return };
     let (handler, request) = (Handler::ok(), genuine().sign());
     let server = receiver(&redis.url(), &handler).await;
@@ -54,7 +54,7 @@ async fn a_server_that_is_down_at_the_start_is_a_503_until_it_is_there() {
 }
 
 #[tokio::test]
-async fn a_server_killed_before_the_claim_costs_a_503_and_the_retry_runs_once() {
+async fn a_server_killed_before_the_claim_causes_a_503_and_the_retry_runs_once() {
     let Some(mut redis) = RedisServer::start(FORGETFUL) else { return };
     let (handler, request) = (Handler::ok(), genuine().sign());
     let server = receiver(&redis.url(), &handler).await;
@@ -134,7 +134,7 @@ async fn a_server_killed_during_the_completion_loses_no_success() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_back_empty_forgets_but_takes_what_comes() {
+async fn a_server_that_returns_empty_forgets_but_accepts_new_deliveries() {
     let Some(mut redis) = RedisServer::start(FORGETFUL) else { return };
     let (handler, request) = (Handler::ok(), genuine().sign());
     let server = receiver(&redis.url(), &handler).await;
@@ -151,7 +151,7 @@ async fn a_server_that_is_back_empty_forgets_but_takes_what_comes() {
 }
 
 #[tokio::test]
-async fn answers_that_are_600_ms_late_are_503s_and_the_retry_runs_once() {
+async fn answers_600_ms_late_cause_503s_and_the_retry_runs_once() {
     let Some(redis) = RedisServer::start(FORGETFUL) else { return };
     let proxy = Proxy::start(redis.port).await;
     let (handler, request) = (Handler::ok(), genuine().sign());
@@ -186,7 +186,7 @@ async fn a_reset_connection_is_replaced_within_the_same_delivery() {
 }
 
 #[tokio::test]
-async fn a_frozen_server_is_a_503_in_time_and_taken_up_when_it_thaws() {
+async fn a_frozen_server_causes_503s_in_time_and_is_used_again_later() {
     let Some(redis) = RedisServer::start(FORGETFUL) else { return };
     let (handler, request) = (Handler::ok(), genuine().sign());
     let store = RedisStore::new(&redis.url()).unwrap();
@@ -209,7 +209,7 @@ async fn a_frozen_server_is_a_503_in_time_and_taken_up_when_it_thaws() {
 }
 
 #[tokio::test]
-async fn a_server_that_evicts_is_taken_as_one_that_forgot() {
+async fn an_evicting_server_is_treated_as_one_that_forgot() {
     let Some(redis) = RedisServer::start(FORGETFUL) else { return };
     let store = RedisStore::new(&redis.url()).unwrap();
     let (key, long) = (Key::from_bytes([7; 32]), Duration::from_secs(4_200));

@@ -27,7 +27,7 @@ async fn a_full_server_refuses_and_forgets_nothing() {
 }
 
 #[tokio::test]
-async fn a_full_server_takes_completions_renewals_and_releases() {
+async fn a_full_server_accepts_completions_renewals_and_releases() {
     let Some(redis) = RedisServer::start(FORGETFUL) else { return };
     let store = RedisStore::new(&redis.url()).unwrap();
     let keys = [random_key(), random_key(), random_key(), random_key()];

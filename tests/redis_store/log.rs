@@ -9,7 +9,7 @@ use support::{Axum, Framework, Handler, genuine, layer};
 use tokio::time::sleep;
 
 #[tokio::test(flavor = "current_thread")]
-async fn an_outage_is_two_lines_and_a_forgetful_policy_one_and_no_line_has_the_password() {
+async fn an_outage_logs_two_lines_and_an_eviction_policy_one_without_password() {
     let Some(mut redis) = RedisServer::stopped(FORGETFUL) else { return };
     let log: Arc<Mutex<Vec<u8>>> = Arc::default();
     let writer = Arc::clone(&log);

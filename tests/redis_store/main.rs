@@ -35,14 +35,14 @@ mod contract {
 }
 
 #[test]
-fn a_blocked_worker_holds_up_no_other() {
+fn a_blocked_worker_does_not_delay_others() {
     let Some(redis) = RedisServer::start(FORGETFUL) else { return };
     let store = RedisStore::new(&redis.url()).unwrap();
-    workers::a_blocked_worker_holds_up_no_other(AnyStore::new(store));
+    workers::a_blocked_worker_does_not_delay_others(AnyStore::new(store));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn handlers_that_outlast_their_leases_keep_them() {
+async fn handlers_that_run_longer_than_a_lease_keep_it() {
     let Some(redis) = RedisServer::start(FORGETFUL) else { return };
     let store = || AnyStore::new(RedisStore::new(&redis.url()).unwrap());
     let runs = std::env::var("RUNS").map_or(200, |runs| runs.parse().unwrap());

@@ -28,7 +28,7 @@ struct Receiver {
 impl Receiver {
     fn start(url: &str, effects: &Path) -> Self {
         let mut process = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "processes::serves_when_it_is_told_to", "--nocapture"])
+            .args(["--exact", "processes::receiver_process_on_redis", "--nocapture"])
             .env("RECEIVER_REDIS", url)
             .env("RECEIVER_EFFECTS", effects)
             .stdin(Stdio::piped())
@@ -53,7 +53,7 @@ impl Drop for Receiver {
 
 /// The process that [`Receiver::start`] starts. Run as a test, it does nothing.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn serves_when_it_is_told_to() {
+async fn receiver_process_on_redis() {
     let Ok(url) = std::env::var("RECEIVER_REDIS") else { return };
     let path = std::env::var_os("RECEIVER_EFFECTS").unwrap();
     let effects = std::fs::OpenOptions::new().append(true).open(path).unwrap();
@@ -125,7 +125,7 @@ async fn try_send(address: SocketAddr, request: &SignedRequest) -> Option<u16> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_many_duplicates_at_once_at_two_receivers_one_runs() {
+async fn one_of_many_concurrent_duplicates_at_two_receivers_runs() {
     let Some(redis) = RedisServer::start(FORGETFUL) else { return };
     let effects = effects_file(&redis);
     let receivers = [(); 2].map(|()| Receiver::start(&redis.url(), &effects));
@@ -149,7 +149,7 @@ async fn of_many_duplicates_at_once_at_two_receivers_one_runs() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn killing_either_of_two_receivers_loses_nothing_and_runs_nothing_under_a_lease() {
+async fn killing_either_of_two_receivers_loses_and_overlaps_nothing() {
     let Some(redis) = RedisServer::start(DURABLE) else { return };
     let (url, effects) = (redis.url(), effects_file(&redis));
     let receivers = [(); 2].map(|()| Mutex::new(Some(Receiver::start(&url, &effects))));

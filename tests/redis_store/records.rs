@@ -14,7 +14,7 @@ fn text(value: Value) -> String {
 }
 
 #[tokio::test]
-async fn a_foreign_value_under_a_key_is_an_error_and_is_left_alone() {
+async fn a_foreign_value_under_a_key_is_an_error_and_is_not_changed() {
     let Some(server) = RedisServer::start(FORGETFUL) else { return };
     let store = RedisStore::new(&server.url()).unwrap().with_prefix("mine:");
     let (key, owner) = (Key::from_bytes([7; 32]), Owner::random());
@@ -50,7 +50,7 @@ async fn a_foreign_value_under_a_key_is_an_error_and_is_left_alone() {
 }
 
 #[tokio::test]
-async fn a_record_of_a_newer_version_is_in_progress_and_is_left_alone() {
+async fn a_record_of_a_newer_version_is_in_progress_and_is_not_changed() {
     let Some(server) = RedisServer::start(FORGETFUL) else { return };
     let store = RedisStore::new(&server.url()).unwrap();
     let (key, owner) = (Key::from_bytes([7; 32]), Owner::random());
@@ -97,7 +97,7 @@ async fn the_server_drops_a_record_at_the_later_of_its_retention_and_its_lease()
 }
 
 #[tokio::test]
-async fn a_server_that_forgot_the_scripts_is_told_them_again() {
+async fn scripts_are_loaded_again_into_a_server_that_forgot_them() {
     let Some(server) = RedisServer::start(FORGETFUL) else { return };
     let store = RedisStore::new(&server.url()).unwrap();
     let (key, owner) = (Key::from_bytes([7; 32]), Owner::random());
@@ -121,7 +121,7 @@ async fn the_largest_durations_and_fences_are_kept() {
 }
 
 #[tokio::test]
-async fn a_connection_of_ones_own_will_do() {
+async fn an_existing_connection_can_be_used() {
     let Some(server) = RedisServer::start(FORGETFUL) else { return };
     let client = redis::Client::open(server.url()).unwrap();
     let connection = client.get_multiplexed_async_connection().await.unwrap();

@@ -54,7 +54,7 @@ fn records(redis: &RedisServer) -> i64 {
 }
 
 #[tokio::test]
-async fn a_delivery_is_one_question_to_claim_and_one_to_complete() {
+async fn a_delivery_takes_one_round_trip_to_claim_and_one_to_complete() {
     let Some(redis) = RedisServer::start(FORGETFUL) else { return };
     let handler = Handler::ok();
     let server = warmed_up(&redis, &handler).await;
@@ -65,7 +65,7 @@ async fn a_delivery_is_one_question_to_claim_and_one_to_complete() {
 }
 
 #[tokio::test]
-async fn a_failed_one_is_one_question_to_release_and_runs_again() {
+async fn a_failed_delivery_takes_one_round_trip_to_release_and_runs_again() {
     let Some(redis) = RedisServer::start(FORGETFUL) else { return };
     let handler = Handler::new(|_, before| async move { if before == 3 { 500 } else { 200 } });
     let server = receiver(RedisStore::new(&redis.url()).unwrap(), &handler).await;
@@ -106,7 +106,7 @@ async fn a_replay_and_a_refreshed_duplicate_leave_nothing_behind() {
 
 /// A foreign string can be read; for a value of another type, `GET` returns an error.
 #[tokio::test]
-async fn a_foreign_value_under_one_key_keeps_no_success_from_the_other() {
+async fn a_foreign_value_under_one_key_does_not_block_a_success_of_the_other() {
     let Some(redis) = RedisServer::start(FORGETFUL) else { return };
     let (first, url) = (Handler::ok(), redis.url());
     let server = warmed_up(&redis, &first).await;
@@ -160,7 +160,7 @@ fn vandal(url: String, command: &'static str, vandalized: Vandalized) -> Handler
 }
 
 #[tokio::test]
-async fn a_claim_that_finds_only_the_second_key_taken_gives_the_first_back() {
+async fn a_claim_that_finds_the_second_key_taken_releases_the_first() {
     let Some(redis) = RedisServer::start(FORGETFUL) else { return };
     let handler = Handler::new(|_, before| async move { if before == 3 { 500 } else { 200 } });
     let server = receiver(RedisStore::new(&redis.url()).unwrap(), &handler).await;
@@ -179,7 +179,7 @@ async fn a_claim_that_finds_only_the_second_key_taken_gives_the_first_back() {
 }
 
 #[tokio::test]
-async fn in_a_cluster_each_key_is_asked_for_where_it_is() {
+async fn in_a_cluster_each_key_is_claimed_on_its_own_node() {
     let Some(nodes) = topologies::cluster(FORGETFUL).await else { return };
     let handler = Handler::ok();
     let store = RedisStore::cluster([&*nodes[0].url()]).unwrap();

@@ -40,7 +40,7 @@ fn offset(server: &RedisServer) -> u64 {
 }
 
 #[tokio::test]
-async fn after_a_failover_the_new_primary_is_found() {
+async fn the_new_primary_is_found_after_a_failover() {
     let Some(mut primary) = RedisServer::start(FORGETFUL) else { return };
     let of = primary.port.to_string();
     let replica = [FORGETFUL, &["--replicaof", "127.0.0.1", &of]].concat();
@@ -84,7 +84,7 @@ async fn after_a_failover_the_new_primary_is_found() {
 }
 
 #[tokio::test]
-async fn a_primary_that_was_demoted_is_left() {
+async fn the_connection_to_a_demoted_primary_is_closed() {
     let Some(primary) = RedisServer::start(FORGETFUL) else { return };
     let store = RedisStore::new(&primary.url()).unwrap();
     store.ready().await.unwrap();
@@ -134,7 +134,7 @@ pub async fn cluster(arguments: &[&str]) -> Option<Vec<RedisServer>> {
 }
 
 #[tokio::test]
-async fn a_cluster_is_one_store_also_when_a_node_was_away() {
+async fn a_cluster_stays_one_store_after_a_node_outage() {
     let Some(mut nodes) = cluster(DURABLE).await else { return };
     // The store finds the other nodes through one of them.
     let store = RedisStore::cluster([&*nodes[0].url()]).unwrap();

@@ -27,7 +27,7 @@ fn webhook() -> NewWebhook {
 }
 
 #[tokio::test]
-async fn a_webhook_is_created_listed_tested_and_deleted_by_its_monitors_id() {
+async fn a_webhook_is_created_listed_tested_and_deleted_by_monitor_id() {
     let mock = Mock::start().await;
     mock.site().add_monitor("mon-1", "active", None);
     let client = client(&mock);
@@ -62,7 +62,7 @@ async fn a_second_webhook_of_a_monitor_is_a_conflict_that_says_what_to_do() {
 }
 
 #[tokio::test]
-async fn a_monitor_is_looked_at_and_its_secret_changed() {
+async fn a_monitor_is_read_and_its_secret_is_changed() {
     let mock = Mock::start().await;
     mock.site().add_monitor("mon-1", "paused", Some("insufficient_credits"));
     let client = client(&mock);
@@ -95,7 +95,7 @@ async fn the_log_is_read_in_pages_in_either_order() {
 }
 
 #[tokio::test]
-async fn a_tweet_is_the_object_that_has_its_id() {
+async fn a_tweet_is_found_by_its_id() {
     let mock = Mock::start().await;
     let tweet = json!({"id": "12345678901234567890", "text": "hello"});
     let number = json!({"id": 12_345_678_901_234_567_890_u64, "text": "hello"});
@@ -114,7 +114,7 @@ async fn a_tweet_is_the_object_that_has_its_id() {
 }
 
 #[tokio::test]
-async fn an_id_is_one_segment_of_the_path_whatever_it_has_in_it() {
+async fn an_id_with_any_characters_is_one_path_segment() {
     let mock = Mock::start().await;
     let client = client(&mock);
     for id in ["../../secrets", "a/b", "a?b=c", "a#b", "%2e%2e"] {
@@ -130,7 +130,7 @@ async fn an_id_is_one_segment_of_the_path_whatever_it_has_in_it() {
 }
 
 #[test]
-fn a_key_that_cannot_be_one_is_refused_without_showing_it() {
+fn an_invalid_api_key_is_refused_without_showing_it() {
     for (key, said) in
         [("", "empty"), ("two words", "visible ASCII"), ("schlüssel", "visible ASCII")]
     {
@@ -145,7 +145,7 @@ fn a_key_that_cannot_be_one_is_refused_without_showing_it() {
 }
 
 #[test]
-fn an_address_that_cannot_be_one_is_refused_without_showing_it() {
+fn an_invalid_address_is_refused_without_showing_it() {
     for (url, said) in [
         ("scrapebadger.com", "is not a URL"),
         ("ftp://scrapebadger.com", "https:// or http://"),

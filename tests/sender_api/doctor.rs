@@ -15,7 +15,7 @@ async fn with_monitor() -> Mock {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn doctor_finds_nothing_where_all_is_well() {
+async fn doctor_reports_no_problem_for_a_healthy_setup() {
     let mock = with_monitor().await;
     {
         let mut site = mock.site();
@@ -58,7 +58,7 @@ async fn doctor_names_each_problem_and_what_to_do() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_sender_writes_cannot_steer_the_terminal() {
+async fn text_of_the_sender_cannot_control_the_terminal() {
     let mock = with_monitor().await;
     mock.site().monitors[0]["status"] = json!("paused\u{1b}[2J\u{9b}1m\u{202e}");
     let (_, out, _) = run(&mock, &["doctor"]).await;
@@ -67,7 +67,7 @@ async fn what_the_sender_writes_cannot_steer_the_terminal() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_sender_that_cannot_be_asked_is_an_error_that_says_what_to_do() {
+async fn an_unreachable_sender_is_an_error_that_says_what_to_do() {
     let mock = with_monitor().await;
     for (fault, said) in [
         (Fault::Status(401, None), "status 401: the API key is not accepted"),
@@ -107,7 +107,7 @@ async fn with_log(path: &std::path::Path, tweets: u32, handled: u32) -> Mock {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn doctor_says_what_was_seen_here_and_what_to_do_about_the_rest() {
+async fn doctor_reports_what_was_received_and_what_to_do_about_the_rest() {
     for (tweets, handled, code, said) in [
         (3, 3, 0, &["ok       mon-1 has 3 of 3 tweets handled here"][..]),
         (
@@ -151,7 +151,7 @@ async fn doctor_says_what_was_seen_here_and_what_to_do_about_the_rest() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn doctor_says_that_the_store_does_not_answer_instead_of_waiting_for_it() {
+async fn doctor_reports_an_unresponsive_store_without_waiting_for_it() {
     let mock = with_monitor().await;
     mock.site().add_tweet("mon-1", "1", 100, "webhook_delivered");
     let words = ["doctor", "--store", "redis://127.0.0.1:1"];
@@ -161,7 +161,7 @@ async fn doctor_says_that_the_store_does_not_answer_instead_of_waiting_for_it() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_store_that_doctor_cannot_look_into_is_refused() {
+async fn a_store_that_doctor_cannot_read_is_refused() {
     let mock = with_monitor().await;
     for (words, said) in [
         (

@@ -93,7 +93,7 @@ impl Sender {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_killed_receiver_missed_is_found_and_nothing_runs_twice() {
+async fn deliveries_missed_by_a_killed_receiver_are_found_and_run_once() {
     let tweets = tweets(300);
     let kills = (tweets / 100).min(20);
     let (mock, service, folder) =

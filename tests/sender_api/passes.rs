@@ -95,7 +95,7 @@ pub fn kill(mut child: Child) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pass_that_is_killed_is_begun_again_and_every_tweet_is_handled_once() {
+async fn a_pass_that_is_killed_restarts_and_handles_every_tweet_once() {
     let tweets = tweets(400);
     let (mock, service, folder) =
         (Mock::start().await, Service::default(), tempfile::tempdir().unwrap());
@@ -121,7 +121,7 @@ async fn a_pass_that_is_killed_is_begun_again_and_every_tweet_is_handled_once() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_missed_becomes_one_job_each_also_when_the_store_forgets_it() {
+async fn each_missed_tweet_becomes_one_job_even_if_the_store_forgets_it() {
     let (mock, folder) = (Mock::start().await, tempfile::tempdir().unwrap());
     for number in 0..20 {
         mock.site().add_tweet("mon-1", &number.to_string(), 1_000, "webhook_failed");

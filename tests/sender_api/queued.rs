@@ -63,7 +63,7 @@ async fn assert_a_job_each(queue: &Queue) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pass_into_a_queue_that_is_killed_is_begun_again_and_queues_each_once() {
+async fn a_killed_pass_into_a_queue_restarts_and_queues_each_tweet_once() {
     let place = Place::new().await;
     let queue = place.queue().await;
     for killed_at in [40, 120] {
@@ -94,7 +94,7 @@ async fn a_pass_into_a_queue_that_is_killed_is_begun_again_and_queues_each_once(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_queue_that_cannot_store_leaves_the_tweet_to_the_next_pass() {
+async fn a_tweet_that_the_queue_cannot_store_is_retried_by_the_next_pass() {
     let place = Place::new().await;
     place.mock.site().log.truncate(1);
     // A folder in the place of the database.

@@ -90,7 +90,7 @@ impl Receiver {
 }
 
 #[tokio::test]
-async fn what_is_unknown_here_is_fetched_and_handled_from_the_oldest_on() {
+async fn missing_tweets_are_fetched_and_handled_oldest_first() {
     let (mock, receiver) = (Mock::start().await, Receiver::new());
     for (tweet, status) in
         [("1", "webhook_failed"), ("2", "webhook_delivered"), ("3", "webhook_delivered")]
@@ -120,7 +120,7 @@ async fn a_tweet_that_several_monitors_report_runs_once() {
 }
 
 #[tokio::test]
-async fn a_failed_report_of_a_tweet_leaves_it_to_the_next() {
+async fn a_tweet_whose_first_report_failed_runs_with_the_next() {
     let receiver = Receiver::new();
     *receiver.fails.lock().unwrap() = true;
     assert_eq!(receiver.deliver("mon-1", "1").await, 503);
@@ -131,7 +131,7 @@ async fn a_failed_report_of_a_tweet_leaves_it_to_the_next() {
 }
 
 #[tokio::test]
-async fn a_handler_that_fails_leaves_the_tweet_to_the_next_pass() {
+async fn a_tweet_whose_handler_fails_is_retried_by_the_next_pass() {
     let (mock, receiver) = (Mock::start().await, Receiver::new());
     mock.site().add_tweet("mon-1", "1", 100, "webhook_failed");
     *receiver.fails.lock().unwrap() = true;
@@ -143,7 +143,7 @@ async fn a_handler_that_fails_leaves_the_tweet_to_the_next_pass() {
 }
 
 #[tokio::test]
-async fn a_handler_that_panics_leaves_the_tweet_to_the_next_pass() {
+async fn a_tweet_whose_handler_panics_is_retried_by_the_next_pass() {
     let (mock, receiver) = (Mock::start().await, Receiver::new());
     mock.site().add_tweet("mon-1", "1", 100, "webhook_failed");
     let panics = |_| async { panic!("in the handler") };
@@ -169,7 +169,7 @@ async fn a_dry_run_handles_nothing_and_fetches_nothing() {
 }
 
 #[tokio::test]
-async fn a_tweet_that_the_sender_no_longer_has_is_counted_as_gone() {
+async fn a_tweet_deleted_by_the_sender_is_counted_as_gone() {
     let (mock, receiver) = (Mock::start().await, Receiver::new());
     mock.site().add_tweet("mon-1", "1", 100, "webhook_failed");
     mock.site().add_tweet("mon-1", "2", 90, "webhook_failed");
@@ -180,7 +180,7 @@ async fn a_tweet_that_the_sender_no_longer_has_is_counted_as_gone() {
 }
 
 #[tokio::test]
-async fn a_log_that_grows_while_it_is_read_is_read_to_its_end_without_a_gap() {
+async fn a_growing_log_is_read_to_its_end_without_a_gap() {
     let (mock, receiver) = (Mock::start().await, Receiver::new());
     for number in 0..350 {
         mock.site().add_tweet("mon-1", &number.to_string(), 1_000 - number, "webhook_failed");
@@ -199,7 +199,7 @@ async fn a_log_that_grows_while_it_is_read_is_read_to_its_end_without_a_gap() {
 }
 
 #[tokio::test]
-async fn entries_from_before_the_time_asked_for_are_not_looked_at() {
+async fn entries_before_the_requested_time_are_ignored() {
     let (mock, receiver) = (Mock::start().await, Receiver::new());
     mock.site().add_tweet("mon-1", "1", 7_200, "webhook_failed");
     mock.site().add_tweet("mon-1", "2", 1_800, "webhook_failed");
@@ -210,7 +210,7 @@ async fn entries_from_before_the_time_asked_for_are_not_looked_at() {
 }
 
 #[tokio::test]
-async fn an_api_that_fails_in_the_middle_ends_the_pass_and_the_next_goes_on() {
+async fn an_api_failure_ends_the_pass_and_the_next_pass_continues() {
     let (mock, receiver) = (Mock::start().await, Receiver::new());
     for tweet in ["1", "2", "3"] {
         mock.site().add_tweet("mon-1", tweet, 100, "webhook_failed");

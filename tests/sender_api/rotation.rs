@@ -37,7 +37,7 @@ async fn with_webhook() -> Mock {
 const KILLED_AFTER: [&str; 4] = ["1 of 3", "waiting", "2 of 3", "3 of 3"];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_rotation_that_is_killed_after_each_step_goes_on_from_there() {
+async fn a_rotation_killed_after_any_step_continues_from_there() {
     let (mock, folder) = (with_webhook().await, tempfile::tempdir().unwrap());
     let path = folder.path().join("webhook.secret");
     std::fs::write(&path, format!("{OLD}\n")).unwrap();
@@ -70,7 +70,7 @@ async fn a_rotation_that_is_killed_after_each_step_goes_on_from_there() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_rotation_under_load_refuses_no_delivery_and_runs_none_twice() {
+async fn a_rotation_under_load_refuses_and_duplicates_no_delivery() {
     let (mock, folder) = (with_webhook().await, tempfile::tempdir().unwrap());
     let path = folder.path().join("webhook.secret");
     std::fs::write(&path, format!("{OLD}\n")).unwrap();

@@ -14,7 +14,7 @@ async fn with_monitor() -> Mock {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_new_secret_goes_into_a_file_that_only_its_owner_can_read() {
+async fn a_new_secret_is_written_to_a_file_that_only_its_owner_can_read() {
     let (mock, folder) = (with_monitor().await, tempfile::tempdir().unwrap());
     let path = folder.path().join("webhook.secret");
     let path = path.to_str().unwrap();
@@ -37,7 +37,7 @@ async fn a_new_secret_goes_into_a_file_that_only_its_owner_can_read() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn deleting_has_to_be_confirmed() {
+async fn deleting_requires_confirmation() {
     let mock = with_monitor().await;
     let (code, _, err) = run(&mock, &["webhook", "delete", "--monitor", "mon-1"]).await;
     assert_eq!(code, Some(2));
@@ -49,7 +49,7 @@ async fn deleting_has_to_be_confirmed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_test_shows_what_the_sender_says_and_what_arrived() {
+async fn a_test_shows_the_senders_result_and_the_received_delivery() {
     let (mock, folder) = (with_monitor().await, tempfile::tempdir().unwrap());
     let path = folder.path().join("webhook.secret");
     std::fs::write(&path, "whsec_of_the_webhook_0001\n").unwrap();

@@ -26,7 +26,7 @@ async fn records(folder: &Folder) -> i64 {
 }
 
 #[tokio::test]
-async fn what_is_refused_by_its_first_key_leaves_no_record_of_its_second() {
+async fn a_claim_refused_by_its_first_key_leaves_no_record_of_its_second() {
     let folder = Folder::new();
     let store = store(&folder);
     let (done, running) = (random_key(), random_key());
@@ -52,7 +52,7 @@ async fn what_is_refused_by_its_first_key_leaves_no_record_of_its_second() {
 }
 
 #[tokio::test]
-async fn a_first_key_is_given_back_if_the_second_is_taken() {
+async fn the_first_key_is_released_if_the_second_is_taken() {
     let folder = Folder::new();
     let store = store(&folder);
     let taken = random_key();
@@ -69,7 +69,7 @@ async fn a_first_key_is_given_back_if_the_second_is_taken() {
 }
 
 #[tokio::test]
-async fn each_of_those_that_ask_about_one_key_is_told_what_is_true_of_it() {
+async fn each_of_several_calls_about_one_key_gets_its_own_result() {
     let folder = Folder::new();
     let store = store(&folder);
     let keys: Vec<_> = (0..20).map(|_| random_key()).collect();

@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn a_file_that_cannot_be_used_is_named_in_the_error() {
+async fn the_error_for_an_unusable_file_names_it() {
     let folder = Folder::new();
     std::fs::write(folder.file("text.db"), "not a database, but long enough to be one".repeat(99))
         .unwrap();
@@ -71,7 +71,7 @@ async fn an_outage_is_logged_once_and_its_end_once() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_locked_is_waited_for_and_then_an_error() {
+async fn a_locked_file_is_waited_for_and_then_an_error() {
     let folder = Folder::new();
     let store = store(&folder);
     store.ready().await.unwrap();
@@ -90,7 +90,7 @@ async fn a_file_that_is_locked_is_waited_for_and_then_an_error() {
 }
 
 #[tokio::test]
-async fn a_claim_that_is_given_up_may_be_repeated_by_its_owner() {
+async fn a_cancelled_claim_may_be_repeated_by_its_owner() {
     let folder = Folder::new();
     let store = store(&folder);
     let (key, owner) = (random_key(), Owner::random());
@@ -124,7 +124,7 @@ async fn a_full_disk_is_an_error_and_loses_nothing() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_deleted_or_renamed_in_use_is_an_error_until_it_is_back() {
+async fn a_file_deleted_or_renamed_in_use_is_an_error_until_restored() {
     for renamed in [false, true] {
         let folder = Folder::new();
         let (path, elsewhere) = (folder.file("deliveries.db"), folder.file("elsewhere.db"));

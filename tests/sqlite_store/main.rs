@@ -37,19 +37,19 @@ mod contract {
 }
 
 #[tokio::test]
-async fn a_receiver_of_its_own() {
+async fn receiver_process_for_other_tests() {
     process::serve_if_told().await;
 }
 
 #[test]
-fn a_blocked_worker_holds_up_no_other() {
+fn a_blocked_worker_does_not_delay_others() {
     let folder = Folder::new();
-    workers::a_blocked_worker_holds_up_no_other(AnyStore::new(store(&folder)));
+    workers::a_blocked_worker_does_not_delay_others(AnyStore::new(store(&folder)));
 }
 
 /// `RUNS=6000` is the number of runs that a service may cause if it hangs.
 #[tokio::test(flavor = "multi_thread")]
-async fn handlers_that_outlast_their_leases_keep_them() {
+async fn handlers_that_run_longer_than_a_lease_keep_it() {
     let folder = Folder::new();
     let stores = [store(&folder), store(&folder)].map(AnyStore::new);
     let runs = std::env::var("RUNS").map_or(200, |runs| runs.parse().unwrap());
@@ -66,7 +66,7 @@ async fn other(folder: &Folder) -> SqliteConnection {
 }
 
 #[tokio::test]
-async fn a_completion_outlives_the_store() {
+async fn a_completion_survives_reopening_the_store() {
     let folder = Folder::new();
     let (done, failed, first) = (random_key(), random_key(), store(&folder));
     let (owner, fence) = acquire(&first, done).await;
@@ -95,7 +95,7 @@ async fn the_file_is_in_wal_mode() {
 }
 
 #[tokio::test]
-async fn many_claims_at_once_share_a_commit() {
+async fn concurrent_claims_share_a_commit() {
     let folder = Folder::new();
     let store = store(&folder);
     store.ready().await.unwrap();
@@ -110,7 +110,7 @@ async fn many_claims_at_once_share_a_commit() {
 }
 
 #[tokio::test]
-async fn expired_records_leave_a_few_with_each_claim() {
+async fn each_claim_removes_a_few_expired_records() {
     let folder = Folder::new();
     let store = store(&folder);
     for _ in 0..20 {
@@ -132,7 +132,7 @@ async fn expired_records_leave_a_few_with_each_claim() {
 }
 
 #[tokio::test]
-async fn durations_without_end_do_not_overflow() {
+async fn unlimited_durations_do_not_overflow() {
     let folder = Folder::new();
     let (store, key, owner) = (store(&folder), random_key(), Owner::random());
     let forever = Duration::MAX;
@@ -146,7 +146,7 @@ async fn durations_without_end_do_not_overflow() {
 }
 
 #[tokio::test]
-async fn the_holder_is_told_so_again_when_it_repeats_its_completion() {
+async fn a_repeated_completion_by_the_holder_is_done_again() {
     let folder = Folder::new();
     let (store, key) = (store(&folder), random_key());
     let (owner, fence) = acquire(&store, key).await;
@@ -159,7 +159,7 @@ async fn the_holder_is_told_so_again_when_it_repeats_its_completion() {
 }
 
 #[tokio::test]
-async fn a_record_of_an_unknown_version_is_in_progress_and_never_written_over() {
+async fn a_record_of_an_unknown_version_is_in_progress_and_not_overwritten() {
     let folder = Folder::new();
     let store = store(&folder);
     let mut other = { (store.ready().await.unwrap(), other(&folder).await).1 };

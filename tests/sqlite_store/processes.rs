@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_receiver_whose_file_cannot_be_opened_at_the_start_answers_503_until_it_can() {
+async fn a_receiver_answers_503_until_its_file_can_be_opened() {
     let folder = Folder::new();
     let url = format!("sqlite:{}", folder.file("later/deliveries.db"));
     let make = || std::fs::create_dir(folder.file("later")).unwrap();
@@ -11,13 +11,13 @@ async fn a_receiver_whose_file_cannot_be_opened_at_the_start_answers_503_until_i
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn two_processes_on_one_file_are_one_receiver() {
+async fn two_processes_on_one_file_act_as_one_receiver() {
     let folder = Folder::new();
     process::two_are_one(&format!("sqlite:{}", folder.file("deliveries.db"))).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_kill_between_claim_and_complete_is_taken_over_when_the_lease_ends() {
+async fn a_claim_of_a_killed_process_is_taken_over_when_its_lease_ends() {
     let folder = Folder::new();
     let (url, effects) =
         (format!("sqlite:{}", folder.file("deliveries.db")), folder.file("effects"));
@@ -40,7 +40,7 @@ async fn a_kill_between_claim_and_complete_is_taken_over_when_the_lease_ends() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn what_was_answered_outlives_kill_9() {
+async fn confirmed_records_survive_kill_9() {
     let folder = Folder::new();
     let (url, effects) =
         (format!("sqlite:{}", folder.file("deliveries.db")), folder.file("effects"));

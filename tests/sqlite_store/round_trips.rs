@@ -19,7 +19,7 @@ fn commits(folder: &Folder) -> u32 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_delivery_is_one_commit_to_claim_and_one_to_complete_or_release() {
+async fn a_delivery_takes_one_commit_to_claim_and_one_to_complete_or_release() {
     let folder = Folder::new();
     let handler = Handler::new(|_, before| async move { if before % 2 == 0 { 200 } else { 500 } });
     let receiver = Axum::serve(layer().with_store(store(&folder)), handler.clone()).await;

@@ -59,7 +59,7 @@ impl Receiver {
             Record::Apart => "apart",
         };
         let mut process = Command::new(std::env::current_exe().unwrap())
-            .args(["a_receiver_of_its_own", "--exact", "--nocapture"])
+            .args(["receiver_process_for_other_tests", "--exact", "--nocapture"])
             .env("APPLICATION_DATABASE", database.url())
             .env("APPLICATION_DIES_AT", dies_at.map_or_else(String::new, |at| format!("{at:?}")))
             .env("APPLICATION_RECORD", record)
@@ -151,7 +151,7 @@ pub(crate) async fn after_an_answer(database: Database) {
 }
 
 /// Shows that the tests above would detect a duplicate effect.
-pub(crate) async fn without_the_record_a_kill_after_the_commit_is_seen_as_a_double(
+pub(crate) async fn a_kill_after_a_commit_without_the_record_causes_a_detected_duplicate(
     database: Database,
 ) {
     let effects = sent_through_a_kill(&database, Some(Point::AfterCommit), Record::Apart).await;

@@ -35,17 +35,17 @@ on_both_stores! {
     crate::killed::before_the_commit as a_receiver_killed_before_the_commit;
     crate::killed::after_the_commit as a_receiver_killed_after_the_commit;
     crate::killed::after_an_answer as a_receiver_killed_after_an_answer;
-    crate::killed::without_the_record_a_kill_after_the_commit_is_seen_as_a_double
-        as without_the_record_a_kill_after_the_commit_is_seen_as_a_double;
-    crate::zombies::one_that_was_taken_over_rolls_back_when_it_comes_late
-        as one_that_was_taken_over_rolls_back_when_it_comes_late;
-    crate::zombies::one_that_was_taken_over_may_still_be_the_first
-        as one_that_was_taken_over_may_still_be_the_first;
-    crate::zombies::two_at_once_wait_for_each_other as two_at_once_wait_for_each_other;
+    crate::killed::a_kill_after_a_commit_without_the_record_causes_a_detected_duplicate
+        as a_kill_after_a_commit_without_the_record_causes_a_detected_duplicate;
+    crate::zombies::a_late_attempt_that_was_taken_over_rolls_back
+        as a_late_attempt_that_was_taken_over_rolls_back;
+    crate::zombies::an_attempt_that_was_taken_over_may_commit_first
+        as an_attempt_that_was_taken_over_may_commit_first;
+    crate::zombies::concurrent_transactions_wait_for_each_other as concurrent_transactions_wait_for_each_other;
     crate::zombies::an_error_after_the_commit_undoes_nothing
         as an_error_after_the_commit_undoes_nothing;
-    crate::zombies::a_rollback_leaves_the_delivery_to_the_retry
-        as a_rollback_leaves_the_delivery_to_the_retry;
+    crate::zombies::a_rollback_lets_the_retry_run
+        as a_rollback_lets_the_retry_run;
     crate::commits::a_success_without_its_commit_is_a_500_and_the_retry_runs
         as a_success_without_its_commit_is_a_500_and_the_retry_runs;
     crate::commits::a_completion_after_the_answer_is_refused
@@ -55,7 +55,7 @@ on_both_stores! {
 }
 
 #[tokio::test]
-async fn a_commit_that_the_store_cannot_confirm_is_a_503_and_the_retry_a_200() {
+async fn an_unconfirmed_commit_is_a_503_and_its_retry_a_200() {
     let Some(server) = Postgres::start(&[]) else { return };
     commits::a_commit_that_cannot_be_confirmed(server).await;
 }
@@ -69,20 +69,21 @@ mod serializable {
     }
 
     #[tokio::test]
-    async fn of_two_at_once_the_second_is_told_so_by_the_server() {
+    async fn the_server_rejects_the_second_of_two_concurrent_transactions() {
         let Some((_server, database)) = server().await else { return };
-        crate::zombies::two_at_once_are_told_apart_by_the_server(database).await;
+        crate::zombies::the_server_rejects_the_second_of_two_concurrent_transactions(database)
+            .await;
     }
 
     #[tokio::test]
-    async fn a_renewal_within_the_transaction_costs_an_attempt() {
+    async fn a_renewal_during_the_transaction_fails_the_attempt() {
         let Some((_server, database)) = server().await else { return };
-        crate::zombies::a_renewal_within_the_transaction_costs_an_attempt(database).await;
+        crate::zombies::a_renewal_during_the_transaction_fails_the_attempt(database).await;
     }
 }
 
 /// Not a test: the tests start it as a separate process.
 #[tokio::test]
-async fn a_receiver_of_its_own() {
+async fn receiver_process_for_other_tests() {
     killed::serve_if_told().await;
 }

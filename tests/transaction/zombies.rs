@@ -74,7 +74,7 @@ async fn hung(database: &Database, gate: &Gate) -> (Router, SignedRequest, JoinH
     (app, request, first)
 }
 
-pub(crate) async fn one_that_was_taken_over_rolls_back_when_it_comes_late(database: Database) {
+pub(crate) async fn a_late_attempt_that_was_taken_over_rolls_back(database: Database) {
     let gate = Gate::at(Point::BeforeEffect);
     let (app, request, first) = hung(&database, &gate).await;
     database.end_all_leases().await;
@@ -85,7 +85,7 @@ pub(crate) async fn one_that_was_taken_over_rolls_back_when_it_comes_late(databa
     assert_eq!(send(&app, &request).await.unwrap(), 200, "a duplicate");
 }
 
-pub(crate) async fn one_that_was_taken_over_may_still_be_the_first(database: Database) {
+pub(crate) async fn an_attempt_that_was_taken_over_may_commit_first(database: Database) {
     let (early, late) = (Gate::at(Point::BeforeEffect), Gate::at(Point::BeforeEffect));
     let (_, request, first) = hung(&database, &early).await;
     database.end_all_leases().await;
@@ -100,17 +100,19 @@ pub(crate) async fn one_that_was_taken_over_may_still_be_the_first(database: Dat
     assert_eq!(database.effects().await, ["one"]);
 }
 
-pub(crate) async fn two_at_once_wait_for_each_other(database: Database) {
+pub(crate) async fn concurrent_transactions_wait_for_each_other(database: Database) {
     assert_eq!(two_at_once(&database).await, (204, 409));
     assert_eq!(database.effects().await, ["one"]);
 }
 
-pub(crate) async fn two_at_once_are_told_apart_by_the_server(database: Database) {
+pub(crate) async fn the_server_rejects_the_second_of_two_concurrent_transactions(
+    database: Database,
+) {
     assert_eq!(two_at_once(&database).await, (204, 500));
     assert_eq!(database.effects().await, ["one"]);
 }
 
-pub(crate) async fn a_renewal_within_the_transaction_costs_an_attempt(database: Database) {
+pub(crate) async fn a_renewal_during_the_transaction_fails_the_attempt(database: Database) {
     let gate = Gate::at(Point::AfterEffect);
     let (app, request, first) = hung(&database, &gate).await;
     // This changes the rows like a renewal.
@@ -165,7 +167,7 @@ pub(crate) async fn an_error_after_the_commit_undoes_nothing(database: Database)
     assert_eq!(database.effects().await, ["one"]);
 }
 
-pub(crate) async fn a_rollback_leaves_the_delivery_to_the_retry(database: Database) {
+pub(crate) async fn a_rollback_lets_the_retry_run(database: Database) {
     for point in [Point::BeforeEffect, Point::AfterEffect, Point::BeforeCommit] {
         let fails: At = Arc::new(move |at, attempt| {
             async move { assert!((at, attempt) != (point, 1), "as the test wants it") }.boxed()

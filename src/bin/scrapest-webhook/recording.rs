@@ -168,14 +168,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read_again(recording in recording()) {
+        fn a_written_recording_can_be_read_back(recording in recording()) {
             let bytes = recording.to_bytes();
             prop_assert!(Recording::is_one(&bytes));
             prop_assert_eq!(Recording::parse(&bytes).unwrap(), recording);
         }
 
         #[test]
-        fn no_bytes_are_a_panic(bytes in vec(any::<u8>(), 0..300), recording in recording(), at in any::<prop::sample::Index>()) {
+        fn arbitrary_bytes_never_cause_a_panic(bytes in vec(any::<u8>(), 0..300), recording in recording(), at in any::<prop::sample::Index>()) {
             _ = Recording::parse(&bytes);
             let whole = recording.to_bytes();
             let cut = &whole[..at.index(whole.len())];
@@ -205,7 +205,7 @@ mod tests {
     proptest! {
         /// Data that was read never becomes another header or another request when it is written again.
         #[test]
-        fn what_is_read_of_any_bytes_is_read_again_as_the_same(bytes in changed()) {
+        fn a_recording_read_from_any_bytes_round_trips(bytes in changed()) {
             if let Ok(recording) = Recording::parse(&bytes) {
                 prop_assert_eq!(Recording::parse(&recording.to_bytes()).unwrap(), recording);
             }
@@ -213,14 +213,14 @@ mod tests {
     }
 
     #[test]
-    fn a_bare_body_is_no_recording() {
+    fn a_bare_body_is_not_a_recording() {
         for body in ["", "{}", "[1]\n", "{\n  \"a\": \" HTTP/1.1\"\n}", "HTTP/1.1"] {
             assert!(!Recording::is_one(body.as_bytes()), "{body}");
         }
     }
 
     #[test]
-    fn what_spoke_of_the_connection_is_not_kept() {
+    fn connection_headers_are_not_kept() {
         let text = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nConnection: close\r\nX-Own: 1\r\n\r\n{}";
         let recording = Recording::parse(text.as_bytes()).unwrap();
         assert_eq!(recording.headers, [("x-own".to_owned(), b"1".to_vec())]);

@@ -50,7 +50,7 @@ mod tests {
     use super::{plain, plain_json};
 
     #[test]
-    fn a_terminal_gets_no_controls_and_no_marks_of_direction() {
+    fn control_and_direction_characters_never_reach_a_terminal() {
         let text = "a\u{1b}[2Jb\u{9b}31mc\u{7f}d\u{202e}e\u{2066}f\u{200b}g\rh\n";
         let shown = plain(text);
         assert_eq!(shown, "a\\u{1b}[2Jb\\u{9b}31mc\\u{7f}d\\u{202e}e\\u{2066}f\\u{200b}g\\u{d}h\n");
@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn escaped_json_is_the_same_value() {
+    fn escaped_json_has_the_same_value() {
         let text = "[\"\u{9b}31m\u{7f}\u{202e}\u{e0041}\"]";
         let shown = plain_json(text);
         assert_eq!(shown, r#"["\u009b31m\u007f\u202e\udb40\udc41"]"#);

@@ -50,7 +50,7 @@ fn a_time_is_rfc_3339_or_a_whole_number_and_any_other_value_is_not_a_time() {
 }
 
 #[test]
-fn a_field_that_is_there_twice_is_usable_if_both_values_are_the_same() {
+fn a_repeated_field_is_usable_if_both_values_are_equal() {
     let same = br#"{"id": "a", "kind": "k", "id": "\u0061", "n": 5, "n": 5}"#;
     assert_eq!(
         fields(same, ["id", "kind", "n"]),
@@ -80,7 +80,7 @@ fn the_raw_value_of_a_field_is_found() {
 }
 
 #[test]
-fn nothing_is_read_after_enough_was_found() {
+fn reading_stops_once_all_wanted_fields_were_found() {
     let json = br#"{"kind": "a", "t": 1, "kind": "b", [ no JSON "#;
     let found = |enough: fn(&Fields<'_, 2>) -> bool| super::fields(json, ["kind", "t"], enough);
     let all = |[kind, time]: &Fields<'_, 2>| *kind != Field::Absent && *time != Field::Absent;
@@ -160,7 +160,7 @@ fn json_is_read_as_serde_json_reads_it() {
 
 /// No prefix of an object is accepted as an object, and no changed byte causes a panic.
 #[test]
-fn a_cut_or_changed_object_causes_no_panic() {
+fn a_truncated_or_changed_object_never_causes_a_panic() {
     let json = br#"{"kind":"a\"b","x":[{"y":"}"},2],"t":1772625600 ,"z":{"kind":null}}"#;
     for cut in 0..json.len() {
         assert_eq!(fields(&json[..cut], ["kind"]), [Field::Absent], "{cut}");

@@ -106,7 +106,7 @@ fn is_read_as_by_serde(json: &[u8]) -> bool {
 }
 
 #[test]
-fn a_field_that_is_there_twice_is_read_if_both_values_are_the_same() {
+fn a_repeated_field_is_read_if_both_values_are_equal() {
     let read = |json: &str| read(json.as_bytes());
     for (json, expected) in [
         (r#"{"id": "1", "id": "1"}"#, r#"{"id": "1"}"#),
@@ -163,7 +163,7 @@ fn an_object_is_read_as_serde_would_read_it() {
 
 proptest! {
     #[test]
-    fn whatever_was_changed_in_an_object_it_is_read_as_serde_would_read_it(
+    fn a_changed_object_is_read_as_serde_would_read_it(
         seed in select(SEEDS.to_vec()),
         changes in prop::collection::vec((any::<Index>(), any::<Index>(), select(SEEDS.to_vec())), 1..4),
     ) {

@@ -32,7 +32,7 @@ fn rfc_3339_needs_an_offset_and_becomes_utc() {
 }
 
 #[test]
-fn what_is_not_rfc_3339_is_no_time() {
+fn text_that_is_not_rfc_3339_is_not_a_time() {
     for text in [
         "",
         "Z",
@@ -138,7 +138,7 @@ fn a_timestamp_header_is_digits_or_rfc_3339() {
 }
 
 #[test]
-fn twitters_form_is_read_for_every_month_and_nothing_like_it() {
+fn the_twitter_form_is_read_strictly_for_every_month() {
     const TWITTER: time::format_description::StaticFormatDescription = time::macros::format_description!(
         "[weekday repr:short] [month repr:short] [day] [hour]:[minute]:[second] [offset_hour sign:mandatory][offset_minute] [year]"
     );

@@ -16,7 +16,7 @@ fn payload_time(json: &str) -> Option<OffsetDateTime> {
 }
 
 #[test]
-fn an_id_is_a_string_or_an_integer_exactly() {
+fn an_id_is_an_exact_string_or_integer() {
     for (json, expected) in [
         (r#""wh_abc123""#, "wh_abc123"),
         (r#""""#, ""),

@@ -136,7 +136,7 @@ fn a_tweet_of_a_filter_rule_is_read_without_the_fields_it_lacks() {
 }
 
 #[test]
-fn a_test_is_a_test_whatever_else_is_in_it() {
+fn a_test_event_stays_a_test_event_with_any_other_fields() {
     for body in
         [fixture!("scrapebadger-test"), Bytes::from_static(br#"{"type":"test","tweet":[1e400]}"#)]
     {
@@ -149,7 +149,7 @@ fn a_test_is_a_test_whatever_else_is_in_it() {
 }
 
 #[test]
-fn an_unknown_kind_is_handed_on_whole() {
+fn an_unknown_kind_is_passed_on_unchanged() {
     let body = Bytes::from_static(br#"{"type": "monitor.paused"}"#);
     let Ok(Event::Unknown(event)) = read("monitor.paused", body.clone()) else { panic!() };
     assert_eq!((event.kind.as_deref(), &event.raw), (Some("monitor.paused"), &body));
@@ -162,7 +162,7 @@ fn an_unknown_kind_is_handed_on_whole() {
 }
 
 #[test]
-fn of_two_forms_at_once_the_first_is_taken() {
+fn the_first_of_two_forms_is_used() {
     let body = json!({
         "tweet": {
             "id": "1", "text": "a", "username": "c", "user": {"id": 5, "username": "d", "name": "e"},

@@ -132,7 +132,7 @@ fn an_updated_user_is_read_bare_and_under_user() {
 }
 
 #[test]
-fn a_failed_delivery_tells_the_webhook_it_went_to_from_the_one_it_is_about() {
+fn a_failed_delivery_event_has_the_ids_of_both_webhooks() {
     let event = read(DELIVERY_FAILED, fixture!("scrapest-webhook-delivery-failed")).unwrap();
     assert_eq!(event.kind(), Some("webhook.delivery_failed"));
     let expected = WebhookEvent {
@@ -175,7 +175,7 @@ fn a_verified_webhook_is_read_with_or_without_data() {
 }
 
 #[test]
-fn an_unknown_kind_is_handed_on_whole() {
+fn an_unknown_kind_is_passed_on_unchanged() {
     let body = fixture!("scrapest-mention-created");
     let Ok(Event::Unknown(event)) = read("mention.created", body.clone()) else { panic!() };
     assert_eq!((event.kind.as_deref(), &event.raw), (Some("mention.created"), &body));
@@ -191,7 +191,7 @@ fn an_unknown_kind_is_handed_on_whole() {
 }
 
 #[test]
-fn of_two_forms_at_once_the_first_is_taken() {
+fn the_first_of_two_forms_is_used() {
     let tweet = created(json!({"data": {
         "id": "1",
         "user": {"username": "a", "screen_name": "b"},

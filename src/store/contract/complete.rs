@@ -90,7 +90,7 @@ pub async fn a_success_for_an_absent_key_completes_it(store: impl DeliveryStore)
 }
 
 /// The retention of a completion starts when it is reported, whatever retention the claim had.
-pub async fn a_completion_is_kept_from_its_report_on(store: impl DeliveryStore) {
+pub async fn retention_starts_when_the_completion_is_reported(store: impl DeliveryStore) {
     let clause = Clause::new(store);
     let owner = Owner::random();
     let Claim::Acquired { fence, attempt } = clause.claim(owner, LONG, SHORT).await else {

@@ -51,7 +51,7 @@ pub async fn a_renewed_lease_outlives_the_retention(store: impl DeliveryStore) {
 }
 
 /// A renewed lease ends like any other.
-pub async fn a_renewed_lease_ends_too(store: impl DeliveryStore) {
+pub async fn a_renewed_lease_also_ends(store: impl DeliveryStore) {
     let clause = Clause::new(store);
     let first = clause.begin(LONG).await;
     let renewed = Instant::now();

@@ -75,7 +75,7 @@ macro_rules! store_contract_tests {
             a_late_owner_finds_its_successor_in_progress
             a_renewal_extends_the_lease
             a_renewed_lease_outlives_the_retention
-            a_renewed_lease_ends_too
+            a_renewed_lease_also_ends
             a_renewal_after_the_lease_ended_is_done_if_nobody_took_over
             a_renewal_after_a_takeover_is_lost
             a_renewal_by_a_stranger_is_lost
@@ -87,7 +87,7 @@ macro_rules! store_contract_tests {
             a_release_by_a_stranger_is_lost
             a_release_of_an_absent_key_is_lost
             a_repeated_release_is_harmless
-            a_late_failure_does_not_hurt_the_successor
+            a_late_failure_does_not_affect_the_successor
 
             a_completed_key_is_completed_for_everyone
             a_completion_after_the_lease_ended_is_done_if_nobody_took_over
@@ -96,23 +96,23 @@ macro_rules! store_contract_tests {
             a_late_success_completes_the_key
             a_success_reported_after_the_release_completes_the_key
             a_success_for_an_absent_key_completes_it
-            a_completion_is_kept_from_its_report_on
+            retention_starts_when_the_completion_is_reported
             a_completion_is_forgotten_after_its_retention
 
-            of_many_claims_at_once_exactly_one_wins
-            of_many_claims_of_a_released_key_exactly_one_wins
-            of_many_claims_of_an_ended_lease_exactly_one_wins
-            a_success_that_races_with_a_takeover_stays
+            exactly_one_of_many_concurrent_claims_wins
+            exactly_one_of_many_claims_of_a_released_key_wins
+            exactly_one_of_many_claims_of_an_ended_lease_wins
+            a_success_that_races_with_a_takeover_is_kept
 
             several_fresh_keys_are_acquired_together
             several_keys_are_not_acquired_while_one_is_held
             several_keys_are_not_acquired_if_one_is_completed
-            several_keys_are_acquired_whatever_made_them_free
+            several_keys_are_acquired_however_they_became_free
             a_repeated_claim_of_several_is_the_same_attempt
             a_renewal_of_several_extends_each_lease
             a_completion_of_several_completes_each
             a_release_of_several_releases_each
-            of_many_claims_of_several_keys_exactly_one_wins
+            exactly_one_of_many_claims_of_several_keys_wins
         }
     };
 }

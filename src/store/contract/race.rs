@@ -15,13 +15,13 @@ const KEYS: usize = 200;
 const TRIES: usize = 50;
 
 /// Of 50 clients that claim the same 200 keys at once, exactly one gets each.
-pub async fn of_many_claims_at_once_exactly_one_wins(store: impl DeliveryStore) {
+pub async fn exactly_one_of_many_concurrent_claims_wins(store: impl DeliveryStore) {
     let keys = fresh_keys(KEYS);
     assert_one_winner_each(Arc::new(store), keys, "a fresh key").await;
 }
 
 /// Of many clients that claim the same released keys at once, exactly one gets each.
-pub async fn of_many_claims_of_a_released_key_exactly_one_wins(store: impl DeliveryStore) {
+pub async fn exactly_one_of_many_claims_of_a_released_key_wins(store: impl DeliveryStore) {
     let keys = fresh_keys(KEYS / 10);
     let mut clause = Clause::new(store);
     for &key in keys.iter() {
@@ -33,7 +33,7 @@ pub async fn of_many_claims_of_a_released_key_exactly_one_wins(store: impl Deliv
 }
 
 /// Of many clients that claim the same keys at once after their leases ended, exactly one gets each.
-pub async fn of_many_claims_of_an_ended_lease_exactly_one_wins(store: impl DeliveryStore) {
+pub async fn exactly_one_of_many_claims_of_an_ended_lease_wins(store: impl DeliveryStore) {
     let keys = fresh_keys(KEYS / 10);
     let mut clause = Clause::new(store);
     for &key in keys.iter() {
@@ -45,7 +45,7 @@ pub async fn of_many_claims_of_an_ended_lease_exactly_one_wins(store: impl Deliv
 }
 
 /// A success that is reported during a takeover is not overwritten by the takeover.
-pub async fn a_success_that_races_with_a_takeover_stays(store: impl DeliveryStore) {
+pub async fn a_success_that_races_with_a_takeover_is_kept(store: impl DeliveryStore) {
     let keys = fresh_keys(KEYS / 10);
     let mut clause = Clause::new(store);
     let mut zombies = Vec::new();

@@ -66,7 +66,7 @@ pub async fn a_repeated_release_is_harmless(store: impl DeliveryStore) {
 }
 
 /// An owner that reports a failure after it lost its key does not free the successor's key.
-pub async fn a_late_failure_does_not_hurt_the_successor(store: impl DeliveryStore) {
+pub async fn a_late_failure_does_not_affect_the_successor(store: impl DeliveryStore) {
     let clause = Clause::new(store);
     let (zombie, successor) = clause.zombie_and_successor().await;
     let settled = clause.release(zombie.owner).await;

@@ -79,7 +79,7 @@ pub async fn a_repeated_claim_of_several_is_the_same_attempt(store: impl Deliver
 }
 
 /// Fresh keys, released keys and keys whose leases ended are acquired together. Each fence grows.
-pub async fn several_keys_are_acquired_whatever_made_them_free(store: impl DeliveryStore) {
+pub async fn several_keys_are_acquired_however_they_became_free(store: impl DeliveryStore) {
     let mut clause = Clause::new(store);
     let mut keys = fresh_keys();
     clause.key = keys[1].0;
@@ -165,7 +165,7 @@ pub async fn a_release_of_several_releases_each(store: impl DeliveryStore) {
 }
 
 /// Of many clients that claim the same keys at once, one gets them all, and the others get none.
-pub async fn of_many_claims_of_several_keys_exactly_one_wins(store: impl DeliveryStore) {
+pub async fn exactly_one_of_many_claims_of_several_keys_wins(store: impl DeliveryStore) {
     let store = Arc::new(store);
     let deliveries: Arc<[Keys]> = (0..DELIVERIES).map(|_| fresh_keys()).collect();
     let winners: Arc<[AtomicUsize]> = (0..DELIVERIES).map(|_| AtomicUsize::new(0)).collect();

@@ -259,7 +259,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn time_does_not_go_back_for_who_waited_for_the_lock() {
+    fn time_does_not_go_back_after_waiting_for_the_lock() {
         let mut records = Records::new(2, Duration::ZERO);
         let [first, last] = [3_000_000_007, 2].map(Duration::from_nanos);
         for elapsed in [first, last] {

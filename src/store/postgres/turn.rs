@@ -25,7 +25,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn one_waits_for_the_other_but_not_for_long() {
+    async fn a_turn_waits_for_the_other_for_a_limited_time() {
         let turn = Turn::default();
         let first = turn.wait().await;
         assert!(first.is_some());

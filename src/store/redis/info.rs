@@ -69,20 +69,20 @@ mod tests {
     }
 
     #[test]
-    fn the_policy_of_one_server_is_found() {
+    fn the_eviction_policy_of_a_single_server_is_found() {
         assert_eq!(policy(&node("allkeys-lru")).as_deref(), Some("allkeys-lru"));
         assert_eq!(policy(&Value::Nil), None);
     }
 
     #[test]
-    fn of_a_cluster_the_node_that_may_forget_counts() {
+    fn an_evicting_node_decides_the_policy_of_a_cluster() {
         let nodes = ["noeviction", "volatile-ttl", "noeviction"];
         let answer = Value::Map(nodes.map(|policy| (Value::Nil, node(policy))).into());
         assert_eq!(policy(&answer).as_deref(), Some("volatile-ttl"));
     }
 
     #[test]
-    fn only_one_that_says_so_stands_alone() {
+    fn only_a_server_that_reports_standalone_mode_is_standalone() {
         assert!(stands_alone(&node("noeviction")));
         let several = Value::Array(vec![node("noeviction"), node("noeviction")]);
         let cluster = Value::BulkString(b"# Server\r\nredis_mode:cluster\r\n".into());

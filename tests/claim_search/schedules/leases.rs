@@ -36,7 +36,7 @@ struct Told {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_attempt_that_is_told_that_it_holds_its_lease_overlaps_no_other() {
+async fn no_attempt_overlaps_one_that_is_told_it_holds_its_lease() {
     let schedules: u64 =
         std::env::var("CLAIM_SCHEDULES").map_or(2_000, |text| text.parse().unwrap());
     let mut told = Told::default();

@@ -28,7 +28,7 @@ const SECRET: &str = "whsec_canary_7b1d5f0c93aa4e21";
 const ID: &str = "x-scrapest-delivery-id";
 
 #[tokio::test(start_paused = true)]
-async fn random_schedules_of_the_code_break_no_promise() {
+async fn random_schedules_of_the_code_keep_all_promises() {
     let schedules: usize =
         std::env::var("CLAIM_SCHEDULES").map_or(2_000, |text| text.parse().unwrap());
     let (mut runs, mut successes) = (0, 0);

@@ -46,7 +46,7 @@ async fn a_failed_upstream_does_not_swallow_the_retry() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_upstream_that_hangs_is_504_and_the_retry_reaches_it_again() {
+async fn a_hanging_upstream_is_answered_504_and_the_retry_reaches_it() {
     let upstream = Upstream::start(&[Act::Hang]).await;
     let listening = forwarding(&upstream, &["--answer-within", "20s", "--forward-timeout", "3s"]);
     let request = scrapest().sign();
@@ -56,7 +56,7 @@ async fn an_upstream_that_hangs_is_504_and_the_retry_reaches_it_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_upstream_that_refuses_connections_is_502() {
+async fn an_upstream_that_refuses_connections_is_answered_502() {
     let nobody = format!("http://127.0.0.1:{}/", free_port());
     let listening = Listening::start(&["--forward", &nobody]);
     let request = scrapest().sign();
@@ -78,7 +78,7 @@ async fn a_redirect_is_not_followed_but_reaches_the_sender_without_its_location(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_change_of_protocol_is_no_answer() {
+async fn a_protocol_switch_is_not_a_valid_answer() {
     let upstream =
         Upstream::start(&[Act::Answer("101 Switching Protocols\r\nupgrade: x\r\n")]).await;
     let listening = forwarding(&upstream, &[]);
@@ -86,7 +86,7 @@ async fn a_change_of_protocol_is_no_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_post_goes_on_when_it_may_take_longer_than_the_answer_and_the_retry_gets_its_outcome() {
+async fn a_post_outlasts_the_answer_deadline_and_the_retry_gets_its_outcome() {
     let upstream = Upstream::start(&[Act::Held]).await;
     let flags = ["--answer-within", "1s", "--forward-timeout", "30s"];
     let listening = forwarding(&upstream, &flags);
@@ -106,7 +106,7 @@ async fn the_post_goes_on_when_it_may_take_longer_than_the_answer_and_the_retry_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_line_that_nobody_reads_does_not_undo_what_the_upstream_accepted() {
+async fn an_unread_output_line_does_not_undo_an_accepted_delivery() {
     let upstream = Upstream::start(&[]).await;
     let mut command = command();
     command.args(["--sender", "scrapest", "--run-limit", "10s", "--answer-within", "20s"]);
@@ -120,7 +120,7 @@ async fn a_line_that_nobody_reads_does_not_undo_what_the_upstream_accepted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_2xx_that_comes_just_before_the_run_limit_is_the_delivery_s_success() {
+async fn a_2xx_just_before_the_run_limit_is_a_success() {
     // The lines are not read, so each delivery waits for its own line, beyond the limit.
     let upstream = Upstream::start(&[Act::Held, Act::Held, Act::Held, Act::Held]).await;
     let mut command = command();

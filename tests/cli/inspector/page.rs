@@ -12,7 +12,7 @@ const HOSTILE: &str =
     "<script>window.hit = 1</script>\"><img src=x onerror='window.hit = 1'>\u{202e}txet";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_thousand_requests_stay_usable_by_keyboard_and_hostile_text_stays_text() {
+async fn a_thousand_requests_are_usable_by_keyboard_and_text_is_escaped() {
     let Some(mut browser) = Browser::start() else { return };
     let upstream = Upstream::start(&[Act::Answer("500 Oops\r\n")]).await;
     let flags = ["--output", "quiet", "--ui-keep", "2000", "--forward", &upstream.url()];

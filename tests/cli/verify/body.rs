@@ -33,7 +33,7 @@ fn a_body_with_other_line_ends_is_recognised() {
 }
 
 #[test]
-fn a_body_that_was_serialised_anew_is_recognised() {
+fn a_reserialised_body_is_recognised() {
     let received =
         r#"{ "text":"Grüße 🦀", "url":"https://x.com/", "list":[1,2.5,[]],"z":{},"a":null}"#;
     for (signed, name) in [
@@ -70,7 +70,7 @@ fn a_body_that_was_serialised_anew_is_recognised() {
 }
 
 #[test]
-fn a_body_that_was_encoded_cut_or_escaped_anew_is_recognised() {
+fn an_encoded_truncated_or_escaped_body_is_recognised() {
     use std::io::Write;
 
     let time = r#""timestamp":1772625600"#;

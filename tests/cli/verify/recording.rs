@@ -22,7 +22,7 @@ fn recording() -> Vec<u8> {
 }
 
 #[test]
-fn a_recording_is_checked_as_of_the_time_it_was_received() {
+fn a_recording_is_checked_against_the_time_of_receipt() {
     let flags = "verify --sender scrapest --secret-env SECRET --file -";
     let ran = run_with_input(&mut command(flags), &recording());
     assert_eq!(ran.code, Some(0), "{ran:?}");
@@ -34,7 +34,7 @@ fn a_recording_is_checked_as_of_the_time_it_was_received() {
 }
 
 #[test]
-fn a_header_given_takes_the_place_of_the_recordings() {
+fn a_header_flag_overrides_the_recorded_header() {
     let mut command = command("verify --sender scrapest --secret-env SECRET --file -");
     let ran =
         run_with_input(command.args(["--header", "X-Scrapest-Signature: sha256=0"]), &recording());
@@ -42,7 +42,7 @@ fn a_header_given_takes_the_place_of_the_recordings() {
 }
 
 #[test]
-fn a_recording_that_was_changed_says_so() {
+fn a_changed_recording_is_reported_as_changed() {
     let flags = "verify --sender scrapest --secret-env SECRET --file -";
     let whole = recording();
     let text = String::from_utf8(whole.clone()).unwrap();

@@ -15,7 +15,7 @@ fn flags(folder: &Folder, signed: &SignedRequest, secret: &[u8]) -> String {
 }
 
 #[test]
-fn a_secret_in_another_dress_is_recognised_and_not_printed() {
+fn a_secret_in_another_form_is_recognised_and_not_printed() {
     let hex: String = SECRET.bytes().map(|byte| format!("{byte:02x}")).collect();
     for (given, cause) in [
         (format!(" {SECRET}"), "spaces or a line end around it"),
@@ -75,7 +75,7 @@ fn a_secret_whose_line_end_counts_is_recognised() {
 }
 
 #[test]
-fn another_secret_is_named_when_nothing_else_fits() {
+fn a_different_secret_is_suggested_if_nothing_else_fits() {
     let case = Case { secret: "whsec_of_somebody_else_0123".to_owned(), ..Case::scrapest() };
     case.expect_refusal("wrong_signature", "most likely the secret");
 }

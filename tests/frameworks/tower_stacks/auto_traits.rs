@@ -48,7 +48,7 @@ mod side_by_side {
     use tower::ServiceExt as _;
 
     #[test]
-    fn a_glob_import_leaves_tower_alone() {
+    fn a_glob_import_does_not_conflict_with_tower() {
         let layer: ScrapestWebhookLayer = WebhookLayer::new("a-secret-of-some-24-bytes");
         let mut service = tower::Layer::layer(&layer, 5);
         assert_eq!((*service.get_ref(), *service.get_mut()), (5, 5));

@@ -21,7 +21,7 @@ fn badger_layer() -> ScrapeBadgerWebhookLayer {
 }
 
 #[tokio::test]
-async fn a_typed_event_of_either_sender() {
+async fn the_typed_event_of_either_sender_is_extracted() {
     let on_scrapest =
         async |event: scrapest::Event| assert_eq!(event.kind(), Some("tweet.created"));
     let on_scrapest = post(on_scrapest).route_layer(layer());
@@ -35,7 +35,7 @@ async fn a_typed_event_of_either_sender() {
 }
 
 #[tokio::test]
-async fn the_body_as_bytes_text_json_or_all_of_it_byte_for_byte() {
+async fn the_body_is_extracted_byte_for_byte_in_every_form() {
     // Blanks, escapes, digits and an order that no serializer would reproduce.
     let time = testing::scrapest(SECRET).sign();
     let time = String::from_utf8(time.body().to_vec()).unwrap();
@@ -90,7 +90,7 @@ async fn a_broken_payload_is_422_and_its_retry_runs_again() {
 }
 
 #[tokio::test]
-async fn a_handler_that_takes_a_result_decides_itself() {
+async fn a_handler_that_extracts_a_result_decides_the_answer() {
     let handler = async |event: Result<scrapest::Event, EventError>| match event {
         Ok(_) => StatusCode::CREATED,
         Err(error) if error.kind() == EventErrorKind::Payload => StatusCode::ACCEPTED,
@@ -104,7 +104,7 @@ async fn a_handler_that_takes_a_result_decides_itself() {
 }
 
 #[tokio::test]
-async fn without_a_layer_it_is_a_500_and_a_line_in_the_log_that_names_the_layer() {
+async fn without_a_layer_it_is_a_500_and_a_log_line_names_the_layer() {
     let app = Router::new()
         .route("/", post(async |_: Delivery| {}))
         .route("/event", post(async |_: scrapest::Event| {}));
@@ -124,7 +124,7 @@ async fn without_a_layer_it_is_a_500_and_a_line_in_the_log_that_names_the_layer(
 }
 
 #[tokio::test]
-async fn the_event_of_another_sender_is_a_500_and_a_line_in_the_log_that_names_both() {
+async fn the_event_of_another_sender_is_a_500_and_a_log_line_names_both() {
     let handler = async |_: scrapebadger::Event| {};
     let app = Router::new().route("/", post(handler).route_layer(layer()));
     let logged = Logged::default();

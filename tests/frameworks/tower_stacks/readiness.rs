@@ -53,7 +53,7 @@ impl Service<Request<VerifiedBody>> for Strict {
 }
 
 #[tokio::test]
-async fn the_service_that_is_called_is_the_one_that_said_it_is_ready() {
+async fn the_service_that_reported_ready_is_the_one_called() {
     let runs = Runs::default();
     let mut service = layer().layer(Strict { ready: false, runs: runs.clone() });
     for run in 1..=3 {
@@ -64,7 +64,7 @@ async fn the_service_that_is_called_is_the_one_that_said_it_is_ready() {
 }
 
 #[tokio::test]
-async fn an_error_of_the_inner_service_is_passed_on_and_its_delivery_left_to_the_retry() {
+async fn an_inner_service_error_is_passed_on_and_the_retry_runs() {
     let runs = Runs::default();
     let counted = runs.clone();
     let service = layer().layer(service_fn(move |_: Request<VerifiedBody>| {
@@ -85,7 +85,7 @@ async fn an_error_of_the_inner_service_is_passed_on_and_its_delivery_left_to_the
 }
 
 #[tokio::test]
-async fn a_panic_before_there_is_a_future_is_a_500_like_any_other() {
+async fn a_panic_in_call_is_a_500_like_any_other_panic() {
     let runs = Runs::default();
     let counted = runs.clone();
     let service = layer().layer(service_fn(move |_: Request<VerifiedBody>| {
@@ -99,7 +99,7 @@ async fn a_panic_before_there_is_a_future_is_a_500_like_any_other() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_concurrency_limit_inside_or_outside_lets_one_after_the_other_through() {
+async fn a_concurrency_limit_inside_or_outside_lets_every_request_through() {
     for inside in [true, false] {
         let busy = Arc::new(AtomicBool::new(false));
         let runs = Runs::default();
@@ -131,7 +131,7 @@ async fn a_concurrency_limit_inside_or_outside_lets_one_after_the_other_through(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_has_proved_nothing_takes_no_place_of_a_limit_inside() {
+async fn an_unauthenticated_client_takes_no_permit_of_an_inner_limit() {
     let handler = service_fn(async |_: Request<VerifiedBody>| {
         Ok::<_, std::convert::Infallible>(Response::new(Body::empty()))
     });

@@ -71,12 +71,12 @@ async fn read(
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_is_read_to_its_end_beside_the_answer() {
+async fn a_refused_body_is_read_to_its_end_beside_the_answer() {
     assert_eq!(read(80, true, |request| request).await, (80 * 64 * 1024, false));
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_is_not_read_without_end_and_not_for_ever() {
+async fn a_refused_body_is_read_within_a_size_and_a_time_limit() {
     let (bytes, is_held) = read(10_000, true, |request| request).await;
     assert!((8 << 20..(8 << 20) + 128 * 1024).contains(&bytes), "8 MiB, not {bytes}");
     assert!(!is_held);
@@ -84,7 +84,7 @@ async fn it_is_not_read_without_end_and_not_for_ever() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_is_not_read_where_its_client_waits_to_be_told_or_cannot_be_cut_off() {
+async fn a_refused_body_is_not_read_if_the_client_waits_or_cannot_be_cut_off() {
     let expecting = |mut request: Request<Body>| {
         request.headers_mut().insert("expect", "100-continue".parse().unwrap());
         request

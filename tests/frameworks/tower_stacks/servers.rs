@@ -18,7 +18,7 @@ use tower::{Layer, service_fn};
 use super::{Runs, genuine, layer};
 
 #[tokio::test]
-async fn under_a_plain_hyper_server_over_http_1_and_http_2() {
+async fn the_layer_works_under_plain_hyper_over_http_1_and_http_2() {
     let (runs, layer) = (Runs::default(), layer());
     let counted = runs.clone();
     let service = layer.layer(service_fn(move |request: Request<VerifiedBody>| {

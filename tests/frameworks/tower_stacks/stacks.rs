@@ -43,7 +43,7 @@ macro_rules! handler {
 }
 
 #[tokio::test]
-async fn router_layer_stands_before_every_route_and_the_fallback() {
+async fn router_layer_covers_every_route_and_the_fallback() {
     let runs = Runs::default();
     let app = Router::new().route("/", handler!(runs)).layer(layer());
     let answer = serves(app.clone(), &runs).await;
@@ -55,7 +55,7 @@ async fn router_layer_stands_before_every_route_and_the_fallback() {
 }
 
 #[tokio::test]
-async fn router_route_layer_leaves_the_fallback_alone() {
+async fn router_route_layer_does_not_cover_the_fallback() {
     let runs = Runs::default();
     let app = Router::new().route("/", handler!(runs)).route_layer(layer());
     serves(app.clone(), &runs).await;
@@ -64,7 +64,7 @@ async fn router_route_layer_leaves_the_fallback_alone() {
 }
 
 #[tokio::test]
-async fn method_router_layer_answers_other_methods_itself() {
+async fn method_router_layer_also_answers_other_methods() {
     let runs = Runs::default();
     let app = Router::new().route("/", handler!(runs).layer(layer()));
     let answer = serves(app, &runs).await;
@@ -72,7 +72,7 @@ async fn method_router_layer_answers_other_methods_itself() {
 }
 
 #[tokio::test]
-async fn method_router_route_layer_leaves_other_methods_to_axum() {
+async fn method_router_route_layer_lets_axum_answer_other_methods() {
     let runs = Runs::default();
     let app = Router::new().route("/", handler!(runs).route_layer(layer()));
     let answer = serves(app, &runs).await;
@@ -80,7 +80,7 @@ async fn method_router_route_layer_leaves_other_methods_to_axum() {
 }
 
 #[tokio::test]
-async fn a_service_builder_takes_it_among_others() {
+async fn the_layer_works_in_a_service_builder_with_others() {
     let runs = Runs::default();
     let stack = ServiceBuilder::new().concurrency_limit(8).layer(layer()).concurrency_limit(4);
     let app = Router::new().route("/", handler!(runs).route_layer(stack));
@@ -88,7 +88,7 @@ async fn a_service_builder_takes_it_among_others() {
 }
 
 #[tokio::test]
-async fn around_a_function_it_takes_any_body_and_gives_any_body() {
+async fn around_a_service_fn_any_body_type_is_accepted_and_returned() {
     let runs = Runs::default();
     let counted = runs.clone();
     let service = layer().layer(service_fn(move |request: Request<VerifiedBody>| {
@@ -117,7 +117,7 @@ async fn around_a_function_it_takes_any_body_and_gives_any_body() {
 }
 
 #[tokio::test]
-async fn a_limit_on_the_body_is_413_however_deep_it_is_wrapped() {
+async fn an_exceeded_body_limit_is_413_however_deeply_it_is_wrapped() {
     let runs = Runs::default();
     let app = Router::new().route("/", handler!(runs).route_layer(layer()));
     let request = http(&genuine().sign());
@@ -128,7 +128,7 @@ async fn a_limit_on_the_body_is_413_however_deep_it_is_wrapped() {
 }
 
 #[tokio::test]
-async fn trailers_are_no_part_of_the_body() {
+async fn trailers_are_not_part_of_the_body() {
     let runs = Runs::default();
     let app = Router::new().route("/", handler!(runs).route_layer(layer()));
     let signed = genuine().sign();
@@ -163,7 +163,7 @@ async fn a_body_of_endless_empty_frames_is_cut_at_its_deadline() {
 }
 
 #[tokio::test]
-async fn clones_of_one_layer_on_two_routes_share_what_they_remember() {
+async fn clones_of_a_layer_on_two_routes_share_their_deliveries() {
     let runs = Runs::default();
     let shared = layer();
     let app = Router::new()

@@ -23,7 +23,7 @@ fn twice(inner: ScrapestWebhookLayer, outer: ScrapestWebhookLayer, runs: &Runs) 
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_layer_applied_twice_is_as_good_as_one() {
+async fn a_layer_applied_twice_works_like_one() {
     let one = layer();
     for (inner, outer) in [
         (one.clone(), one),

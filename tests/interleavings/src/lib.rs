@@ -100,7 +100,7 @@ fn fail(store: MemoryStore, seen: &Seen, by: u8) {
 }
 
 #[test]
-fn of_three_attempts_at_once_one_runs() {
+fn exactly_one_of_three_concurrent_attempts_runs() {
     in_every_order(
         MemoryStore::new,
         [
@@ -116,7 +116,7 @@ fn of_three_attempts_at_once_one_runs() {
 }
 
 #[test]
-fn a_failure_beside_successes_neither_swallows_nor_doubles() {
+fn a_failure_beside_successes_neither_loses_nor_duplicates() {
     in_every_order(
         MemoryStore::new,
         [
@@ -160,7 +160,7 @@ fn a_late_success_counts_and_a_late_failure_does_not() {
 /// There is room for two records. A record in progress is never evicted, and a request without room gets an
 /// error.
 #[test]
-fn a_full_store_pushes_out_nothing_that_runs() {
+fn a_full_store_never_evicts_a_running_delivery() {
     fn hold(store: MemoryStore, seen: &Seen, number: u8) {
         match claim(&store, &key(number), owner(number)) {
             Ok(_) => {
@@ -185,7 +185,7 @@ fn a_full_store_pushes_out_nothing_that_runs() {
 }
 
 #[test]
-fn who_only_looks_stands_in_nobodys_way() {
+fn read_only_calls_do_not_disturb_a_claim() {
     in_every_order(
         MemoryStore::new,
         [
@@ -202,7 +202,7 @@ fn who_only_looks_stands_in_nobodys_way() {
 /// Otherwise the tests above might pass because no thread ever runs in between.
 #[test]
 #[should_panic(expected = "two at a time")]
-fn who_looks_first_and_acts_then_is_found_out() {
+fn the_search_finds_a_check_then_act_defect() {
     fn act(store: MemoryStore, seen: &Seen, by: u8) {
         if store.is_empty() {
             seen.run();

@@ -5,7 +5,7 @@ use support::{Framework, Handler, Raw, layer};
 
 use super::{NOON, Noon, at, body, detected, seconds, seconds_of, undated};
 
-async fn an_unsigned_timestamp_alone_will_do_only_where_the_settings_say_so<F: Framework>() {
+async fn an_unsigned_timestamp_alone_suffices_only_if_configured<F: Framework>() {
     let handler = Handler::ok();
     let provider = Scrapest::default().with_insecure_unsigned_timestamp(true);
     let insecure = F::serve(at(layer().with_provider(provider), NOON), handler.clone()).await;
@@ -32,7 +32,7 @@ async fn an_unsigned_timestamp_alone_will_do_only_where_the_settings_say_so<F: F
     assert_eq!(handler.runs(), 3);
 }
 
-async fn a_test_event_may_lack_a_timestamp_but_not_have_a_stale_one<F: Framework>() {
+async fn a_test_event_may_lack_a_timestamp_but_must_not_have_a_stale_one<F: Framework>() {
     let noon = Noon::serve::<F>().await;
     for body in
         [r#"{"type":"test"}"#, r#"{"event":"test"}"#, r#"{"type":"test","detected_at":null}"#]
@@ -68,6 +68,6 @@ async fn a_test_event_may_lack_a_timestamp_but_not_have_a_stale_one<F: Framework
 }
 
 support::for_each_framework! {
-    an_unsigned_timestamp_alone_will_do_only_where_the_settings_say_so,
-    a_test_event_may_lack_a_timestamp_but_not_have_a_stale_one,
+    an_unsigned_timestamp_alone_suffices_only_if_configured,
+    a_test_event_may_lack_a_timestamp_but_must_not_have_a_stale_one,
 }

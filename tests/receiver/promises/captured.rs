@@ -11,7 +11,7 @@ use support::{
 };
 use tokio::time::{Instant, sleep};
 
-async fn a_captured_request_is_useless<F: Framework>() {
+async fn a_captured_request_never_runs_again<F: Framework>() {
     let handler = Handler::ok();
     let server = F::serve(layer(), handler.clone()).await;
     let captured = genuine().with_delivery_id("its own").sign();
@@ -43,7 +43,7 @@ async fn a_captured_request_is_useless<F: Framework>() {
     eventually("one run", || handler.runs() == 1).await;
 }
 
-async fn a_captured_request_does_not_take_the_place_of_a_genuine_one<F: Framework>() {
+async fn a_captured_request_does_not_replace_a_genuine_one<F: Framework>() {
     let handler = Handler::ok();
     let server = F::serve(layer(), handler.clone()).await;
     let captured = genuine().sign();
@@ -78,7 +78,7 @@ async fn is_useless_at_any_time<P: Provider>(layer: WebhookLayer<P>, captured: S
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_captured_request_is_useless_at_any_time() {
+async fn a_captured_request_never_runs_again_at_any_time() {
     // The signed time may be ahead of our clock. The request then stays fresh for longer.
     for ago in [0, 3_500, -299] {
         let request = genuine().with_time(seconds_ago(ago)).sign();
@@ -93,6 +93,6 @@ async fn a_captured_request_is_useless_at_any_time() {
 }
 
 support::for_each_framework! {
-    a_captured_request_is_useless,
-    a_captured_request_does_not_take_the_place_of_a_genuine_one,
+    a_captured_request_never_runs_again,
+    a_captured_request_does_not_replace_a_genuine_one,
 }

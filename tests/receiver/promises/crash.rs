@@ -13,7 +13,7 @@ use super::millis;
 
 const AT_ONCE: Duration = Duration::from_secs(9);
 
-async fn after_a_crash_between_effect_and_record_the_handler_runs_again<F: Framework>() {
+async fn the_handler_runs_again_after_a_crash_between_effect_and_record<F: Framework>() {
     // The effect happens, and the process ends while the store does not answer its record.
     let store = ScriptedStore::new(|call| match call.verb {
         Verb::Complete => Fault::Hang,
@@ -78,6 +78,6 @@ async fn a_crash_between_the_two_records_does_not_run_the_handler_again<F: Frame
 }
 
 support::for_each_framework! {
-    after_a_crash_between_effect_and_record_the_handler_runs_again,
+    the_handler_runs_again_after_a_crash_between_effect_and_record,
     a_crash_between_the_two_records_does_not_run_the_handler_again,
 }

@@ -9,7 +9,7 @@ use tracing::Level;
 use super::{badger, from, said_to_be, secret, webhooks};
 
 #[tokio::test(start_paused = true)]
-async fn the_log_says_which_webhook_it_was_once_that_is_verified() {
+async fn the_log_names_the_webhook_after_verification() {
     let all = webhooks(["wh_1"]);
     let (logged, _guard) = Logged::begin();
     let receiver = InProcess::new(&badger(&all), Handler::ok());
@@ -30,7 +30,7 @@ async fn the_log_says_which_webhook_it_was_once_that_is_verified() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_webhook_with_an_id_of_any_characters_is_said_escaped() {
+async fn a_webhook_id_is_logged_escaped() {
     let evil = "\u{1b}[31m\r\n".repeat(100);
     let webhook = Webhook::new(evil, Secrets::new([secret("wh_1")]).unwrap());
     let layer = ScrapestWebhookLayer::for_webhooks(move |_| Some(webhook.clone()));

@@ -9,7 +9,7 @@ use super::{client, webhook};
 use crate::mock::{Fault, KEY, Mock};
 
 #[tokio::test]
-async fn a_call_is_repeated_after_a_fault_that_passes() {
+async fn a_call_is_repeated_after_a_temporary_failure() {
     let mock = Mock::start().await;
     mock.site().add_monitor("mon-1", "active", None);
     let client = client(&mock);
@@ -26,7 +26,7 @@ async fn a_call_is_repeated_after_a_fault_that_passes() {
 }
 
 #[tokio::test]
-async fn a_call_that_goes_on_failing_is_an_error_by_its_last_status() {
+async fn a_call_that_keeps_failing_is_an_error_with_its_last_status() {
     let mock = Mock::start().await;
     let client = client(&mock);
     for (status, kind, calls) in [
@@ -47,7 +47,7 @@ async fn a_call_that_goes_on_failing_is_an_error_by_its_last_status() {
 }
 
 #[tokio::test]
-async fn a_pause_that_the_sender_asks_for_and_that_is_too_long_is_left_to_the_caller() {
+async fn a_too_long_pause_requested_by_the_sender_is_returned_to_the_caller() {
     let mock = Mock::start().await;
     let client = client(&mock);
     mock.site().faults.push_back(Fault::Status(429, Some("3600")));
@@ -57,7 +57,7 @@ async fn a_pause_that_the_sender_asks_for_and_that_is_too_long_is_left_to_the_ca
 }
 
 #[tokio::test]
-async fn what_may_have_been_carried_out_is_not_asked_for_twice() {
+async fn a_call_that_may_have_been_executed_is_not_repeated() {
     let mock = Mock::start().await;
     mock.site().add_monitor("mon-1", "active", None);
     let client = client(&mock);
@@ -72,7 +72,7 @@ async fn what_may_have_been_carried_out_is_not_asked_for_twice() {
 }
 
 #[tokio::test]
-async fn a_sender_that_never_answers_is_given_up() {
+async fn a_call_to_a_sender_that_never_answers_times_out() {
     let mock = Mock::start().await;
     let client = client(&mock).with_timeout(Duration::from_millis(50));
     mock.site().faults.extend([Fault::Silence, Fault::Silence, Fault::Silence]);
@@ -82,7 +82,7 @@ async fn a_sender_that_never_answers_is_given_up() {
 }
 
 #[tokio::test]
-async fn an_address_where_nobody_listens_is_an_error_without_the_address() {
+async fn an_unreachable_address_is_an_error_that_does_not_show_it() {
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
@@ -95,7 +95,7 @@ async fn an_address_where_nobody_listens_is_an_error_without_the_address() {
 }
 
 #[tokio::test]
-async fn an_answer_that_does_not_fit_names_the_field_and_nothing_is_invented() {
+async fn an_unexpected_answer_is_an_error_that_names_the_field() {
     let mock = Mock::start().await;
     mock.site().add_monitor("mon-1", "active", None);
     let whole = mock.site().monitors[0].clone();
@@ -147,7 +147,7 @@ async fn a_spent_budget_ends_every_clone() {
 }
 
 #[tokio::test]
-async fn a_wrong_key_is_said_and_never_shown() {
+async fn a_wrong_api_key_is_reported_and_never_shown() {
     let mock = Mock::start().await;
     let client = Client::at(&mock.url, ApiKey::new("sb_wrong_key").unwrap()).unwrap();
     let error = client.check().await.unwrap_err();

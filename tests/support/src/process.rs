@@ -64,7 +64,7 @@ pub struct Process {
 impl Process {
     pub fn start(store: &str, effects: &str, runs_for: Duration) -> Self {
         let mut process = Command::new(std::env::current_exe().unwrap())
-            .args(["a_receiver_of_its_own", "--exact", "--nocapture"])
+            .args(["receiver_process_for_other_tests", "--exact", "--nocapture"])
             .env("RECEIVER_STORE", store)
             .env("RECEIVER_EFFECTS", effects)
             .env("RECEIVER_RUNS_FOR_MS", runs_for.as_millis().to_string())

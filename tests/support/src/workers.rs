@@ -14,7 +14,7 @@ use crate::{Handler, InProcess, genuine, layer};
 
 /// Two workers share a layer, like those of actix. While a handler blocks the thread of the first worker, the
 /// other one takes deliveries.
-pub fn a_blocked_worker_holds_up_no_other(store: AnyStore) {
+pub fn a_blocked_worker_does_not_delay_others(store: AnyStore) {
     let layer = layer().with_store(store);
     let (reached, is_reached) = mpsc::channel();
     let (unblock, is_unblocked) = mpsc::channel::<()>();

@@ -287,7 +287,7 @@ mod tests {
     use super::{ForwardArgs, Limits};
 
     #[test]
-    fn an_upstream_that_hangs_is_given_up_before_the_sender_is_answered_otherwise() {
+    fn a_hanging_upstream_is_given_up_before_the_answer_deadline() {
         let args = ForwardArgs { forward: None, forward_env: None, forward_timeout: None };
         for (answer_within, run_limit, expected) in [(4, 60, 3_600), (60, 10, 9_000)] {
             let [answer_within, run_limit] = [answer_within, run_limit].map(Duration::from_secs);

@@ -55,7 +55,7 @@ mod tests {
     use super::{content_type, retry_after};
 
     #[test]
-    fn a_pause_is_passed_on_as_seconds_or_as_a_date_and_in_no_other_form() {
+    fn a_pause_is_passed_on_only_as_seconds_or_as_a_date() {
         let passed = |values: &[&'static [u8]]| {
             let values = values.iter().map(|value| HeaderValue::from_bytes(value).unwrap());
             retry_after(&values.map(|value| (RETRY_AFTER, value)).collect::<HeaderMap>())
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn a_content_type_is_passed_on_if_it_is_one() {
+    fn a_content_type_is_passed_on_only_if_it_is_valid() {
         let passed = |values: &[&'static [u8]]| content_type(values.iter().copied());
         for value in [
             &b"application/json"[..],

@@ -154,7 +154,7 @@ fn a_broken_post_is_an_error_with_the_path() {
 }
 
 #[test]
-fn the_body_tells_the_generations_apart() {
+fn generations_are_distinguished_by_the_body() {
     for body in [
         r#"{"event": "x", "source": "x", "mid": 1, "payload": {}}"#,
         r#"{"type": "x", "source": "x", "mid": 1, "payload": {}}"#,
@@ -173,7 +173,7 @@ fn the_body_tells_the_generations_apart() {
 }
 
 #[test]
-fn posts_and_messages_come_back_from_json_as_they_were() {
+fn posts_and_messages_round_trip_through_json() {
     let quoting = x(r#"{"id": 1, "quoted_tweet": {"id": 2, "odd": 1e400}, "more": [1, "é"]}"#);
     for body in [
         fixture!("scrapest-source-event-x"),

@@ -28,7 +28,7 @@ fn found(verdict: &Verdict) -> Vec<&'static str> {
 }
 
 #[test]
-fn a_delivery_that_is_done_and_then_acknowledged_is_innocent() {
+fn a_delivery_handled_and_then_acknowledged_is_correct() {
     let verdict = verdict(
         "innocent",
         "1 sent a ok r0
@@ -52,7 +52,7 @@ fn an_acknowledgement_before_the_effect_is_a_loss() {
 }
 
 #[test]
-fn a_delivery_that_nobody_could_have_handled_is_not_lost_but_one_refused_in_good_times_is() {
+fn only_a_delivery_refused_without_a_fault_is_a_loss() {
     let refused = "5000 sent a ok r0\n5100 answered a 503\n5200 gave-up a";
     assert_eq!(found(&verdict("refused", refused)), ["lost"]);
     for (name, excuse) in [
@@ -89,7 +89,7 @@ fn a_second_effect_needs_a_kill_between_the_first_and_its_record() {
 }
 
 #[test]
-fn two_runs_at_one_time_need_a_process_that_stood_still_for_most_of_a_lease() {
+fn overlapping_runs_need_a_process_paused_for_most_of_a_lease() {
     let overlap = TWICE.replace("2040 answered", "3000 over a r0 1\n3001 answered");
     assert_eq!(found(&verdict("overlap", &overlap)), ["double", "overlap"]);
     let zombie = verdict("zombie", &format!("{overlap}\n25 stopped r0\n2500 continued r0"));
@@ -103,7 +103,7 @@ fn two_runs_at_one_time_need_a_process_that_stood_still_for_most_of_a_lease() {
 }
 
 #[test]
-fn a_receiver_that_is_stopped_in_mid_write_holds_up_who_shares_its_file() {
+fn a_receiver_stopped_during_a_write_blocks_those_sharing_its_file() {
     let journal = TWICE.replace("2000 sent", "40 over a r0 1\n45 answered a 503\n2000 sent");
     let journal = format!("{journal}\n25 stopped r1\n1990 continued r1");
     assert_eq!(found(&verdict("server", &journal)), ["double"]);
