@@ -24,7 +24,7 @@ pub(crate) async fn a_success_without_its_commit_is_a_500_and_the_retry_runs(dat
     assert_eq!(send(&app, &request).await.unwrap(), 500);
     assert_eq!(database.effects().await, [""; 0]);
     let errors = logged.text(Level::ERROR);
-    assert!(errors.contains("has not committed the transaction"), "{errors}");
+    assert!(errors.contains("did not commit the transaction"), "{errors}");
     assert_eq!(send(&app, &request).await.unwrap(), 204, "the second attempt");
     assert_eq!(send(&app, &request).await.unwrap(), 200, "a duplicate");
     assert_eq!(database.effects().await, ["one"]);
