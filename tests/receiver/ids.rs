@@ -189,9 +189,10 @@ async fn an_empty_id_does_not_hide_another_id<F: Framework>() {
     let handler = Handler::ok();
     let scrapest = F::serve(layer(), handler.clone()).await;
     let badger = F::serve(badger_layer(), handler.clone()).await;
+    let at = now();
     for _ in 0..2 {
         let body = r#"{"delivery_id":"","id":"evt_1","timestamp":"#;
-        let body = format!(r#"{body}{},"n":{}}}"#, now(), nonce());
+        let body = format!(r#"{body}{at},"n":{}}}"#, nonce());
         assert_eq!(scrapest.raw(&Raw::scrapest(body)).await.status, 200);
         assert_eq!(handler.deliveries().pop().unwrap().id(), Some("evt_1"));
     }
